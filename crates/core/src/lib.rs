@@ -1,0 +1,16 @@
+//! The decisions of pgherd, and nothing else: no async, clock, randomness, files or network.
+//!
+//! `now` and random values are arguments. Events go in, commands come out; plans are data. The shells
+//! (`manager`, `controller`) carry the commands out and report back.
+//!
+//! Invariants, each with a test named after it: I1 one writer; I2 one timeline, one promotion; I3 no
+//! acknowledged commit lost; I4 order with a barrier; I5 the archive only grows; I6 demotion needs nobody's
+//! help; I7 nothing is deleted before its replacement is complete; I8 the controller is not in the data
+//! path; I9 restart anywhere; I10 every decision names the version it was made from; I11 identity is an
+//! incarnation, never a name. `docs/architecture.md` says what each means.
+
+pub mod identity;
+pub mod lease;
+pub mod lsn;
+pub mod time;
+pub mod timeline;
