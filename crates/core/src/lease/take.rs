@@ -1,0 +1,153 @@
+//! Rules L2 and L3: who may take the lease, what a take writes, and when it makes a holder.
+
+use super::{Holder, HolderState, LeaseRecord, Timings, Versioned, WalPosition};
+use crate::identity::{AttemptId, Nonce, PodUid};
+use crate::time::Instant;
+use core::time::Duration;
+
+/// Why a lease may be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// Its holder gave it up after its last process was gone.
+    Released,
+    /// It was watched unchanged for a whole leaseDuration by one of its takers.
+    Lapsed,
+    /// A terminated container carries the holder's nonce.
+    ProofOfDeath,
+}
+
+/// Why a lease may not be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Somebody may still be writing.
+    #[error("{holder} holds the lease and may be writing for another {left:?}")]
+    Held {
+        /// The holder's pod.
+        holder: String,
+        /// Until the lease lapses for this observer.
+        left: Duration,
+    },
+    /// Only the members that the holder counts on may take without its consent (hole 13).
+    #[error("{holder} holds the lease and does not list this pod among its takers")]
+    NotATaker {
+        /// The holder's pod.
+        holder: String,
+    },
+}
+
+/// Rule L2: may `me` take this version of the lease?
+///
+/// # Errors
+/// [`Refusal`] says who holds it, and for how long.
+pub fn may_take(
+    lease: &LeaseRecord,
+    me: &PodUid,
+    watched: Duration,
+    timings: Timings,
+    dead: &[Nonce],
+) -> Result<Ground, Refusal> {
+    let Some(holder) = lease.held_by() else { return Ok(Ground::Released) };
+    if dead.contains(&holder.nonce) {
+        return Ok(Ground::ProofOfDeath);
+    }
+    if !lease.takers.contains(me) {
+        return Err(Refusal::NotATaker { holder: holder.name.clone() });
+    }
+    match timings.lease_duration.checked_sub(watched) {
+        None | Some(Duration::ZERO) => Ok(Ground::Lapsed),
+        Some(left) => Err(Refusal::Held { holder: holder.name.clone(), left }),
+    }
+}
+
+/// What a take is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To promote: the next timeline is reserved with the term (I2).
+    Promotion,
+    /// To go on writing the timeline that this data directory already has (rule E2).
+    InPlace {
+        /// The end of valid WAL on this volume, offered to the standbys first.
+        tail: Option<WalPosition>,
+    },
+}
+
+/// The record that a take writes over `before`.
+#[must_use]
+pub fn taken(
+    before: &LeaseRecord,
+    me: Holder,
+    attempt: AttemptId,
+    purpose: Purpose,
+    takers: Vec<PodUid>,
+) -> LeaseRecord {
+    let (state, timeline, tail) = match purpose {
+        Purpose::Promotion => (HolderState::Promoting, before.timeline.next(), None),
+        Purpose::InPlace { tail } => {
+            (HolderState::Recovering, before.timeline.max(tail.map(|t| t.timeline).unwrap_or_default()), tail)
+        }
+    };
+    LeaseRecord {
+        holder: Some(me),
+        attempt,
+        state,
+        term: before.term.next(),
+        timeline,
+        takers,
+        records: before.records.clone(),
+        tail,
+    }
+}
+
+/// The right to write until a deadline, on this process' clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The last confirmed record and its version.
+    pub lease: Versioned<LeaseRecord>,
+    /// When the last good request was *sent*, plus renewDeadline (hole 19).
+    pub deadline: Instant,
+}
+
+impl Hold {
+    /// Rule L3: the answer to one's own take makes a holder, unless it arrives after its deadline.
+    #[must_use]
+    pub fn from_answer(lease: Versioned<LeaseRecord>, sent: Instant, now: Instant, timings: Timings) -> Option<Hold> {
+        let deadline = sent.plus(timings.renew_deadline);
+        (now < deadline).then_some(Hold { lease, deadline })
+    }
+
+    /// Rule L4: a confirmed renewal moves the deadline, never backwards.
+    pub fn renewed(&mut self, lease: Versioned<LeaseRecord>, sent: Instant, timings: Timings) {
+        self.lease = lease;
+        self.deadline = self.deadline.max(sent.plus(timings.renew_deadline));
+    }
+
+    /// Rule L5: past the deadline everything of postgres is killed.
+    #[must_use]
+    pub fn overdue(&self, now: Instant) -> bool {
+        now >= self.deadline
+    }
+}
+
+/// What a conflict on a renewal means (rule L4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// The stored record is one's own: go on from its version. Its age is not adopted (hole 14).
+    Adopt,
+    /// Somebody else's: kill.
+    Lost,
+}
+
+/// Reads the record that a renewal ran into.
+#[must_use]
+pub fn conflict(mine: &Nonce, stored: &LeaseRecord) -> Conflict {
+    match stored.held_by() {
+        Some(holder) if holder.nonce == *mine => Conflict::Adopt,
+        _ => Conflict::Lost,
+    }
+}
+
+/// Rule L6: the record that gives the lease up; the holder stays on it as the last one, with where its WAL ends.
+#[must_use]
+pub fn released(before: &LeaseRecord, tail: Option<WalPosition>) -> LeaseRecord {
+    LeaseRecord { state: HolderState::Released, tail, ..before.clone() }
+}
