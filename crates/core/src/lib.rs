@@ -9,8 +9,11 @@
 //! path; I9 restart anywhere; I10 every decision names the version it was made from; I11 identity is an
 //! incarnation, never a name. `docs/architecture.md` says what each means.
 
+pub mod cluster;
+pub mod election;
 pub mod identity;
 pub mod lease;
 pub mod lsn;
 pub mod time;
 pub mod timeline;
+pub mod wal;

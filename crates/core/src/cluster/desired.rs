@@ -1,0 +1,136 @@
+//! What the user wants, as plain values that have passed validation.
+
+use crate::identity::PodUid;
+use crate::lease::Timings;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `spec.affinity` about instances of one cluster on one topology domain (CNPG's `podAntiAffinityType`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AntiAffinity {
+    /// `enablePodAntiAffinity: false`.
+    Off,
+    /// The scheduler tries to keep instances apart (weight 100).
+    #[default]
+    Preferred,
+    /// A pod stays unscheduled rather than beside another.
+    Required,
+}
+
+/// `spec.storage`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Storage {
+    /// A Kubernetes quantity.
+    pub size: String,
+    /// The storage class; the cluster's default when absent.
+    pub class: Option<String>,
+}
+
+/// `spec.resources` of the postgres container: name to quantity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// What the scheduler sets aside.
+    pub requests: BTreeMap<String, String>,
+    /// What the kernel enforces.
+    pub limits: BTreeMap<String, String>,
+}
+
+/// The cluster that the user asked for. Defaults are CNPG's, except the lease timings, which are ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Desired {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.uid`: initdb happens once per uid.
+    pub uid: PodUid,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `spec.instances`.
+    pub instances: u32,
+    /// `spec.imageName`.
+    pub image: String,
+    /// `spec.postgresUID`.
+    pub postgres_uid: i64,
+    /// `spec.postgresGID`.
+    pub postgres_gid: i64,
+    /// `spec.storage`.
+    pub storage: Storage,
+    /// `spec.resources`.
+    pub resources: Resources,
+    /// `spec.affinity.podAntiAffinityType`.
+    pub anti_affinity: AntiAffinity,
+    /// `spec.affinity.topologyKey`.
+    pub topology_key: String,
+    /// `spec.bootstrap.initdb.database`.
+    pub database: String,
+    /// `spec.bootstrap.initdb.owner`.
+    pub owner: String,
+    /// `spec.bootstrap.initdb.secret.name`: the user's own credentials in place of a generated `-app`.
+    pub owner_secret: Option<String>,
+    /// `spec.primaryLease`.
+    pub timings: Timings,
+    /// `spec.failoverDelay`: how long an unhealthy primary is waited for.
+    pub failover_delay: Duration,
+    /// `spec.startDelay`: how long the startup probe tries.
+    pub start_delay: Duration,
+    /// `spec.stopDelay`: the grace that a pod has to stop.
+    pub stop_delay: Duration,
+    /// `spec.monitoring.enablePodMonitor`.
+    pub pod_monitor: bool,
+    /// `spec.enablePDB`.
+    pub disruption_budgets: bool,
+    /// Annotation `cnpg.io/fencedInstances`: names, or `*`.
+    pub fenced: Vec<String>,
+}
+
+impl Default for Desired {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            namespace: String::new(),
+            uid: PodUid::default(),
+            generation: 0,
+            deleting: false,
+            instances: 1,
+            image: String::new(),
+            postgres_uid: 26,
+            postgres_gid: 26,
+            storage: Storage::default(),
+            resources: Resources::default(),
+            anti_affinity: AntiAffinity::default(),
+            topology_key: "kubernetes.io/hostname".to_owned(),
+            database: "app".to_owned(),
+            owner: "app".to_owned(),
+            owner_secret: None,
+            timings: Timings::default(),
+            failover_delay: Duration::ZERO,
+            start_delay: Duration::from_secs(3600),
+            stop_delay: Duration::from_secs(1800),
+            pod_monitor: false,
+            disruption_budgets: true,
+            fenced: Vec::new(),
+        }
+    }
+}
+
+impl Desired {
+    /// Whether the user has fenced this instance (annotation `cnpg.io/fencedInstances`).
+    #[must_use]
+    pub fn is_fenced(&self, instance: &str) -> bool {
+        self.fenced.iter().any(|name| name == "*" || name == instance)
+    }
+
+    /// The pod name of one serial.
+    #[must_use]
+    pub fn instance(&self, serial: u32) -> String {
+        super::instance_name(&self.name, serial)
+    }
+}

@@ -1,0 +1,80 @@
+//! What one member says about itself: its pod's annotation, or its answer when it is fenced.
+
+use crate::identity::{Incarnation, Nonce, PodUid, SystemId};
+use crate::lease::WalPosition;
+use serde::{Deserialize, Serialize};
+
+/// What a member's manager is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberPhase {
+    /// The manager looks around.
+    #[default]
+    Starting,
+    /// initdb.
+    Initializing,
+    /// Base backup from the primary.
+    Joining,
+    /// pg_rewind or a new clone after having been primary.
+    Rejoining,
+    /// Replays, and usually streams.
+    Standby,
+    /// Elected; fetches the tail.
+    Candidate,
+    /// Has taken the lease.
+    Promoting,
+    /// Serves writes.
+    Primary,
+    /// Its postgres died while it held the lease.
+    Recovering,
+    /// Gave the lease back.
+    Released,
+    /// Shutting down.
+    Stopping,
+    /// Cannot go on by itself; the message says why.
+    Stuck,
+}
+
+/// The lease as a member last saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LeaseSeen {
+    /// Its resourceVersion.
+    pub version: String,
+    /// It watched that version unchanged for a whole leaseDuration, and is one of the takers (rule L2).
+    pub stale: bool,
+}
+
+/// A member's word about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Report {
+    /// The manager process that speaks.
+    pub nonce: Nonce,
+    /// Its pod.
+    pub pod_uid: PodUid,
+    /// Its data directory.
+    pub incarnation: Option<Incarnation>,
+    /// The database system in it.
+    pub system_id: Option<SystemId>,
+    /// What it is doing.
+    pub phase: MemberPhase,
+    /// Why, for people.
+    pub message: String,
+    /// The lease as it sees it.
+    pub lease_seen: LeaseSeen,
+    /// The last WAL that it has flushed. In an annotation it may be long behind.
+    pub position: Option<WalPosition>,
+    /// End of valid WAL on its volume, which it serves to others.
+    pub tail: Option<WalPosition>,
+    /// Answered in this round, after its fence (rule E3); false for an annotation.
+    pub fresh: bool,
+}
+
+impl Report {
+    /// The furthest WAL this member can bring, by its position or the tail it serves.
+    #[must_use]
+    pub fn reach(&self) -> Option<WalPosition> {
+        self.position.max(self.tail)
+    }
+}

@@ -1,0 +1,13 @@
+//! One cluster as the controller sees it: what the user wants, what is there, and what each member says.
+
+mod desired;
+mod member;
+mod names;
+mod observed;
+mod pod;
+
+pub use desired::{AntiAffinity, Desired, Resources, Storage};
+pub use member::{LeaseSeen, MemberPhase, Report};
+pub use names::{ObjectKind, SecretKind, ServiceKind, instance_name, serial_of};
+pub use observed::{ElectionFact, Memory, Observed, RefusalFact, StatusFacts, TailFact};
+pub use pod::{PodPhase, PodView, Role, VolumeView};

@@ -1,0 +1,135 @@
+//! Everything that is there, at one moment.
+
+use super::{ObjectKind, PodView, VolumeView};
+use crate::identity::{Nonce, PodUid, SystemId};
+use crate::lease::{Holder, LeaseRecord, Term, Versioned, WalPosition};
+use crate::time::Instant;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Where the winner finds WAL that it lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TailFact {
+    /// The pod that serves it.
+    pub pod: String,
+    /// That pod's uid.
+    pub pod_uid: PodUid,
+    /// Its IP.
+    pub address: String,
+    /// Where the tail ends.
+    #[serde(flatten)]
+    pub end: WalPosition,
+}
+
+/// `status.election` as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ElectionFact {
+    /// Who shall take the lease.
+    pub winner: String,
+    /// That pod's uid.
+    pub winner_pod_uid: PodUid,
+    /// The lease it was decided from (I10).
+    pub lease_version: String,
+    /// The holder of that lease.
+    pub holder_nonce: Nonce,
+    /// The term of that lease.
+    pub term: Term,
+    /// Why there was an election.
+    pub reason: String,
+    /// What the winner had flushed.
+    pub evidence: WalPosition,
+    /// WAL to fetch before taking.
+    pub tail: Option<TailFact>,
+}
+
+/// `status.electionRefusal` as stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusalFact {
+    /// Why nobody can be elected.
+    pub reason: String,
+    /// Who is missing, and why.
+    pub missing: Vec<String>,
+}
+
+/// What the Cluster's status says that decisions depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StatusFacts {
+    /// `status.systemID`: set once initdb has succeeded.
+    pub system_id: Option<SystemId>,
+    /// `status.initialization.instance`: who is at initdb.
+    pub initializing: Option<String>,
+    /// `status.currentPrimary`.
+    pub current_primary: Option<String>,
+    /// `status.targetPrimary`.
+    pub target_primary: Option<String>,
+    /// `status.election`.
+    pub election: Option<ElectionFact>,
+    /// `status.electionRefusal`.
+    pub refusal: Option<RefusalFact>,
+    /// `status.phase`.
+    pub phase: Option<String>,
+}
+
+/// What the controller remembers between two looks, by its own clock. Losing it only restarts the timers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memory {
+    /// Since when the lease has had this holder, term and state.
+    pub lease_since: Instant,
+    /// Since when `status.election` has been what it is.
+    pub election_since: Instant,
+    /// Since when the primary has looked unhealthy; absent while it does not.
+    pub unhealthy_since: Option<Instant>,
+}
+
+/// The cluster as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Observed {
+    /// Its pods.
+    pub pods: Vec<PodView>,
+    /// Its volumes.
+    pub volumes: Vec<VolumeView>,
+    /// Its other objects.
+    pub objects: BTreeSet<ObjectKind>,
+    /// Its lease, read for this look; absent when there is none.
+    pub lease: Option<Versioned<LeaseRecord>>,
+    /// Its status.
+    pub status: StatusFacts,
+    /// The API server knows PodMonitors.
+    pub pod_monitors_served: bool,
+    /// The timers.
+    pub memory: Memory,
+    /// Why the spec was refused, if it was; the last valid one is what [`super::Desired`] has then.
+    pub invalid: Option<String>,
+}
+
+impl Observed {
+    /// The pod of one name.
+    #[must_use]
+    pub fn pod(&self, name: &str) -> Option<&PodView> {
+        self.pods.iter().find(|pod| pod.name == name)
+    }
+
+    /// The pod of one identity.
+    #[must_use]
+    pub fn pod_by_uid(&self, uid: &PodUid) -> Option<&PodView> {
+        self.pods.iter().find(|pod| &pod.uid == uid)
+    }
+
+    /// Who holds the lease now.
+    #[must_use]
+    pub fn holder(&self) -> Option<&Holder> {
+        self.lease.as_ref().and_then(|lease| lease.value.held_by())
+    }
+
+    /// The pod that holds the lease now, by uid (I11).
+    #[must_use]
+    pub fn holder_pod(&self) -> Option<&PodView> {
+        self.pod_by_uid(&self.holder()?.pod_uid)
+    }
+}

@@ -1,0 +1,103 @@
+//! Pods and volumes as observed.
+
+use super::Report;
+use crate::identity::{Nonce, PodUid};
+use serde::{Deserialize, Serialize};
+
+/// `status.phase` of a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PodPhase {
+    /// Not yet started.
+    Pending,
+    /// At least one container runs, starts or restarts.
+    #[default]
+    Running,
+    /// All ended well; they will not come back.
+    Succeeded,
+    /// Ended (evicted, for one); it will not come back.
+    Failed,
+    /// The node does not answer.
+    Unknown,
+}
+
+/// Label `cnpg.io/instanceRole`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// `-rw` leads here.
+    Primary,
+    /// `-ro` leads here.
+    Replica,
+    /// The primary that is being replaced: no service but `-r` leads here.
+    Unhealthy,
+}
+
+impl Role {
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Primary => "primary",
+            Role::Replica => "replica",
+            Role::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// One instance's pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodView {
+    /// `metadata.name`.
+    pub name: String,
+    /// From the name.
+    pub serial: u32,
+    /// `metadata.uid`.
+    pub uid: PodUid,
+    /// `status.podIP`, once it has one.
+    pub ip: Option<String>,
+    /// `status.phase`.
+    pub phase: PodPhase,
+    /// Condition `Ready`.
+    pub ready: bool,
+    /// `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `spec.nodeName`.
+    pub node: Option<String>,
+    /// Zone of that node, where it is known.
+    pub zone: Option<String>,
+    /// Label `cnpg.io/instanceRole`.
+    pub role: Option<Role>,
+    /// Nonces of managers whose container has terminated (`state` or `lastState.terminated.message`; hole 17).
+    pub dead_nonces: Vec<Nonce>,
+    /// What its manager says.
+    pub report: Option<Report>,
+}
+
+impl PodView {
+    /// It ended and will not come back under this uid.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed)
+    }
+
+    /// Its manager may yet speak: the pod is there, and stays.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.deleting && !self.is_finished()
+    }
+}
+
+/// One instance's volume claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeView {
+    /// `metadata.name`.
+    pub name: String,
+    /// From the name.
+    pub serial: u32,
+    /// Annotation `cnpg.io/pvcStatus` is `ready`: a member has said that there is a database on it.
+    pub has_data: bool,
+    /// `metadata.deletionTimestamp` is set; it is there until its pod is gone.
+    pub deleting: bool,
+}

@@ -1,0 +1,22 @@
+//! Who shall be primary next: rules E1-E6 of `docs/protocol.md`, for the controller.
+//!
+//! [`next`] says from cheap observations whether an election is needed and whom to ask first; [`elect`]
+//! decides once the answers are in. Both are level-triggered and bound to the lease they were given (I10).
+
+mod elect;
+mod next;
+mod rank;
+mod refusal;
+mod satisfy;
+mod switchover;
+#[cfg(test)]
+mod tests;
+mod why;
+
+pub use elect::{Answer, Election, elect};
+pub use next::{Next, Waiting, next};
+pub use rank::{Candidate, Standing};
+pub use refusal::{Refusal, Rejection};
+pub use satisfy::{Shortage, sat};
+pub use switchover::MAX_SWITCHOVER_LAG;
+pub use why::{Why, why};

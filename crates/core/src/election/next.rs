@@ -1,0 +1,163 @@
+//! Whether there is anything to elect now, from observations that cost nothing. Whom to ask follows from it.
+
+use super::{Why, why};
+use crate::cluster::{Desired, ElectionFact, MemberPhase, Observed, PodView};
+use crate::lease::{HolderState, LeaseRecord, Versioned};
+use crate::time::Instant;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// How long a winner has to show that it is at work before another is looked for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a winner that is at work has to take the lease.
+const WORKING_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a switchover may take to make the primary release.
+const SWITCHOVER_PATIENCE: Duration = Duration::from_secs(60);
+/// How long an election waits for members that are just starting and may hold more WAL.
+const GATHERING: Duration = Duration::from_secs(2);
+
+/// What an election waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Waiting {
+    /// The winner is on its way.
+    Winner(String),
+    /// `spec.failoverDelay` is not over.
+    FailoverDelay,
+    /// These are starting, and may hold WAL that nobody else has.
+    Members(Vec<String>),
+    /// The last primary recovers in place; it is the only instance.
+    RecoversInPlace,
+}
+
+/// What to do about the primary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Next {
+    /// Nothing: somebody holds the lease, or nobody ever has.
+    Nothing,
+    /// Look again no later than this.
+    Wait {
+        /// When.
+        until: Instant,
+        /// For what.
+        waiting: Waiting,
+    },
+    /// Ask the members, then [`super::elect`]. They are fenced first unless it is a switchover.
+    Ask {
+        /// Why.
+        why: Why,
+    },
+    /// The election written last is void, and the holder goes on.
+    Cancel {
+        /// The holder.
+        holder: String,
+        /// Why it is void.
+        reason: String,
+    },
+}
+
+/// Whether an election is due, is under way, or has come to nothing.
+#[must_use]
+pub fn next(desired: &Desired, observed: &Observed, now: Instant) -> Next {
+    let Some(lease) = observed.lease.as_ref() else { return Next::Nothing };
+    let Some(why) = why(observed) else { return while_held(observed, lease, now) };
+    if let Some(waiting) = under_way(observed, lease, &why, now) {
+        return waiting;
+    }
+    let since = observed.memory.unhealthy_since.unwrap_or(now);
+    let delayed = since.plus(desired.failover_delay);
+    if why.is_failure() && now < delayed {
+        return Next::Wait { until: delayed, waiting: Waiting::FailoverDelay };
+    }
+    if desired.instances == 1 && observed.pods.len() == 1 && recovers_in_place(observed, &why) {
+        return Next::Wait { until: now.plus(WORKING_PATIENCE), waiting: Waiting::RecoversInPlace };
+    }
+    let silent = silent_members(observed);
+    let gathered = since.plus(GATHERING);
+    if !silent.is_empty() && now < gathered && !tail_is_reached(observed, &lease.value) {
+        return Next::Wait { until: gathered, waiting: Waiting::Members(silent) };
+    }
+    Next::Ask { why }
+}
+
+/// The pod that held the lease is alive and will open again by itself.
+fn recovers_in_place(observed: &Observed, why: &Why) -> bool {
+    matches!(why, Why::Recovering | Why::ProofOfDeath) && observed.holder_pod().is_some_and(PodView::is_alive)
+}
+
+/// An election of this term whose winner is at work. One made from a lease that has not been released is
+/// void on any other version of it, since the winner must take exactly what was watched (hole 18).
+fn under_way(observed: &Observed, lease: &Versioned<LeaseRecord>, why: &Why, now: Instant) -> Option<Next> {
+    let election = observed.status.election.as_ref().filter(|e| e.term == lease.value.term)?;
+    let winner = observed.pod_by_uid(&election.winner_pod_uid).filter(|pod| pod.is_alive())?;
+    let bound = match why {
+        Why::Released => true,
+        Why::Recovering => election.tail.as_ref().map(|tail| tail.end) == lease.value.tail,
+        Why::ProofOfDeath | Why::Stale => election.lease_version == lease.version,
+        Why::Switchover { .. } => false,
+    };
+    let working = current(winner).is_some_and(|phase| matches!(phase, MemberPhase::Candidate | MemberPhase::Promoting));
+    let start = observed.memory.lease_since.max(observed.memory.election_since);
+    let until = start.plus(if working { WORKING_PATIENCE } else { PATIENCE });
+    (bound && now < until).then(|| Next::Wait { until, waiting: Waiting::Winner(election.winner.clone()) })
+}
+
+/// What to do while somebody holds the lease and is well: follow a request, or withdraw what is void.
+fn while_held(observed: &Observed, lease: &Versioned<LeaseRecord>, now: Instant) -> Next {
+    let (Some(holder), Some(target)) = (lease.value.held_by(), observed.status.target_primary.as_ref()) else {
+        return Next::Nothing;
+    };
+    if &holder.name == target || lease.value.state != HolderState::Open {
+        return Next::Nothing;
+    }
+    let ours = observed.status.election.as_ref().filter(|election| &election.winner == target);
+    let Some(election) = ours else { return Next::Ask { why: Why::Switchover { target: target.clone() } } };
+    let cancel = |reason: &str| Next::Cancel { holder: holder.name.clone(), reason: reason.to_owned() };
+    if election.term < lease.value.term {
+        return cancel("another instance has taken the lease since");
+    }
+    if !is_switchover(election) {
+        return if election.lease_version == lease.version {
+            Next::Wait { until: now.plus(PATIENCE), waiting: Waiting::Winner(target.clone()) }
+        } else {
+            cancel("the primary has renewed its lease: false alarm")
+        };
+    }
+    let until = observed.memory.election_since.plus(SWITCHOVER_PATIENCE);
+    let alive = observed.pod_by_uid(&election.winner_pod_uid).is_some_and(PodView::is_alive);
+    match (alive, now < until) {
+        (true, true) => Next::Wait { until, waiting: Waiting::Winner(target.clone()) },
+        (false, _) => cancel("the chosen instance is gone"),
+        (true, false) => cancel("the primary did not hand over in time"),
+    }
+}
+
+fn is_switchover(election: &ElectionFact) -> bool {
+    let asked = Why::Switchover { target: election.winner.clone() };
+    election.reason == asked.to_string()
+}
+
+/// The phase a member is in, unless the manager that said so is dead.
+fn current(pod: &PodView) -> Option<MemberPhase> {
+    pod.report.as_ref().filter(|report| !pod.dead_nonces.contains(&report.nonce)).map(|report| report.phase)
+}
+
+/// Members with data on their volume whose manager has yet to say what.
+fn silent_members(observed: &Observed) -> Vec<String> {
+    let has_data = |pod: &PodView| observed.volumes.iter().any(|v| v.serial == pod.serial && v.has_data);
+    let silent = |pod: &&PodView| {
+        pod.is_alive() && has_data(pod) && current(pod).is_none_or(|phase| phase == MemberPhase::Starting)
+    };
+    observed.pods.iter().filter(silent).map(|pod| pod.name.clone()).collect()
+}
+
+/// Somebody is known to have everything: waiting for others would bring nothing.
+fn tail_is_reached(observed: &Observed, lease: &LeaseRecord) -> bool {
+    lease.tail.is_some_and(|tail| {
+        lease.state == HolderState::Recovering
+            || observed.pods.iter().filter_map(|pod| pod.report.as_ref()).any(|report| {
+                report.phase == MemberPhase::Standby && report.position.is_some_and(|position| position >= tail)
+            })
+    })
+}

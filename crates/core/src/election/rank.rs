@@ -1,0 +1,112 @@
+//! Who comes first among those who may be elected.
+
+use super::Rejection;
+use crate::cluster::{Desired, MemberPhase, Observed, PodView};
+use crate::lease::{LeaseRecord, WalPosition};
+use core::cmp::Reverse;
+use serde::{Deserialize, Serialize};
+
+/// How ready a candidate is to become primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Standing {
+    /// Replays WAL: promotes at once, and can fetch what it lacks.
+    Standby,
+    /// Holds the data of a stopped or crashed primary: must recover first.
+    Stopped,
+}
+
+/// One who may be elected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// The pod's name.
+    pub name: String,
+    /// How ready it is.
+    pub standing: Standing,
+    /// The last WAL on its volume.
+    pub position: WalPosition,
+    /// It ran as the last holder: something was wrong there, so an equal goes first.
+    pub was_holder: bool,
+    /// It is where the last holder was.
+    pub same_zone: bool,
+    /// Its serial.
+    pub serial: u32,
+}
+
+impl Candidate {
+    /// Better candidates have smaller keys: (standing, timeline and flushed LSN, not the last holder, zone, serial).
+    /// Terms must not order candidates (hole 9).
+    fn key(&self) -> impl Ord + use<> {
+        (self.standing, Reverse(self.position), self.was_holder, !self.same_zone, self.serial)
+    }
+}
+
+/// Sorts members into candidates, best first, and those who are not, with the reason.
+pub(super) fn rank(
+    desired: &Desired,
+    observed: &Observed,
+    lease: &LeaseRecord,
+    must_be_taker: bool,
+) -> (Vec<Candidate>, Vec<(String, Rejection)>) {
+    let home = lease.holder.as_ref().and_then(|holder| observed.pod(&holder.name)).and_then(|pod| pod.zone.clone());
+    let (mut candidates, mut rejected) = (Vec::new(), Vec::new());
+    for pod in &observed.pods {
+        match judge(desired, observed, lease, pod, must_be_taker) {
+            Ok((standing, position)) => candidates.push(Candidate {
+                name: pod.name.clone(),
+                standing,
+                position,
+                was_holder: lease.holder.as_ref().is_some_and(|holder| holder.name == pod.name),
+                same_zone: home.is_some() && pod.zone == home,
+                serial: pod.serial,
+            }),
+            Err(rejection) => rejected.push((pod.name.clone(), rejection)),
+        }
+    }
+    candidates.sort_by_key(Candidate::key);
+    (candidates, rejected)
+}
+
+/// What a member must be to take part in any election; the rest depends on the reason for it.
+pub(super) fn judge(
+    desired: &Desired,
+    observed: &Observed,
+    lease: &LeaseRecord,
+    pod: &PodView,
+    must_be_taker: bool,
+) -> Result<(Standing, WalPosition), Rejection> {
+    if pod.deleting {
+        return Err(Rejection::BeingDeleted);
+    }
+    if pod.is_finished() {
+        return Err(Rejection::Finished);
+    }
+    if desired.is_fenced(&pod.name) {
+        return Err(Rejection::Fenced);
+    }
+    let report = pod.report.as_ref().filter(|report| report.fresh).ok_or(Rejection::Unreachable)?;
+    if lease.held_by().is_some_and(|holder| holder.nonce == report.nonce) {
+        return Err(Rejection::IsTheHolder);
+    }
+    let standing = match report.phase {
+        MemberPhase::Standby | MemberPhase::Candidate => Standing::Standby,
+        MemberPhase::Recovering | MemberPhase::Released => Standing::Stopped,
+        busy => return Err(Rejection::Busy(busy)),
+    };
+    let position = match standing {
+        Standing::Standby => report.position,
+        Standing::Stopped => report.reach(),
+    };
+    let (Some(system), Some(position)) = (report.system_id, position) else { return Err(Rejection::NoData) };
+    if observed.status.system_id.is_some_and(|expected| expected != system) {
+        return Err(Rejection::WrongSystem(system));
+    }
+    if position.timeline > lease.timeline {
+        return Err(Rejection::Forked(position));
+    }
+    if must_be_taker && !lease.takers.contains(&pod.uid) {
+        return Err(Rejection::NotATaker);
+    }
+    Ok((standing, position))
+}

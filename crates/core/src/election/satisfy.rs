@@ -1,0 +1,97 @@
+//! Rule E4: whether those who answered must include somebody who has every acknowledged commit.
+
+use crate::identity::Incarnation;
+use crate::lease::{ElectableRecord, Term};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One record that the answers do not satisfy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shortage {
+    /// Whose record it is.
+    pub term: Term,
+    /// How many more of `voters` must answer; or the writer alone.
+    pub needed: u64,
+    /// Voters that have not answered.
+    pub absent: Vec<Incarnation>,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let absent: Vec<&str> = self.absent.iter().map(|id| id.0.as_str()).collect();
+        write!(f, "term {} needs {} more of [{}], or its writer", self.term, self.needed, absent.join(", "))
+    }
+}
+
+/// `for all rec: writer in R or |R ∩ V| >= |V| - W + 1`. Empty when it holds, as it does without
+/// synchronous replication, where there are no records.
+#[must_use]
+pub fn sat(records: &[ElectableRecord], answered: &BTreeSet<Incarnation>) -> Vec<Shortage> {
+    let shortage = |record: &ElectableRecord| {
+        if answered.contains(&record.writer) {
+            return None;
+        }
+        let voters: BTreeSet<&Incarnation> = record.voters.iter().collect();
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let present = count(voters.iter().filter(|id| answered.contains(**id)).count());
+        let needed = count(voters.len()).saturating_add(1).saturating_sub(u64::from(record.needed));
+        (present < needed).then(|| Shortage {
+            term: record.term,
+            needed: needed - present,
+            absent: voters.into_iter().filter(|id| !answered.contains(*id)).cloned().collect(),
+        })
+    };
+    records.iter().filter_map(shortage).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(term: u64, writer: &str, voters: &[&str], needed: u32) -> ElectableRecord {
+        let voters = voters.iter().map(|v| Incarnation::from(*v)).collect();
+        ElectableRecord { term: Term(term), writer: writer.into(), voters, needed }
+    }
+
+    fn set(ids: &[&str]) -> BTreeSet<Incarnation> {
+        ids.iter().map(|id| Incarnation::from(*id)).collect()
+    }
+
+    #[test]
+    fn of_two_voters_of_whom_one_acknowledges_both_must_answer_or_the_writer() {
+        let records = [record(4, "p", &["s", "t"], 1)];
+        assert!(sat(&records, &set(&["s", "t"])).is_empty());
+        assert!(sat(&records, &set(&["p"])).is_empty());
+        let short = sat(&records, &set(&["s"]));
+        assert_eq!((short[0].needed, short[0].absent.clone()), (1, vec!["t".into()]));
+    }
+
+    #[test]
+    fn where_all_voters_acknowledge_any_one_will_do() {
+        assert!(sat(&[record(1, "p", &["s", "t"], 2)], &set(&["t"])).is_empty());
+    }
+
+    #[test]
+    fn every_record_of_a_joint_list_must_be_satisfied() {
+        let records = [record(1, "p", &["s"], 1), record(2, "s", &["t"], 1)];
+        assert_eq!(sat(&records, &set(&["t"])).len(), 1, "the record of term 1 wants p or s");
+        assert!(sat(&records, &set(&["s"])).is_empty());
+    }
+
+    #[test]
+    fn with_no_voters_only_the_writer_is_electable() {
+        assert_eq!(sat(&[record(1, "p", &[], 0)], &set(&["s", "t"])).len(), 1);
+    }
+
+    #[test]
+    fn without_records_anybody_may_be_elected() {
+        assert!(sat(&[], &set(&[])).is_empty());
+    }
+
+    #[test]
+    fn a_voter_named_twice_counts_once() {
+        assert_eq!(sat(&[record(1, "p", &["s", "s", "t"], 1)], &set(&["s"])).len(), 1);
+    }
+}

@@ -1,0 +1,35 @@
+//! A switchover that somebody asked for: the target is given, and only looked at.
+
+use super::rank::{Standing, judge};
+use super::{Refusal, Rejection};
+use crate::cluster::{Desired, Observed, PodView};
+use crate::lease::{LeaseRecord, WalPosition};
+
+/// How far behind a target may be, in bytes: the last of it is sent while the primary stops, and writes wait.
+pub const MAX_SWITCHOVER_LAG: u64 = 128 * 1024 * 1024;
+
+/// The target, if it can take over without making writers wait long.
+pub(super) fn check_target<'a>(
+    desired: &Desired,
+    observed: &'a Observed,
+    lease: &LeaseRecord,
+    target: &str,
+) -> Result<(&'a PodView, WalPosition), Refusal> {
+    let refuse = |rejection: Rejection| Refusal {
+        reason: format!("{target} cannot take over"),
+        members: vec![(target.to_owned(), rejection)],
+        shortages: Vec::new(),
+    };
+    let pod = observed.pod(target).ok_or_else(|| refuse(Rejection::Missing))?;
+    let (standing, position) = judge(desired, observed, lease, pod, false).map_err(refuse)?;
+    if standing != Standing::Standby || !pod.ready {
+        let phase = pod.report.as_ref().map(|report| report.phase).unwrap_or_default();
+        return Err(refuse(Rejection::Busy(phase)));
+    }
+    let primary = observed.holder_pod().and_then(|pod| pod.report.as_ref()).and_then(|report| report.position);
+    let lag = primary.map_or(0, |primary| primary.lsn.0.saturating_sub(position.lsn.0));
+    if lag > MAX_SWITCHOVER_LAG {
+        return Err(refuse(Rejection::Lags(lag)));
+    }
+    Ok((pod, position))
+}
