@@ -1,5 +1,11 @@
-//! Timelines: their ids, their histories, and who descends from whom.
+//! Timelines: their ids, their histories, who descends from whom, and how an instance comes back.
 
+mod ancestry;
+mod divergence;
+mod history;
 mod id;
 
+pub use ancestry::Fork;
+pub use divergence::{Leader, LocalCopy, RecloneReason, RefuseReason, Rejoin, rejoin};
+pub use history::{History, HistoryError, Switch};
 pub use id::TimelineId;
