@@ -1,0 +1,28 @@
+# The only commands: what CI runs is what a person runs. Every target may be run twice.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test bench lint fmt docs clean
+
+help: ## What there is to run
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Three instances, a killed primary, nothing lost (under 10 minutes, the build included; KEEP=1 leaves it up)
+	@tests/tools/demo.sh
+
+test: ## Everything that CI runs, tier by tier
+	@tests/tools/setup.sh
+	@tests/tools/test.sh
+
+lint: ## Formatting, clippy, and the house's own checks
+	@tests/tools/test.sh lint
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+docs: ## The API documentation, in target/doc
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@echo "docs: open target/doc/pgherd_core/index.html; the pages for people are in docs/"
+
+clean: ## Remove everything that was built
+	@cargo clean

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Runs the tiers of `make test`, cheapest first, each against its time budget; prints what ran and how long it
+# took, and ends with one line of totals. Tiers may be named: `tests/tools/test.sh unit golden`.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+logs=target/test
+mkdir -p "$logs"
+export CARGO_TERM_PROGRESS_WHEN=never RUST_BACKTRACE=1
+
+# Tier, seconds, what it is. A budget that is passed is reported, not a failure: machines differ.
+tiers=(
+    "build 900 compile the workspace and its tests, once"
+    "lint 300 formatting, clippy without a warning, the house's own checks"
+    "unit 300 tables, properties and tests of one crate"
+    "golden 60 decisions compared with committed plans"
+    "interop 300 what other programs make of what we speak, and the reverse"
+    "cluster 1500 whole clusters on real PostgreSQL"
+)
+
+wanted() { [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $1 "* ]]; }
+exists() { [ -e "tests/$1.rs" ] || [ -e "tests/$1/main.rs" ] || grep -qs "name = \"$1\"" tests/Cargo.toml; }
+
+run_tier() {
+    case $1 in
+        build) cargo build --workspace --bins && cargo test --workspace --no-run ;;
+        lint) cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings && cargo run -q -p xtask -- check ;;
+        unit) cargo test --workspace --lib --bins ;;
+        cluster) cargo test --workspace --test cluster -- --test-threads=1 ;;
+        *) cargo test --workspace --test "$1" ;;
+    esac
+}
+
+only=("$@")
+passed=0 failed=0 broken=0 summary=() began=$SECONDS
+for line in "${tiers[@]}"; do
+    read -r tier budget what <<<"$line"
+    wanted "$tier" || continue
+    case $tier in build | lint | unit) ;; *) exists "$tier" || continue ;; esac
+    printf '\n== %s: %s (budget %d s)\n' "$tier" "$what" "$budget"
+    start=$SECONDS
+    run_tier "$tier" </dev/null 2>&1 | tee "$logs/$tier.log"
+    status=${PIPESTATUS[0]}
+    took=$((SECONDS - start))
+    ok=$(awk '/^test result:/ {for (i = 1; i < NF; i++) if ($(i + 1) ~ /^passed/) n += $i} END {print n + 0}' "$logs/$tier.log")
+    bad=$(awk '/^test result:/ {for (i = 1; i < NF; i++) if ($(i + 1) ~ /^failed/) n += $i} END {print n + 0}' "$logs/$tier.log")
+    # A tier that counts no tests is one check by itself; one that broke outside of its tests is one failure.
+    case $tier in build | lint) [ "$status" -eq 0 ] && ok=1 || bad=1 ;; *) [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1 ;; esac
+    passed=$((passed + ok)) failed=$((failed + bad))
+    over=; [ "$took" -gt "$budget" ] && over=', over budget'
+    summary+=("$(printf '%-8s %5d passed %4d failed  %5d s of %4d s%s' "$tier" "$ok" "$bad" "$took" "$budget" "$over")")
+    if [ "$status" -ne 0 ]; then
+        broken=1
+        # Without a build there is nothing to run.
+        [ "$tier" = build ] && break
+    fi
+done
+
+printf '\n== what ran, in %d s\n' "$((SECONDS - began))"
+printf '%s\n' "${summary[@]}"
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+exit "$broken"
