@@ -1,1 +1,18 @@
-//! pgherd-postgres.
+//! One postgres, handled from outside: its process, files, control data, WAL and SQL.
+//!
+//! Neighbours: `pgherd_core` decides and renders configuration; the manager carries its commands out by calling
+//! this crate. Nothing here decides. One command family per file. Invariants kept here: no postmaster without
+//! the volume's lock (`process`), nothing half-made under the name `pgdata` (`dir`), every file changed
+//! crash-safe (`files`), no child waited for outside of the one reaper (`reap`).
+
+pub mod control_data;
+pub mod dir;
+pub mod files;
+pub mod kill;
+pub mod lines;
+pub mod process;
+pub mod reap;
+pub mod run;
+pub mod sql;
+pub mod version;
+pub mod volume_lock;
