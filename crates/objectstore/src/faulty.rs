@@ -1,0 +1,185 @@
+//! A wrapper that makes any store fail in the ways real ones do.
+
+use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What is wrong with the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Connections are refused.
+    Off,
+    /// Every call takes this much longer.
+    Slow(Duration),
+    /// No call ever ends (until the fault changes).
+    Hang,
+    /// Every call is answered with this HTTP status and S3 error code.
+    Status(u16, &'static str),
+    /// The connection breaks while the body is on its way: nothing is stored, nothing whole is read.
+    ResetMidBody,
+    /// Writes are carried out, but the answer never arrives.
+    AnswerLost,
+    /// Reads answer with one bit flipped.
+    BitFlip,
+}
+
+/// The hand on the fault, and what it counted.
+#[derive(Clone, Debug)]
+pub struct FaultControl {
+    fault: watch::Sender<Fault>,
+    calls: Arc<AtomicUsize>,
+    inside: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl FaultControl {
+    /// Changes what is wrong, at once, for calls under way as well.
+    pub fn set(&self, fault: Fault) {
+        self.fault.send_replace(fault);
+    }
+
+    /// Calls made so far.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// The most puts that were ever under way at once.
+    #[must_use]
+    pub fn most_puts_at_once(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+/// A store behind a fault.
+#[derive(Debug)]
+pub struct Faulty<S> {
+    inner: S,
+    control: FaultControl,
+}
+
+/// Counts a put for as long as it lives.
+struct Inside<'a>(&'a FaultControl);
+
+impl<'a> Inside<'a> {
+    fn enter(control: &'a FaultControl) -> Self {
+        let now = control.inside.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+        control.most.fetch_max(now, Ordering::SeqCst);
+        Self(control)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl<S> Faulty<S> {
+    /// Wraps a store; all is well until the control says otherwise.
+    pub fn new(inner: S) -> (Self, FaultControl) {
+        let control = FaultControl {
+            fault: watch::Sender::new(Fault::None),
+            calls: Arc::default(),
+            inside: Arc::default(),
+            most: Arc::default(),
+        };
+        (Self { inner, control: control.clone() }, control)
+    }
+
+    /// The store behind the fault.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// The fault that strikes this call, after any waiting.
+    async fn strike(&self, key: &str) -> Result<Fault, StoreError> {
+        self.control.calls.fetch_add(1, Ordering::SeqCst);
+        let mut seen = self.control.fault.subscribe();
+        loop {
+            let fault = seen.borrow_and_update().clone();
+            match fault {
+                Fault::Off => return Err(outage("connection refused")),
+                Fault::Status(status, code) => {
+                    return Err(StoreError::from_answer(status, Some(code), "injected", key));
+                }
+                Fault::Slow(by) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(by) => return Ok(Fault::None),
+                        _ = seen.changed() => {}
+                    }
+                }
+                Fault::Hang => {
+                    if seen.changed().await.is_err() {
+                        return Err(outage("the fault's control is gone"));
+                    }
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+}
+
+fn outage(reason: &str) -> StoreError {
+    StoreError::Outage { reason: reason.to_owned() }
+}
+
+#[async_trait]
+impl<S: ObjectStore> ObjectStore for Faulty<S> {
+    async fn put_new(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Put, StoreError> {
+        let _inside = Inside::enter(&self.control);
+        match self.strike(key).await? {
+            Fault::ResetMidBody => Err(outage("connection reset while sending")),
+            Fault::AnswerLost => {
+                self.inner.put_new(key, body, options).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.put_new(key, body, options).await,
+        }
+    }
+
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {
+        match self.strike(key).await? {
+            Fault::ResetMidBody => {
+                self.inner.get(key, limit).await?;
+                Err(outage("connection reset while receiving"))
+            }
+            Fault::BitFlip => {
+                let mut body = self.inner.get(key, limit).await?.to_vec();
+                let middle = body.len() / 2;
+                if let Some(byte) = body.get_mut(middle) {
+                    *byte ^= 1;
+                }
+                Ok(Bytes::from(body))
+            }
+            _ => self.inner.get(key, limit).await,
+        }
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
+        self.strike(key).await?;
+        self.inner.head(key).await
+    }
+
+    async fn list(&self, prefix: &str, delimiter: Option<&str>, page: Option<&str>) -> Result<Page, StoreError> {
+        self.strike(prefix).await?;
+        self.inner.list(prefix, delimiter, page).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        match self.strike(key).await? {
+            Fault::AnswerLost => {
+                self.inner.delete(key).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.delete(key).await,
+        }
+    }
+}

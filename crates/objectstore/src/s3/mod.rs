@@ -1,0 +1,213 @@
+//! S3 and what speaks its API.
+
+mod client;
+mod config;
+mod read_error;
+
+pub use config::{Checksums, Encryption, S3Config, S3Credentials, Timeouts};
+
+use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError};
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use read_error::{chain, read};
+use std::fmt;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// Tries of a create that met another one of the same key in flight (409 ConditionalRequestConflict).
+const CONFLICT_TRIES: u32 = 5;
+
+/// One bucket. Connects, and looks for the region, at the first call; keeps one connection pool.
+pub struct S3Store {
+    config: S3Config,
+    client: OnceCell<Client>,
+}
+
+impl fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Store").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl S3Store {
+    /// A store that will connect when it is first used.
+    #[must_use]
+    pub fn new(config: S3Config) -> Self {
+        Self { config, client: OnceCell::new() }
+    }
+
+    async fn client(&self) -> Result<&Client, StoreError> {
+        self.client.get_or_try_init(|| client::connect(&self.config)).await
+    }
+
+    /// Bounds a whole call: the SDK's own bound ends with the headers, not with the body.
+    /// On the heap, since the SDK's futures are tens of kilobytes.
+    async fn bounded<T>(&self, call: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
+        let bound = self.config.timeouts.call;
+        let late = || StoreError::Outage { reason: format!("the call took longer than {} s", bound.as_secs()) };
+        tokio::time::timeout(bound, call).await.map_err(|_| late())?
+    }
+
+    async fn put_once(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Tried, StoreError> {
+        let encryption = self.config.encryption.map(|kind| match kind {
+            Encryption::Aes256 => ServerSideEncryption::Aes256,
+            Encryption::AwsKms => ServerSideEncryption::AwsKms,
+        });
+        let sent = self
+            .client()
+            .await?
+            .put_object()
+            .bucket(&self.config.bucket)
+            .key(key)
+            .if_none_match("*")
+            .set_content_type(options.content_type.clone())
+            .set_tagging(tagging(&options.tags))
+            .set_server_side_encryption(encryption)
+            .body(ByteStream::from(body))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Tried::Done(Put::Created)),
+            Err(error) => match error.raw_response().map(|answer| answer.status().as_u16()) {
+                Some(412) => Ok(Tried::Done(Put::Exists)),
+                Some(409) => Ok(Tried::Conflict),
+                _ => Err(read(&error, key)),
+            },
+        }
+    }
+}
+
+enum Tried {
+    Done(Put),
+    Conflict,
+}
+
+/// Tags as the header wants them: a query string.
+fn tagging(tags: &[(String, String)]) -> Option<String> {
+    let encode = |text: &str| {
+        text.bytes().fold(String::new(), |mut out, byte| {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                out.push_str(&format!("%{byte:02X}"));
+            }
+            out
+        })
+    };
+    let pairs: Vec<_> = tags.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    (!pairs.is_empty()).then(|| pairs.join("&"))
+}
+
+#[async_trait]
+impl ObjectStore for S3Store {
+    async fn put_new(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Put, StoreError> {
+        self.bounded(Box::pin(async {
+            for attempt in 1..=CONFLICT_TRIES {
+                if let Tried::Done(put) = self.put_once(key, body.clone(), options).await? {
+                    return Ok(put);
+                }
+                let jitter = rand::random_range(20..120_u64);
+                tokio::time::sleep(Duration::from_millis(jitter.saturating_mul(u64::from(attempt)))).await;
+            }
+            Err(StoreError::Outage { reason: "409: another create of this key stayed in flight".to_owned() })
+        }))
+        .await
+    }
+
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {
+        self.bounded(Box::pin(async {
+            let sent = self.client().await?.get_object().bucket(&self.config.bucket).key(key).send().await;
+            let mut found = sent.map_err(|error| read(&error, key))?;
+            let expected = found.content_length().and_then(|length| u64::try_from(length).ok());
+            let too_large = || StoreError::TooLarge { key: key.to_owned(), limit };
+            if expected.is_some_and(|length| length > limit) {
+                return Err(too_large());
+            }
+            let room = expected.unwrap_or_default().min(limit);
+            let mut body = BytesMut::with_capacity(usize::try_from(room).unwrap_or_default());
+            while let Some(part) = found.body.next().await {
+                let part = part.map_err(|error| StoreError::Outage { reason: chain(&error) })?;
+                if (body.len() as u64).saturating_add(part.len() as u64) > limit {
+                    return Err(too_large());
+                }
+                body.extend_from_slice(&part);
+            }
+            match expected {
+                Some(length) if length != body.len() as u64 => {
+                    Err(StoreError::Outage { reason: format!("only {} of {length} bytes arrived", body.len()) })
+                }
+                _ => Ok(body.freeze()),
+            }
+        }))
+        .await
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
+        self.bounded(Box::pin(async {
+            let client = self.client().await?;
+            match client.head_object().bucket(&self.config.bucket).key(key).send().await {
+                Ok(found) => Ok(ObjectInfo {
+                    key: key.to_owned(),
+                    size: found.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
+                    modified: found.last_modified().map(|time| time.secs()),
+                }),
+                Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => {
+                    // A HEAD answer has no body to say which is missing, the key or the bucket.
+                    match client.head_bucket().bucket(&self.config.bucket).send().await {
+                        Ok(_) => Err(StoreError::NotFound { key: key.to_owned() }),
+                        Err(error) => Err(read(&error, key)),
+                    }
+                }
+                Err(error) => Err(read(&error, key)),
+            }
+        }))
+        .await
+    }
+
+    async fn list(&self, prefix: &str, delimiter: Option<&str>, page: Option<&str>) -> Result<Page, StoreError> {
+        self.bounded(Box::pin(async {
+            let found = self
+                .client()
+                .await?
+                .list_objects_v2()
+                .bucket(&self.config.bucket)
+                .prefix(prefix)
+                .set_delimiter(delimiter.map(str::to_owned))
+                .set_continuation_token(page.map(str::to_owned))
+                .send()
+                .await
+                .map_err(|error| read(&error, prefix))?;
+            let objects = found.contents().iter().filter_map(|object| {
+                Some(ObjectInfo {
+                    key: object.key()?.to_owned(),
+                    size: object.size().and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
+                    modified: object.last_modified().map(|time| time.secs()),
+                })
+            });
+            let prefixes = found.common_prefixes().iter().filter_map(|common| common.prefix().map(str::to_owned));
+            Ok(Page {
+                objects: objects.collect(),
+                prefixes: prefixes.collect(),
+                next: found.next_continuation_token().map(str::to_owned),
+            })
+        }))
+        .await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.bounded(Box::pin(async {
+            match self.client().await?.delete_object().bucket(&self.config.bucket).key(key).send().await {
+                Ok(_) => Ok(()),
+                Err(error) => match read(&error, key) {
+                    StoreError::NotFound { .. } => Ok(()),
+                    other => Err(other),
+                },
+            }
+        }))
+        .await
+    }
+}

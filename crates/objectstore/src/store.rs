@@ -1,0 +1,84 @@
+//! The trait: create-only put, get, head, list, delete.
+
+use crate::StoreError;
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// What became of a create-only put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The object is new, and stored durably by the store's own promise.
+    Created,
+    /// The key is taken. Its content was not looked at and not touched.
+    Exists,
+}
+
+/// What goes along with an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// MIME type; barman writes `application/x-gzip` on compressed WAL.
+    pub content_type: Option<String>,
+    /// Object tags (`tags` and `historyTags` of the Cluster), at most ten on S3.
+    pub tags: Vec<(String, String)>,
+}
+
+/// One stored object, without its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// The whole key, from the root of the bucket.
+    pub key: String,
+    /// Bytes stored.
+    pub size: u64,
+    /// Seconds since the Unix epoch, by the store's clock; for people and retention, never for ordering.
+    pub modified: Option<i64>,
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Objects in the order of their keys (bytewise).
+    pub objects: Vec<ObjectInfo>,
+    /// The common prefixes below the delimiter, if one was given.
+    pub prefixes: Vec<String>,
+    /// Give this to the next call; absent on the last page.
+    pub next: Option<String>,
+}
+
+/// An object store.
+///
+/// Guarantees: [`Put::Created`] only after the store acknowledged the whole object; no call replaces an existing
+/// object; a call is tried once (except for a create that met another one in flight, S3's 409), so that retrying,
+/// and saying that it happens, is the caller's. Dropping a call's future leaves it undecided whether a put or a
+/// delete was carried out.
+#[async_trait]
+pub trait ObjectStore: Send + Sync + std::fmt::Debug {
+    /// Creates `key` unless it exists already.
+    async fn put_new(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Put, StoreError>;
+
+    /// The whole object, refused with [`StoreError::TooLarge`] if it holds more than `limit` bytes.
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError>;
+
+    /// Size and time of one object.
+    async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError>;
+
+    /// One page of the keys that start with `prefix`; with a delimiter, what lies deeper is folded into
+    /// [`Page::prefixes`]. `page` is [`Page::next`] of the page before.
+    async fn list(&self, prefix: &str, delimiter: Option<&str>, page: Option<&str>) -> Result<Page, StoreError>;
+
+    /// Removes an object. Removing what is not there is success.
+    async fn delete(&self, key: &str) -> Result<(), StoreError>;
+}
+
+/// Every object below `prefix`, page by page. For small listings: it holds them all.
+pub async fn list_all(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+    let mut all = Vec::new();
+    let mut next: Option<String> = None;
+    loop {
+        let page = store.list(prefix, None, next.as_deref()).await?;
+        all.extend(page.objects);
+        next = page.next;
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
