@@ -9,6 +9,8 @@
 //! path; I9 restart anywhere; I10 every decision names the version it was made from; I11 identity is an
 //! incarnation, never a name. `docs/architecture.md` says what each means.
 
+pub mod archive;
+pub mod backup;
 pub mod cluster;
 pub mod election;
 pub mod identity;

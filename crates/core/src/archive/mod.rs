@@ -1,0 +1,11 @@
+//! Archiving WAL: what goes next, what an answer of the store means, when to try again, how far behind it is.
+
+mod catchup;
+mod queue;
+mod retry;
+mod verdict;
+
+pub use catchup::{CatchUp, Progress};
+pub use queue::{Finished, Queue, Standing};
+pub use retry::Backoff;
+pub use verdict::{AfterPut, PutAnswer, Stored, Verdict, after_put, judge};
