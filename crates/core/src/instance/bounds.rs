@@ -1,0 +1,22 @@
+//! How long things may take before something else is tried.
+
+use core::time::Duration;
+
+/// A crashed holder that offers its tail recovers in place when nobody has confirmed by then.
+pub const TAIL_BOUND: Duration = Duration::from_secs(3);
+/// A candidate gives an election up when it cannot get the tail by then.
+pub const CANDIDATE_BOUND: Duration = Duration::from_secs(10);
+/// Between two requests of a candidate to a holder that would not release yet.
+pub const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// An election that was given up is not run for again before this has passed.
+pub const DECLINE_PAUSE: Duration = Duration::from_secs(2);
+/// Between two attempts at something that failed.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// A standby that has an open leader and does not stream for this long is taken through rejoin.
+pub const LINK_PATIENCE: Duration = Duration::from_secs(10);
+/// A proof of the write path is worth this much of the renewal deadline.
+pub const PROOF_FRESH: Duration = Duration::from_secs(3);
+/// Between two tries of a renewal that had no answer.
+pub const RENEW_RETRY: Duration = Duration::from_millis(500);
+/// A restart in place and a crash recovery may take this long before the lease is given up.
+pub const RECOVERY_BOUND: Duration = Duration::from_secs(600);

@@ -1,0 +1,120 @@
+//! A standby's life: following whoever is open, noticing that it cannot, being fenced.
+
+use super::bounds::{DECLINE_PAUSE, LINK_PATIENCE, RETRY_PAUSE};
+use super::command::{Command, Op, StartAs, Stop};
+use super::event::Outcome;
+use super::machine::Machine;
+use super::phase::{AfterKill, Crashed, Phase, Standby};
+use super::view::Leader;
+use crate::lease::{HolderState, Term};
+use crate::time::Instant;
+use core::time::Duration;
+
+/// A standby has nothing to lose by stopping fast.
+const STANDBY_STOP: Stop = Stop { smart: None, fast: Duration::from_secs(20), checkpoint_first: false };
+
+impl Machine {
+    pub(super) fn start_standby(&mut self, leader: Option<Leader>) {
+        let op = self.op();
+        self.out.push(Command::StartPostgres(op, StartAs::Standby(leader.clone())));
+        self.phase = Phase::Standby(Standby::StartingPostgres(op, leader));
+    }
+
+    pub(super) fn standby(&mut self, step: Standby, now: Instant) {
+        if self.terminating && !matches!(step, Standby::Stopping(_)) {
+            let op = self.op();
+            self.out.push(Command::StopPostgres(op, STANDBY_STOP));
+            self.phase = Phase::Stopping(op);
+            return;
+        }
+        let Standby::Running { leader, unlinked } = step else { return };
+        if let Some(election) = self.won() {
+            return self.run_for(election, now);
+        }
+        let wanted = self.leader();
+        if wanted.is_some() && wanted != leader {
+            self.out.push(Command::Follow(wanted.clone()));
+            self.link = None;
+            self.phase = Phase::Standby(Standby::Running { leader: wanted, unlinked: Some(now) });
+            return;
+        }
+        let streaming = self.link.is_some_and(|link| link.streaming);
+        let unlinked = if streaming || wanted.is_none() { None } else { unlinked.or(Some(now)) };
+        if unlinked.is_some_and(|since| now.since(since) >= LINK_PATIENCE) {
+            let op = self.op();
+            self.failures = self.failures.saturating_add(2);
+            self.out.push(Command::StopPostgres(op, STANDBY_STOP));
+            self.phase = Phase::Standby(Standby::Stopping(op));
+            return;
+        }
+        if streaming {
+            self.failures = 0;
+        }
+        self.phase = Phase::Standby(Standby::Running { leader, unlinked });
+    }
+
+    pub(super) fn standby_finished(&mut self, step: Standby, op: Op, outcome: Outcome, now: Instant) {
+        match (step, outcome) {
+            (Standby::StartingPostgres(o, leader), Outcome::Done) if o == op => {
+                self.phase = Phase::Standby(Standby::Running { leader, unlinked: None });
+            }
+            (Standby::StartingPostgres(o, _), Outcome::Failed(_)) if o == op => self.standby_failed(now),
+            (Standby::Stopping(o), _) if o == op => self.kill(AfterKill::Restart),
+            _ => {}
+        }
+    }
+
+    fn standby_failed(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        self.kill(AfterKill::Pause(now.plus(RETRY_PAUSE)));
+    }
+
+    /// The postmaster ended by itself.
+    pub(super) fn postgres_exited(&mut self, now: Instant) {
+        match &self.phase {
+            Phase::Standby(Standby::Running { .. }) => self.standby_failed(now),
+            Phase::Candidate(_) => {
+                self.declined = self.election().cloned().map(|election| (election, now.plus(DECLINE_PAUSE)));
+                self.standby_failed(now);
+            }
+            Phase::Primary => {
+                let op = self.op();
+                self.out.push(Command::KillEverything(op));
+                self.phase = Phase::Crashed(Crashed::Killing(op));
+            }
+            // While it promotes or opens nothing was promised to a client yet: start over from what is on disk.
+            Phase::Promoting(_) | Phase::Initializing(_) | Phase::Crashed(Crashed::Opening) => self.lose(),
+            // Whoever waits for a start, a stop or a kill learns of it by that command's outcome.
+            _ => {}
+        }
+    }
+
+    /// Rule E3 for the asynchronous case: a member fences itself unless it sees a holder that is alive and open.
+    pub(super) fn fence_requested(&mut self, op: Op, term: Term, now: Instant) {
+        let Some(lease) = &self.lease else {
+            return self.out.push(Command::RefuseFence(op, "this member has not seen the lease yet".to_owned()));
+        };
+        let watched = self.observation.age(&lease.version, now);
+        let alive = lease.value.held_by().is_some_and(|holder| {
+            lease.value.state == HolderState::Open
+                && !self.dead.contains(&holder.nonce)
+                && watched < self.timings.lease_duration
+        });
+        let refusal = if self.hold.is_some() {
+            Some("this member holds the lease")
+        } else if lease.value.term > term {
+            Some("the lease has a later term")
+        } else if alive {
+            Some("the holder is open and renews its lease")
+        } else {
+            None
+        };
+        match refusal {
+            Some(why) => self.out.push(Command::RefuseFence(op, why.to_owned())),
+            None => {
+                self.fence = self.fence.max(term);
+                self.out.push(Command::Fence(op, term));
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A holder's life: open, crashed with its tail in hand, stepping down in order (protocol, section 6).
+
+use super::bounds::{CANDIDATE_BOUND, RECOVERY_BOUND, TAIL_BOUND};
+use super::command::{Command, Op, StartAs, Stop};
+use super::event::{Outcome, TailCall};
+use super::machine::Machine;
+use super::phase::{AfterKill, AfterRelease, Crashed, Phase, StepDown, SteppingDown};
+use super::view::Volume;
+use crate::lease::{HolderState, WalPosition};
+use crate::time::Instant;
+use core::time::Duration;
+
+/// CNPG's smartShutdownTimeout, where nobody can take over and the user set none.
+const SMART_DEFAULT: Duration = Duration::from_secs(180);
+
+impl Machine {
+    pub(super) fn become_primary(&mut self) {
+        let timeline = self.hold.as_ref().map(|h| h.lease.value.timeline).unwrap_or_default();
+        self.failures = 0;
+        self.chosen_in_place = false;
+        self.out.push(Command::AnnouncePrimary(timeline));
+        self.phase = Phase::Primary;
+    }
+
+    pub(super) fn primary(&mut self) {
+        let Some(cluster) = self.cluster.clone() else { return };
+        let handover = self.lost_to().is_some();
+        if !(handover || self.terminating) {
+            return;
+        }
+        let electable = self.electable_peers();
+        let stop = Stop {
+            // With somebody to take over, clients are better served there: no smart phase unless asked for.
+            smart: cluster.smart_shutdown.or_else(|| (!electable && !handover).then_some(SMART_DEFAULT)),
+            fast: if self.terminating { cluster.stop_delay } else { cluster.switchover_delay },
+            checkpoint_first: true,
+        };
+        let then = if self.terminating { AfterRelease::Exit } else { AfterRelease::Follow };
+        let op = self.op();
+        self.out.push(Command::StopPostgres(op, stop));
+        self.phase = Phase::SteppingDown(SteppingDown { then, step: StepDown::Stopping(op) });
+    }
+
+    pub(super) fn crashed(&mut self, step: Crashed, now: Instant) {
+        match step {
+            Crashed::Offered { since, .. } => {
+                let coming = self.lost_to().is_some() && now.since(since) < CANDIDATE_BOUND;
+                let alone = !self.electable_peers();
+                let chosen = self.chosen_in_place || self.won().is_some();
+                let waited = now.since(since) >= TAIL_BOUND && !coming;
+                if alone || chosen || waited {
+                    let op = self.op();
+                    self.out.push(Command::StartPostgres(op, StartAs::Primary));
+                    self.phase = Phase::Crashed(Crashed::StartingInPlace(op, now));
+                } else if self.terminating {
+                    self.lose();
+                }
+            }
+            Crashed::StartingInPlace(_, since) if now.since(since) >= RECOVERY_BOUND => self.lose(),
+            Crashed::Opening if self.hold.as_ref().is_some_and(|h| h.lease.value.state == HolderState::Open) => {
+                self.become_primary();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn crashed_finished(&mut self, step: Crashed, op: Op, outcome: Outcome, now: Instant) {
+        match (step, outcome) {
+            (Crashed::Killing(o), Outcome::Done) if o == op => {
+                let op = self.op();
+                self.out.push(Command::InspectVolume(op));
+                self.phase = Phase::Crashed(Crashed::Reading(op));
+            }
+            (Crashed::Reading(o), Outcome::Inspected(Volume::Data(data))) if o == op => {
+                self.volume = Some(Volume::Data(data.clone()));
+                self.phase = Phase::Crashed(Crashed::Offered { since: now, end: data.end });
+            }
+            (Crashed::StartingInPlace(o, _), Outcome::Done) if o == op => {
+                self.phase = Phase::Crashed(Crashed::Opening);
+            }
+            (Crashed::Killing(o) | Crashed::Reading(o) | Crashed::StartingInPlace(o, _), _) if o == op => {
+                self.failures = self.failures.saturating_add(1);
+                self.lose();
+            }
+            _ => {}
+        }
+    }
+
+    /// A candidate has everything up to the end: the holder gives the lease up, and answers with its version.
+    pub(super) fn tail_confirmed(&mut self, op: Op, call: &TailCall) {
+        let Phase::Crashed(Crashed::Offered { end, .. }) = self.phase else {
+            return self.refuse_tail(op, "this instance offers no tail");
+        };
+        let term = self.hold.as_ref().map(|h| h.lease.value.term);
+        if self.io.is_some() {
+            return self.refuse_tail(op, "a renewal of the lease is under way; ask again");
+        }
+        if term != Some(call.term) {
+            return self.refuse_tail(op, "the lease has another term");
+        }
+        if call.position < end {
+            return self.refuse_tail(op, "the candidate lacks WAL");
+        }
+        self.release(Some(end));
+        self.phase = Phase::Crashed(Crashed::Releasing(op, end));
+    }
+
+    fn refuse_tail(&mut self, op: Op, why: &str) {
+        self.out.push(Command::AnswerTail(op, Err(why.to_owned())));
+    }
+
+    pub(super) fn stepping_down(&mut self, step: SteppingDown) {
+        // A pod that is told to stop while it hands over leaves when that is done.
+        if self.terminating && step.then == AfterRelease::Follow {
+            self.phase = Phase::SteppingDown(SteppingDown { then: AfterRelease::Exit, ..step });
+        }
+    }
+
+    pub(super) fn step_down_finished(&mut self, down: SteppingDown, op: Op, outcome: Outcome, _now: Instant) {
+        let step = match (down.step, outcome) {
+            (StepDown::Stopping(o), _) if o == op => {
+                let op = self.op();
+                self.out.push(Command::KillEverything(op));
+                StepDown::Killing(op)
+            }
+            (StepDown::Killing(o), Outcome::Done) if o == op => {
+                let op = self.op();
+                self.out.push(Command::InspectVolume(op));
+                StepDown::Reading(op)
+            }
+            (StepDown::Reading(o), Outcome::Inspected(Volume::Data(data))) if o == op && self.io.is_none() => {
+                self.volume = Some(Volume::Data(data.clone()));
+                self.release(Some(data.end));
+                StepDown::Releasing(data.end)
+            }
+            // A renewal is in flight: read again rather than race with it.
+            (StepDown::Reading(o), Outcome::Inspected(_)) if o == op => {
+                let op = self.op();
+                self.out.push(Command::InspectVolume(op));
+                StepDown::Reading(op)
+            }
+            (StepDown::Killing(o) | StepDown::Reading(o), _) if o == op => return self.lose(),
+            (step, _) => step,
+        };
+        self.phase = Phase::SteppingDown(SteppingDown { step, ..down });
+    }
+
+    pub(super) fn release_stored(&mut self, version: String) {
+        match self.phase {
+            Phase::Crashed(Crashed::Releasing(op, end)) => {
+                self.out.push(Command::AnswerTail(op, Ok(version)));
+                self.phase = Phase::Offering(end);
+            }
+            Phase::SteppingDown(SteppingDown { then, step: StepDown::Releasing(end) }) => self.after_release(then, end),
+            _ => {}
+        }
+    }
+
+    /// Whether it was stored is not known: not a holder in any case; if it was not, the lease lapses.
+    pub(super) fn release_failed(&mut self) {
+        match self.phase {
+            Phase::Crashed(Crashed::Releasing(op, end)) => {
+                self.refuse_tail(op, "the release of the lease had no answer");
+                self.phase = Phase::Offering(end);
+            }
+            Phase::SteppingDown(SteppingDown { then, step: StepDown::Releasing(end) }) => self.after_release(then, end),
+            _ => {}
+        }
+    }
+
+    fn after_release(&mut self, then: AfterRelease, end: WalPosition) {
+        match then {
+            AfterRelease::Follow => self.phase = Phase::Offering(end),
+            AfterRelease::Exit => self.kill(AfterKill::Exit(0)),
+        }
+    }
+}

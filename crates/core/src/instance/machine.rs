@@ -1,0 +1,349 @@
+//! The machine: facts in, commands out.
+
+use super::command::{ArchiveMode, Command, Op};
+use super::event::{Event, Link, Outcome};
+use super::keeping::{LeaseIo, Proof};
+use super::phase::{AfterKill, Crashed, Initializing, Phase, Promoting, Standby, StepDown};
+use super::view::{ClusterView, Leader, Me, Peer, Volume};
+use crate::cluster::{ElectionFact, TailFact};
+use crate::identity::{AttemptId, Nonce};
+use crate::lease::{Hold, HolderState, LeaseRecord, Observation, Term, Timings, Versioned, WalPosition};
+use crate::time::Instant;
+
+/// A chain of transitions within one event is never longer than this.
+const MAX_STEPS: usize = 8;
+
+/// One instance.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub(super) me: Me,
+    pub(super) timings: Timings,
+    pub(super) phase: Phase,
+    pub(super) cluster: Option<ClusterView>,
+    pub(super) lease: Option<Versioned<LeaseRecord>>,
+    pub(super) observation: Observation,
+    pub(super) peers: Vec<Peer>,
+    pub(super) dead: Vec<Nonce>,
+    pub(super) volume: Option<Volume>,
+    pub(super) fence: Term,
+    pub(super) hold: Option<Hold>,
+    pub(super) io: Option<LeaseIo>,
+    pub(super) unresolved_take: Option<(AttemptId, Instant)>,
+    pub(super) proof: Proof,
+    pub(super) terminating: bool,
+    pub(super) declined: Option<(ElectionFact, Instant)>,
+    pub(super) link: Option<Link>,
+    pub(super) failures: u32,
+    pub(super) chosen_in_place: bool,
+    pub(super) out: Vec<Command>,
+    applied: Applied,
+    ops: u64,
+}
+
+/// What the shell was last told; settled again after each event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Applied {
+    archive: Option<ArchiveMode>,
+    tail: Option<TailFact>,
+    offered: Option<WalPosition>,
+    armed: Option<Instant>,
+    configuration: Option<String>,
+}
+
+impl Machine {
+    /// A manager that has just started, and knows nothing.
+    #[must_use]
+    pub fn new(me: Me, timings: Timings) -> Self {
+        Self {
+            me,
+            timings,
+            phase: Phase::Starting(None),
+            cluster: None,
+            lease: None,
+            observation: Observation::default(),
+            peers: Vec::new(),
+            dead: Vec::new(),
+            volume: None,
+            fence: Term::default(),
+            hold: None,
+            io: None,
+            unresolved_take: None,
+            proof: Proof::default(),
+            terminating: false,
+            declined: None,
+            link: None,
+            failures: 0,
+            chosen_in_place: false,
+            out: Vec::new(),
+            applied: Applied::default(),
+            ops: 0,
+        }
+    }
+
+    /// What it is doing.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The right to write that it has, if any.
+    #[must_use]
+    pub fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
+    /// The lease as it was last seen.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Versioned<LeaseRecord>> {
+        self.lease.as_ref()
+    }
+
+    /// Takes one event in and says what to do.
+    #[must_use]
+    pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Command> {
+        self.note(event, now);
+        self.declined.take_if(|(_, until)| now >= *until);
+        self.fence_if_overdue(now);
+        for _ in 0..MAX_STEPS {
+            let before = self.phase.clone();
+            self.advance(now);
+            if self.phase == before {
+                break;
+            }
+        }
+        self.keep_lease(now);
+        self.settle();
+        core::mem::take(&mut self.out)
+    }
+
+    fn note(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Ticked => {}
+            Event::ClusterSeen(cluster) => self.cluster = Some(cluster),
+            Event::LeaseSeen(lease) => self.lease_seen(lease, now),
+            Event::LeaseMissing => {
+                if self.hold.is_none() {
+                    self.lease = None;
+                }
+            }
+            Event::PeersSeen(peers) => self.peers = peers,
+            Event::DeathsSeen(nonces) => {
+                for nonce in nonces.into_iter().filter(|n| *n != self.me.holder.nonce) {
+                    if !self.dead.contains(&nonce) {
+                        self.dead.push(nonce);
+                    }
+                }
+            }
+            Event::PostgresExited(_) => self.postgres_exited(now),
+            Event::LinkSampled(link) => self.link = Some(link),
+            Event::TerminationRequested => self.terminating = true,
+            Event::FenceRequested(op, call) => self.fence_requested(op, call.term, now),
+            Event::TailConfirmed(op, call) => self.tail_confirmed(op, &call),
+            Event::Finished(op, outcome) => self.finished(op, outcome, now),
+        }
+    }
+
+    fn finished(&mut self, op: Op, outcome: Outcome, now: Instant) {
+        if self.io.as_ref().is_some_and(|io| io.op == op) {
+            return self.lease_answered(outcome, now);
+        }
+        if self.proof.op == Some(op) {
+            return self.proof_answered(&outcome);
+        }
+        match self.phase.clone() {
+            Phase::Starting(Some(o)) if o == op => self.volume_read(outcome, now),
+            Phase::Initializing(step) => self.initializing_finished(step, op, outcome, now),
+            Phase::Joining(o, _) if o == op => self.join_finished(outcome, now),
+            Phase::Rejoining(o, leader) if o == op => self.rejoin_finished(leader, outcome, now),
+            Phase::Standby(step) => self.standby_finished(step, op, outcome, now),
+            Phase::Candidate(candidate) => self.candidate_finished(candidate, op, outcome, now),
+            Phase::Promoting(Promoting::Asked(o)) if o == op => self.promotion_finished(&outcome),
+            Phase::Crashed(step) => self.crashed_finished(step, op, outcome, now),
+            Phase::SteppingDown(step) => self.step_down_finished(step, op, outcome, now),
+            Phase::Stopping(o) if o == op => self.kill(AfterKill::Exit(0)),
+            Phase::Killing(o, then) if o == op => self.killed(then, outcome),
+            _ => {}
+        }
+    }
+
+    fn killed(&mut self, then: AfterKill, outcome: Outcome) {
+        match (outcome, then) {
+            (Outcome::Failed(_) | Outcome::Unknown { .. }, then) => self.kill(then),
+            (_, AfterKill::Restart) => self.restart(),
+            (_, AfterKill::Pause(until)) => self.wait("postgres failed; it is started again soon", Some(until)),
+            (_, AfterKill::Exit(code)) => self.exit(code),
+        }
+    }
+
+    fn advance(&mut self, now: Instant) {
+        match self.phase.clone() {
+            Phase::Starting(op) => self.starting(op, now),
+            Phase::Waiting { until, .. } => self.waiting(until, now),
+            Phase::Initializing(step) => self.initializing(step, now),
+            Phase::Joining(..) | Phase::Rejoining(..) if self.terminating => self.kill(AfterKill::Exit(0)),
+            Phase::Standby(step) => self.standby(step, now),
+            Phase::Candidate(candidate) => self.candidate(candidate, now),
+            Phase::Promoting(_) if self.terminating => self.lose(),
+            Phase::Promoting(step) => self.promoting(step),
+            Phase::Primary => self.primary(),
+            Phase::Crashed(step) => self.crashed(step, now),
+            Phase::Offering(end) => self.offering(end, now),
+            Phase::SteppingDown(step) => self.stepping_down(step),
+            Phase::Joining(..) | Phase::Rejoining(..) | Phase::Stopping(_) | Phase::Killing(..) | Phase::Exited => {}
+        }
+    }
+
+    /// Outputs that follow from the state alone: told again only when they change.
+    fn settle(&mut self) {
+        let before = self.applied.clone();
+        let wanted = Applied {
+            archive: Some(self.archive_mode()),
+            tail: self.tail_to_use(),
+            offered: self.tail_to_offer(),
+            armed: self.armed_until(before.armed),
+            configuration: self.running_configuration().or_else(|| before.configuration.clone()),
+        };
+        if wanted.archive != before.archive {
+            self.out.extend(wanted.archive.map(Command::Archive));
+        }
+        if wanted.tail != before.tail {
+            self.out.push(Command::UseTail(wanted.tail.clone()));
+        }
+        if wanted.offered != before.offered {
+            self.out.push(Command::OfferTail(wanted.offered));
+        }
+        if wanted.configuration != before.configuration && before.configuration.is_some() {
+            self.out.push(Command::ApplyConfiguration);
+        }
+        // First of all: the watchdog is armed before postgres is started or promoted (hole 20).
+        if wanted.armed != before.armed {
+            self.out.insert(0, wanted.armed.map_or(Command::DisarmWatchdog, Command::ArmWatchdog));
+        }
+        self.applied = wanted;
+    }
+
+    fn archive_mode(&self) -> ArchiveMode {
+        match &self.phase {
+            Phase::Primary
+            | Phase::Initializing(Initializing::StartingPostgres(_) | Initializing::Bootstrapping(_))
+            | Phase::Initializing(Initializing::Publishing(..) | Initializing::Opening)
+            | Phase::Crashed(Crashed::StartingInPlace(..) | Crashed::Opening) => ArchiveMode::Primary,
+            Phase::Crashed(_) | Phase::SteppingDown(_) | Phase::Stopping(_) | Phase::Killing(..) | Phase::Exited => {
+                ArchiveMode::Stopping
+            }
+            _ => ArchiveMode::Standby,
+        }
+    }
+
+    fn tail_to_offer(&self) -> Option<WalPosition> {
+        match &self.phase {
+            Phase::Offering(end) | Phase::Crashed(Crashed::Offered { end, .. } | Crashed::Releasing(_, end)) => {
+                Some(*end)
+            }
+            _ => None,
+        }
+    }
+
+    fn tail_to_use(&self) -> Option<TailFact> {
+        match &self.phase {
+            Phase::Candidate(candidate) => candidate.election.tail.clone(),
+            Phase::Standby(_) => self.lease.as_ref().and_then(|lease| {
+                let holder = lease.value.held_by().filter(|_| lease.value.state == HolderState::Recovering)?;
+                let end = lease.value.tail?;
+                (holder.nonce != self.me.holder.nonce).then(|| TailFact {
+                    pod: holder.name.clone(),
+                    pod_uid: holder.pod_uid.clone(),
+                    address: holder.address.clone(),
+                    end,
+                })
+            }),
+            _ => None,
+        }
+    }
+
+    /// With a hold, its deadline. Without one, an armed watchdog stays armed until every process of postgres is
+    /// known to be gone: it goes on killing while the deadline is past.
+    fn armed_until(&self, before: Option<Instant>) -> Option<Instant> {
+        match (&self.hold, &self.phase) {
+            (Some(hold), _) => Some(hold.deadline),
+            (None, Phase::Killing(..)) => before,
+            (None, Phase::SteppingDown(s)) if !matches!(s.step, StepDown::Releasing(_)) => before,
+            (None, _) => None,
+        }
+    }
+
+    fn running_configuration(&self) -> Option<String> {
+        let running = matches!(self.phase, Phase::Primary | Phase::Standby(Standby::Running { .. }));
+        self.cluster.as_ref().filter(|_| running).map(|c| c.configuration.clone())
+    }
+
+    /// The open holder, if it is somebody that this member may follow (rule E3: a term above its fence).
+    pub(super) fn leader(&self) -> Option<Leader> {
+        let lease = &self.lease.as_ref()?.value;
+        let holder = lease.held_by().filter(|_| lease.state == HolderState::Open)?;
+        let same_volume = holder.name == self.me.holder.name;
+        (!same_volume && lease.term > self.fence).then(|| Leader {
+            name: holder.name.clone(),
+            pod_uid: holder.pod_uid.clone(),
+            address: holder.address.clone(),
+            term: lease.term,
+            timeline: lease.timeline,
+        })
+    }
+
+    /// The controller's election, if it is about the lease as it is now and was not declined.
+    pub(super) fn election(&self) -> Option<&ElectionFact> {
+        let election = self.cluster.as_ref()?.election.as_ref()?;
+        let lease = &self.lease.as_ref()?.value;
+        let nonce = lease.holder.as_ref().map(|h| h.nonce.clone()).unwrap_or_default();
+        let current = lease.term == election.term && nonce == election.holder_nonce;
+        let declined = self.declined.as_ref().is_some_and(|(given_up, _)| given_up == election);
+        (current && !declined).then_some(election)
+    }
+
+    /// The election, if this pod won it.
+    pub(super) fn won(&self) -> Option<ElectionFact> {
+        self.election().filter(|e| e.winner_pod_uid == self.me.holder.pod_uid).cloned()
+    }
+
+    /// The election, if another pod won it.
+    pub(super) fn lost_to(&self) -> Option<&ElectionFact> {
+        self.election().filter(|e| e.winner_pod_uid != self.me.holder.pod_uid)
+    }
+
+    pub(super) fn electable_peers(&self) -> bool {
+        self.peers.iter().any(|peer| peer.electable)
+    }
+
+    pub(super) fn op(&mut self) -> Op {
+        self.ops = self.ops.saturating_add(1);
+        Op(self.ops)
+    }
+
+    pub(super) fn attempt(&mut self) -> AttemptId {
+        let op = self.op();
+        AttemptId(format!("{}-{}", self.me.holder.nonce, op.0))
+    }
+
+    /// SIGKILL to everything: it needs nobody's help (I6).
+    pub(super) fn kill(&mut self, then: AfterKill) {
+        let op = self.op();
+        self.out.push(Command::KillEverything(op));
+        self.phase = Phase::Killing(op, then);
+    }
+
+    pub(super) fn restart(&mut self) {
+        self.phase = Phase::Starting(None);
+        self.volume = None;
+        self.link = None;
+    }
+
+    pub(super) fn exit(&mut self, code: u8) {
+        self.out.push(Command::Exit(code));
+        self.phase = Phase::Exited;
+    }
+
+    pub(super) fn wait(&mut self, why: impl Into<String>, until: Option<Instant>) {
+        self.phase = Phase::Waiting { until, why: why.into() };
+    }
+}

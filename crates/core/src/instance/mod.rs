@@ -1,0 +1,27 @@
+//! One instance: what it knows, what it does next. `handle(event, now) -> commands`, and nothing else happens.
+//!
+//! Level-triggered: an event only changes what is known; what follows is decided from all that is known, so a
+//! lost or doubled event changes nothing. One asynchronous command of a phase is in flight at a time, and its
+//! outcome is void when the phase has moved on (invariants I9, I10).
+
+mod bounds;
+mod command;
+mod event;
+mod following;
+mod keeping;
+mod leading;
+mod machine;
+mod phase;
+mod report;
+mod starting;
+#[cfg(test)]
+mod tests;
+mod view;
+mod winning;
+
+pub use command::{ArchiveMode, Command, Op, StartAs, Stop};
+pub use event::{Event, FenceCall, Link, Outcome, TailCall};
+pub use machine::Machine;
+pub use phase::Phase;
+pub use report::Report;
+pub use view::{ClusterView, Data, DataRole, Leader, Me, Peer, Volume};

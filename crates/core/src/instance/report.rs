@@ -1,0 +1,83 @@
+//! What an instance says about itself: to its pod's annotation, and to people.
+
+use super::machine::Machine;
+use super::phase::{Crashed, Phase};
+use super::view::Volume;
+use crate::cluster::MemberPhase;
+use crate::identity::{Incarnation, SystemId};
+use crate::lease::{HolderState, Term, WalPosition};
+use crate::time::Instant;
+
+/// What is reported when it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What it is doing.
+    pub phase: MemberPhase,
+    /// Why, where that helps.
+    pub message: String,
+    /// Of its data directory.
+    pub incarnation: Option<Incarnation>,
+    /// Of its data directory.
+    pub system_id: Option<SystemId>,
+    /// The lease as it sees it: version, term, state, and whether it has lapsed.
+    pub lease: Option<(String, Term, HolderState, bool)>,
+    /// Its position, as last read.
+    pub position: Option<WalPosition>,
+    /// The end of WAL that it offers.
+    pub tail: Option<WalPosition>,
+}
+
+impl Machine {
+    /// The report as of `now`. The lease's version is only given once it has lapsed: it changes with each renewal,
+    /// and a report is only written when it changes.
+    #[must_use]
+    pub fn report(&self, now: Instant) -> Report {
+        let data = match &self.volume {
+            Some(Volume::Data(data)) => Some(data),
+            _ => None,
+        };
+        let tail = match &self.phase {
+            Phase::Offering(end) | Phase::Crashed(Crashed::Offered { end, .. } | Crashed::Releasing(_, end)) => {
+                Some(*end)
+            }
+            _ => None,
+        };
+        Report {
+            phase: self.member_phase(),
+            message: match &self.phase {
+                Phase::Waiting { why, .. } => why.clone(),
+                _ => String::new(),
+            },
+            incarnation: data.map(|d| d.incarnation.clone()),
+            system_id: data.map(|d| d.system_id),
+            lease: self.lease.as_ref().map(|lease| {
+                let taker = lease.value.takers.contains(&self.me.holder.pod_uid);
+                let lapsed = lease.value.held_by().is_some_and(|h| h.nonce != self.me.holder.nonce)
+                    && taker
+                    && self.observation.age(&lease.version, now) >= self.timings.lease_duration;
+                let version =
+                    if lapsed || lease.value.held_by().is_none() { lease.version.clone() } else { String::new() };
+                (version, lease.value.term, lease.value.state, lapsed)
+            }),
+            position: self.link.map(|link| link.position).or(data.map(|d| d.end)),
+            tail,
+        }
+    }
+
+    fn member_phase(&self) -> MemberPhase {
+        match &self.phase {
+            Phase::Starting(_) => MemberPhase::Starting,
+            Phase::Waiting { .. } => MemberPhase::Stuck,
+            Phase::Initializing(_) => MemberPhase::Initializing,
+            Phase::Joining(..) => MemberPhase::Joining,
+            Phase::Rejoining(..) => MemberPhase::Rejoining,
+            Phase::Standby(_) => MemberPhase::Standby,
+            Phase::Candidate(_) => MemberPhase::Candidate,
+            Phase::Promoting(_) => MemberPhase::Promoting,
+            Phase::Primary => MemberPhase::Primary,
+            Phase::Crashed(_) => MemberPhase::Recovering,
+            Phase::Offering(_) => MemberPhase::Released,
+            Phase::SteppingDown(_) | Phase::Stopping(_) | Phase::Killing(..) | Phase::Exited => MemberPhase::Stopping,
+        }
+    }
+}

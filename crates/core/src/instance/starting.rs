@@ -1,0 +1,252 @@
+//! From nothing known to a role: reading the volume, making the first database, joining, rejoining, offering.
+
+use super::bounds::RETRY_PAUSE;
+use super::command::{Command, Op, StartAs};
+use super::event::Outcome;
+use super::machine::Machine;
+use super::phase::{AfterKill, Crashed, Initializing, Phase};
+use super::view::{Data, DataRole, Leader, Volume};
+use crate::lease::{Purpose, WalPosition, may_take};
+use crate::time::Instant;
+
+/// After so many failures in a row to start behind a leader, the directory goes through rejoin, then a clone.
+const FAILURES_BEFORE_REJOIN: u32 = 2;
+const FAILURES_BEFORE_CLONE: u32 = 4;
+
+impl Machine {
+    pub(super) fn starting(&mut self, op: Option<Op>, now: Instant) {
+        if self.terminating && op.is_none() {
+            return self.exit(0);
+        }
+        match (op, self.volume.clone()) {
+            (Some(_), _) => {}
+            (None, None) => {
+                let op = self.op();
+                self.out.push(Command::InspectVolume(op));
+                self.phase = Phase::Starting(Some(op));
+            }
+            (None, Some(volume)) => self.decide(volume, now),
+        }
+    }
+
+    pub(super) fn volume_read(&mut self, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::Inspected(volume) => {
+                if let Volume::Data(data) = &volume {
+                    self.fence = self.fence.max(data.fence);
+                }
+                self.volume = Some(volume);
+                self.phase = Phase::Starting(None);
+            }
+            Outcome::Failed(why) => self.wait(why, Some(now.plus(RETRY_PAUSE))),
+            _ => self.restart(),
+        }
+    }
+
+    fn decide(&mut self, volume: Volume, now: Instant) {
+        let Some(cluster) = self.cluster.clone() else { return };
+        match volume {
+            Volume::Partial(_) => {
+                let op = self.op();
+                self.out.push(Command::DiscardPartial(op));
+                self.phase = Phase::Starting(Some(op));
+            }
+            Volume::Empty => match (cluster.system_id, self.leader()) {
+                (None, _) if cluster.initializer.as_deref().is_none_or(|name| name == self.me.name()) => {
+                    let op = self.op();
+                    self.out.push(Command::ClaimInitialization(op));
+                    self.phase = Phase::Initializing(Initializing::Claiming(op));
+                }
+                (None, _) => self.wait("another instance initialises the database", None),
+                (Some(_), Some(leader)) => self.join(leader),
+                (Some(_), None) => self.wait("there is no open primary to clone from", None),
+            },
+            Volume::Data(data) => self.decide_with_data(&data, &cluster, now),
+        }
+    }
+
+    fn decide_with_data(&mut self, data: &Data, cluster: &super::view::ClusterView, _now: Instant) {
+        match cluster.system_id {
+            Some(expected) if expected != data.system_id => self.wait(
+                format!(
+                    "the volume holds database system {} but the cluster is {expected}: refused; \
+                     remove the volume to have it cloned anew",
+                    data.system_id
+                ),
+                None,
+            ),
+            None if cluster.initializer.as_deref() == Some(self.me.name()) => {
+                self.phase = Phase::Initializing(Initializing::Taking);
+            }
+            None => self.wait("the volume holds a database, but the cluster has none yet", None),
+            Some(_) => match (self.leader(), data.role) {
+                (Some(leader), _) if data.torn || self.failures >= FAILURES_BEFORE_CLONE => self.join(leader),
+                (None, _) if data.torn => self.wait("a rewind was interrupted; waiting for a primary to clone", None),
+                (Some(leader), DataRole::Standby)
+                    if data.end.timeline == leader.timeline && self.failures < FAILURES_BEFORE_REJOIN =>
+                {
+                    self.start_standby(Some(leader));
+                }
+                (Some(leader), _) => self.rejoin(leader),
+                (None, DataRole::Standby) => self.start_standby(None),
+                (None, DataRole::Primary) => self.phase = Phase::Offering(data.end),
+            },
+        }
+    }
+
+    pub(super) fn join(&mut self, leader: Leader) {
+        let op = self.op();
+        self.out.push(Command::CloneFrom(op, leader.clone()));
+        self.phase = Phase::Joining(op, leader);
+    }
+
+    pub(super) fn rejoin(&mut self, leader: Leader) {
+        let op = self.op();
+        self.out.push(Command::Rejoin(op, leader.clone()));
+        self.phase = Phase::Rejoining(op, leader);
+    }
+
+    pub(super) fn join_finished(&mut self, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::Failed(why) => self.wait(why, Some(now.plus(RETRY_PAUSE))),
+            _ => {
+                self.failures = 0;
+                self.restart();
+            }
+        }
+    }
+
+    pub(super) fn rejoin_finished(&mut self, leader: Leader, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::CloneDue(_) => self.join(leader),
+            Outcome::Failed(why) => {
+                self.failures = self.failures.saturating_add(1);
+                self.wait(why, Some(now.plus(RETRY_PAUSE)));
+            }
+            _ => {
+                let before = self.failures;
+                self.restart();
+                // It is on the leader's history now: the next start is as a standby, not another rejoin.
+                self.failures = if before >= FAILURES_BEFORE_REJOIN { FAILURES_BEFORE_CLONE } else { 0 };
+                self.start_standby(Some(leader));
+            }
+        }
+    }
+
+    pub(super) fn waiting(&mut self, until: Option<Instant>, now: Instant) {
+        if self.terminating {
+            return self.exit(0);
+        }
+        // Without a time only a change of the world helps: then the reasons are gone through again.
+        let over = until.is_none_or(|at| now >= at);
+        if over {
+            if until.is_some() {
+                self.restart();
+            } else {
+                self.reconsider(now);
+            }
+        }
+    }
+
+    fn reconsider(&mut self, now: Instant) {
+        if let Some(volume) = self.volume.clone() {
+            self.decide(volume, now);
+        } else {
+            self.restart();
+        }
+    }
+
+    pub(super) fn initializing(&mut self, step: Initializing, now: Instant) {
+        if self.terminating {
+            return self.lose();
+        }
+        match step {
+            Initializing::Taking => self.initializing_take(now),
+            Initializing::Opening
+                if self.hold.as_ref().is_some_and(|h| h.lease.value.state == crate::lease::HolderState::Open) =>
+            {
+                self.become_primary();
+            }
+            _ => {}
+        }
+    }
+
+    fn initializing_take(&mut self, now: Instant) {
+        if self.hold.is_some() {
+            let op = self.op();
+            self.out.push(Command::StartPostgres(op, StartAs::Primary));
+            self.phase = Phase::Initializing(Initializing::StartingPostgres(op));
+            return;
+        }
+        let (Some(lease), Some(Volume::Data(data)), None) = (self.lease.clone(), self.volume.clone(), &self.io) else {
+            return;
+        };
+        let watched = self.observation.age(&lease.version, now);
+        if may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead).is_ok() {
+            self.take(&lease, Purpose::InPlace { tail: Some(data.end) });
+        }
+    }
+
+    pub(super) fn initializing_finished(&mut self, step: Initializing, op: Op, outcome: Outcome, now: Instant) {
+        let next = |machine: &mut Self| machine.op();
+        match (step, outcome) {
+            (Initializing::Claiming(o), Outcome::Done) if o == op => {
+                let op = next(self);
+                self.out.push(Command::InitializeDatabase(op));
+                self.phase = Phase::Initializing(Initializing::CreatingDatabase(op));
+            }
+            (Initializing::CreatingDatabase(o), Outcome::Done) if o == op => self.restart(),
+            (Initializing::StartingPostgres(o), Outcome::Done) if o == op => {
+                let op = next(self);
+                self.out.push(Command::BootstrapDatabase(op));
+                self.phase = Phase::Initializing(Initializing::Bootstrapping(op));
+            }
+            (Initializing::Bootstrapping(o), Outcome::Done) if o == op => {
+                let Some(Volume::Data(data)) = self.volume.clone() else { return self.lose() };
+                let op = next(self);
+                self.out.push(Command::PublishSystemId(op, data.system_id));
+                self.phase = Phase::Initializing(Initializing::Publishing(op, data.system_id));
+            }
+            (Initializing::Publishing(o, _), Outcome::Done) if o == op => {
+                self.phase = Phase::Initializing(Initializing::Opening);
+            }
+            (Initializing::Claiming(o) | Initializing::CreatingDatabase(o), Outcome::Failed(why)) if o == op => {
+                self.wait(why, Some(now.plus(RETRY_PAUSE)));
+            }
+            (
+                Initializing::StartingPostgres(o) | Initializing::Bootstrapping(o) | Initializing::Publishing(o, _),
+                Outcome::Failed(_),
+            ) if o == op => self.lose(),
+            _ => {}
+        }
+    }
+
+    /// A primary's directory without the lease: never opened of its own accord, never thrown away.
+    pub(super) fn offering(&mut self, end: WalPosition, now: Instant) {
+        if self.terminating && self.io.is_none() {
+            return self.kill(AfterKill::Exit(0));
+        }
+        if self.hold.is_some() {
+            self.phase = Phase::Crashed(Crashed::Offered { since: now, end });
+            return;
+        }
+        if let Some(leader) = self.leader() {
+            return self.rejoin(leader);
+        }
+        let (Some(lease), None) = (self.lease.clone(), &self.io) else { return };
+        let Some(holder) = lease.value.held_by() else {
+            if self.won().is_some() {
+                self.chosen_in_place = true;
+                self.take(&lease, Purpose::InPlace { tail: Some(end) });
+            }
+            return;
+        };
+        // Its own lease, from an earlier life of this volume: taken back in place, then handed over or reopened.
+        let watched = self.observation.age(&lease.version, now);
+        self.chosen_in_place = self.won().is_some();
+        let own = holder.name == self.me.holder.name || self.chosen_in_place;
+        if own && may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead).is_ok() {
+            self.take(&lease, Purpose::InPlace { tail: Some(end) });
+        }
+    }
+}

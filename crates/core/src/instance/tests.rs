@@ -1,0 +1,1 @@
+//! Tables of the machine: what it does next, event by event.

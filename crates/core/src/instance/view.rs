@@ -1,0 +1,108 @@
+//! What an instance knows about the world: facts read by the shell, never decided by it.
+
+use crate::cluster::ElectionFact;
+use crate::identity::{Incarnation, PodUid, SystemId};
+use crate::lease::{Holder, Term, WalPosition};
+use crate::timeline::TimelineId;
+use core::time::Duration;
+
+/// The Cluster, as far as one instance is concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterView {
+    /// `status.systemID`: set once a database exists.
+    pub system_id: Option<SystemId>,
+    /// The instance that initialises the database (`status.initialization.instance`).
+    pub initializer: Option<String>,
+    /// `spec.instances`.
+    pub instances: u32,
+    /// `status.currentPrimary`.
+    pub current_primary: Option<String>,
+    /// `status.election`.
+    pub election: Option<ElectionFact>,
+    /// `spec.stopDelay`: how long a stop at the pod's end may take.
+    pub stop_delay: Duration,
+    /// `spec.smartShutdownTimeout`, where the user set one.
+    pub smart_shutdown: Option<Duration>,
+    /// `spec.switchoverDelay`: how long a primary may take to stop for a switchover.
+    pub switchover_delay: Duration,
+    /// Fingerprint of everything that ends up in postgres' configuration.
+    pub configuration: String,
+}
+
+/// Another member of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Pod name.
+    pub name: String,
+    /// Pod UID.
+    pub pod_uid: PodUid,
+    /// It follows, or could: its last report said so and its pod is not being deleted.
+    pub electable: bool,
+}
+
+/// What a data directory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataRole {
+    /// It was last written as a primary's.
+    Primary,
+    /// It has a standby.signal.
+    Standby,
+}
+
+/// A data directory that initdb, a clone or a restore completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    /// `Database system identifier`.
+    pub system_id: SystemId,
+    /// New at each initdb, clone and rewind.
+    pub incarnation: Incarnation,
+    /// What it was last used as.
+    pub role: DataRole,
+    /// End of valid WAL, read from pg_wal and not from the control file alone.
+    pub end: WalPosition,
+    /// A pg_rewind began and did not end well: fit for nothing but to be replaced by a clone.
+    pub torn: bool,
+    /// Highest term that this directory has promised not to follow.
+    pub fence: Term,
+}
+
+/// What is on the volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Volume {
+    /// Nothing of ours.
+    Empty,
+    /// A half-made directory, left by a kill in the middle: never served.
+    Partial(String),
+    /// A database.
+    Data(Data),
+}
+
+/// The primary that a standby follows: always a pod, never a service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Leader {
+    /// Pod name.
+    pub name: String,
+    /// Pod UID.
+    pub pod_uid: PodUid,
+    /// Pod IP.
+    pub address: String,
+    /// Its term.
+    pub term: Term,
+    /// The timeline it writes.
+    pub timeline: TimelineId,
+}
+
+/// Who this manager is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Me {
+    /// The holder that it would be.
+    pub holder: Holder,
+}
+
+impl Me {
+    /// Pod name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.holder.name
+    }
+}
