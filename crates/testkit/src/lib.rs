@@ -1,1 +1,9 @@
-//! pgherd-testkit.
+//! What tests and the demo share: a writer that journals what was acknowledged, a checker that reads the journal
+//! and the database and nothing else, and waiting for a condition with a deadline.
+//!
+//! Neighbours: `tests/` and the demo's program use it; no production crate does.
+
+pub mod checker;
+pub mod journal;
+pub mod wait;
+pub mod writer;

@@ -1,0 +1,163 @@
+//! A client as impatient as clients are: one row after the other through a service, each attempt on a number of
+//! its own, a new connection every 20 ms after a failure, nothing waited for longer than 200 ms.
+
+use crate::journal::{Entry, Journal, boottime};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_postgres::{Client, Config, NoTls, Statement};
+
+/// Between the beginnings of two attempts to connect.
+pub const RECONNECT: Duration = Duration::from_millis(20);
+/// For a connection, and for a row.
+pub const TIMEOUT: Duration = Duration::from_millis(200);
+/// The table that rows go to. It has no key, so that a row written twice would be there twice.
+pub const TABLE: &str = "pgherd_journal";
+
+/// The writer broke; not: postgres was away.
+#[derive(Debug, thiserror::Error)]
+pub enum WriterError {
+    /// The journal.
+    #[error("failed to write the journal")]
+    Journal(#[from] io::Error),
+    /// The task.
+    #[error("failed to run the writer")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+/// What the writer counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows that were acknowledged.
+    pub acknowledged: u64,
+    /// Attempts that ended without an acknowledgement: such a row may be there or not.
+    pub unknown: u64,
+    /// Connections that could not be made.
+    pub refused: u64,
+}
+
+/// A writer at work.
+#[derive(Debug)]
+pub struct Writer {
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicU64>,
+    task: JoinHandle<Result<Counts, WriterError>>,
+}
+
+impl Writer {
+    /// Starts writing. The table must be there ([`create_table`]). `pause` is the time between two rows.
+    #[must_use]
+    pub fn start(config: Config, journal: Journal, pause: Duration) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        let task = tokio::spawn(write(config, journal, pause, stop.clone(), acknowledged.clone()));
+        Self { stop, acknowledged, task }
+    }
+
+    /// Rows acknowledged so far.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Stops after the row at hand.
+    ///
+    /// # Errors
+    /// [`WriterError`] when the journal cannot be trusted.
+    pub async fn stop(self) -> Result<Counts, WriterError> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.map_err(WriterError::Task)?
+    }
+}
+
+/// Makes the journal's table.
+///
+/// # Errors
+/// Of postgres.
+pub async fn create_table(config: &Config) -> Result<(), tokio_postgres::Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    let driver = tokio::spawn(connection);
+    let done = client.batch_execute(&format!("CREATE TABLE IF NOT EXISTS {TABLE} (n bigint NOT NULL, at timestamptz NOT NULL DEFAULT now())")).await;
+    drop(client);
+    let _ = driver.await;
+    done
+}
+
+/// A session and what it found out about its instance.
+struct Session {
+    client: Client,
+    insert: Statement,
+    timeline: u32,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+async fn connect(config: &Config) -> Option<Session> {
+    let opened = timeout(TIMEOUT, async {
+        let (client, connection) = config.connect(NoTls).await.ok()?;
+        let driver = tokio::spawn(async move {
+            // Its end shows in the client's next call.
+            let _ = connection.await;
+        });
+        let insert = client.prepare(&format!("INSERT INTO {TABLE} (n) VALUES ($1)")).await;
+        // On a standby this fails, which is right: a row cannot be written there.
+        let timeline = client.query_one("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)", &[]).await;
+        match (insert, timeline.map(|row| row.get::<_, String>(0)).map(|digits| u32::from_str_radix(&digits, 16))) {
+            (Ok(insert), Ok(Ok(timeline))) => Some(Session { client, insert, timeline, driver }),
+            _ => {
+                driver.abort();
+                None
+            }
+        }
+    });
+    opened.await.ok().flatten()
+}
+
+async fn write(
+    config: Config,
+    mut journal: Journal,
+    pause: Duration,
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicU64>,
+) -> Result<Counts, WriterError> {
+    let mut counts = Counts::default();
+    let mut session: Option<Session> = None;
+    let mut row = 0_u64;
+    while !stop.load(Ordering::Relaxed) {
+        let Some(open) = &session else {
+            let began = Instant::now();
+            session = connect(&config).await;
+            if session.is_none() {
+                counts.refused += 1;
+                sleep_until(began + RECONNECT).await;
+            }
+            continue;
+        };
+        row += 1;
+        let number = i64::try_from(row).unwrap_or(i64::MAX);
+        match timeout(TIMEOUT, open.client.execute(&open.insert, &[&number])).await {
+            Ok(Ok(_)) => {
+                journal.record(Entry { row, at: boottime(), timeline: open.timeline })?;
+                counts.acknowledged += 1;
+                acknowledged.store(counts.acknowledged, Ordering::Relaxed);
+                if !pause.is_zero() {
+                    sleep(pause).await;
+                }
+            }
+            Ok(Err(_)) | Err(_) => {
+                counts.unknown += 1;
+                session = None;
+                sleep(RECONNECT).await;
+            }
+        }
+    }
+    Ok(counts)
+}
