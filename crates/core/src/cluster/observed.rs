@@ -52,6 +52,9 @@ pub struct RefusalFact {
     pub reason: String,
     /// Who is missing, and why.
     pub missing: Vec<String>,
+    /// Of a switchover that was asked for: the primary is well.
+    #[serde(default, rename = "switchover", skip_serializing_if = "core::ops::Not::not")]
+    pub is_of_switchover: bool,
 }
 
 /// What the Cluster's status says that decisions depend on.

@@ -1,0 +1,123 @@
+//! An independent look at a plan: written from the invariants, sharing no code with the planner. A plan that
+//! could break one is not applied at all.
+
+use super::{Plan, Step};
+use crate::cluster::{ElectionFact, Observed, Role};
+use crate::lease::HolderState;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What a plan would break.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Violation {
+    /// More than one pod would be labelled primary (I1).
+    TwoPrimaries(Vec<String>),
+    /// The election was made from another lease than the one observed (I10).
+    UnboundElection,
+    /// The holder is open, and nothing says that it is dead, stale, or asked to hand over (I1).
+    ElectionOverLivingHolder(String),
+    /// The winner is not a pod that is there and stays (I11).
+    WinnerIsGone(String),
+    /// The primary's volume, or the last one with data, would be deleted (I7).
+    DeletesData(String),
+    /// The open primary would be deleted with nobody ready to follow.
+    DeletesOnlyPrimary(String),
+    /// There was a database, and an empty one would be made in its place.
+    SecondDatabase(u32),
+    /// A second instance would be made before the first has initialised the database.
+    TooEarly(u32),
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Violation::TwoPrimaries(pods) => write!(f, "{} would be labelled primary", pods.join(" and ")),
+            Violation::UnboundElection => f.write_str("the election names another lease than the one that was read"),
+            Violation::ElectionOverLivingHolder(holder) => write!(f, "{holder} holds the lease and is open"),
+            Violation::WinnerIsGone(winner) => write!(f, "{winner} was elected but is not there to stay"),
+            Violation::DeletesData(volume) => write!(f, "volume {volume} holds data that nobody else has"),
+            Violation::DeletesOnlyPrimary(pod) => write!(f, "{pod} is the primary and nobody could follow it"),
+            Violation::SecondDatabase(serial) => write!(f, "instance {serial} would start an initialised cluster anew"),
+            Violation::TooEarly(serial) => write!(f, "instance {serial} comes before the database is initialised"),
+        }
+    }
+}
+
+/// Everything that `plan` would break. Empty: it may be applied.
+#[must_use]
+pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
+    let mut found: Vec<Violation> = two_primaries(observed, plan).into_iter().collect();
+    for step in &plan.steps {
+        match step {
+            Step::WriteElection(election) => found.extend(bad_election(observed, election)),
+            Step::DeleteVolume { name } => found.extend(deletes_data(observed, name)),
+            Step::DeletePod { name, uid } => {
+                let holds = observed.holder().is_some_and(|holder| &holder.pod_uid == uid);
+                let open = observed.lease.as_ref().is_some_and(|lease| lease.value.state == HolderState::Open);
+                let living = observed.pods.iter().any(|pod| &pod.uid == uid && pod.is_alive());
+                let heir = observed.pods.iter().any(|pod| &pod.uid != uid && pod.ready && !pod.deleting);
+                found.extend((holds && open && living && !heir).then(|| Violation::DeletesOnlyPrimary(name.clone())));
+            }
+            Step::CreateVolume { serial } => {
+                let data = observed.volumes.iter().any(|volume| volume.has_data)
+                    || observed.holder_pod().is_some_and(|pod| pod.ready);
+                let initialised = observed.status.system_id.is_some();
+                found.extend((initialised && !data).then_some(Violation::SecondDatabase(*serial)));
+                let others = observed.volumes.iter().any(|volume| volume.serial != *serial);
+                found.extend((!initialised && (others || *serial != 1)).then_some(Violation::TooEarly(*serial)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn two_primaries(observed: &Observed, plan: &Plan) -> Option<Violation> {
+    let mut primaries: BTreeSet<&str> =
+        observed.pods.iter().filter(|pod| pod.role == Some(Role::Primary)).map(|pod| pod.name.as_str()).collect();
+    let before = primaries.len();
+    for step in &plan.steps {
+        if let Step::SetRole { pod, role, .. } = step {
+            if *role == Role::Primary {
+                primaries.insert(pod);
+            } else {
+                primaries.remove(pod.as_str());
+            }
+            if primaries.len() > 1.max(before.saturating_sub(1)) && *role == Role::Primary {
+                return Some(Violation::TwoPrimaries(primaries.into_iter().map(str::to_owned).collect()));
+            }
+        }
+    }
+    None
+}
+
+fn bad_election(observed: &Observed, election: &ElectionFact) -> Option<Violation> {
+    let Some(lease) = observed.lease.as_ref() else { return Some(Violation::UnboundElection) };
+    if lease.version != election.lease_version || lease.value.term != election.term {
+        return Some(Violation::UnboundElection);
+    }
+    let there = observed.pods.iter().any(|pod| pod.uid == election.winner_pod_uid && !pod.deleting);
+    if !there {
+        return Some(Violation::WinnerIsGone(election.winner.clone()));
+    }
+    let (HolderState::Open | HolderState::Promoting, Some(holder)) = (lease.value.state, &lease.value.holder) else {
+        return None;
+    };
+    let proven = observed.pods.iter().any(|pod| pod.dead_nonces.contains(&holder.nonce));
+    let lapsed = observed.pods.iter().filter_map(|pod| pod.report.as_ref()).any(|report| {
+        report.lease_seen.stale && report.lease_seen.version == lease.version && report.nonce != holder.nonce
+    });
+    let asked =
+        lease.value.state == HolderState::Open && observed.status.target_primary.as_ref() == Some(&election.winner);
+    (!proven && !lapsed && !asked).then(|| Violation::ElectionOverLivingHolder(holder.name.clone()))
+}
+
+fn deletes_data(observed: &Observed, name: &str) -> Option<Violation> {
+    let primary = observed.holder().is_some_and(|holder| holder.name == name)
+        || observed.status.current_primary.as_deref() == Some(name);
+    let volume = observed.volumes.iter().find(|volume| volume.name == name)?;
+    let only = volume.has_data && !observed.volumes.iter().any(|other| other.name != name && other.has_data);
+    (primary || only).then(|| Violation::DeletesData(name.to_owned()))
+}

@@ -1,0 +1,78 @@
+//! What the controller shall do next: `plan(desired, observed, now)` is data that can be printed, compared,
+//! and is checked by [`check`] before anything of it is applied. It is level-triggered: it never asks why
+//! it was called, and a plan that was half applied is followed by one that does the rest.
+
+mod check;
+#[cfg(test)]
+mod check_tests;
+mod failover;
+mod instances;
+mod objects;
+mod report;
+mod roles;
+mod scale;
+mod status;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use check::{Violation, check};
+pub use report::{Line, Report};
+pub use status::{Phase, StatusUpdate};
+pub use step::{EventKind, Step};
+
+use crate::cluster::{Desired, Observed};
+use crate::time::Instant;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// Steps in the order in which they are applied, and the reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// What to do.
+    pub steps: Vec<Step>,
+    /// What the status shall say once this is seen; written where it differs.
+    pub status: StatusUpdate,
+    /// What, why, and why not.
+    pub report: Report,
+    /// Look again no later than this, even if nothing happens.
+    pub again: Option<Duration>,
+}
+
+/// Plans. `observed.lease` was read for this look, and the members' reports are fresh where
+/// [`crate::election::next`] asked for it.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
+    let mut draft = Draft::default();
+    if desired.deleting {
+        draft.report.does("release the lease object", "the cluster is being deleted");
+        draft.steps.extend(observed.lease.is_some().then_some(Step::ReleaseLeaseObject));
+        return draft.finish(StatusUpdate::default());
+    }
+    let outlook = failover::plan(desired, observed, now, &mut draft);
+    roles::plan(observed, &outlook, &mut draft);
+    objects::plan(desired, observed, &mut draft);
+    let needs = instances::plan(desired, observed, &mut draft);
+    scale::plan(desired, observed, &mut draft);
+    let status = status::of(desired, observed, &outlook, &needs);
+    draft.finish(status)
+}
+
+/// A plan in the making.
+#[derive(Default)]
+struct Draft {
+    steps: Vec<Step>,
+    report: Report,
+    again: Option<Duration>,
+}
+
+impl Draft {
+    fn look_again(&mut self, after: Duration) {
+        self.again = Some(self.again.map_or(after, |known| known.min(after)));
+    }
+
+    fn finish(self, status: StatusUpdate) -> Plan {
+        Plan { steps: self.steps, status, report: self.report, again: self.again }
+    }
+}

@@ -1,0 +1,44 @@
+//! What a cluster has once: secrets, services, the managers' rights, budgets, the monitor, the lease.
+
+use super::Draft;
+use super::step::{EventKind, Step};
+use crate::cluster::{Desired, ObjectKind, Observed, SecretKind, ServiceKind};
+
+pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
+    for kind in wanted(desired, observed) {
+        if !observed.objects.contains(&kind) {
+            draft.report.does(format!("create {kind}"), "the cluster has none");
+            draft.steps.push(Step::Create(kind));
+        }
+    }
+    if desired.pod_monitor && !observed.pod_monitors_served {
+        draft.report.does_not("create PodMonitor", "the API server does not know the kind");
+        draft.steps.push(Step::Event {
+            kind: EventKind::Warning,
+            reason: "PodMonitorUnavailable".to_owned(),
+            message: "spec.monitoring.enablePodMonitor is set, but the PodMonitor CRD is not installed".to_owned(),
+        });
+    }
+    match (&observed.lease, observed.status.system_id) {
+        (Some(_), _) => {}
+        (None, None) => {
+            draft.report.does("create the lease", "the cluster has none");
+            draft.steps.push(Step::CreateLease);
+        }
+        // Rule L8: anybody who re-creates it could let two write. The holder does so from memory.
+        (None, Some(_)) => draft.report.does_not("create the lease", "it was deleted; its holder re-creates it"),
+    }
+}
+
+fn wanted(desired: &Desired, observed: &Observed) -> Vec<ObjectKind> {
+    let secret = |kind: &SecretKind| *kind != SecretKind::App || desired.owner_secret.is_none();
+    let mut kinds: Vec<ObjectKind> = SecretKind::ALL.into_iter().filter(secret).map(ObjectKind::Secret).collect();
+    kinds.extend([ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding]);
+    kinds.extend(ServiceKind::ALL.map(ObjectKind::Service));
+    if desired.disruption_budgets {
+        kinds.push(ObjectKind::PrimaryBudget);
+        kinds.extend((desired.instances >= 3).then_some(ObjectKind::ReplicaBudget));
+    }
+    kinds.extend((desired.pod_monitor && observed.pod_monitors_served).then_some(ObjectKind::PodMonitor));
+    kinds
+}

@@ -1,0 +1,137 @@
+//! What the Cluster's status shall say (CNPG's names and strings).
+
+use super::failover::Outlook;
+use super::instances::{Needs, count, primary_is_well};
+use crate::cluster::{Desired, Observed};
+use crate::timeline::TimelineId;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// `status.phase`: exact strings, which health checks of GitOps tools compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// initdb is yet to be.
+    #[default]
+    SettingUpPrimary,
+    /// Instances are being cloned.
+    CreatingReplica,
+    /// All is well.
+    Healthy,
+    /// The primary is being replaced.
+    FailingOver,
+    /// The primary is handing over.
+    Switchover,
+    /// Instances are not ready yet.
+    WaitingForInstances,
+    /// No volume is left.
+    Unrecoverable,
+    /// The spec was refused; the last valid one is in force.
+    Invalid,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::SettingUpPrimary => "Setting up primary",
+            Phase::CreatingReplica => "Creating a new replica",
+            Phase::Healthy => "Cluster in healthy state",
+            Phase::FailingOver => "Failing over",
+            Phase::Switchover => "Switchover in progress",
+            Phase::WaitingForInstances => "Waiting for the instances to become active",
+            Phase::Unrecoverable => "Cluster is unrecoverable and needs manual intervention",
+            Phase::Invalid => "Invalid cluster definition",
+        })
+    }
+}
+
+/// The controller's share of the status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StatusUpdate {
+    /// `phase`.
+    pub phase: Phase,
+    /// `phaseReason`.
+    pub reason: String,
+    /// `instances`: pods that there are.
+    pub instances: u32,
+    /// `readyInstances`.
+    pub ready: u32,
+    /// `instanceNames`.
+    pub names: Vec<String>,
+    /// `pvcCount`.
+    pub volumes: u32,
+    /// `healthyPVC`.
+    pub healthy_volumes: Vec<String>,
+    /// `initializingPVC`.
+    pub initializing_volumes: Vec<String>,
+    /// `danglingPVC`.
+    pub dangling_volumes: Vec<String>,
+    /// `instancesStatus`: healthy, replicating, failed pods.
+    pub healthy: Vec<String>,
+    /// Not ready yet, but coming.
+    pub replicating: Vec<String>,
+    /// Ended.
+    pub failed: Vec<String>,
+    /// `timelineID`.
+    pub timeline: Option<TimelineId>,
+    /// The database exists (condition `Initialized`).
+    pub initialized: bool,
+    /// Members whose database is another than the cluster's (condition `ConsistentSystemID`).
+    pub foreign: Vec<String>,
+}
+
+pub(super) fn of(desired: &Desired, observed: &Observed, outlook: &Outlook, needs: &Needs) -> StatusUpdate {
+    let names = |pick: &dyn Fn(&crate::cluster::PodView) -> bool| {
+        observed.pods.iter().filter(|pod| pick(pod)).map(|pod| pod.name.clone()).collect::<Vec<_>>()
+    };
+    let volumes = |pick: &dyn Fn(&crate::cluster::VolumeView) -> bool| {
+        observed.volumes.iter().filter(|volume| pick(volume)).map(|volume| volume.name.clone()).collect::<Vec<_>>()
+    };
+    let has_pod = |serial: u32| observed.pods.iter().any(|pod| pod.serial == serial);
+    let ready = names(&|pod| pod.ready && pod.is_alive());
+    let (phase, reason) = phase(desired, observed, outlook, needs, count(ready.len()));
+    let system = observed.status.system_id;
+    StatusUpdate {
+        phase,
+        reason,
+        instances: count(observed.pods.len()),
+        ready: count(ready.len()),
+        names: names(&|_| true),
+        volumes: count(observed.volumes.len()),
+        healthy_volumes: volumes(&|volume| volume.has_data && has_pod(volume.serial)),
+        initializing_volumes: volumes(&|volume| !volume.has_data),
+        dangling_volumes: volumes(&|volume| volume.has_data && !has_pod(volume.serial)),
+        healthy: ready,
+        replicating: names(&|pod| !pod.ready && pod.is_alive()),
+        failed: names(&|pod| pod.is_finished()),
+        timeline: observed.lease.as_ref().map(|lease| lease.value.timeline).filter(|timeline| timeline.0 > 0),
+        initialized: system.is_some(),
+        foreign: names(&|pod| {
+            let own = pod.report.as_ref().and_then(|report| report.system_id);
+            system.is_some() && own.is_some() && own != system
+        }),
+    }
+}
+
+fn phase(desired: &Desired, observed: &Observed, outlook: &Outlook, needs: &Needs, ready: u32) -> (Phase, String) {
+    let instances: Vec<String> = needs.incomplete.iter().map(|serial| desired.instance(*serial)).collect();
+    match (&observed.invalid, outlook) {
+        (_, Outlook::FailingOver(reason)) => (Phase::FailingOver, reason.clone()),
+        (_, Outlook::SwitchingOver(reason)) => (Phase::Switchover, reason.clone()),
+        _ if needs.unrecoverable => {
+            (Phase::Unrecoverable, "all volumes of this initialised cluster are gone; restore it from a backup".into())
+        }
+        (Some(reason), Outlook::Settled) => (Phase::Invalid, reason.clone()),
+        _ if observed.status.system_id.is_none() => {
+            (Phase::SettingUpPrimary, format!("Creating primary instance {}", desired.instance(1)))
+        }
+        _ if !instances.is_empty() && primary_is_well(observed) => {
+            (Phase::CreatingReplica, format!("Creating {}", instances.join(", ")))
+        }
+        _ if ready < desired.instances => {
+            (Phase::WaitingForInstances, format!("{ready} of {} instances are ready", desired.instances))
+        }
+        _ => (Phase::Healthy, String::new()),
+    }
+}

@@ -1,0 +1,92 @@
+//! The steps of a plan. Each is one write, bound to the object it was decided for.
+
+use crate::cluster::{ElectionFact, ObjectKind, RefusalFact, Role};
+use crate::identity::PodUid;
+use serde::{Deserialize, Serialize};
+
+/// Severity of an Event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventKind {
+    /// For information.
+    Normal,
+    /// Somebody may have to act.
+    Warning,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Step {
+    /// Create an object of the cluster; that it is there already is success.
+    Create(ObjectKind),
+    /// Create the empty lease.
+    CreateLease,
+    /// Take the finalizer off the lease: its cluster goes away.
+    ReleaseLeaseObject,
+    /// Create an instance's volume claim.
+    CreateVolume {
+        /// Which.
+        serial: u32,
+    },
+    /// Note on the claim that there is a database on it.
+    MarkVolumeReady {
+        /// Its name.
+        name: String,
+    },
+    /// Create an instance's pod.
+    CreatePod {
+        /// Which.
+        serial: u32,
+    },
+    /// Delete this pod and no other of its name; its manager is given its grace.
+    DeletePod {
+        /// Its name.
+        name: String,
+        /// Its uid, as a precondition.
+        uid: PodUid,
+    },
+    /// Delete a volume claim, and what is on it.
+    DeleteVolume {
+        /// Its name.
+        name: String,
+    },
+    /// Set the role labels.
+    SetRole {
+        /// The pod.
+        pod: String,
+        /// Its uid, as a precondition.
+        uid: PodUid,
+        /// The role.
+        role: Role,
+    },
+    /// Write the election and `targetPrimary`, over the status it was decided from.
+    WriteElection(Box<ElectionFact>),
+    /// Take a void election back: `targetPrimary` is the holder again.
+    CancelElection {
+        /// The holder.
+        holder: String,
+    },
+    /// Say why nobody can be elected; `targetPrimary` goes back to the holder, if there is one.
+    WriteRefusal {
+        /// Why.
+        refusal: RefusalFact,
+        /// The holder that stays.
+        keep: Option<String>,
+    },
+    /// The last refusal is history.
+    ClearRefusal,
+    /// Set `targetPrimary` where nothing else does.
+    SetTarget {
+        /// The pod.
+        pod: String,
+    },
+    /// Tell people.
+    Event {
+        /// Severity.
+        kind: EventKind,
+        /// CamelCase, as CNPG's.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+}
