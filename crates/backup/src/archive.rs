@@ -1,0 +1,59 @@
+//! One server's WAL archive in a store.
+
+use pgherd_core::wal::{Compression, WalName, object_key};
+use pgherd_objectstore::ObjectStore;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How WAL is written for one server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WalSettings {
+    /// `<path of destinationPath>/<serverName>`, without slashes at its ends.
+    pub root: String,
+    /// `wal.compression`; absent stores files as they are.
+    pub compression: Option<Compression>,
+    /// `tags` of every object but history files.
+    pub tags: Vec<(String, String)>,
+    /// `historyTags`.
+    pub history_tags: Vec<(String, String)>,
+}
+
+/// The archive cannot be used as it is described.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveError {
+    /// The compression is barman's, but not written by this version.
+    #[error("failed to set up the archive: wal.compression {0} cannot be written yet, only gzip or none")]
+    Compression(Compression),
+}
+
+/// One server's WAL archive. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct WalArchive {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) settings: Arc<WalSettings>,
+    /// Lets as many files be compressed at once as there are cores: more would only take memory.
+    pub(crate) compressing: Arc<Semaphore>,
+}
+
+impl WalArchive {
+    /// An archive in `store`.
+    pub fn new(store: Arc<dyn ObjectStore>, settings: WalSettings) -> Result<Self, ArchiveError> {
+        if let Some(other) = settings.compression.filter(|c| *c != Compression::Gzip) {
+            return Err(ArchiveError::Compression(other));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self { store, settings: Arc::new(settings), compressing: Arc::new(Semaphore::new(cores)) })
+    }
+
+    /// How WAL is written.
+    #[must_use]
+    pub fn settings(&self) -> &WalSettings {
+        &self.settings
+    }
+
+    /// The whole key of a file under a compression.
+    pub(crate) fn key(&self, name: WalName, compression: Option<Compression>) -> String {
+        let below = object_key(name, compression);
+        if self.settings.root.is_empty() { below } else { format!("{}/{below}", self.settings.root) }
+    }
+}

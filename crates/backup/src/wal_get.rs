@@ -1,0 +1,110 @@
+//! Brings one file back, and tells "not there" from "could not be asked".
+
+use crate::archive::WalArchive;
+use crate::compress::{CompressError, gunzip};
+use crate::wal_put::{SMALL_FILE, readable};
+use bytes::Bytes;
+use pgherd_core::wal::{Compression, SegmentSize, WalName, parse_key};
+use pgherd_objectstore::StoreError;
+
+/// It is not known whether the file is there, or it is there and cannot be used. Never the end of an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum WalGetError {
+    /// The store failed; its error says what to do.
+    #[error("failed to fetch {name} from the archive")]
+    Store {
+        /// The file.
+        name: WalName,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The object is there, and damaged.
+    #[error("failed to read {key}")]
+    Damaged {
+        /// The object.
+        key: String,
+        /// Why.
+        #[source]
+        source: CompressError,
+    },
+    /// The object is there, and its content is not as long as a WAL file is.
+    #[error("failed to use {key}: its content has {size} bytes, which no WAL file has")]
+    Size {
+        /// The object.
+        key: String,
+        /// Bytes, decompressed.
+        size: u64,
+    },
+    /// The file is there in a compression that this version cannot read.
+    #[error("failed to read {key}: its compression cannot be read yet")]
+    Unreadable {
+        /// The object.
+        key: String,
+    },
+}
+
+impl WalArchive {
+    /// The file's content, or nothing where the store has proven that no object holds it, under any suffix that
+    /// barman writes. A miss costs three requests, a hit one.
+    pub async fn get(&self, name: WalName) -> Result<Option<Bytes>, WalGetError> {
+        let [first, second] = readable(self.settings.compression);
+        if let Some(found) = self.get_as(name, first).await? {
+            return Ok(Some(found));
+        }
+        let (other, elsewhere) = tokio::join!(self.get_as(name, second), self.look_around(name));
+        if let Some(found) = other? {
+            return Ok(Some(found));
+        }
+        match elsewhere? {
+            None => Ok(None),
+            // It arrived between the two questions.
+            Some((_, compression)) if compression == first || compression == second => {
+                self.get_as(name, compression).await
+            }
+            Some((key, _)) => Err(WalGetError::Unreadable { key }),
+        }
+    }
+
+    async fn get_as(&self, name: WalName, compression: Option<Compression>) -> Result<Option<Bytes>, WalGetError> {
+        let key = self.key(name, compression);
+        let limit = match name {
+            WalName::Segment(_) | WalName::Partial(_) => SegmentSize::MAX.bytes(),
+            WalName::History(_) | WalName::Backup { .. } => SMALL_FILE,
+        };
+        // An object may be slightly larger than its content.
+        let body = match self.store.get(&key, limit.saturating_add(SMALL_FILE)).await {
+            Ok(body) => body,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(WalGetError::Store { name, source }),
+        };
+        let content = match compression {
+            None => body,
+            Some(_) => {
+                let unpacked = tokio::task::spawn_blocking(move || gunzip(&body, limit)).await;
+                let unpacked = unpacked.unwrap_or_else(|_| Err(CompressError::Damaged("the thread ended".to_owned())));
+                Bytes::from(unpacked.map_err(|source| WalGetError::Damaged { key: key.clone(), source })?)
+            }
+        };
+        let size = content.len() as u64;
+        match name {
+            WalName::Segment(_) | WalName::Partial(_) if SegmentSize::new(size).is_err() => {
+                Err(WalGetError::Size { key, size })
+            }
+            _ => Ok(Some(content)),
+        }
+    }
+
+    /// The file under any suffix, if there is one.
+    async fn look_around(&self, name: WalName) -> Result<Option<(String, Option<Compression>)>, WalGetError> {
+        let prefix = self.key(name, None);
+        let page = self.store.list(&prefix, None, None).await;
+        let page = page.map_err(|source| WalGetError::Store { name, source })?;
+        let root = self.settings.root.as_str();
+        Ok(page.objects.into_iter().find_map(|object| {
+            let below = object.key.strip_prefix(root)?.trim_start_matches('/').to_owned();
+            let (found, compression) = parse_key(&below).ok()?;
+            (found == name).then_some((object.key, compression))
+        }))
+    }
+}

@@ -1,0 +1,218 @@
+//! Archives one file: create-only, and where the key is taken, by comparing what is there.
+
+use crate::archive::WalArchive;
+use crate::compress::{CompressError, gunzip, gzip};
+use bytes::Bytes;
+use pgherd_core::wal::{Compression, SegmentSize, WalName};
+use pgherd_objectstore::{Put, PutOptions, StoreError, Then};
+use std::path::PathBuf;
+
+/// History files and backup labels are a few lines; more than this is something else.
+pub(crate) const SMALL_FILE: u64 = 16 << 20;
+
+/// Where the content comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Read when there is a core free to compress it.
+    File(PathBuf),
+    /// Here already.
+    Bytes(Bytes),
+}
+
+/// The file is in the archive, acknowledged by the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is new.
+    Created,
+    /// The same content had been there before.
+    Equal,
+}
+
+/// The file is not known to be in the archive.
+#[derive(Debug, thiserror::Error)]
+pub enum WalPutError {
+    /// Other content lies under the name. Never overwritten (invariant I5); retrying is useless until a person has
+    /// looked: two servers may be writing to one archive.
+    #[error("failed to archive {name}: {key} holds other content, and is left as it is ({detail})")]
+    Different {
+        /// The file.
+        name: WalName,
+        /// The object that is in the way.
+        key: String,
+        /// What differs.
+        detail: String,
+    },
+    /// The local file cannot be read. Retry: postgres may be replacing it.
+    #[error("failed to read {name} to archive it")]
+    Read {
+        /// The file.
+        name: WalName,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The local file has a size that no WAL file has. Retrying is useless.
+    #[error("failed to archive {name}: its size of {size} bytes is not that of a WAL file")]
+    Size {
+        /// The file.
+        name: WalName,
+        /// Its bytes.
+        size: u64,
+    },
+    /// Compression failed, or its thread did. Retry.
+    #[error("failed to compress {name}")]
+    Compress {
+        /// The file.
+        name: WalName,
+        /// Why.
+        #[source]
+        source: CompressError,
+    },
+    /// The store failed; its error says what to do.
+    #[error("failed to archive {name}")]
+    Store {
+        /// The file.
+        name: WalName,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+}
+
+impl WalPutError {
+    /// What to do about it.
+    #[must_use]
+    pub fn then(&self) -> Then {
+        match self {
+            Self::Different { .. } | Self::Size { .. } => Then::GiveUp,
+            Self::Read { .. } | Self::Compress { .. } => Then::RetryLater,
+            Self::Store { source, .. } => source.then(),
+        }
+    }
+
+    /// A short fixed word for metrics and conditions.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Different { .. } => "different_content",
+            Self::Read { .. } => "read",
+            Self::Size { .. } => "size",
+            Self::Compress { .. } => "compress",
+            Self::Store { source, .. } => source.kind(),
+        }
+    }
+}
+
+/// What goes over the wire, and how large it is once it is brought back.
+struct Packed {
+    body: Bytes,
+    plain_size: u64,
+}
+
+impl WalArchive {
+    /// Archives a file. Success only after the store acknowledged all of it, or proved that it has it already.
+    ///
+    /// Dropping the future leaves open whether the file was stored; doing it again settles that.
+    pub async fn put(&self, name: WalName, source: Source) -> Result<Stored, WalPutError> {
+        let packed = self.pack(name, source).await?;
+        let key = self.key(name, self.settings.compression);
+        let options = self.options(name);
+        let store = |source| WalPutError::Store { name, source };
+        loop {
+            if self.store.put_new(&key, packed.body.clone(), &options).await.map_err(store)? == Put::Created {
+                return Ok(Stored::Created);
+            }
+            // Room for an object of the same content that some other compressor made larger than ours.
+            let limit = packed.plain_size.saturating_add(packed.plain_size / 8).saturating_add(SMALL_FILE);
+            let there = match self.store.get(&key, limit).await {
+                Ok(there) => there,
+                // Taken a moment ago, and gone now: somebody deleted it, so it is to be created after all.
+                Err(StoreError::NotFound { .. }) => continue,
+                Err(StoreError::TooLarge { .. }) => {
+                    return Err(WalPutError::Different { name, key, detail: "it is far larger".to_owned() });
+                }
+                Err(source) => return Err(store(source)),
+            };
+            return match self.compare(name, packed, there).await? {
+                None => Ok(Stored::Equal),
+                Some(detail) => Err(WalPutError::Different { name, key, detail }),
+            };
+        }
+    }
+
+    fn options(&self, name: WalName) -> PutOptions {
+        let content_type = self.settings.compression.map(|_| "application/x-gzip".to_owned());
+        let tags = match name {
+            WalName::History(_) => self.settings.history_tags.clone(),
+            _ => self.settings.tags.clone(),
+        };
+        PutOptions { content_type, tags }
+    }
+
+    /// Reads, checks and compresses on a blocking thread, one file per core at once.
+    async fn pack(&self, name: WalName, source: Source) -> Result<Packed, WalPutError> {
+        let compression = self.settings.compression;
+        self.on_a_core(name, move || {
+            let content = match source {
+                Source::File(path) => {
+                    Bytes::from(std::fs::read(path).map_err(|source| WalPutError::Read { name, source })?)
+                }
+                Source::Bytes(bytes) => bytes,
+            };
+            let plain_size = content.len() as u64;
+            let fits = match name {
+                WalName::Segment(_) | WalName::Partial(_) => SegmentSize::new(plain_size).is_ok(),
+                WalName::History(_) | WalName::Backup { .. } => plain_size <= SMALL_FILE,
+            };
+            if !fits {
+                return Err(WalPutError::Size { name, size: plain_size });
+            }
+            let body = match compression {
+                None => content,
+                Some(_) => Bytes::from(gzip(&content).map_err(|source| WalPutError::Compress { name, source })?),
+            };
+            Ok(Packed { body, plain_size })
+        })
+        .await
+    }
+
+    /// Nothing if both hold the same content, else what differs. Compressed bytes may differ and mean the same.
+    async fn compare(&self, name: WalName, ours: Packed, there: Bytes) -> Result<Option<String>, WalPutError> {
+        if ours.body == there {
+            return Ok(None);
+        }
+        let Some(_) = self.settings.compression else {
+            return Ok(Some(format!("{} bytes there, {} here", there.len(), ours.body.len())));
+        };
+        self.on_a_core(name, move || {
+            let mine = gunzip(&ours.body, ours.plain_size).map_err(|source| WalPutError::Compress { name, source })?;
+            Ok(match gunzip(&there, ours.plain_size) {
+                Ok(theirs) if theirs == mine => None,
+                Ok(theirs) => {
+                    let at = theirs.iter().zip(&mine).position(|(a, b)| a != b).unwrap_or(theirs.len().min(mine.len()));
+                    Some(format!("first difference at byte {at}"))
+                }
+                Err(error) => Some(format!("the object there: {error}")),
+            })
+        })
+        .await
+    }
+
+    async fn on_a_core<T: Send + 'static>(
+        &self,
+        name: WalName,
+        work: impl FnOnce() -> Result<T, WalPutError> + Send + 'static,
+    ) -> Result<T, WalPutError> {
+        let failed = |what: &str| WalPutError::Compress { name, source: CompressError::Compress(what.to_owned()) };
+        let _core = self.compressing.acquire().await.map_err(|_| failed("shutting down"))?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| failed("the thread ended"))?
+    }
+}
+
+/// Compressions that this version reads, ours first.
+pub(crate) fn readable(ours: Option<Compression>) -> [Option<Compression>; 2] {
+    match ours {
+        Some(_) => [Some(Compression::Gzip), None],
+        None => [None, Some(Compression::Gzip)],
+    }
+}

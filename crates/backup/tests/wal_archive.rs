@@ -1,0 +1,198 @@
+//! The WAL archive on a store in memory, a faulty one, and a real S3 API.
+#![allow(clippy::expect_used, clippy::panic)]
+
+use bytes::Bytes;
+use pgherd_backup::{ArchiveError, Source, Stored, WalArchive, WalGetError, WalPutError, WalSettings, gzip};
+use pgherd_core::wal::{Compression, WalName};
+use pgherd_objectstore::test_server::TestServer;
+use pgherd_objectstore::{Fault, FaultControl, Faulty, MemoryStore, ObjectStore, Put, PutOptions, Then};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SEGMENT: &str = "00000001000000AB0000000C";
+const KEY: &str = "pre/c/wals/00000001000000AB/00000001000000AB0000000C.gz";
+
+fn name(text: &str) -> WalName {
+    text.parse().expect("a name")
+}
+
+fn content(seed: u8) -> Bytes {
+    let bytes: Vec<u8> = (0..1_u32 << 20).map(|i| (i / 7).to_le_bytes()[0] ^ seed).collect();
+    Bytes::from(bytes)
+}
+
+fn settings(compression: Option<Compression>) -> WalSettings {
+    WalSettings { root: "pre/c".into(), compression, ..WalSettings::default() }
+}
+
+fn archive() -> (WalArchive, Arc<Faulty<MemoryStore>>, FaultControl) {
+    let (store, control) = Faulty::new(MemoryStore::new());
+    let store = Arc::new(store);
+    let archive = WalArchive::new(Arc::<Faulty<MemoryStore>>::clone(&store), settings(Some(Compression::Gzip)));
+    (archive.expect("an archive"), store, control)
+}
+
+#[tokio::test]
+async fn a_segment_is_archived_where_barman_looks_for_it_and_comes_back() {
+    let (archive, store, _) = archive();
+    let stored = archive.put(name(SEGMENT), Source::Bytes(content(0))).await.expect("put");
+    assert_eq!(stored, Stored::Created);
+    assert_eq!(store.inner().keys(), [KEY]);
+    let options = store.inner().options(KEY).expect("options");
+    assert_eq!(options.content_type.as_deref(), Some("application/x-gzip"));
+    assert_eq!(archive.get(name(SEGMENT)).await.expect("get"), Some(content(0)));
+}
+
+#[tokio::test]
+async fn history_files_and_backup_labels_are_archived_with_their_tags() {
+    let store = Arc::new(MemoryStore::new());
+    let settings = WalSettings {
+        history_tags: vec![("kind".into(), "history".into())],
+        tags: vec![("kind".into(), "wal".into())],
+        ..settings(Some(Compression::Gzip))
+    };
+    let archive = WalArchive::new(Arc::<MemoryStore>::clone(&store), settings).expect("an archive");
+    for (file, key, tag) in [
+        ("00000002.history", "pre/c/wals/00000002.history.gz", "history"),
+        (
+            "000000010000000000000005.00000028.backup",
+            "pre/c/wals/0000000100000000/000000010000000000000005.00000028.backup.gz",
+            "wal",
+        ),
+    ] {
+        archive.put(name(file), Source::Bytes(Bytes::from_static(b"1\t0/5\twhy\n"))).await.expect("put");
+        assert_eq!(store.options(key).expect("stored").tags, [("kind".to_owned(), tag.to_owned())]);
+        assert_eq!(archive.get(name(file)).await.expect("get").expect("there").as_ref(), b"1\t0/5\twhy\n");
+    }
+}
+
+#[tokio::test]
+async fn i5_the_same_content_again_is_success_and_other_content_is_refused() {
+    let (archive, store, _) = archive();
+    archive.put(name(SEGMENT), Source::Bytes(content(0))).await.expect("put");
+    let again = archive.put(name(SEGMENT), Source::Bytes(content(0))).await.expect("put again");
+    assert_eq!(again, Stored::Equal);
+    let before = store.inner().get(KEY, u64::MAX).await.expect("stored");
+    let other = archive.put(name(SEGMENT), Source::Bytes(content(1))).await.expect_err("other content");
+    assert!(matches!(other, WalPutError::Different { .. }), "{other}");
+    assert_eq!(other.then(), Then::GiveUp);
+    assert_eq!(store.inner().get(KEY, u64::MAX).await.expect("stored"), before, "never replaced");
+}
+
+#[tokio::test]
+async fn content_is_compared_and_not_how_it_was_compressed() {
+    let (archive, store, _) = archive();
+    let mut writer = pgherd_backup::gzip_writer(Vec::new(), 1);
+    std::io::Write::write_all(&mut writer, &content(0)).expect("write");
+    store.inner().overwrite(KEY, Bytes::from(writer.finish().expect("finish")));
+    let stored = archive.put(name(SEGMENT), Source::Bytes(content(0))).await.expect("put");
+    assert_eq!(stored, Stored::Equal);
+}
+
+#[tokio::test]
+async fn a_damaged_object_is_neither_equal_nor_restored() {
+    let (archive, store, _) = archive();
+    let packed = gzip(&content(0)).expect("compress");
+    store.inner().overwrite(KEY, Bytes::copy_from_slice(&packed[..packed.len() / 2]));
+    let put = archive.put(name(SEGMENT), Source::Bytes(content(0))).await.expect_err("not equal");
+    assert!(matches!(put, WalPutError::Different { .. }), "{put}");
+    let got = archive.get(name(SEGMENT)).await.expect_err("damaged");
+    assert!(matches!(got, WalGetError::Damaged { .. }), "{got}");
+}
+
+#[tokio::test]
+async fn a_put_whose_answer_was_lost_is_settled_by_doing_it_again() {
+    let (archive, _, control) = archive();
+    control.set(Fault::AnswerLost);
+    let lost = archive.put(name(SEGMENT), Source::Bytes(content(0))).await.expect_err("unknown");
+    assert_eq!(lost.then(), Then::RetryLater);
+    control.set(Fault::None);
+    let stored = archive.put(name(SEGMENT), Source::Bytes(content(0))).await.expect("put");
+    assert_eq!(stored, Stored::Equal);
+}
+
+#[tokio::test]
+async fn every_fault_is_an_error_and_never_not_there() {
+    let (archive, _, control) = archive();
+    for fault in [
+        Fault::Off,
+        Fault::Status(403, "AccessDenied"),
+        Fault::Status(404, "NoSuchBucket"),
+        Fault::Status(500, "InternalError"),
+        Fault::Status(503, "SlowDown"),
+    ] {
+        control.set(fault.clone());
+        assert!(archive.put(name(SEGMENT), Source::Bytes(content(0))).await.is_err(), "put under {fault:?}");
+        assert!(archive.get(name(SEGMENT)).await.is_err(), "get under {fault:?}");
+    }
+    control.set(Fault::Slow(Duration::from_millis(5)));
+    archive.put(name(SEGMENT), Source::Bytes(content(0))).await.expect("slow is not broken");
+    for fault in [Fault::BitFlip, Fault::ResetMidBody] {
+        control.set(fault.clone());
+        assert!(archive.get(name(SEGMENT)).await.is_err(), "get under {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_file_is_proven_missing_under_every_suffix() {
+    let (archive, store, _) = archive();
+    assert_eq!(archive.get(name(SEGMENT)).await.expect("get"), None);
+    let partial = "pre/c/wals/00000001000000AB/00000001000000AB0000000C.partial.gz";
+    store.inner().overwrite(partial, Bytes::from(gzip(&content(0)).expect("compress")));
+    assert_eq!(archive.get(name(SEGMENT)).await.expect("get"), None, "a partial segment is another file");
+    let plain = KEY.trim_end_matches(".gz");
+    store.inner().overwrite(plain, content(3));
+    assert_eq!(archive.get(name(SEGMENT)).await.expect("get"), Some(content(3)), "barman without compression");
+    store.inner().delete(plain).await.expect("delete");
+    store.inner().overwrite(&format!("{plain}.zst"), content(4));
+    let got = archive.get(name(SEGMENT)).await.expect_err("unreadable");
+    assert!(matches!(got, WalGetError::Unreadable { .. }), "{got}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_short_is_neither_archived_nor_restored() {
+    let (archive, store, _) = archive();
+    let cut = content(0).slice(..1000);
+    let put = archive.put(name(SEGMENT), Source::Bytes(cut.clone())).await.expect_err("cut");
+    assert!(matches!(put, WalPutError::Size { size: 1000, .. }), "{put}");
+    store.inner().overwrite(KEY.trim_end_matches(".gz"), cut);
+    let got = archive.get(name(SEGMENT)).await.expect_err("cut");
+    assert!(matches!(got, WalGetError::Size { size: 1000, .. }), "{got}");
+}
+
+#[tokio::test]
+async fn a_compression_that_cannot_be_written_is_refused_by_name() {
+    let made = WalArchive::new(Arc::new(MemoryStore::new()), settings(Some(Compression::Zstd)));
+    assert!(matches!(made, Err(ArchiveError::Compression(Compression::Zstd))));
+}
+
+#[tokio::test]
+async fn on_a_real_s3_api_files_are_put_once_and_compared_from_a_file_on_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("bucket")).expect("a bucket");
+    let server = TestServer::start(folder.path()).await.expect("a server");
+    let store: Arc<dyn ObjectStore> = Arc::new(server.store("bucket"));
+    let archive = WalArchive::new(Arc::clone(&store), settings(Some(Compression::Gzip))).expect("an archive");
+    let file = folder.path().join(SEGMENT);
+    std::fs::write(&file, content(0)).expect("a segment");
+    assert_eq!(archive.put(name(SEGMENT), Source::File(file.clone())).await.expect("put"), Stored::Created);
+    assert_eq!(archive.put(name(SEGMENT), Source::File(file)).await.expect("put"), Stored::Equal);
+    assert_eq!(archive.get(name(SEGMENT)).await.expect("get"), Some(content(0)));
+    assert_eq!(archive.get(name("00000001000000AB0000000D")).await.expect("get"), None);
+    let put = store.put_new(KEY, Bytes::new(), &PutOptions::default()).await.expect("put");
+    assert_eq!(put, Put::Exists);
+}
+
+#[test]
+fn miniz_is_not_among_what_is_linked() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let tree = std::process::Command::new(cargo)
+        .args(["tree", "--offline", "-p", "pgherd-manager", "-e", "normal", "-f", "{p} {f}", "--prefix", "none"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo tree");
+    let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
+    let flate2 = tree.lines().find(|line| line.starts_with("flate2 ")).expect("flate2 is linked");
+    assert!(flate2.contains("zlib-rs") && !flate2.contains("miniz"), "{flate2}");
+    assert!(!tree.contains("miniz_oxide"), "miniz is linked");
+}
