@@ -1,0 +1,160 @@
+//! The Backup: one base backup.
+#![allow(clippy::duplicated_attributes, reason = "each printer column repeats the names of its parts")]
+
+use crate::cluster::{BackupTarget, Extra, LocalObjectReference, S3Credentials, SecretKeySelector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a base backup is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum BackupMethod {
+    /// To the cluster's object store, in barman-cloud's layout.
+    #[default]
+    BarmanObjectStore,
+    /// Snapshots of the volumes.
+    VolumeSnapshot,
+    /// By a CNPG-I plugin.
+    Plugin,
+}
+
+/// What the user asks for.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "postgresql.cnpg.io",
+    version = "v1",
+    kind = "Backup",
+    plural = "backups",
+    singular = "backup",
+    namespaced,
+    status = "BackupStatus",
+    derive = "PartialEq",
+    doc = "One base backup of a cluster.",
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.cluster.name"),
+    printcolumn(name = "Method", type_ = "string", json_path = ".spec.method"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Error", type_ = "string", json_path = ".status.error")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupSpec {
+    /// The cluster to back up.
+    pub cluster: LocalObjectReference,
+    /// How.
+    #[serde(default)]
+    pub method: BackupMethod,
+    /// Which instance it is taken from. Default: the cluster's `backup.target`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<BackupTarget>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Where the backup was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct InstanceId {
+    /// The pod.
+    #[serde(rename = "podName")]
+    pub pod_name: String,
+    /// Its container (CNPG's spelling).
+    #[serde(rename = "ContainerID")]
+    pub container_id: String,
+    /// The manager process.
+    #[serde(rename = "sessionID", skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+}
+
+/// `status.phase` of a Backup (CNPG's exact texts).
+pub mod phase {
+    /// Waits to be started.
+    pub const PENDING: &str = "pending";
+    /// A manager has it.
+    pub const STARTED: &str = "started";
+    /// Data is on its way.
+    pub const RUNNING: &str = "running";
+    /// The data is there; its WAL is not yet.
+    pub const FINALIZING: &str = "finalizing";
+    /// Done, for good.
+    pub const COMPLETED: &str = "completed";
+    /// Done, in vain.
+    pub const FAILED: &str = "failed";
+    /// Waits until WAL is archived again.
+    pub const WAL_ARCHIVING_FAILING: &str = "walArchivingFailing";
+    /// The spec is invalid.
+    pub const INVALID: &str = "invalid backup definition";
+}
+
+/// What there is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackupStatus {
+    /// One of [`phase`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The folder below `base/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_id: Option<String>,
+    /// `backup-<time>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_name: Option<String>,
+    /// The first WAL file that it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begin_wal: Option<String>,
+    /// The last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_wal: Option<String>,
+    /// Where it starts.
+    #[serde(rename = "beginLSN", skip_serializing_if = "Option::is_none")]
+    pub begin_lsn: Option<String>,
+    /// Where it becomes consistent.
+    #[serde(rename = "endLSN", skip_serializing_if = "Option::is_none")]
+    pub end_lsn: Option<String>,
+    /// When it was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<Time>,
+    /// As in the cluster at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_path: Option<String>,
+    /// As in the cluster at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// As in the cluster at that time.
+    #[serde(rename = "endpointURL", skip_serializing_if = "Option::is_none")]
+    pub endpoint_url: Option<String>,
+    /// As in the cluster at that time.
+    #[serde(rename = "endpointCA", skip_serializing_if = "Option::is_none")]
+    pub endpoint_ca: Option<SecretKeySelector>,
+    /// As in the cluster at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_credentials: Option<S3Credentials>,
+    /// Where it was taken.
+    #[serde(rename = "instanceID", skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<InstanceId>,
+    /// How it was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<BackupMethod>,
+    /// PostgreSQL major.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub major_version: Option<i32>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl BackupStatus {
+    /// Completed or failed: nobody will touch it again.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self.phase.as_deref(), Some(phase::COMPLETED | phase::FAILED))
+    }
+}

@@ -1,0 +1,49 @@
+//! `spec.bootstrap`: where the first database comes from.
+
+use super::{Extra, LocalObjectReference};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where the first database comes from. Used once per Cluster, by its UID.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BootstrapConfiguration {
+    /// A new, empty database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initdb: Option<BootstrapInitDb>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A new, empty database.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BootstrapInitDb {
+    /// Name of the application's database. Default: `app`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Role that owns it. Default: as the database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// A basic-auth Secret with the owner's user name and password. Default: `<cluster>-app`, made for you.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<LocalObjectReference>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl BootstrapInitDb {
+    /// The application's database (CNPG's default: `app`).
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.database.as_deref().filter(|name| !name.is_empty()).unwrap_or("app")
+    }
+
+    /// The role that owns it (CNPG's default: as the database).
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        self.owner.as_deref().filter(|name| !name.is_empty()).unwrap_or_else(|| self.database())
+    }
+}

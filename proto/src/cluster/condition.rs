@@ -1,0 +1,14 @@
+//! Types of `status.conditions`: CNPG's, and ours where the comment says so.
+
+/// All instances are ready.
+pub const READY: &str = "Ready";
+/// The last WAL file was archived. Written by the primary's manager.
+pub const CONTINUOUS_ARCHIVING: &str = "ContinuousArchiving";
+/// The last base backup succeeded.
+pub const LAST_BACKUP_SUCCEEDED: &str = "LastBackupSucceeded";
+/// Every instance has the same database system identifier.
+pub const CONSISTENT_SYSTEM_ID: &str = "ConsistentSystemID";
+/// The first database was made.
+pub const INITIALIZED: &str = "Initialized";
+/// Ours: fields are accepted that do nothing here; the message names them.
+pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";

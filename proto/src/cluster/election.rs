@@ -1,0 +1,86 @@
+//! What the status has beyond CNPG's: the intent of initdb, and the election.
+
+use crate::control::WalPositionSchema;
+use pgherd_core::identity::{Nonce, PodUid};
+use pgherd_core::lease::{Term, WalPosition};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Somebody is about to make the first database. Written by full PUT before initdb; `systemID` follows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Initialization {
+    /// The pod, by name.
+    pub instance: String,
+    /// The pod, by identity.
+    #[serde(rename = "podUID")]
+    #[schemars(with = "String")]
+    pub pod_uid: PodUid,
+    /// RFC 3339, for people.
+    pub started_at: String,
+}
+
+/// A position in WAL: `{"timeline":1,"lsn":"0/3000148"}`.
+pub type Evidence = WalPosition;
+
+/// WAL that the winner lacks, and who serves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TailStatus {
+    /// The pod that serves it, by name.
+    pub pod: String,
+    /// That pod, by identity.
+    #[serde(rename = "podUID")]
+    #[schemars(with = "String")]
+    pub pod_uid: PodUid,
+    /// Its IP.
+    pub address: String,
+    /// Where the WAL ends.
+    #[serde(flatten)]
+    #[schemars(with = "WalPositionSchema")]
+    pub end: WalPosition,
+}
+
+/// Who shall take the lease, and everything that this was decided from. Void for any other version of the lease
+/// (I10). Written by the controller together with `targetPrimary`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ElectionStatus {
+    /// The pod, by name.
+    pub winner: String,
+    /// The pod, by identity.
+    #[serde(rename = "winnerPodUID")]
+    #[schemars(with = "String")]
+    pub winner_pod_uid: PodUid,
+    /// `resourceVersion` of the lease.
+    pub lease_version: String,
+    /// Who held that lease.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub holder_nonce: Nonce,
+    /// The term of that lease.
+    #[schemars(with = "u64")]
+    pub term: Term,
+    /// Why there was an election.
+    pub reason: String,
+    /// What the winner had on disk.
+    #[schemars(with = "WalPositionSchema")]
+    pub evidence: Evidence,
+    /// WAL to fetch before taking.
+    #[serde(default)]
+    pub tail: Option<TailStatus>,
+    /// RFC 3339, for people.
+    #[serde(default)]
+    pub at: String,
+}
+
+/// Why nobody can be elected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ElectionRefusal {
+    /// The reason.
+    pub reason: String,
+    /// Who is missing, and why.
+    #[serde(default)]
+    pub missing: Vec<String>,
+}

@@ -1,0 +1,44 @@
+//! The Cluster: what a user asks for, and what there is.
+//!
+//! Every object of the spec keeps the fields that this version does not know in `extra`
+//! (`x-kubernetes-preserve-unknown-fields` in the CRD). Kubernetes would prune them, and then nobody could tell
+//! the user that a field of his CNPG manifest does nothing here: condition `UnsupportedFields` and
+//! `pgherd validate` name what is in `extra`, and [`crate::unsupported`] says which of them are refused.
+//! The status keeps them too, since it is written by full PUT: an older manager must not drop what a newer
+//! controller wrote.
+
+mod affinity;
+mod backup;
+mod bootstrap;
+pub mod condition;
+mod election;
+mod lease_timings;
+mod monitoring;
+mod object_store;
+pub mod phase;
+mod postgresql;
+pub mod reason;
+mod reference;
+mod spec;
+mod status;
+mod storage;
+#[cfg(test)]
+mod tests;
+
+pub use affinity::{AffinityConfiguration, AntiAffinityType};
+pub use backup::{BackupConfiguration, BackupTarget};
+pub use bootstrap::{BootstrapConfiguration, BootstrapInitDb};
+pub use election::{ElectionRefusal, ElectionStatus, Evidence, Initialization, TailStatus};
+pub use lease_timings::PrimaryLease;
+pub use monitoring::MonitoringConfiguration;
+pub use object_store::{
+    BarmanObjectStore, DataCompression, DataConfiguration, Encryption, S3Credentials, WalCompression, WalConfiguration,
+};
+pub use postgresql::PostgresConfiguration;
+pub use reference::{LocalObjectReference, SecretKeySelector};
+pub use spec::{Cluster, ClusterSpec, LogLevel};
+pub use status::{ClusterStatus, InstanceReportedState};
+pub use storage::StorageConfiguration;
+
+/// Fields of a manifest that this version does not know.
+pub type Extra = std::collections::BTreeMap<String, serde_json::Value>;

@@ -1,0 +1,129 @@
+//! `status` of a Cluster: CNPG's field names, and ours.
+
+use super::{ElectionRefusal, ElectionStatus, Extra, Initialization};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a manager last said about its instance (CNPG's `instancesReportedState`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InstanceReportedState {
+    /// Whether it writes.
+    pub is_primary: bool,
+    /// Its timeline.
+    #[serde(rename = "timeLineID")]
+    pub timeline_id: i64,
+    /// Its pod IP.
+    pub ip: String,
+}
+
+/// What there is. The managers own `currentPrimary`, `currentPrimaryTimestamp`, `initialization`, `systemID`, their
+/// own entry of `instancesReportedState` and the condition `ContinuousArchiving`; the controller owns the rest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterStatus {
+    /// Pods of instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<i32>,
+    /// Those that are ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_instances: Option<i32>,
+    /// Pod names by `healthy`, `replicating` and `failed`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub instances_status: BTreeMap<String, Vec<String>>,
+    /// By pod name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub instances_reported_state: BTreeMap<String, InstanceReportedState>,
+    /// Names of all instances.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instance_names: Vec<String>,
+    /// The primary's timeline.
+    #[serde(rename = "timelineID", skip_serializing_if = "Option::is_none")]
+    pub timeline_id: Option<i64>,
+    /// The highest serial ever given out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest_generated_node: Option<i64>,
+    /// The pod that writes, or wrote last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_primary: Option<String>,
+    /// When it became that. RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_primary_timestamp: Option<String>,
+    /// Since when it has been unhealthy. RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_primary_failing_since_timestamp: Option<String>,
+    /// The pod that is to write. Setting it to another instance by hand asks for a switchover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_primary: Option<String>,
+    /// When it became that. RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_primary_timestamp: Option<String>,
+    /// Volume claims.
+    #[serde(rename = "pvcCount", skip_serializing_if = "Option::is_none")]
+    pub pvc_count: Option<i32>,
+    /// Volume claims without a pod.
+    #[serde(rename = "danglingPVC", skip_serializing_if = "Vec::is_empty")]
+    pub dangling_pvc: Vec<String>,
+    /// Volume claims that wait for their data.
+    #[serde(rename = "initializingPVC", skip_serializing_if = "Vec::is_empty")]
+    pub initializing_pvc: Vec<String>,
+    /// Volume claims in use.
+    #[serde(rename = "healthyPVC", skip_serializing_if = "Vec::is_empty")]
+    pub healthy_pvc: Vec<String>,
+    /// Volume claims being resized.
+    #[serde(rename = "resizingPVC", skip_serializing_if = "Vec::is_empty")]
+    pub resizing_pvc: Vec<String>,
+    /// Volume claims that cannot be used.
+    #[serde(rename = "unusablePVC", skip_serializing_if = "Vec::is_empty")]
+    pub unusable_pvc: Vec<String>,
+    /// Service that leads to the primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write_service: Option<String>,
+    /// Service that leads to every instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_service: Option<String>,
+    /// One of [`super::phase`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Why, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase_reason: Option<String>,
+    /// See [`super::condition`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// The first moment that a recovery can reach. RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_recoverability_point: Option<String>,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_successful_backup: Option<String>,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failed_backup: Option<String>,
+    /// The image in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The database system identifier, as text. Set once, after initdb.
+    #[serde(rename = "systemID", skip_serializing_if = "Option::is_none")]
+    pub system_id: Option<String>,
+    /// Label selector of the instances, for the scale subresource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// The generation of the spec that this status is about (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Who is at initdb (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initialization: Option<Initialization>,
+    /// The last election (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub election: Option<ElectionStatus>,
+    /// Why nobody can be elected (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub election_refusal: Option<ElectionRefusal>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}

@@ -1,0 +1,83 @@
+//! The control endpoints of a manager: POST `/pg/fence`, POST `/pg/tail/confirm`, GET `/pg/controldata`.
+//! All want a client certificate that the cluster's own authority has signed.
+
+use pgherd_core::identity::PodUid;
+use pgherd_core::lease::{Term, WalPosition};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// POST `/pg/fence`: stop following the holder of `term`, then say what is on disk (rule E3).
+/// The answer is a [`crate::member::MemberReport`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FenceRequest {
+    /// The term of the lease that the election is computed from.
+    #[schemars(with = "u64")]
+    pub term: Term,
+    /// Its `resourceVersion` (I10).
+    pub lease_version: String,
+}
+
+/// POST `/pg/tail/confirm`: the winner has all of the crashed holder's WAL; the holder may release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TailRequest {
+    /// The holder's term.
+    #[schemars(with = "u64")]
+    pub term: Term,
+    /// How far the winner has it on disk.
+    #[serde(flatten)]
+    #[schemars(with = "WalPositionSchema")]
+    pub position: WalPosition,
+    /// The winner's pod, by name.
+    pub winner: String,
+    /// The winner's pod, by identity (I11).
+    #[serde(rename = "winnerPodUID")]
+    #[schemars(with = "String")]
+    pub winner_pod_uid: PodUid,
+}
+
+/// Answer to [`TailRequest`]: the lease is released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TailConfirmed {
+    /// The `resourceVersion` of the released lease, which the winner is to take.
+    pub lease_version: String,
+}
+
+/// Answer to GET `/pg/controldata` (CNPG's shape).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ControlData {
+    /// What `pg_controldata` prints.
+    pub data: String,
+}
+
+/// Body of an answer that is not a success.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorBody {
+    /// What is wrong, for people.
+    pub error: String,
+}
+
+/// The JSON of a [`WalPosition`], for the generated schemas: `core` knows nothing of schemas.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WalPosition")]
+pub struct WalPositionSchema {
+    /// The timeline of the last record.
+    timeline: i64,
+    /// Where that record ends, as in `0/3000148`.
+    lsn: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confirmation_names_term_position_and_winner() {
+        let text = r#"{"term":4,"timeline":1,"lsn":"0/3000148","winner":"c-2","winnerPodUID":"u"}"#;
+        let request: TailRequest = serde_json::from_str(text).unwrap();
+        assert_eq!(request.position.lsn.0, 0x300_0148);
+        assert_eq!(serde_json::to_string(&request).unwrap(), text);
+    }
+}
