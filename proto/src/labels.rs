@@ -22,6 +22,8 @@ pub const ROLE_UNHEALTHY: &str = "unhealthy";
 pub const PVC_ROLE: &str = "cnpg.io/pvcRole";
 /// The value of [`PVC_ROLE`] on the volume that has PGDATA.
 pub const PVC_ROLE_DATA: &str = "PG_DATA";
+/// Whose credentials a Secret has: `app` or `superuser`.
+pub const USER_TYPE: &str = "cnpg.io/userType";
 /// The ScheduledBackup that made a Backup.
 pub const SCHEDULED_BACKUP: &str = "cnpg.io/scheduled-backup";
 /// Whether a Backup was made by `immediate: true`.

@@ -14,4 +14,5 @@ pub mod lease;
 pub mod member;
 pub mod names;
 pub mod scheduled_backup;
+pub mod secrets;
 pub mod status;

@@ -1,6 +1,7 @@
 //! What the status has beyond CNPG's: the intent of initdb, and the election.
 
 use crate::control::WalPositionSchema;
+use pgherd_core::cluster::{ElectionFact, TailFact};
 use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::lease::{Term, WalPosition};
 use schemars::JsonSchema;
@@ -72,6 +73,27 @@ pub struct ElectionStatus {
     /// RFC 3339, for people.
     #[serde(default)]
     pub at: String,
+}
+
+impl ElectionStatus {
+    /// As the decisions see it.
+    #[must_use]
+    pub fn to_fact(&self) -> ElectionFact {
+        // No `..`: a new field must find its way here.
+        let Self { winner, winner_pod_uid, lease_version, holder_nonce, term, reason, evidence, tail, at: _ } =
+            self.clone();
+        let tail = tail.map(|TailStatus { pod, pod_uid, address, end }| TailFact { pod, pod_uid, address, end });
+        ElectionFact { winner, winner_pod_uid, lease_version, holder_nonce, term, reason, evidence, tail }
+    }
+
+    /// As it is stored; `at` is RFC 3339.
+    #[must_use]
+    pub fn from_fact(fact: &ElectionFact, at: String) -> Self {
+        let ElectionFact { winner, winner_pod_uid, lease_version, holder_nonce, term, reason, evidence, tail } =
+            fact.clone();
+        let tail = tail.map(|TailFact { pod, pod_uid, address, end }| TailStatus { pod, pod_uid, address, end });
+        Self { winner, winner_pod_uid, lease_version, holder_nonce, term, reason, evidence, tail, at }
+    }
 }
 
 /// Why nobody can be elected.
