@@ -1,0 +1,47 @@
+//! `pg_hba.conf`, rule by rule as CNPG's.
+
+/// The rules: ours, the user's (`spec.postgresql.pg_hba`), then passwords for everybody else. The first rule
+/// that matches decides, so that no rule of a user's can lock the manager or replication out.
+#[must_use]
+pub fn render(user: &[String]) -> String {
+    let mut out = String::from(
+        "# Grant local access ('local' user map)\n\
+         local all all peer map=local\n\
+         \n\
+         # Require client certificate authentication for the streaming_replica user\n\
+         hostssl postgres streaming_replica all cert map=cnpg_streaming_replica\n\
+         hostssl replication streaming_replica all cert map=cnpg_streaming_replica\n\
+         hostssl all cnpg_pooler_pgbouncer all cert map=cnpg_pooler_pgbouncer\n\
+         \n\
+         # User-defined rules\n",
+    );
+    for rule in user {
+        out.push_str(&super::ident::one_line(rule));
+        out.push('\n');
+    }
+    out.push_str("\n# Otherwise use the default authentication method\nhost all all all scram-sha-256\n");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_rules_stand_between_ours_and_the_default() {
+        let text = render(&["host app app 10.0.0.0/8 md5".to_owned(), "hostnossl all\nall all reject".to_owned()]);
+        let rules: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        assert_eq!(
+            rules,
+            [
+                "local all all peer map=local",
+                "hostssl postgres streaming_replica all cert map=cnpg_streaming_replica",
+                "hostssl replication streaming_replica all cert map=cnpg_streaming_replica",
+                "hostssl all cnpg_pooler_pgbouncer all cert map=cnpg_pooler_pgbouncer",
+                "host app app 10.0.0.0/8 md5",
+                "hostnossl all all all reject",
+                "host all all all scram-sha-256",
+            ]
+        );
+    }
+}

@@ -1,0 +1,17 @@
+//! PostgreSQL's configuration as text: a pure function of what the user wants, where things lie, and the role.
+//!
+//! `postgresql.conf` of initdb stays as it is, but for two lines at its end ([`render::with_includes`]): it
+//! includes `custom.conf` (parameters) and `override.conf` (replication), as CNPG does.
+
+pub mod conninfo;
+pub mod defaults;
+pub mod fixed;
+pub mod hba;
+pub mod ident;
+pub mod preload;
+pub mod quote;
+pub mod render;
+
+pub use conninfo::Upstream;
+pub use fixed::{Reserved, reserved};
+pub use render::{ArchiveMode, Facts, Inputs, Paths, RenderError, Rendered, Role, render};

@@ -1,0 +1,12 @@
+//! The API's validation, one function per rule, on plain values.
+//!
+//! Each returns what it read, or a typed error whose text says what is wrong and what to write instead. The
+//! same functions serve `pgherd validate`, the local API server and the controller.
+
+pub mod bounds;
+pub mod cluster;
+pub mod cron;
+pub mod object_store;
+pub mod parameters;
+pub mod quantity;
+pub mod retention;
