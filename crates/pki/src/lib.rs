@@ -1,1 +1,17 @@
-//! pgherd-pki.
+//! The cluster's certificates: an authority of its own, leaves signed by it, their rotation, TLS settings.
+//!
+//! Neighbours: the controller makes and renews, the manager serves and dials with what it is given as PEM.
+//! `now` is an argument. Keys are ECDSA P-256; TLS is 1.3 with ring.
+
+mod authority;
+mod leaf;
+mod rotate;
+mod tls;
+
+pub use authority::{Authority, PkiError};
+pub use leaf::{Leaf, Usage};
+pub use rotate::{LIFETIME, RENEW_BEFORE, Validity, renewal_due};
+pub use tls::{ClientIdentity, TlsError, client_config, server_config};
+
+#[cfg(test)]
+mod tests;

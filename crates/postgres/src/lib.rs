@@ -5,14 +5,23 @@
 //! the volume's lock (`process`), nothing half-made under the name `pgdata` (`dir`), every file changed
 //! crash-safe (`files`), no child waited for outside of the one reaper (`reap`).
 
+pub mod basebackup;
+pub mod bootstrap;
 pub mod control_data;
 pub mod dir;
 pub mod files;
+pub mod fsync_probe;
+pub mod initdb;
 pub mod kill;
 pub mod lines;
+pub mod log_pipe;
 pub mod process;
+pub mod promote;
 pub mod reap;
+pub mod rewind;
 pub mod run;
+pub mod sample;
 pub mod sql;
 pub mod version;
 pub mod volume_lock;
+pub mod waltail;

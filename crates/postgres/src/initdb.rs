@@ -1,0 +1,90 @@
+//! initdb into a directory that is not yet `pgdata`.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::Postgres;
+use crate::reap::Reaper;
+use crate::run::RunError;
+use crate::sql::SUPERUSER;
+use crate::version::Major;
+
+/// What initdb is told (CNPG's `bootstrap.initdb`, with its defaults).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitDb {
+    /// `encoding`.
+    pub encoding: String,
+    /// `localeCollate`.
+    pub lc_collate: String,
+    /// `localeCType`.
+    pub lc_ctype: String,
+    /// `dataChecksums`.
+    pub data_checksums: bool,
+    /// `walSegmentSize` in MiB; None for initdb's own 16.
+    pub wal_segment_mib: Option<u32>,
+    /// Further options, as given.
+    pub options: Vec<String>,
+}
+
+impl Default for InitDb {
+    fn default() -> Self {
+        Self {
+            encoding: "UTF8".into(),
+            lc_collate: "C".into(),
+            lc_ctype: "C".into(),
+            data_checksums: false,
+            wal_segment_mib: None,
+            options: Vec::new(),
+        }
+    }
+}
+
+/// Runs initdb into `into`, which must be absent or empty. initdb syncs all it writes.
+pub async fn initdb(
+    reaper: &Reaper,
+    postgres: &Postgres,
+    into: &Path,
+    how: &InitDb,
+    deadline: Duration,
+) -> Result<(), RunError> {
+    let mut command = Command::new(postgres.program("initdb"));
+    command.arg("-D").arg(into).args(arguments(how, postgres.major));
+    reaper.run(&mut command, deadline).await?.successful().map(drop)
+}
+
+fn arguments(how: &InitDb, major: Major) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--username={SUPERUSER}"),
+        format!("--encoding={}", how.encoding),
+        format!("--lc-collate={}", how.lc_collate),
+        format!("--lc-ctype={}", how.lc_ctype),
+        // Only until pg_hba.conf is rendered over it.
+        "--auth-local=peer".into(),
+        "--auth-host=scram-sha-256".into(),
+    ];
+    if how.data_checksums {
+        arguments.push("--data-checksums".into());
+    } else if major.checksums_by_default() {
+        arguments.push("--no-data-checksums".into());
+    }
+    if let Some(mib) = how.wal_segment_mib {
+        arguments.push(format!("--wal-segsize={mib}"));
+    }
+    arguments.extend(how.options.iter().cloned());
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_as_asked_on_every_major() {
+        let off = InitDb::default();
+        let on = InitDb { data_checksums: true, ..InitDb::default() };
+        let has = |how, major, option: &str| arguments(how, major).iter().any(|argument| argument == option);
+        assert!(has(&on, Major::OLDEST, "--data-checksums") && has(&on, Major::NEWEST, "--data-checksums"));
+        assert!(has(&off, Major::NEWEST, "--no-data-checksums") && !has(&off, Major::OLDEST, "--no-data-checksums"));
+    }
+}

@@ -1,0 +1,141 @@
+//! PostgreSQL's csvlog as JSON lines: CNPG's `{"logger":"postgres","msg":"record","record":{...}}`.
+
+use serde_json::{Map, Value};
+
+use crate::log::line;
+
+/// A record longer than this is passed on as it came.
+const LONGEST_RECORD: usize = 1 << 20;
+
+/// Columns of csvlog (PostgreSQL documentation, "Using CSV-Format Log Output"). Each version has a prefix of
+/// them: 23 up to 12, 24 in 13, all 26 since 14.
+const COLUMNS: [&str; 26] = [
+    "log_time",
+    "user_name",
+    "database_name",
+    "process_id",
+    "connection_from",
+    "session_id",
+    "session_line_num",
+    "command_tag",
+    "session_start_time",
+    "virtual_transaction_id",
+    "transaction_id",
+    "error_severity",
+    "sql_state_code",
+    "message",
+    "detail",
+    "hint",
+    "internal_query",
+    "internal_query_pos",
+    "context",
+    "query",
+    "query_pos",
+    "location",
+    "application_name",
+    "backend_type",
+    "leader_pid",
+    "query_id",
+];
+
+/// Cuts a stream of csvlog into records, which may hold newlines between quotes.
+#[derive(Debug, Default)]
+pub struct CsvLog {
+    record: Vec<u8>,
+    quoted: bool,
+}
+
+impl CsvLog {
+    /// Takes the next bytes and passes on each record that is complete, without its newline.
+    pub fn push(&mut self, bytes: &[u8], mut on_record: impl FnMut(&[u8])) {
+        for &byte in bytes {
+            if byte == b'\n' && !self.quoted || self.record.len() >= LONGEST_RECORD {
+                if !self.record.is_empty() {
+                    on_record(&self.record);
+                }
+                self.record.clear();
+                self.quoted = false;
+            }
+            if byte != b'\n' || self.quoted {
+                // A doubled quote inside a field turns this off and on again.
+                self.quoted ^= byte == b'"';
+                self.record.push(byte);
+            }
+        }
+    }
+}
+
+/// The JSON line of one record; what is not csvlog becomes a plain message. Empty fields are left out, and
+/// all values are text, as in CNPG.
+#[must_use]
+pub fn record_json(record: &[u8], pod: Option<&str>) -> String {
+    let Some(fields) = parse(record) else {
+        return line("info", "postgres", pod, &String::from_utf8_lossy(record), Map::new());
+    };
+    let record = Map::from_iter([("record".to_owned(), Value::Object(fields))]);
+    line("info", "postgres", pod, "record", record)
+}
+
+fn parse(record: &[u8]) -> Option<Map<String, Value>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(record);
+    let row = reader.byte_records().next()?.ok()?;
+    if !matches!(row.len(), 23 | 24 | 26) {
+        return None;
+    }
+    let cells = COLUMNS.iter().zip(row.iter()).filter(|(_, cell)| !cell.is_empty());
+    Some(cells.map(|(name, cell)| ((*name).to_owned(), String::from_utf8_lossy(cell).into_owned().into())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LINE: &str = concat!(
+        "2026-11-23 22:03:54.123 UTC,\"app\",\"app\",4711,\"10.0.0.1:5\",67.12,3,\"INSERT\",",
+        "2026-11-23 22:03:50 UTC,3/4,0,ERROR,23505,\"duplicate \"\"key\"\"\nin line two\",,,,,,",
+        "\"INSERT\",15,,\"psql\",\"client backend\",,0\n"
+    );
+
+    fn records(text: &str, piece: usize) -> Vec<Vec<u8>> {
+        let (mut log, mut seen) = (CsvLog::default(), Vec::new());
+        for bytes in text.as_bytes().chunks(piece) {
+            log.push(bytes, |record| seen.push(record.to_vec()));
+        }
+        seen
+    }
+
+    #[test]
+    fn a_record_with_a_newline_and_quotes_is_one_line_of_json() {
+        let text = format!("{LINE}{LINE}");
+        for piece in [1, 7, 4096] {
+            let seen = records(&text, piece);
+            assert_eq!(seen.len(), 2);
+            let json: Value = serde_json::from_str(&record_json(&seen[1], Some("demo-1"))).unwrap();
+            assert_eq!((&json["logger"], &json["msg"]), (&"postgres".into(), &"record".into()));
+            assert_eq!(json["record"]["message"], "duplicate \"key\"\nin line two");
+            assert_eq!((&json["record"]["query_pos"], &json["record"]["query_id"]), (&"15".into(), &"0".into()));
+            assert!(json["record"].get("detail").is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_not_csvlog_is_a_plain_message() {
+        let json: Value = serde_json::from_str(&record_json(b"postgres: could not find", None)).unwrap();
+        assert_eq!(json["msg"], "postgres: could not find");
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_does_not_fill_memory() {
+        let seen = records(&format!("\"{}", "x\n".repeat(LONGEST_RECORD)), 8192);
+        assert!(!seen.is_empty() && seen.iter().all(|record| record.len() <= LONGEST_RECORD));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut log = CsvLog::default();
+            log.push(&bytes, |record| drop(record_json(record, None)));
+        }
+    }
+}
