@@ -1,1 +1,5 @@
 //! pgherd-manager.
+
+pub mod http;
+pub mod metrics;
+pub mod sampler;

@@ -1,0 +1,52 @@
+//! What the control routes ask of the driver: it alone acts, the server only carries the question.
+
+use pgherd_proto::control::{FenceRequest, TailConfirmed, TailRequest};
+use pgherd_proto::member::MemberReport;
+use tokio::sync::{mpsc, oneshot};
+
+/// Why the driver did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// The request names a version, term or position that is not the current one: void (I10). Do not retry it.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// It may work later.
+    #[error("not possible now: {0}")]
+    Unavailable(String),
+}
+
+/// Where the answer goes. A dropped sender is answered as "unavailable".
+pub type Reply<T> = oneshot::Sender<Result<T, ControlError>>;
+
+/// One question of a peer that proved to belong to the cluster.
+#[derive(Debug)]
+pub enum ControlRequest {
+    /// POST /pg/fence: persist the fence, stop the receiver, report.
+    Fence {
+        /// The election's term and lease version.
+        request: FenceRequest,
+        /// What this member has on disk, after the fence.
+        reply: Reply<MemberReport>,
+    },
+    /// POST /pg/tail/confirm: the winner has all of our WAL; release the lease.
+    ConfirmTail {
+        /// Who, at which term, up to where.
+        request: TailRequest,
+        /// The version of the released lease.
+        reply: Reply<TailConfirmed>,
+    },
+    /// GET /pg/controldata.
+    ControlData {
+        /// The text of pg_controldata.
+        reply: Reply<String>,
+    },
+}
+
+/// The server's end of the channel.
+pub type ControlSender = mpsc::Sender<ControlRequest>;
+
+/// A channel that holds a few requests: elections are rare, and a queue of them would be stale.
+#[must_use]
+pub fn control_channel() -> (ControlSender, mpsc::Receiver<ControlRequest>) {
+    mpsc::channel(8)
+}

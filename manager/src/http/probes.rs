@@ -1,0 +1,80 @@
+//! The kubelet's three probes and CNPG's `/pg/status`, as functions of a view.
+
+use crate::http::answer::Answer;
+use crate::http::pg_status::status_of;
+use crate::http::snapshot::{PostgresState, Role, View, phase_name};
+use pgherd_proto::member::Phase;
+
+/// Liveness: the manager's own loop turns. Nothing about postgres, the API server or S3: restarting this
+/// container mends none of them.
+#[must_use]
+pub fn healthz(view: &View) -> Answer {
+    let age = view.loop_age();
+    if age > View::MAX_LOOP_AGE {
+        return Answer::failed(format!("the manager's loop last turned {:.1} s ago", age.as_secs_f64()));
+    }
+    Answer::ok("OK")
+}
+
+/// Startup: passes once postgres has come up, or once it is clear that a restart of the container would not
+/// bring it up (readiness goes on saying no).
+#[must_use]
+pub fn startupz(view: &View) -> Answer {
+    if view.instance.fenced || matches!(view.instance.phase, Phase::Stuck | Phase::Released | Phase::Recovering) {
+        return Answer::ok("Skipped");
+    }
+    match accepts_connections(view) {
+        Ok(()) => Answer::ok("OK"),
+        Err(reason) => Answer::failed(reason),
+    }
+    .aged(view.age())
+}
+
+/// Readiness: postgres accepts connections, by a fresh sample; a primary also holds the lease, and a standby
+/// is in recovery with data to show. A member that promotes stays ready: its standby's connections go on.
+#[must_use]
+pub fn readyz(view: &View) -> Answer {
+    match ready(view) {
+        Ok(()) => Answer::ok("OK"),
+        Err(reason) => Answer::failed(reason),
+    }
+    .aged(view.age())
+}
+
+/// Whether the instance may get traffic, or why not.
+pub(super) fn ready(view: &View) -> Result<(), String> {
+    if view.instance.fenced {
+        return Err("fenced".to_owned());
+    }
+    if !matches!(view.instance.phase, Phase::Standby | Phase::Candidate | Phase::Promoting | Phase::Primary) {
+        let message = &view.instance.message;
+        return Err(format!("{}{}{message}", phase_name(view.instance.phase), if message.is_empty() { "" } else { ": " }));
+    }
+    accepts_connections(view)?;
+    let sample = view.fresh()?;
+    match view.instance.role {
+        Role::Primary if !view.may_write() => Err("the primary's lease has run out".to_owned()),
+        Role::Standby if sample.in_recovery() && sample.replayed().is_none() && !sample.receives() => {
+            Err("this standby has neither replayed nor received anything".to_owned())
+        }
+        Role::Primary | Role::Standby => Ok(()),
+        Role::None => Err("this instance is neither primary nor standby".to_owned()),
+    }
+}
+
+/// Whether postgres accepts connections, by the supervisor and by a fresh sample.
+pub(super) fn accepts_connections(view: &View) -> Result<(), String> {
+    match view.instance.postgres {
+        PostgresState::Down => Err("postgres is not running".to_owned()),
+        PostgresState::Starting => Err("postgres is starting".to_owned()),
+        PostgresState::Stopping => Err("postgres is stopping".to_owned()),
+        PostgresState::Running => view.fresh().map(|_| ()),
+    }
+}
+
+/// CNPG's `/pg/status`: 200 with what is known (also while postgres is down: that is what a controller needs
+/// to know), with `mightBeUnavailable` where it may not be.
+#[must_use]
+pub fn pg_status(view: &View) -> Answer {
+    Answer::json(200, &status_of(view)).aged(view.age())
+}

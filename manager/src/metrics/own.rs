@@ -1,0 +1,53 @@
+//! Our own families: what CNPG has no name for.
+
+use crate::http::{Role, View, phase_name};
+use crate::metrics::Registry;
+use crate::metrics::text::{Exposition, Kind, float};
+
+/// `pgherd_*`.
+pub fn instance(page: &mut Exposition, view: &View, registry: &Registry) {
+    let instance = &view.instance;
+    let role = |wanted: Role| if instance.role == wanted { 1.0 } else { 0.0 };
+    page.family(
+        "pgherd_instance_role",
+        Kind::Gauge,
+        "1 for the role that this instance has by the lease.",
+        [
+            (&[("role", "primary")][..], role(Role::Primary)),
+            (&[("role", "standby")][..], role(Role::Standby)),
+            (&[("role", "none")][..], role(Role::None)),
+        ],
+    );
+    let phase = phase_name(instance.phase);
+    page.family(
+        "pgherd_instance_phase",
+        Kind::Gauge,
+        "1 for the phase of the instance machine.",
+        [(&[("phase", phase)][..], 1.0)],
+    );
+    page.gauge("pgherd_lease_term", "Term of the lease as last seen.", Some(float(instance.lease.term.0)));
+    page.gauge(
+        "pgherd_lease_age_seconds",
+        "Time since the last good renewal was sent, or since the lease was last seen to change.",
+        instance.lease.renewed_at.map(|at| view.now.since(at).as_secs_f64()),
+    );
+    page.gauge(
+        "pgherd_lease_remaining_seconds",
+        "Time until this instance must have renewed or be dead; only while it holds the lease.",
+        instance.lease.deadline.map(|deadline| deadline.since(view.now).as_secs_f64()),
+    );
+    page.gauge("pgherd_manager_loop_age_seconds", "Time since the manager's loop turned.", Some(view.loop_age().as_secs_f64()));
+    page.gauge("pgherd_sample_age_seconds", "Age of the last look at postgres.", view.age().map(|age| age.as_secs_f64()));
+    let archive = &instance.archive;
+    page.counter("pgherd_archive_files_total", "WAL files archived by this process.", Some(archive.archived));
+    page.counter("pgherd_archive_bytes_total", "Bytes of WAL archived by this process, before compression.", Some(archive.archived_bytes));
+    page.counter("pgherd_archive_failures_total", "Failed attempts to archive by this process.", Some(archive.failed));
+    page.gauge(
+        "pgherd_archive_waiting_files",
+        "WAL files that wait to be archived.",
+        view.sample.as_deref().map(|sampled| float(sampled.files.ready)),
+    );
+    page.gauge("pgherd_archive_failing", "1 while the last attempt to archive failed.", Some(if archive.error.is_some() { 1.0 } else { 0.0 }));
+    page.counter("pgherd_log_lines_total", "Lines of postgres' log written to stdout.", Some(registry.log_lines_written()));
+    page.counter("pgherd_log_lines_dropped_total", "Lines of postgres' log dropped because stdout was slow.", Some(registry.log_lines_dropped()));
+}

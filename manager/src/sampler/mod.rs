@@ -1,0 +1,13 @@
+//! The sampler: asks postgres once a second, or at once when nudged, and publishes what it heard.
+//!
+//! It is the only task that runs SQL for status and metrics; the HTTP server only reads its last word.
+
+mod files;
+mod look;
+mod probe;
+mod task;
+
+pub use files::{WalFiles, count_wal_files};
+pub use look::{Look, WalCounters};
+pub use probe::PostgresProbe;
+pub use task::{Probe, Sampler, SamplerSettings};
