@@ -1,0 +1,107 @@
+//! Answers: objects, lists and refusals as HTTP responses.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WARNING};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+
+use super::super::error::ApiError;
+use super::super::object::text;
+use super::super::resource::ResourceInfo;
+use super::super::store::Listed;
+use super::super::table::{Include, partial, table};
+use super::query::Form;
+
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub(super) type Answer = Response<Body>;
+
+/// A body that is all there.
+pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
+pub(super) fn plain(text: &'static str) -> Answer {
+    let mut answer = Response::new(full(text));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+/// A value as JSON.
+pub(super) fn json_answer(status: StatusCode, value: &Value) -> Answer {
+    let mut answer = Response::new(full(value.to_string()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+pub(super) fn refusal(error: &ApiError) -> Answer {
+    let status = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = json_answer(status, &error.to_status());
+    if matches!(error.code, 429 | 503) {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
+}
+
+/// One object in the wished form, with warnings about fields that were dropped.
+pub(super) fn object_answer(
+    status: StatusCode,
+    info: &ResourceInfo,
+    object: &Arc<Value>,
+    form: Form,
+    include: Include,
+    dropped: &[String],
+) -> Answer {
+    let value = in_form(info, object, form, include);
+    let mut answer = json_answer(status, &value);
+    for field in dropped {
+        let warning = format!("299 - \"unknown field \\\"{field}\\\"\"");
+        if let Ok(warning) = HeaderValue::from_str(&warning) {
+            answer.headers_mut().append(WARNING, warning);
+        }
+    }
+    answer
+}
+
+/// One object in the wished form.
+pub(super) fn in_form(info: &ResourceInfo, object: &Arc<Value>, form: Form, include: Include) -> Value {
+    match form {
+        Form::Objects => (**object).clone(),
+        Form::Partial => partial(object),
+        Form::Table => {
+            let version = text(object, "/metadata/resourceVersion").to_owned();
+            table(info, std::slice::from_ref(object), &version, include, jiff::Timestamp::now())
+        }
+    }
+}
+
+/// A list in the wished form.
+pub(super) fn list_answer(info: &ResourceInfo, listed: &Listed, form: Form, include: Include) -> Answer {
+    let version = listed.version.to_string();
+    let metadata = json!({"resourceVersion": version});
+    let value = match form {
+        Form::Table => table(info, &listed.items, &version, include, jiff::Timestamp::now()),
+        Form::Partial => {
+            let items: Vec<Value> = listed.items.iter().map(|object| partial(object)).collect();
+            json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+                "items": items})
+        }
+        Form::Objects => {
+            let items: Vec<&Value> = listed.items.iter().map(|object| &**object).collect();
+            json!({"kind": info.list_kind, "apiVersion": info.api_version(), "metadata": metadata, "items": items})
+        }
+    };
+    json_answer(StatusCode::OK, &value)
+}
+
+/// The Status of a delete that is done.
+pub(super) fn deleted(info: &ResourceInfo, object: &Value) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": {"name": text(object, "/metadata/name"), "group": info.gr.group, "kind": info.gr.plural,
+            "uid": text(object, "/metadata/uid")}})
+}

@@ -1,0 +1,172 @@
+//! Answers that go on: watches and logs.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::super::error::ApiError;
+use super::super::object::version;
+use super::super::resource::ResourceInfo;
+use super::super::store::{ChangeKind, WatchStart, Watcher};
+use super::super::table::Include;
+use super::answer::{Answer, in_form};
+use super::query::Form;
+use super::resources::Call;
+use super::server::{ApiServer, LogOptions};
+
+/// How often a watch that allows bookmarks gets one.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(20);
+/// The longest a watch stays open, as in the real server (there a random time up to an hour).
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// An open watch.
+struct Open {
+    watcher: Watcher,
+    info: Arc<ResourceInfo>,
+    form: Form,
+    include: Include,
+    bookmarks: bool,
+    /// The list comes first and is closed by a marked bookmark (`sendInitialEvents`).
+    mark_list_end: bool,
+    until: Instant,
+    finished: bool,
+}
+
+/// A watch on a collection or on one object.
+pub(super) fn watch(server: &ApiServer, call: Call) -> Result<Answer, ApiError> {
+    let query = &call.query;
+    let mut selection = call.selection()?;
+    if let Some(name) = &call.target.name {
+        selection.fields = super::super::selector::FieldSelector::parse(&call.info, &format!("metadata.name={name}"))?;
+    }
+    let initial = query.is("sendInitialEvents");
+    let start = match query.get("resourceVersion") {
+        _ if initial => WatchStart::Everything,
+        "" | "0" => WatchStart::Everything,
+        text => {
+            let bad = |_| ApiError::bad_request(format!("Invalid value: {text:?}: resourceVersion must be a number"));
+            WatchStart::After(text.parse().map_err(bad)?)
+        }
+    };
+    let timeout = query.number("timeoutSeconds").map_or(LONGEST, Duration::from_secs).min(LONGEST);
+    let bookmarks = query.is("allowWatchBookmarks");
+    let (form, include) = (call.form, query.include());
+    let info = Arc::clone(&call.info);
+    let watcher = server.inner.store.watch_in(call.info, call.target.namespace, selection, start)?;
+    let open = Open {
+        watcher,
+        info,
+        form,
+        include,
+        bookmarks,
+        mark_list_end: initial,
+        until: Instant::now() + timeout,
+        finished: false,
+    };
+    let stream = futures::stream::unfold(open, |mut open| async move {
+        let line = open.next_line().await?;
+        Some((Ok::<_, Infallible>(Frame::data(line)), open))
+    });
+    let mut answer = Response::new(StreamBody::new(stream).boxed_unsync());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(answer)
+}
+
+impl Open {
+    /// The next event as a line, `None` when the watch is over.
+    async fn next_line(&mut self) -> Option<Bytes> {
+        if self.finished {
+            return None;
+        }
+        if self.mark_list_end {
+            // All objects of the list are pending: hand them out, then mark the end.
+            match self.watcher.try_next() {
+                Ok(Some(change)) if version(&change.1) <= self.watcher.position() => return Some(self.line(change)),
+                Ok(_) => {
+                    self.mark_list_end = false;
+                    return Some(self.bookmark(true));
+                }
+                Err(error) => return Some(self.error(&error)),
+            }
+        }
+        let bookmark_at = Instant::now() + BOOKMARK_EVERY;
+        tokio::select! {
+            change = self.watcher.next() => match change {
+                Ok(change) => Some(self.line(change)),
+                Err(error) => Some(self.error(&error)),
+            },
+            () = tokio::time::sleep_until(self.until) => None,
+            () = tokio::time::sleep_until(bookmark_at), if self.bookmarks => Some(self.bookmark(false)),
+        }
+    }
+
+    fn line(&self, (kind, object): (ChangeKind, Arc<Value>)) -> Bytes {
+        let kind = match kind {
+            ChangeKind::Added => "ADDED",
+            ChangeKind::Modified => "MODIFIED",
+            ChangeKind::Deleted => "DELETED",
+        };
+        event(kind, &in_form(&self.info, &object, self.form, self.include))
+    }
+
+    fn bookmark(&self, list_end: bool) -> Bytes {
+        let mut metadata = json!({"resourceVersion": self.watcher.position().to_string(), "creationTimestamp": null});
+        if list_end {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let object = json!({"kind": self.info.kind, "apiVersion": self.info.api_version(), "metadata": metadata});
+        event("BOOKMARK", &in_form(&self.info, &Arc::new(object), self.form, self.include))
+    }
+
+    fn error(&mut self, error: &ApiError) -> Bytes {
+        self.finished = true;
+        event("ERROR", &error.to_status())
+    }
+}
+
+fn event(kind: &str, object: &Value) -> Bytes {
+    let mut line = json!({"type": kind, "object": object}).to_string();
+    line.push('\n');
+    Bytes::from(line)
+}
+
+/// `GET pods/NAME/log`.
+pub(super) async fn logs(server: &ApiServer, call: &Call) -> Result<Answer, ApiError> {
+    let pod = server.inner.store.get_in(&call.info, call.namespace(), call.name())?;
+    let Some(logs) = server.inner.pod_logs.clone() else { return Err(ApiError::no_such_path()) };
+    let query = &call.query;
+    let names: VecDeque<&str> = ["containers", "initContainers"]
+        .into_iter()
+        .flat_map(|field| super::super::object::list(&pod, &format!("/spec/{field}")))
+        .map(|container| super::super::object::text(container, "/name"))
+        .collect();
+    let wanted = query.get("container");
+    let container = if wanted.is_empty() { names.front().copied().unwrap_or_default() } else { wanted };
+    if !names.contains(&container) {
+        let text = format!("container {container} is not valid for pod {}", call.name());
+        return Err(ApiError::bad_request(text));
+    }
+    let options = LogOptions {
+        container: container.to_owned(),
+        follow: query.is("follow"),
+        previous: query.is("previous"),
+        tail_lines: query.number("tailLines"),
+        since_seconds: query.number("sinceSeconds"),
+        timestamps: query.is("timestamps"),
+    };
+    let stream = logs.logs(call.namespace().to_owned(), call.name().to_owned(), options).await?;
+    let frames = stream.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
+    let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Ok(answer)
+}

@@ -1,0 +1,46 @@
+//! A small Kubernetes API server as a library: the API of the test bed behind `pgherd local`.
+//!
+//! Purpose: the real manager, controller and `kubectl` talk to it as to any cluster. It stores objects with one global
+//! resourceVersion in an append-only journal, serves list and watch, create, update, the patch formats, status and scale
+//! subresources, custom resources with structural schemas, tables and discovery.
+//!
+//! What it does not do: RBAC is stored and never enforced (whoever has a known token or certificate may do everything;
+//! access reviews say so), server-side apply is a merge without field ownership, CEL rules are not evaluated, lists are
+//! never cut into pages, admission webhooks do not exist. It is a test bed, not a production API.
+//!
+//! Neighbours: the node of this crate uses [`Store`] without HTTP and gives the hooks ([`ClusterIps`], [`PodLogs`]);
+//! everyone else comes over HTTP. Pure parts (`patch`, `schema`, `selector`, `table`, `lifecycle`, `builtin`) know
+//! neither the store nor HTTP.
+//!
+//! Invariants: a change is in the journal before it is seen; versions only grow, also over restarts; a watch misses no
+//! change or is told so (410).
+
+mod builtin;
+mod crd;
+mod discovery;
+mod error;
+mod fault;
+mod http;
+mod lifecycle;
+mod object;
+mod openapi;
+mod patch;
+mod registry;
+mod resource;
+mod schema;
+mod selector;
+mod store;
+mod table;
+mod token;
+
+pub use builtin::ClusterIps;
+pub use error::{ApiError, Cause};
+pub use fault::{Cut, FaultSwitch, Faults};
+pub use http::{
+    ApiConfig, ApiServer, Credentials, LogOptions, LogStream, PodLogs, ServerError, TlsError, load_or_create,
+};
+pub use lifecycle::DeleteOptions;
+pub use object::Object;
+pub use resource::GroupResource;
+pub use store::{ChangeKind, JournalError, Listed, Store, WatchStart, Watcher};
+pub use token::Identity;

@@ -1,0 +1,1 @@
+//! The store's promises, on a directory of its own.

@@ -1,0 +1,303 @@
+//! Changing objects: every write runs the rules, then commits.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::super::builtin::{self, event_as_core, prepare_service};
+use super::super::crd;
+use super::super::error::ApiError;
+use super::super::lifecycle::{self, Circumstances, Part};
+use super::super::object::{as_map, is_terminating, list, name, namespace, text, uid};
+use super::super::patch::{PatchType, apply_patch};
+use super::super::resource::{GroupResource, ResourceInfo};
+use super::super::schema;
+use super::Store;
+use super::read::present;
+use super::state::{Key, State, definitions};
+
+/// How a write is to be done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteOptions {
+    /// All rules run, nothing is stored.
+    pub dry_run: bool,
+    /// Unknown fields are refused instead of dropped.
+    pub strict: bool,
+}
+
+/// What a write came to.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Written {
+    pub object: Arc<Value>,
+    /// Paths of unknown fields that were dropped.
+    pub dropped: Vec<String>,
+    pub created: bool,
+}
+
+impl Store {
+    /// Creates an object; `namespace` is empty for cluster-scoped resources. Answers what was stored.
+    ///
+    /// # Errors
+    /// 404 without its namespace, 409 if it exists, 400 and 422 if it is not right.
+    pub fn create(
+        &self,
+        resource: impl Into<GroupResource>,
+        namespace: &str,
+        object: Value,
+    ) -> Result<Arc<Value>, ApiError> {
+        let info = self.resource(resource)?;
+        self.create_in(&info, namespace, object, WriteOptions::default()).map(|written| written.object)
+    }
+
+    /// Replaces an object's metadata and spec. With a resourceVersion, only if that is the current one.
+    ///
+    /// # Errors
+    /// 404 if it is absent, 409 if it is newer, 400 and 422 if it is not right.
+    pub fn update(&self, resource: impl Into<GroupResource>, object: Value) -> Result<Arc<Value>, ApiError> {
+        self.replace(&*self.resource(resource)?, object, Part::Main)
+    }
+
+    /// Replaces an object's status. With a resourceVersion, only if that is the current one.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub fn update_status(&self, resource: impl Into<GroupResource>, object: Value) -> Result<Arc<Value>, ApiError> {
+        self.replace(&*self.resource(resource)?, object, Part::Status)
+    }
+
+    fn replace(&self, info: &ResourceInfo, object: Value, part: Part) -> Result<Arc<Value>, ApiError> {
+        let (namespace, name) = (namespace(&object).to_owned(), name(&object).to_owned());
+        let written = self.put_in(info, &namespace, &name, part, object, WriteOptions::default())?;
+        Ok(written.object)
+    }
+
+    /// Merges a patch into an object's metadata and spec.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub fn merge(
+        &self,
+        resource: impl Into<GroupResource>,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Arc<Value>, ApiError> {
+        self.merge_part(&*self.resource(resource)?, namespace, name, Part::Main, patch)
+    }
+
+    /// Merges a patch (`{"status": {...}}`) into an object's status.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub fn merge_status(
+        &self,
+        resource: impl Into<GroupResource>,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Arc<Value>, ApiError> {
+        self.merge_part(&*self.resource(resource)?, namespace, name, Part::Status, patch)
+    }
+
+    fn merge_part(
+        &self,
+        info: &ResourceInfo,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        patch: &Value,
+    ) -> Result<Arc<Value>, ApiError> {
+        let change = |old: &Value| apply_patch(PatchType::Merge, info.custom.is_some(), old, patch);
+        self.update_in(info, namespace, name, part, change, WriteOptions::default()).map(|written| written.object)
+    }
+
+    pub(in super::super) fn create_in(
+        &self,
+        info: &ResourceInfo,
+        in_namespace: &str,
+        object: Value,
+        options: WriteOptions,
+    ) -> Result<Written, ApiError> {
+        let about = circumstances();
+        let object = lifecycle::prepare_create(info, in_namespace, object, &about)?;
+        let (mut object, dropped) = admit(info, None, object, options)?;
+        let key = Key::new(namespace(&object), name(&object));
+        let mut state = self.lock();
+        if info.namespaced {
+            check_namespace(&state, info, &key)?;
+        }
+        if state.get(&info.stored_as, &key).is_some() {
+            return Err(ApiError::already_exists(&info.gr, &key.name));
+        }
+        if options.dry_run {
+            return Ok(Written { object: present(info, &Arc::new(object)), dropped, created: true });
+        }
+        if info.kind == "Service" {
+            self.fill_service(info, &mut object, None)?;
+        }
+        if info.stored_as == definitions() {
+            let status = crd::accepted_status(&object, &about.now);
+            as_map(&mut object).insert("status".into(), status);
+        }
+        let owned = !list(&object, "/metadata/ownerReferences").is_empty();
+        let stored = state.commit(&info.stored_as, &key, Some(object))?;
+        if info.kind == "Namespace" {
+            self.furnish(&mut state, &key.name)?;
+        }
+        if owned {
+            self.settle(&mut state);
+        }
+        self.announce(&state);
+        Ok(Written { object: present(info, &stored), dropped, created: true })
+    }
+
+    pub(in super::super) fn put_in(
+        &self,
+        info: &ResourceInfo,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        object: Value,
+        options: WriteOptions,
+    ) -> Result<Written, ApiError> {
+        if part == Part::Main && info.create_on_update && self.get_in(info, namespace, name).is_err() {
+            // As the real server: a UID is a precondition, a resourceVersion is not looked at when there is nothing.
+            if !uid(&object).is_empty() {
+                let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: ", uid(&object));
+                return Err(ApiError::conflict(&info.gr, name, why));
+            }
+            let mut object = object;
+            super::super::object::meta_mut(&mut object).remove("resourceVersion");
+            return self.create_in(info, namespace, object, options);
+        }
+        self.update_in(info, namespace, name, part, |_| Ok(object), options)
+    }
+
+    /// Reads, changes and writes in one step: `change` sees the current object and answers the wished one.
+    pub(in super::super) fn update_in(
+        &self,
+        info: &ResourceInfo,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        change: impl FnOnce(&Value) -> Result<Value, ApiError>,
+        options: WriteOptions,
+    ) -> Result<Written, ApiError> {
+        let key = Key::new(namespace, name);
+        let mut state = self.lock();
+        let stored = state.get(&info.stored_as, &key).cloned().ok_or_else(|| ApiError::not_found(&info.gr, name))?;
+        let old = present(info, &stored);
+        let new = lifecycle::prepare_update(info, &old, change(&old)?, part)?;
+        let (mut new, dropped) = admit(info, Some(&stored), new, options)?;
+        if info.kind == "Service" {
+            self.fill_service(info, &mut new, Some(&stored))?;
+        }
+        if info.stored_as == definitions() {
+            let status = crd::accepted_status(&new, &circumstances().now);
+            as_map(&mut new).insert("status".into(), status);
+        }
+        lifecycle::count_generation(info, &stored, &mut new);
+        if new == *stored || options.dry_run {
+            // A write that changes nothing makes no version and no event, as in the real server.
+            return Ok(Written { object: present(info, &Arc::new(new)), dropped, created: false });
+        }
+        let released = lifecycle::is_released(&new);
+        let owned = new.pointer("/metadata/ownerReferences") != stored.pointer("/metadata/ownerReferences");
+        let mut object = state.commit(&info.stored_as, &key, Some(new))?;
+        if released {
+            object = self.remove(&mut state, &info.stored_as, &key)?;
+        }
+        if released || owned || info.kind == "Namespace" {
+            self.settle(&mut state);
+        }
+        self.announce(&state);
+        Ok(Written { object: present(info, &object), dropped, created: false })
+    }
+
+    fn fill_service(&self, info: &ResourceInfo, service: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+        prepare_service(service, old, &*self.inner.cluster_ips).map_err(|why| ApiError {
+            code: 422,
+            reason: "Invalid",
+            message: format!("{} {:?} is invalid: {why}", info.kind, name(service)),
+            details: None,
+        })
+    }
+
+    /// Tells the watchers that there is a new version.
+    pub(super) fn announce(&self, state: &State) {
+        self.inner.latest.send_replace(state.version());
+    }
+}
+
+/// Objects go only into a namespace that exists and is not being deleted.
+fn check_namespace(state: &State, info: &ResourceInfo, key: &Key) -> Result<(), ApiError> {
+    let namespaces = GroupResource::new("", "namespaces");
+    let found = state.get(&namespaces, &Key::new("", &key.namespace));
+    let Some(found) = found else { return Err(ApiError::not_found(&namespaces, &key.namespace)) };
+    if is_terminating(found) {
+        let why = format!("unable to create new content in namespace {} because it is being terminated", key.namespace);
+        return Err(ApiError::forbidden(&info.gr, &key.name, why));
+    }
+    Ok(())
+}
+
+/// Pruning, defaulting and validation; the result is in the form in which it is stored.
+fn admit(
+    info: &ResourceInfo,
+    old: Option<&Value>,
+    mut object: Value,
+    options: WriteOptions,
+) -> Result<(Value, Vec<String>), ApiError> {
+    let about = name(&object).to_owned();
+    let (object, dropped, causes) = match &info.custom {
+        Some(custom) => {
+            let dropped = schema::prune(&custom.schema, &mut object);
+            schema::apply_defaults(&custom.schema, &mut object);
+            let causes = schema::validate(&custom.schema, &object);
+            if !custom.storage_version.is_empty() {
+                let stored = format!("{}/{}", info.gr.group, custom.storage_version);
+                as_map(&mut object).insert("apiVersion".into(), stored.into());
+            }
+            (object, dropped, causes)
+        }
+        None => {
+            if info.gr != info.stored_as {
+                object = event_as_core(object);
+            }
+            let (mut object, dropped) = builtin::normalise(&info.stored_as, object).map_err(|why| {
+                ApiError::bad_request(format!("{} in version {:?} cannot be handled: {why}", info.kind, info.version))
+            })?;
+            builtin::apply_defaults(&info.stored_as, &mut object, old.is_none());
+            let causes = match old {
+                None => builtin::check_create(&info.stored_as, &object),
+                Some(old) => builtin::check_update(&info.stored_as, old, &object),
+            };
+            (object, dropped, causes)
+        }
+    };
+    if options.strict && !dropped.is_empty() {
+        let fields: Vec<String> = dropped.iter().map(|field| format!("unknown field {field:?}")).collect();
+        return Err(ApiError::bad_request(format!("strict decoding error: {}", fields.join(", "))));
+    }
+    if !causes.is_empty() {
+        return Err(ApiError::invalid(&info.kind, &info.gr.group, &about, &causes));
+    }
+    Ok((object, dropped))
+}
+
+/// The clock and the dice: the one place where the store reads them for a write.
+pub(super) fn circumstances() -> Circumstances {
+    // The letters Kubernetes uses: no vowels and nothing that looks like another character.
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut rng = rand::rng();
+    let suffix = (0..5)
+        .filter_map(|_| LETTERS.get(rand::Rng::random_range(&mut rng, 0..LETTERS.len())).copied())
+        .map(char::from)
+        .collect();
+    Circumstances { now: lifecycle::timestamp(jiff::Timestamp::now()), uid: uuid::Uuid::new_v4().to_string(), suffix }
+}
+
+/// Whether an object of a kind may ever own others; what cannot needs no search for dependents when it goes.
+pub(super) fn may_own(object: &Value) -> bool {
+    !matches!(text(object, "/kind"), "Event" | "Lease" | "Endpoints" | "EndpointSlice")
+}
