@@ -1,1 +1,24 @@
-//! pgherd-controller.
+//! The controller: it observes, lets `core` plan, and applies. It schedules pods and what belongs to them, and
+//! elects the primary; it never talks SQL, and clusters go on without it (I8).
+//!
+//! Neighbours: `pgherd-core` decides, `pgherd-proto` has the types, `pgherd-pki` the certificates. Two
+//! controllers at once are harmless: every write is create-only, names the version or uid that it was decided
+//! from, or touches fields that only a controller writes, which both would set alike.
+
+pub mod apply;
+pub mod caches;
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod desired;
+pub mod dry_run;
+mod members;
+mod memory;
+pub mod observe;
+pub mod queue;
+pub mod reconcile;
+mod run;
+mod schedules;
+pub mod serve;
+mod sweep;
+mod validity;

@@ -1,2 +1,8 @@
-//! Entry point.
-fn main() {}
+//! The controller's program.
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    pgherd_controller::cli::Cli::parse().run().await
+}

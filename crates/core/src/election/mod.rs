@@ -18,5 +18,5 @@ pub use next::{Next, Waiting, next};
 pub use rank::{Candidate, Standing};
 pub use refusal::{Refusal, Rejection};
 pub use satisfy::{Shortage, sat};
-pub use switchover::MAX_SWITCHOVER_LAG;
+pub use switchover::{MAX_SWITCHOVER_LAG, SWITCHOVER_REFUSED};
 pub use why::{Why, why};

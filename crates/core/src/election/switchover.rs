@@ -8,6 +8,9 @@ use crate::lease::{LeaseRecord, WalPosition};
 /// How far behind a target may be, in bytes: the last of it is sent while the primary stops, and writes wait.
 pub const MAX_SWITCHOVER_LAG: u64 = 128 * 1024 * 1024;
 
+/// How the reason ends for which a switchover was refused.
+pub const SWITCHOVER_REFUSED: &str = "cannot take over";
+
 /// The target, if it can take over without making writers wait long.
 pub(super) fn check_target<'a>(
     desired: &Desired,
@@ -16,7 +19,7 @@ pub(super) fn check_target<'a>(
     target: &str,
 ) -> Result<(&'a PodView, WalPosition), Refusal> {
     let refuse = |rejection: Rejection| Refusal {
-        reason: format!("{target} cannot take over"),
+        reason: format!("{target} {SWITCHOVER_REFUSED}"),
         members: vec![(target.to_owned(), rejection)],
         shortages: Vec::new(),
     };

@@ -1,0 +1,66 @@
+//! The election in the Cluster's status: written over the version that was looked at, or not at all.
+
+use super::{ApplyError, Target, failed};
+use crate::clock;
+use kube::api::{Patch, PatchParams};
+use pgherd_core::cluster::{ElectionFact, RefusalFact};
+use pgherd_proto::cluster::{Cluster, ElectionRefusal, ElectionStatus};
+use pgherd_proto::labels;
+use serde_json::{Value, json};
+
+pub(super) async fn write(target: &Target<'_>, fact: &ElectionFact) -> Result<(), ApplyError> {
+    let at = clock::wall();
+    let election = ElectionStatus::from_fact(fact, at.clone());
+    // A merge patch keeps what it does not name: a tail of an earlier election must go.
+    let mut election = json!(election);
+    if let (None, Value::Object(fields)) = (&fact.tail, &mut election) {
+        fields.insert("tail".to_owned(), Value::Null);
+    }
+    let status = json!({
+        "election": election,
+        "electionRefusal": null,
+        "targetPrimary": fact.winner,
+        "targetPrimaryTimestamp": at,
+    });
+    patch(target, status, "write the election").await?;
+    tracing::info!(
+        cluster = %target.desired.name, namespace = %target.desired.namespace, winner = %fact.winner,
+        term = %fact.term, lease = %fact.lease_version, evidence = %fact.evidence, reason = %fact.reason,
+        "elected a primary"
+    );
+    Ok(())
+}
+
+pub(super) async fn cancel(target: &Target<'_>, holder: &str) -> Result<(), ApplyError> {
+    let status = json!({ "election": null, "targetPrimary": holder, "targetPrimaryTimestamp": clock::wall() });
+    patch(target, status, "withdraw the election").await
+}
+
+pub(super) async fn refuse(target: &Target<'_>, fact: &RefusalFact, keep: Option<&str>) -> Result<(), ApplyError> {
+    let refusal = ElectionRefusal { reason: fact.reason.clone(), missing: fact.missing.clone() };
+    let mut status = json!({ "electionRefusal": refusal });
+    if let (Some(holder), Value::Object(fields)) = (keep, &mut status) {
+        fields.insert("targetPrimary".to_owned(), json!(holder));
+        fields.insert("targetPrimaryTimestamp".to_owned(), json!(clock::wall()));
+    }
+    patch(target, status, "say why nobody was elected").await
+}
+
+pub(super) async fn clear_refusal(target: &Target<'_>) -> Result<(), ApplyError> {
+    patch(target, json!({ "electionRefusal": null }), "clear the refusal").await
+}
+
+pub(super) async fn set_target(target: &Target<'_>, pod: &str) -> Result<(), ApplyError> {
+    let status = json!({ "targetPrimary": pod, "targetPrimaryTimestamp": clock::wall() });
+    patch(target, status, "name the primary").await
+}
+
+/// With the resourceVersion that was looked at: somebody else's write in between voids this one (I10).
+async fn patch(target: &Target<'_>, status: Value, what: &str) -> Result<(), ApplyError> {
+    let version = &target.cluster.metadata.resource_version;
+    let body = json!({ "metadata": { "resourceVersion": version }, "status": status });
+    let params =
+        PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let clusters = target.api::<Cluster>();
+    clusters.patch_status(&target.desired.name, &params, &Patch::Merge(body)).await.map_err(failed(what)).map(drop)
+}

@@ -1,0 +1,33 @@
+//! The Lease object: created empty, and let go of when its cluster is. All other writes are the managers'.
+
+use super::{ApplyError, Target, failed, gone_is_fine};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use pgherd_proto::labels;
+
+pub(super) async fn create(target: &Target<'_>) -> Result<(), ApplyError> {
+    let desired = target.desired;
+    let mut lease = pgherd_proto::lease::empty(&desired.name, &desired.namespace, Some(target.owner()));
+    lease.labels_mut().insert(labels::CLUSTER.to_owned(), desired.name.clone());
+    target.create(target.api::<Lease>(), &lease, "the lease").await
+}
+
+/// Takes our finalizer off, over the version that was read.
+///
+/// # Errors
+/// [`ApplyError`]; a lease that is gone is no error.
+pub async fn let_go(client: &Client, namespace: &str, name: &str) -> Result<(), ApplyError> {
+    let leases = Api::<Lease>::namespaced(client.clone(), namespace);
+    let Some(lease) = leases.get_opt(name).await.map_err(failed("read the lease"))? else { return Ok(()) };
+    if !lease.finalizers().iter().any(|finalizer| finalizer == labels::LEASE_FINALIZER) {
+        return Ok(());
+    }
+    let left: Vec<&String> = lease.finalizers().iter().filter(|f| *f != labels::LEASE_FINALIZER).collect();
+    let patch = serde_json::json!({
+        "metadata": { "resourceVersion": lease.resource_version(), "finalizers": left }
+    });
+    let params =
+        PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    gone_is_fine(leases.patch(name, &params, &Patch::Merge(patch)).await, "take the finalizer off the lease")
+}

@@ -1,0 +1,193 @@
+//! Carries a plan out: one file per resource, the only writers of it. A write is create-only, names the uid or
+//! the version it was decided from, or touches fields that nobody else owns: two controllers are harmless.
+
+mod election;
+mod events;
+mod labels;
+mod lease;
+mod objects;
+mod pods;
+mod secrets;
+mod services;
+mod status;
+mod volumes;
+
+pub use lease::let_go as let_go_of_lease;
+pub use secrets::read_authority;
+pub use status::mark_invalid;
+
+use crate::caches::Caches;
+use crate::config::Config;
+use crate::memory::Remembered;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::PostParams;
+use kube::{Api, Client, Resource};
+use pgherd_core::cluster::{Desired, ObjectKind, Observed};
+use pgherd_core::plan::{Plan, Step};
+use pgherd_core::time::Instant;
+use pgherd_proto::cluster::Cluster;
+use pgherd_proto::labels as names;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+/// A step failed; the look is repeated, and what was done is seen then.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The API server refused, or did not answer.
+    #[error("failed to {what}")]
+    Write {
+        /// What was tried.
+        what: String,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
+    /// A certificate or password could not be made.
+    #[error("failed to make the contents of secret {name}")]
+    Secret {
+        /// The Secret.
+        name: String,
+        /// Why, without contents.
+        reason: String,
+    },
+}
+
+impl ApplyError {
+    /// Somebody else wrote first: not worth a word, the next look sees it.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, ApplyError::Write { source: kube::Error::Api(status), .. } if status.code == 409)
+    }
+}
+
+/// What every writer needs.
+pub struct Target<'a> {
+    /// The API server.
+    pub client: &'a Client,
+    /// The watched objects, for the certificates.
+    pub caches: &'a Caches,
+    /// What this controller was started with.
+    pub config: &'a Config,
+    /// The cluster as stored.
+    pub cluster: &'a Cluster,
+    /// Fields that are accepted and do nothing yet.
+    pub ignored: &'a [String],
+    /// Its spec in force.
+    pub spec: &'a pgherd_proto::cluster::ClusterSpec,
+    /// The same as plain values.
+    pub desired: &'a Desired,
+    /// What there was.
+    pub observed: &'a Observed,
+}
+
+impl Target<'_> {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.desired.namespace)
+    }
+
+    /// With the cluster everything goes that names it as its owner.
+    fn owner(&self) -> OwnerReference {
+        OwnerReference {
+            block_owner_deletion: Some(true),
+            controller: Some(true),
+            ..self.cluster.owner_ref(&()).unwrap_or_default()
+        }
+    }
+
+    fn meta(&self, name: String) -> ObjectMeta {
+        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let labels = [
+            label(names::CLUSTER, &self.desired.name),
+            label(names::APP_NAME, names::APP_POSTGRESQL),
+            label(names::APP_INSTANCE, &self.desired.name),
+            label(names::APP_COMPONENT, "database"),
+            label(names::APP_MANAGED_BY, names::MANAGED_BY),
+        ];
+        let version = (names::OPERATOR_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        ObjectMeta {
+            name: Some(name),
+            namespace: Some(self.desired.namespace.clone()),
+            labels: Some(BTreeMap::from(labels)),
+            annotations: Some(BTreeMap::from([version])),
+            owner_references: Some(vec![self.owner()]),
+            ..ObjectMeta::default()
+        }
+    }
+
+    /// Creates an object; that it is there already is as good.
+    async fn create<K>(&self, api: Api<K>, object: &K, what: &str) -> Result<(), ApplyError>
+    where
+        K: Clone + serde::Serialize + serde::de::DeserializeOwned + Debug,
+    {
+        let params =
+            PostParams { field_manager: Some(names::CONTROLLER_FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match api.create(&params, object).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => Ok(()),
+            Err(source) => Err(ApplyError::Write { what: format!("create {what}"), source }),
+        }
+    }
+}
+
+/// A write that failed, in words.
+fn failed(what: impl Into<String>) -> impl FnOnce(kube::Error) -> ApplyError {
+    let what = what.into();
+    move |source| ApplyError::Write { what, source }
+}
+
+/// A deletion: that the object is gone is as good.
+fn gone_is_fine<T>(result: Result<T, kube::Error>, what: impl Into<String>) -> Result<(), ApplyError> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(source) => Err(ApplyError::Write { what: what.into(), source }),
+    }
+}
+
+/// Carries out every step, then the status. A step that fails does not keep the others from being tried, except
+/// that a volume without its pod is no use: each is independent of those before it, or is planned again.
+///
+/// # Errors
+/// The first failure, after everything was tried.
+pub async fn apply(target: &Target<'_>, plan: &Plan, memory: &mut Remembered, now: Instant) -> Result<(), ApplyError> {
+    let mut first = Ok(());
+    for step in &plan.steps {
+        let result = apply_step(target, step, memory, now).await;
+        match (&result, step) {
+            (Ok(()), Step::Create(kind)) if !matches!(kind, ObjectKind::Secret(_) | ObjectKind::Service(_)) => {
+                memory.seen(now).insert(*kind);
+            }
+            // Nothing is announced that was not written.
+            (Err(_), Step::WriteElection(_)) => return result,
+            _ => {}
+        }
+        first = first.and(result);
+    }
+    let status = status::write(target, plan, first.as_ref().err()).await;
+    first.and(status)
+}
+
+async fn apply_step(target: &Target<'_>, step: &Step, memory: &mut Remembered, now: Instant) -> Result<(), ApplyError> {
+    match step {
+        Step::Create(ObjectKind::Secret(kind)) => secrets::create(target, *kind).await,
+        Step::Create(ObjectKind::Service(kind)) => services::create(target, *kind).await,
+        Step::Create(kind) => objects::create(target, *kind).await,
+        Step::CreateLease => lease::create(target).await,
+        Step::ReleaseLeaseObject => lease::let_go(target.client, &target.desired.namespace, &target.desired.name).await,
+        Step::CreateVolume { serial } => volumes::create(target, *serial).await,
+        Step::MarkVolumeReady { name } => volumes::mark_ready(target, name).await,
+        Step::DeleteVolume { name } => volumes::delete(target, name).await,
+        Step::CreatePod { serial } => pods::create(target, *serial).await,
+        Step::DeletePod { name, uid } => pods::delete(target, name, uid).await,
+        Step::SetRole { pod, uid, role } => labels::set_role(target, pod, uid, *role).await,
+        Step::WriteElection(fact) => election::write(target, fact).await,
+        Step::CancelElection { holder } => election::cancel(target, holder).await,
+        Step::WriteRefusal { refusal, keep } => election::refuse(target, refusal, keep.as_deref()).await,
+        Step::ClearRefusal => election::clear_refusal(target).await,
+        Step::SetTarget { pod } => election::set_target(target, pod).await,
+        Step::Event { kind, reason, message } => events::tell(target, *kind, reason, message, memory, now).await,
+    }
+}

@@ -1,0 +1,145 @@
+//! The managers' rights, the disruption budgets, the PodMonitor.
+
+use super::{ApplyError, Target};
+use crate::observe::pod_monitor_kind;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::Api;
+use kube::api::DynamicObject;
+use pgherd_core::cluster::{ObjectKind, SecretKind};
+use pgherd_proto::{labels, names};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+pub(super) async fn create(target: &Target<'_>, kind: ObjectKind) -> Result<(), ApplyError> {
+    let name = target.desired.name.clone();
+    let what = format!("{kind} of {name}");
+    match kind {
+        ObjectKind::ServiceAccount => {
+            // The pods' token is projected; no long-lived one is made.
+            let account = ServiceAccount {
+                metadata: target.meta(name),
+                automount_service_account_token: Some(false),
+                ..ServiceAccount::default()
+            };
+            target.create(target.api::<ServiceAccount>(), &account, &what).await
+        }
+        ObjectKind::Role => target.create(target.api::<Role>(), &role(target), &what).await,
+        ObjectKind::RoleBinding => target.create(target.api::<RoleBinding>(), &binding(target), &what).await,
+        ObjectKind::PrimaryBudget | ObjectKind::ReplicaBudget => {
+            let budget = budget(target, kind);
+            target.create(target.api::<PodDisruptionBudget>(), &budget, &what).await
+        }
+        ObjectKind::PodMonitor => {
+            let kind = pod_monitor_kind();
+            let monitors =
+                Api::<DynamicObject>::namespaced_with(target.client.clone(), &target.desired.namespace, &kind);
+            target.create(monitors, &pod_monitor(target), &what).await
+        }
+        ObjectKind::Secret(_) | ObjectKind::Service(_) => Ok(()),
+    }
+}
+
+fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> PolicyRule {
+    let all = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+    PolicyRule {
+        api_groups: Some(vec![group.to_owned()]),
+        resources: Some(all(resources)),
+        resource_names: (!objects.is_empty()).then(|| objects.to_vec()),
+        verbs: all(verbs),
+        ..PolicyRule::default()
+    }
+}
+
+/// What a manager needs, of its own cluster and namespace, and no more.
+fn role(target: &Target<'_>) -> Role {
+    let name = &target.desired.name;
+    let own = [name.clone()];
+    let mut secrets: Vec<String> = SecretKind::ALL.iter().map(|kind| kind.name(name)).collect();
+    secrets.extend(target.desired.owner_secret.clone());
+    secrets.extend(target.spec.superuser_secret.iter().map(|secret| secret.name.clone()));
+    secrets.push(names::secret_superuser(name));
+    secrets.extend(store_secrets(target));
+    Role {
+        metadata: target.meta(name.clone()),
+        rules: Some(vec![
+            rule(names::API_GROUP, &["clusters"], &own, &["get"]),
+            rule(names::API_GROUP, &["clusters"], &[], &["list", "watch"]),
+            rule(names::API_GROUP, &["clusters/status"], &own, &["get", "update", "patch"]),
+            rule(names::API_GROUP, &["backups"], &[], &["get", "list", "watch"]),
+            rule(names::API_GROUP, &["backups/status"], &[], &["get", "update", "patch"]),
+            rule("coordination.k8s.io", &["leases"], &own, &["get", "update"]),
+            rule("coordination.k8s.io", &["leases"], &[], &["list", "watch", "create"]),
+            rule("", &["pods"], &[], &["get", "list", "watch", "patch"]),
+            rule("", &["secrets"], &secrets, &["get", "watch"]),
+            rule("", &["events"], &[], &["create", "patch"]),
+        ]),
+    }
+}
+
+/// The secrets that the object store's credentials are in.
+fn store_secrets(target: &Target<'_>) -> Vec<String> {
+    let store = target.spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
+    let Some(credentials) = store.and_then(|store| store.s3_credentials.as_ref()) else { return Vec::new() };
+    let keys =
+        [&credentials.access_key_id, &credentials.secret_access_key, &credentials.region, &credentials.session_token];
+    let mut found: Vec<String> = keys.into_iter().flatten().map(|key| key.name.clone()).collect();
+    found.extend(store.and_then(|store| store.endpoint_ca.as_ref()).map(|key| key.name.clone()));
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn binding(target: &Target<'_>) -> RoleBinding {
+    let name = &target.desired.name;
+    RoleBinding {
+        metadata: target.meta(name.clone()),
+        role_ref: RoleRef {
+            api_group: "rbac.authorization.k8s.io".to_owned(),
+            kind: "Role".to_owned(),
+            name: name.clone(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: name.clone(),
+            namespace: Some(target.desired.namespace.clone()),
+            ..Subject::default()
+        }]),
+    }
+}
+
+/// The primary is not evicted before it has handed over; of three replicas or more, all but two may not go.
+fn budget(target: &Target<'_>, kind: ObjectKind) -> PodDisruptionBudget {
+    let desired = target.desired;
+    let minimum = i32::try_from(desired.instances.saturating_sub(2)).unwrap_or(i32::MAX);
+    let (name, role, available) = match kind {
+        ObjectKind::PrimaryBudget => (names::primary_budget(&desired.name), labels::ROLE_PRIMARY, 1),
+        _ => (desired.name.clone(), labels::ROLE_REPLICA, minimum),
+    };
+    let selector =
+        [(labels::CLUSTER.to_owned(), desired.name.clone()), (labels::INSTANCE_ROLE.to_owned(), role.to_owned())];
+    PodDisruptionBudget {
+        metadata: target.meta(name),
+        spec: Some(PodDisruptionBudgetSpec {
+            min_available: Some(IntOrString::Int(available)),
+            selector: Some(LabelSelector { match_labels: Some(BTreeMap::from(selector)), ..LabelSelector::default() }),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn pod_monitor(target: &Target<'_>) -> DynamicObject {
+    let name = &target.desired.name;
+    let mut monitor = DynamicObject::new(name, &pod_monitor_kind()).data(json!({
+        "spec": {
+            "selector": { "matchLabels": { labels::CLUSTER: name, labels::POD_ROLE: labels::POD_ROLE_INSTANCE } },
+            "podMetricsEndpoints": [{ "port": names::METRICS_PORT_NAME }],
+        }
+    }));
+    monitor.metadata = target.meta(name.clone());
+    monitor
+}

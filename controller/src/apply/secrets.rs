@@ -1,0 +1,95 @@
+//! The secrets of a cluster: its authority, what it signs, and the owner's password. Made once; create-only.
+
+use super::{ApplyError, Target};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use pgherd_core::cluster::SecretKind;
+use pgherd_pki::{Authority, Usage};
+use pgherd_proto::names;
+use pgherd_proto::secrets::{BASIC_AUTH, CA_CRT, CA_KEY, Credentials, TLS, TLS_CRT, TLS_KEY};
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use std::collections::BTreeMap;
+
+pub(super) async fn create(target: &Target<'_>, kind: SecretKind) -> Result<(), ApplyError> {
+    let name = kind.name(&target.desired.name);
+    let broken = |reason: String| ApplyError::Secret { name: name.clone(), reason };
+    let (type_, values) = match kind {
+        SecretKind::Ca => (None, authority(target).map_err(broken)?),
+        SecretKind::Server | SecretKind::Replication => {
+            let authority = stored_authority(target).await?;
+            (Some(TLS), leaf(target, kind, &authority).map_err(broken)?)
+        }
+        SecretKind::App => (Some(BASIC_AUTH), credentials(target).map_err(broken)?),
+    };
+    let secret = Secret {
+        metadata: target.meta(name.clone()),
+        type_: type_.map(str::to_owned),
+        data: Some(values.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))).collect()),
+        ..Secret::default()
+    };
+    target.create(target.api::<Secret>(), &secret, &format!("secret {name}")).await
+}
+
+fn authority(target: &Target<'_>) -> Result<BTreeMap<String, String>, String> {
+    let made = Authority::generate(&target.desired.name, Timestamp::now()).map_err(|error| error.to_string())?;
+    let values = [(CA_CRT, made.certificate_pem().to_owned()), (CA_KEY, made.key_pem())];
+    Ok(values.map(|(key, value)| (key.to_owned(), value)).into())
+}
+
+/// The authority as the API server has it: another controller's may have been first.
+async fn stored_authority(target: &Target<'_>) -> Result<Authority, ApplyError> {
+    let name = SecretKind::Ca.name(&target.desired.name);
+    let secret = match target.caches.secret(&target.desired.namespace, &name) {
+        Some(secret) => (*secret).clone(),
+        None => target.api::<Secret>().get(&name).await.map_err(super::failed(format!("read secret {name}")))?,
+    };
+    read_authority(&secret).map_err(|reason| ApplyError::Secret { name, reason })
+}
+
+/// The authority in a cluster's `-ca` secret; the error says nothing of its contents.
+pub fn read_authority(secret: &Secret) -> Result<Authority, String> {
+    let text = |key: &str| {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).ok_or(format!("key {key} is absent"))?;
+        String::from_utf8(bytes.0.clone()).map_err(|_| format!("key {key} is no text"))
+    };
+    Authority::from_pem(&text(CA_CRT)?, &text(CA_KEY)?).map_err(|error| error.to_string())
+}
+
+fn leaf(target: &Target<'_>, kind: SecretKind, authority: &Authority) -> Result<BTreeMap<String, String>, String> {
+    let (cluster, namespace) = (&target.desired.name, &target.desired.namespace);
+    let (common_name, usage) = if kind == SecretKind::Server {
+        let services = [names::service_rw(cluster), names::service_ro(cluster), names::service_r(cluster)];
+        let every = |service: &String| {
+            ["", &format!(".{namespace}"), &format!(".{namespace}.svc"), &format!(".{namespace}.svc.cluster.local")]
+                .map(|domain| format!("{service}{domain}"))
+        };
+        let names: Vec<String> = services.iter().flat_map(every).collect();
+        (names::service_rw(cluster), Usage::Server { names })
+    } else {
+        (names::REPLICATION_USER.to_owned(), Usage::Client)
+    };
+    let leaf = authority.sign(&common_name, &usage, Timestamp::now()).map_err(|error| error.to_string())?;
+    let values =
+        [(TLS_CRT, leaf.certificate_pem), (TLS_KEY, leaf.key_pem), (CA_CRT, authority.certificate_pem().to_owned())];
+    Ok(values.map(|(key, value)| (key.to_owned(), value)).into())
+}
+
+/// The owner's credentials: 48 bytes of the system's randomness, in characters that no URI has to escape.
+fn credentials(target: &Target<'_>) -> Result<BTreeMap<String, String>, String> {
+    let mut bytes = [0u8; 48];
+    OsRng.try_fill_bytes(&mut bytes).map_err(|_| "the system has no randomness".to_owned())?;
+    let password = URL_SAFE_NO_PAD.encode(bytes);
+    let desired = target.desired;
+    let credentials = Credentials {
+        user: &desired.owner,
+        password: &password,
+        database: &desired.database,
+        cluster: &desired.name,
+        namespace: &desired.namespace,
+    };
+    Ok(credentials.values())
+}

@@ -1,0 +1,54 @@
+//! Volume claims of the instances.
+
+use super::{ApplyError, Target, failed, gone_is_fine};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use pgherd_proto::labels;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+pub(super) async fn create(target: &Target<'_>, serial: u32) -> Result<(), ApplyError> {
+    let name = target.desired.instance(serial);
+    let claim = build(target, serial, name.clone());
+    target.create(target.api::<PersistentVolumeClaim>(), &claim, &format!("volume {name}")).await
+}
+
+fn build(target: &Target<'_>, serial: u32, name: String) -> PersistentVolumeClaim {
+    let mut metadata = target.meta(name.clone());
+    metadata.labels.get_or_insert_default().extend([
+        (labels::INSTANCE_NAME.to_owned(), name),
+        (labels::PVC_ROLE.to_owned(), labels::PVC_ROLE_DATA.to_owned()),
+    ]);
+    metadata.annotations.get_or_insert_default().extend([
+        (labels::NODE_SERIAL.to_owned(), serial.to_string()),
+        (labels::PVC_STATUS.to_owned(), "initializing".to_owned()),
+    ]);
+    let storage = &target.desired.storage;
+    PersistentVolumeClaim {
+        metadata,
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+            storage_class_name: storage.class.clone(),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some(BTreeMap::from([("storage".to_owned(), Quantity(storage.size.clone()))])),
+                limits: None,
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        status: None,
+    }
+}
+
+pub(super) async fn mark_ready(target: &Target<'_>, name: &str) -> Result<(), ApplyError> {
+    let patch = json!({ "metadata": { "annotations": { labels::PVC_STATUS: "ready" } } });
+    let params =
+        PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patched = target.api::<PersistentVolumeClaim>().patch(name, &params, &Patch::Merge(patch)).await;
+    patched.map_err(failed(format!("mark volume {name} ready"))).map(drop)
+}
+
+pub(super) async fn delete(target: &Target<'_>, name: &str) -> Result<(), ApplyError> {
+    let deleted = target.api::<PersistentVolumeClaim>().delete(name, &DeleteParams::default()).await;
+    gone_is_fine(deleted, format!("delete volume {name}"))
+}

@@ -1,0 +1,143 @@
+//! The watches. Leases are not watched: a thousand clusters renew theirs every other second.
+
+use crate::queue::Waker;
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use pgherd_proto::cluster::Cluster;
+use pgherd_proto::labels;
+use pgherd_proto::scheduled_backup::ScheduledBackup;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// A cluster's namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+/// What is watched.
+#[derive(Clone)]
+pub struct Caches {
+    /// All clusters.
+    pub clusters: Store<Cluster>,
+    /// Pods with label `cnpg.io/cluster`.
+    pub pods: Store<Pod>,
+    /// Volume claims with it.
+    pub claims: Store<PersistentVolumeClaim>,
+    /// Services with it.
+    pub services: Store<Service>,
+    /// Secrets with it.
+    pub secrets: Store<Secret>,
+    /// All schedules.
+    pub schedules: Store<ScheduledBackup>,
+}
+
+impl Caches {
+    /// Starts the watches; each change of an object wakes its cluster. They end with `tasks`.
+    pub fn start(client: &Client, waker: &Waker, tasks: &mut JoinSet<()>) -> Self {
+        let labelled = || watcher::Config::default().labels(labels::CLUSTER);
+        let all = watcher::Config::default;
+        Self {
+            clusters: watch(client, all(), waker, tasks, |cluster: &Cluster| {
+                Some(Key { namespace: cluster.namespace()?, name: cluster.name_any() })
+            }),
+            pods: watch(client, labelled(), waker, tasks, by_label::<Pod>),
+            claims: watch(client, labelled(), waker, tasks, by_label::<PersistentVolumeClaim>),
+            services: watch(client, labelled(), waker, tasks, by_label::<Service>),
+            secrets: watch(client, labelled(), waker, tasks, by_label::<Secret>),
+            schedules: watch(client, all(), waker, tasks, |schedule: &ScheduledBackup| {
+                Some(Key { namespace: schedule.namespace()?, name: schedule.spec.cluster.name.clone() })
+            }),
+        }
+    }
+
+    /// Waits until each watch has listed what there is: planning on less could take what is there for gone.
+    ///
+    /// # Errors
+    /// A watch has ended.
+    pub async fn ready(&self) -> Result<(), reflector::store::WriterDropped> {
+        self.clusters.wait_until_ready().await?;
+        self.pods.wait_until_ready().await?;
+        self.claims.wait_until_ready().await?;
+        self.services.wait_until_ready().await?;
+        self.secrets.wait_until_ready().await?;
+        self.schedules.wait_until_ready().await
+    }
+
+    /// One cluster.
+    #[must_use]
+    pub fn cluster(&self, key: &Key) -> Option<Arc<Cluster>> {
+        self.clusters.get(&reflector::ObjectRef::new(&key.name).within(&key.namespace))
+    }
+
+    /// One of a cluster's secrets.
+    #[must_use]
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Secret>> {
+        self.secrets.get(&reflector::ObjectRef::new(name).within(namespace))
+    }
+
+    /// Every cluster there is.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Key> {
+        let key = |cluster: &Arc<Cluster>| Some(Key { namespace: cluster.namespace()?, name: cluster.name_any() });
+        self.clusters.state().iter().filter_map(key).collect()
+    }
+}
+
+/// The objects of one cluster in a store, by label.
+#[must_use]
+pub fn of<K>(store: &Store<K>, key: &Key) -> Vec<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.state_filter(|object| by_label(object).as_ref() == Some(key))
+}
+
+fn by_label<K: Resource>(object: &K) -> Option<Key> {
+    let name = object.labels().get(labels::CLUSTER)?.clone();
+    Some(Key { namespace: object.namespace()?, name })
+}
+
+fn watch<K>(
+    client: &Client,
+    config: watcher::Config,
+    waker: &Waker,
+    tasks: &mut JoinSet<()>,
+    key: fn(&K) -> Option<Key>,
+) -> Store<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Default + Eq + Hash + Clone,
+{
+    let (store, writer) = reflector::store();
+    let stream = watcher(Api::<K>::all(client.clone()), config).default_backoff().reflect(writer);
+    let waker = waker.clone();
+    tasks.spawn(async move {
+        let mut stream = std::pin::pin!(stream);
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(
+                    watcher::Event::Apply(object) | watcher::Event::Delete(object) | watcher::Event::InitApply(object),
+                ) => {
+                    if let Some(key) = key(&object) {
+                        waker.wake(key).await;
+                    }
+                }
+                Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
+                Err(error) => {
+                    tracing::warn!(kind = %K::kind(&()), %error, "a watch failed and is taken up again");
+                }
+            }
+        }
+    });
+    store
+}

@@ -1,0 +1,90 @@
+//! What the controller is asked on the command line.
+
+use crate::config::Config;
+use crate::{dry_run, run};
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kube::Client;
+use pgherd_telemetry::{LogSetup, Shape};
+use std::net::SocketAddr;
+
+/// The controller of pgherd.
+#[derive(Debug, Parser)]
+#[command(name = "controller", version, about)]
+pub struct Cli {
+    /// error, warning, info, debug or trace.
+    #[arg(long, global = true, default_value = "info", env = "PGHERD_LOG_LEVEL")]
+    log_level: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch all clusters and give them what they lack.
+    Run(RunArgs),
+    /// Show what would be done for one cluster, and why. Changes nothing, fences nobody.
+    Plan(PlanArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Serve /healthz and /readyz here.
+    #[arg(long)]
+    health: Option<SocketAddr>,
+    /// Serve /metrics here.
+    #[arg(long)]
+    metrics: Option<SocketAddr>,
+    /// Image with the manager's binary.
+    #[arg(long, env = "OPERATOR_IMAGE_NAME", default_value = concat!("pgherd/pgherd:", env!("CARGO_PKG_VERSION")))]
+    manager_image: String,
+}
+
+#[derive(Debug, Args)]
+struct PlanArgs {
+    /// The cluster.
+    cluster: String,
+    /// Its namespace.
+    #[arg(short, long, default_value = "default")]
+    namespace: String,
+    /// Nothing is ever applied by this command; the flag says so aloud.
+    #[arg(long)]
+    dry_run: bool,
+    /// How it is printed.
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting; a running controller goes on through errors.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self { log_level, command } = self;
+        let shape = if matches!(command, Command::Run(_)) { Shape::Json } else { Shape::Text };
+        let setup =
+            LogSetup { shape, level: log_level, logger: "controller".to_owned(), pod: std::env::var("POD_NAME").ok() };
+        let log = pgherd_telemetry::set_up(setup).context("failed to set up the log")?;
+        let client = Client::try_default().await.context("failed to find the API server: is KUBECONFIG set?")?;
+        let result = match command {
+            Command::Run(RunArgs { health, metrics, manager_image }) => {
+                run::run(client, Config { manager_image }, health, metrics).await
+            }
+            Command::Plan(PlanArgs { cluster, namespace, dry_run: _, output }) => {
+                dry_run::print(client, cluster, namespace, output).await
+            }
+        };
+        log.flush(core::time::Duration::from_secs(1));
+        result
+    }
+}

@@ -1,0 +1,8 @@
+//! What the controller is started with.
+
+/// Settings that are the same for every cluster.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Image with the manager's binary, for the init container that brings it into the pods.
+    pub manager_image: String,
+}

@@ -1,0 +1,85 @@
+//! From a Cluster as stored to what the user wants, as plain values.
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use kube::ResourceExt;
+use pgherd_core::cluster::{AntiAffinity, Desired, Resources, Storage};
+use pgherd_core::identity::PodUid;
+use pgherd_proto::cluster::{AntiAffinityType, Cluster, ClusterSpec};
+use pgherd_proto::labels;
+
+/// The image of postgres where the spec names none.
+pub const DEFAULT_IMAGE: &str = "ghcr.io/cloudnative-pg/postgresql:15";
+
+/// What is wanted of `cluster`, by a spec of it that has passed validation.
+#[must_use]
+pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
+    let affinity = spec.affinity.clone().unwrap_or_default();
+    let initdb = spec.initdb();
+    Desired {
+        name: cluster.name_any(),
+        namespace: cluster.namespace().unwrap_or_default(),
+        uid: PodUid(cluster.uid().unwrap_or_default()),
+        generation: cluster.metadata.generation.unwrap_or_default(),
+        deleting: cluster.metadata.deletion_timestamp.is_some(),
+        instances: u32::try_from(spec.instances).unwrap_or(1),
+        image: spec.image_name.clone().unwrap_or_else(|| DEFAULT_IMAGE.to_owned()),
+        postgres_uid: spec.postgres_uid,
+        postgres_gid: spec.postgres_gid,
+        storage: spec.storage.as_ref().map_or_else(Storage::default, |storage| Storage {
+            size: storage.size.clone(),
+            class: storage.storage_class.clone(),
+        }),
+        resources: spec.resources.as_ref().map_or_else(Resources::default, resources),
+        anti_affinity: match (affinity.enable_pod_anti_affinity, affinity.pod_anti_affinity_type) {
+            (Some(false), _) => AntiAffinity::Off,
+            (_, AntiAffinityType::Preferred) => AntiAffinity::Preferred,
+            (_, AntiAffinityType::Required) => AntiAffinity::Required,
+        },
+        topology_key: affinity.topology_key,
+        database: initdb.database().to_owned(),
+        owner: initdb.owner().to_owned(),
+        owner_secret: initdb.secret.map(|secret| secret.name),
+        timings: spec.timings(),
+        failover_delay: spec.failover_delay(),
+        start_delay: spec.start_delay(),
+        stop_delay: spec.stop_delay(),
+        pod_monitor: spec.monitoring.as_ref().is_some_and(|monitoring| monitoring.enable_pod_monitor),
+        disruption_budgets: spec.enable_pdb,
+        fenced: fenced(cluster),
+    }
+}
+
+fn resources(from: &ResourceRequirements) -> Resources {
+    let plain = |map: &Option<
+        std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>,
+    >| { map.iter().flatten().map(|(name, quantity)| (name.clone(), quantity.0.clone())).collect() };
+    Resources { requests: plain(&from.requests), limits: plain(&from.limits) }
+}
+
+/// Annotation `cnpg.io/fencedInstances`; what cannot be read fences nobody.
+fn fenced(cluster: &Cluster) -> Vec<String> {
+    let text = cluster.annotations().get(labels::FENCED_INSTANCES);
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_spec_has_cnpgs_defaults() {
+        let cluster = Cluster::new("c", ClusterSpec::default());
+        let desired = desired(&cluster, &cluster.spec);
+        assert_eq!((desired.instances, desired.postgres_uid, desired.database.as_str()), (1, 26, "app"));
+        assert_eq!(desired.anti_affinity, AntiAffinity::Preferred);
+    }
+
+    #[test]
+    fn a_fence_that_is_no_list_fences_nobody() {
+        let mut cluster = Cluster::new("c", ClusterSpec::default());
+        cluster.annotations_mut().insert(labels::FENCED_INSTANCES.into(), "c-1".into());
+        assert!(desired(&cluster, &cluster.spec).fenced.is_empty());
+        cluster.annotations_mut().insert(labels::FENCED_INSTANCES.into(), r#"["c-1"]"#.into());
+        assert_eq!(desired(&cluster, &cluster.spec).fenced, ["c-1"]);
+    }
+}

@@ -1,0 +1,96 @@
+//! What is remembered of a cluster between two looks: only when something began. Losing it restarts the timers.
+
+use core::time::Duration;
+use pgherd_core::cluster::{Memory, ObjectKind, Observed};
+use pgherd_core::election::why;
+use pgherd_core::identity::Nonce;
+use pgherd_core::lease::{HolderState, Term};
+use pgherd_core::time::Instant;
+use std::collections::BTreeSet;
+
+/// How long an object that was seen is taken to be there still; those that are watched are not remembered.
+const SEEN_FOR: Duration = Duration::from_secs(600);
+
+type LeaseKey = (Option<Nonce>, Term, HolderState);
+
+/// One cluster's timers.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    lease: Option<(LeaseKey, Instant)>,
+    election: Option<(String, Instant)>,
+    unhealthy: Option<Instant>,
+    seen: BTreeSet<ObjectKind>,
+    seen_since: Option<Instant>,
+    /// What was told last by an Event, and when.
+    pub told: Vec<(String, Instant)>,
+}
+
+impl Remembered {
+    /// Takes note of a look, and answers with what is known about the time before it.
+    pub fn note(&mut self, observed: &Observed, election_text: &str, now: Instant) -> Memory {
+        let key = observed.lease.as_ref().map(|lease| {
+            (lease.value.holder.as_ref().map(|holder| holder.nonce.clone()), lease.value.term, lease.value.state)
+        });
+        if self.lease.as_ref().map(|(known, _)| known) != key.as_ref() {
+            self.lease = key.map(|key| (key, now));
+        }
+        if self.election.as_ref().is_none_or(|(known, _)| known != election_text) {
+            self.election = Some((election_text.to_owned(), now));
+        }
+        self.unhealthy = why(observed).and(self.unhealthy.or(Some(now)));
+        Memory {
+            lease_since: self.lease.as_ref().map(|(_, since)| *since).unwrap_or_default(),
+            election_since: self.election.as_ref().map(|(_, since)| *since).unwrap_or_default(),
+            unhealthy_since: self.unhealthy,
+        }
+    }
+
+    /// The unwatched objects that were there a while ago.
+    pub fn seen(&mut self, now: Instant) -> &mut BTreeSet<ObjectKind> {
+        if self.seen_since.is_none_or(|since| now.since(since) > SEEN_FOR) {
+            self.seen.clear();
+            self.seen_since = Some(now);
+        }
+        &mut self.seen
+    }
+
+    /// Whether this is to be told again: the same words are not repeated for ten minutes.
+    pub fn is_news(&mut self, words: &str, now: Instant) -> bool {
+        self.told.retain(|(_, at)| now.since(*at) < SEEN_FOR);
+        let known = self.told.iter().any(|(told, _)| told == words);
+        if !known {
+            self.told.push((words.to_owned(), now));
+        }
+        !known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgherd_core::lease::{LeaseRecord, Versioned};
+
+    #[test]
+    fn a_renewal_does_not_restart_the_timers_and_a_release_does() {
+        let mut memory = Remembered::default();
+        let record = LeaseRecord { term: Term(1), state: HolderState::Open, ..LeaseRecord::default() };
+        let mut observed =
+            Observed { lease: Some(Versioned { version: "1".into(), value: record }), ..Observed::default() };
+        assert_eq!(memory.note(&observed, "", Instant(5)).lease_since, Instant(5));
+        observed.lease.as_mut().unwrap().version = "2".into();
+        assert_eq!(memory.note(&observed, "", Instant(6)).lease_since, Instant(5));
+        observed.lease.as_mut().unwrap().value.state = HolderState::Released;
+        let released = memory.note(&observed, "e", Instant(7));
+        assert_eq!((released.lease_since, released.unhealthy_since), (Instant(7), Some(Instant(7))));
+        assert_eq!(memory.note(&observed, "e", Instant(8)).unhealthy_since, Some(Instant(7)));
+        assert_eq!(memory.note(&observed, "e", Instant(8)).election_since, Instant(7));
+    }
+
+    #[test]
+    fn the_same_words_are_told_once() {
+        let mut memory = Remembered::default();
+        assert!(memory.is_news("a", Instant(0)));
+        assert!(!memory.is_news("a", Instant(1)));
+        assert!(memory.is_news("a", Instant(601_000_000_000)));
+    }
+}

@@ -1,0 +1,160 @@
+//! From watched objects, and one fresh read of the lease, to what `core` sees.
+
+mod pods;
+mod status;
+
+pub use pods::{pod_view, report_view, volume_view};
+pub use status::facts;
+
+use crate::caches::{Caches, Key, of};
+use crate::memory::Remembered;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::{ApiResource, DynamicObject};
+use kube::{Api, Client, ResourceExt};
+use pgherd_core::cluster::{Desired, ObjectKind, Observed, SecretKind, ServiceKind};
+use pgherd_core::lease::{LeaseRecord, Versioned};
+use pgherd_core::time::Instant;
+use pgherd_proto::cluster::Cluster;
+use std::collections::BTreeSet;
+
+/// Something could not be read; the look is repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The API server did not answer as it should.
+    #[error("failed to read {what}")]
+    Read {
+        /// What.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
+    /// The lease is not ours, or damaged. Deciding nothing is all that is safe (rule L9).
+    #[error("failed to make sense of the lease")]
+    Lease(#[source] pgherd_proto::lease::LeaseError),
+}
+
+/// PodMonitors, whose CRD may be absent.
+#[must_use]
+pub fn pod_monitor_kind() -> ApiResource {
+    ApiResource::from_gvk(&kube::api::GroupVersionKind::gvk("monitoring.coreos.com", "v1", "PodMonitor"))
+}
+
+/// Reads the lease, past all caches: an election is decided from it (rule E1).
+///
+/// # Errors
+/// [`ObserveError`].
+pub async fn read_lease(client: &Client, key: &Key) -> Result<Option<Versioned<LeaseRecord>>, ObserveError> {
+    let read = |source| ObserveError::Read { what: "the lease", source };
+    let lease = Api::<Lease>::namespaced(client.clone(), &key.namespace).get_opt(&key.name).await.map_err(read)?;
+    lease.map(|lease| pgherd_proto::lease::read(&lease).map_err(ObserveError::Lease)).transpose()
+}
+
+/// Everything about one cluster. The reports in it are the members' annotations.
+///
+/// # Errors
+/// [`ObserveError`].
+pub async fn observe(
+    client: &Client,
+    caches: &Caches,
+    cluster: &Cluster,
+    desired: &Desired,
+    memory: &mut Remembered,
+    now: Instant,
+) -> Result<Observed, ObserveError> {
+    let key = Key { namespace: desired.namespace.clone(), name: desired.name.clone() };
+    let lease = read_lease(client, &key).await?;
+    let mut pods: Vec<_> = of(&caches.pods, &key).iter().filter_map(|pod| pod_view(&key.name, pod)).collect();
+    let mut volumes: Vec<_> =
+        of(&caches.claims, &key).iter().filter_map(|claim| volume_view(&key.name, claim)).collect();
+    pods.sort_by_key(|pod| pod.serial);
+    volumes.sort_by_key(|volume| volume.serial);
+    let pod_monitors_served = desired.pod_monitor && serves_pod_monitors(client, memory, now).await;
+    let mut observed = Observed {
+        pods,
+        volumes,
+        objects: watched_objects(caches, &key),
+        lease,
+        status: facts(cluster),
+        pod_monitors_served,
+        ..Observed::default()
+    };
+    observed.objects.extend(unwatched_objects(client, desired, pod_monitors_served, memory, now).await?);
+    let election = cluster.status.as_ref().and_then(|status| status.election.as_ref());
+    let text = election.map(|election| format!("{}@{}", election.winner_pod_uid, election.at)).unwrap_or_default();
+    observed.memory = memory.note(&observed, &text, now);
+    Ok(observed)
+}
+
+fn watched_objects(caches: &Caches, key: &Key) -> BTreeSet<ObjectKind> {
+    let secrets: BTreeSet<String> = of(&caches.secrets, key).iter().map(|secret| secret.name_any()).collect();
+    let services: BTreeSet<String> = of(&caches.services, key).iter().map(|service| service.name_any()).collect();
+    let secret = |kind: &SecretKind| secrets.contains(&kind.name(&key.name));
+    let service = |kind: &ServiceKind| services.contains(&kind.name(&key.name));
+    let secrets = SecretKind::ALL.into_iter().filter(secret).map(ObjectKind::Secret);
+    secrets.chain(ServiceKind::ALL.into_iter().filter(service).map(ObjectKind::Service)).collect()
+}
+
+/// Objects that nobody but us changes: asked for now and then, not watched.
+async fn unwatched_objects(
+    client: &Client,
+    desired: &Desired,
+    pod_monitors: bool,
+    memory: &mut Remembered,
+    now: Instant,
+) -> Result<BTreeSet<ObjectKind>, ObserveError> {
+    let (namespace, name) = (desired.namespace.as_str(), desired.name.as_str());
+    let seen = memory.seen(now);
+    let mut ask = vec![ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding];
+    if desired.disruption_budgets {
+        ask.extend([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]);
+    }
+    ask.extend(pod_monitors.then_some(ObjectKind::PodMonitor));
+    for kind in ask {
+        if seen.contains(&kind) {
+            continue;
+        }
+        let found = match kind {
+            ObjectKind::ServiceAccount => {
+                there(Api::<ServiceAccount>::namespaced(client.clone(), namespace), name).await
+            }
+            ObjectKind::Role => there(Api::<Role>::namespaced(client.clone(), namespace), name).await,
+            ObjectKind::RoleBinding => there(Api::<RoleBinding>::namespaced(client.clone(), namespace), name).await,
+            ObjectKind::PrimaryBudget => {
+                let budgets = Api::<PodDisruptionBudget>::namespaced(client.clone(), namespace);
+                there(budgets, &pgherd_proto::names::primary_budget(name)).await
+            }
+            ObjectKind::ReplicaBudget => {
+                there(Api::<PodDisruptionBudget>::namespaced(client.clone(), namespace), name).await
+            }
+            ObjectKind::PodMonitor => {
+                let kind = pod_monitor_kind();
+                there(Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind), name).await
+            }
+            ObjectKind::Secret(_) | ObjectKind::Service(_) => Ok(true),
+        };
+        if found.map_err(|source| ObserveError::Read { what: "the cluster's objects", source })? {
+            seen.insert(kind);
+        }
+    }
+    Ok(seen.clone())
+}
+
+async fn there<K>(api: Api<K>, name: &str) -> Result<bool, kube::Error>
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    Ok(api.get_metadata_opt(name).await?.is_some())
+}
+
+/// Whether the CRD is installed; what cannot be asked counts as no, and is asked again.
+async fn serves_pod_monitors(client: &Client, memory: &mut Remembered, now: Instant) -> bool {
+    if memory.seen(now).contains(&ObjectKind::PodMonitor) {
+        return true;
+    }
+    let served = client.list_api_group_resources("monitoring.coreos.com/v1").await;
+    served.is_ok_and(|list| list.resources.iter().any(|resource| resource.kind == "PodMonitor"))
+}

@@ -1,0 +1,137 @@
+//! Pods and volume claims as `core` sees them.
+
+use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
+use kube::ResourceExt;
+use pgherd_core::cluster::{LeaseSeen, PodPhase, PodView, Report, Role, VolumeView, serial_of};
+use pgherd_core::identity::{Nonce, PodUid};
+use pgherd_proto::labels;
+use pgherd_proto::member::MemberReport;
+use pgherd_proto::names::POSTGRES_CONTAINER;
+
+/// A pod of `cluster`; `None` for pods that are not instances.
+#[must_use]
+pub fn pod_view(cluster: &str, pod: &Pod) -> Option<PodView> {
+    let name = pod.name_any();
+    let serial = serial_of(cluster, &name)?;
+    let status = pod.status.clone().unwrap_or_default();
+    let uid = PodUid(pod.uid()?);
+    let conditions = status.conditions.unwrap_or_default();
+    let report = pod.annotations().get(labels::MEMBER).and_then(|text| serde_json::from_str::<MemberReport>(text).ok());
+    Some(PodView {
+        serial,
+        ip: status.pod_ip.filter(|ip| !ip.is_empty()),
+        phase: match status.phase.as_deref() {
+            Some("Pending") => PodPhase::Pending,
+            Some("Succeeded") => PodPhase::Succeeded,
+            Some("Failed") => PodPhase::Failed,
+            Some("Unknown") => PodPhase::Unknown,
+            _ => PodPhase::Running,
+        },
+        ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+        deleting: pod.metadata.deletion_timestamp.is_some(),
+        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        zone: pod.labels().get("topology.kubernetes.io/zone").cloned(),
+        role: match pod.labels().get(labels::INSTANCE_ROLE).map(String::as_str) {
+            Some(labels::ROLE_PRIMARY) => Some(Role::Primary),
+            Some(labels::ROLE_REPLICA) => Some(Role::Replica),
+            Some(labels::ROLE_UNHEALTHY) => Some(Role::Unhealthy),
+            _ => None,
+        },
+        dead_nonces: dead_nonces(pod),
+        // A report of another pod of this name was copied with its annotations: it is nobody's word.
+        report: report.filter(|report| report.pod_uid == uid).map(|report| report_view(&report, false)),
+        name,
+        uid,
+    })
+}
+
+/// The nonces in the termination messages of this pod's postgres container (hole 17). A reason that the
+/// kubelet makes up for a container it has lost sight of is no proof.
+fn dead_nonces(pod: &Pod) -> Vec<Nonce> {
+    let nonce = |state: ContainerState| {
+        let terminated = state.terminated.filter(|end| end.reason.as_deref() != Some("ContainerStatusUnknown"))?;
+        let message = terminated.message?;
+        let line = message.lines().next()?.trim();
+        (!line.is_empty()).then(|| Nonce(line.to_owned()))
+    };
+    let statuses = pod.status.iter().filter_map(|status| status.container_statuses.as_ref()).flatten();
+    let postgres = statuses.filter(|status| status.name == POSTGRES_CONTAINER);
+    postgres.flat_map(|status| [status.state.clone(), status.last_state.clone()]).flatten().filter_map(nonce).collect()
+}
+
+/// A member's report; `fresh` if it is an answer to this look's question.
+#[must_use]
+pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
+    Report {
+        nonce: report.nonce.clone(),
+        pod_uid: report.pod_uid.clone(),
+        incarnation: report.incarnation.clone(),
+        system_id: report.system_id,
+        phase: report.phase,
+        message: report.message.clone(),
+        lease_seen: LeaseSeen { version: report.lease_seen.resource_version.clone(), stale: report.lease_seen.stale },
+        position: report.position,
+        tail: report.tail,
+        fresh,
+    }
+}
+
+/// A volume claim of `cluster`.
+#[must_use]
+pub fn volume_view(cluster: &str, claim: &PersistentVolumeClaim) -> Option<VolumeView> {
+    let name = claim.name_any();
+    Some(VolumeView {
+        serial: serial_of(cluster, &name)?,
+        has_data: claim.annotations().get(labels::PVC_STATUS).is_some_and(|status| status == "ready"),
+        deleting: claim.metadata.deletion_timestamp.is_some(),
+        name,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(json: serde_json::Value) -> Pod {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_pod_is_read_with_its_report_and_the_nonces_of_dead_managers() {
+        let report =
+            r#"{"nonce":"n2","podUID":"u","phase":"standby","systemID":"7","position":{"timeline":1,"lsn":"0/1"}}"#;
+        let view = pod_view(
+            "c",
+            &pod(serde_json::json!({
+                "metadata": {"name": "c-2", "uid": "u", "labels": {"cnpg.io/instanceRole": "replica"},
+                             "annotations": {"pgherd.io/member": report}},
+                "status": {"phase": "Running", "podIP": "10.0.0.2", "conditions": [{"type": "Ready", "status": "True"}],
+                    "containerStatuses": [{"name": "postgres", "image": "", "imageID": "", "ready": true, "restartCount": 1,
+                        "lastState": {"terminated": {"exitCode": 137, "message": "n1\n"}}}]}
+            })),
+        )
+        .unwrap();
+        assert_eq!((view.serial, view.ready, view.role), (2, true, Some(Role::Replica)));
+        assert_eq!(view.dead_nonces, ["n1".into()]);
+        assert!(view.report.is_some_and(|report| !report.fresh && report.system_id.is_some()));
+    }
+
+    #[test]
+    fn another_pods_report_and_a_container_that_was_only_lost_sight_of_prove_nothing() {
+        let view = pod_view(
+            "c",
+            &pod(serde_json::json!({
+                "metadata": {"name": "c-2", "uid": "u", "annotations": {"pgherd.io/member": "{\"podUID\":\"other\"}"}},
+                "status": {"containerStatuses": [{"name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                    "state": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": "n1"}}}]}
+            })),
+        )
+        .unwrap();
+        assert_eq!((view.report, view.dead_nonces), (None, vec![]));
+    }
+
+    #[test]
+    fn a_pod_that_is_no_instance_is_not_counted() {
+        assert_eq!(pod_view("c", &pod(serde_json::json!({"metadata": {"name": "c-pooler", "uid": "u"}}))), None);
+    }
+}

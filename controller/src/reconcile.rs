@@ -1,0 +1,170 @@
+//! One look at one cluster: observe, ask if need be, plan, check, apply.
+
+use crate::apply::{ApplyError, Target, apply, let_go_of_lease, mark_invalid};
+use crate::caches::{Caches, Key};
+use crate::clock;
+use crate::config::Config;
+use crate::desired::desired;
+use crate::members::Members;
+use crate::memory::Remembered;
+use crate::observe::{ObserveError, observe};
+use crate::schedules;
+use crate::validity::{Verdict, judge, remember};
+use core::time::Duration;
+use kube::Client;
+use pgherd_core::cluster::{Desired, Observed};
+use pgherd_core::election::{Next, Why, next};
+use pgherd_core::plan::{Plan, check, plan};
+use pgherd_proto::cluster::Cluster;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// After a failure.
+const RETRY: Duration = Duration::from_secs(1);
+/// After somebody else wrote first: his write wakes us, this is in case it does not.
+const RETRY_CONFLICT: Duration = Duration::from_millis(50);
+/// Where nothing is due.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// What all looks share.
+pub struct Reconciler {
+    /// The API server.
+    pub client: Client,
+    /// The watched objects.
+    pub caches: Caches,
+    /// The settings.
+    pub config: Config,
+    /// The way to the managers.
+    pub members: Members,
+    memory: Mutex<HashMap<Key, Arc<Mutex<Remembered>>>>,
+}
+
+/// A look, before anything is written.
+pub struct Look {
+    /// The cluster as stored.
+    pub cluster: Arc<Cluster>,
+    /// Its spec in force, and what is to be said about it.
+    pub verdict: Verdict,
+    /// That spec as plain values.
+    pub desired: Desired,
+    /// What there is.
+    pub observed: Observed,
+    /// What to do.
+    pub plan: Plan,
+}
+
+impl Reconciler {
+    /// Nothing is remembered yet.
+    #[must_use]
+    pub fn new(client: Client, caches: Caches, config: Config) -> Self {
+        Self { client, caches, config, members: Members::default(), memory: Mutex::default() }
+    }
+
+    /// Looks at one cluster. Answers how soon to look again; `None` once it is gone.
+    pub async fn reconcile(&self, key: Key) -> Option<Duration> {
+        schedules::explain(&self.client, &self.caches, &key).await;
+        let Some(cluster) = self.caches.cluster(&key) else {
+            self.memory.lock().await.remove(&key);
+            // The garbage collector takes the rest; the lease waits for us.
+            return match let_go_of_lease(&self.client, &key.namespace, &key.name).await {
+                Ok(()) => None,
+                Err(error) => Some(said(&key, &error)),
+            };
+        };
+        let memory = self.memory.lock().await.entry(key.clone()).or_default().clone();
+        let mut memory = memory.lock().await;
+        match self.step(&key, cluster, &mut memory).await {
+            Ok(again) => Some(again),
+            Err(Failure::Observe(error)) => {
+                tracing::warn!(cluster = %key.name, namespace = %key.namespace,
+                    error = %pgherd_telemetry::chain(&error), "could not look at the cluster");
+                Some(RETRY)
+            }
+            Err(Failure::Apply(error)) if error.is_conflict() => Some(RETRY_CONFLICT),
+            Err(Failure::Apply(error)) => Some(said(&key, &error)),
+        }
+    }
+
+    async fn step(&self, key: &Key, cluster: Arc<Cluster>, memory: &mut Remembered) -> Result<Duration, Failure> {
+        let verdict = match judge(&cluster) {
+            Ok(verdict) => verdict,
+            Err(why) => {
+                mark_invalid(&self.client, &cluster, &why).await?;
+                return Ok(QUIET);
+            }
+        };
+        remember(&self.client, &cluster, &verdict).await?;
+        let look = self.look(key, cluster, verdict, memory, true).await?;
+        for line in &look.plan.report.0 {
+            tracing::debug!(cluster = %key.name, namespace = %key.namespace, %line, "planned");
+        }
+        let violations = check(&look.observed, &look.plan);
+        if !violations.is_empty() {
+            let all: Vec<String> = violations.iter().map(ToString::to_string).collect();
+            tracing::error!(cluster = %key.name, namespace = %key.namespace, violations = %all.join("; "),
+                "refused to apply a plan that would break an invariant");
+            return Ok(RETRY);
+        }
+        let target = Target {
+            client: &self.client,
+            caches: &self.caches,
+            config: &self.config,
+            cluster: &look.cluster,
+            ignored: &look.verdict.ignored,
+            spec: &look.verdict.spec,
+            desired: &look.desired,
+            observed: &look.observed,
+        };
+        apply(&target, &look.plan, memory, clock::now()).await?;
+        Ok(look.plan.again.unwrap_or(QUIET))
+    }
+
+    /// Observes and plans. With `ask`, members are asked where an election depends on it, which fences them;
+    /// without, their annotations are believed.
+    ///
+    /// # Errors
+    /// [`ObserveError`].
+    pub async fn look(
+        &self,
+        key: &Key,
+        cluster: Arc<Cluster>,
+        verdict: Verdict,
+        memory: &mut Remembered,
+        ask: bool,
+    ) -> Result<Look, ObserveError> {
+        let desired = desired(&cluster, &verdict.spec);
+        let now = clock::now();
+        let mut observed = observe(&self.client, &self.caches, &cluster, &desired, memory, now).await?;
+        observed.invalid.clone_from(&verdict.invalid);
+        if let (Next::Ask { why }, Some(lease)) = (next(&desired, &observed, now), observed.lease.clone()) {
+            match why {
+                _ if !ask => believe_annotations(&mut observed),
+                Why::Switchover { .. } => self.members.look(&self.caches, key, &mut observed).await,
+                _ => self.members.fence(&self.caches, key, &lease, &mut observed).await,
+            }
+        }
+        let plan = plan(&desired, &observed, clock::now());
+        Ok(Look { cluster, verdict, desired, observed, plan })
+    }
+}
+
+fn believe_annotations(observed: &mut Observed) {
+    for report in observed.pods.iter_mut().filter_map(|pod| pod.report.as_mut()) {
+        report.fresh = true;
+    }
+}
+
+fn said(key: &Key, error: &ApplyError) -> Duration {
+    tracing::warn!(cluster = %key.name, namespace = %key.namespace,
+        error = %pgherd_telemetry::chain(error), "a step of the plan failed and is planned again");
+    RETRY
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}

@@ -1,0 +1,79 @@
+//! Whether a spec may be put in force. A bad edit of a running cluster stops nothing: the last valid spec
+//! stays in force, and the status says what is wrong with the new one.
+
+use crate::apply::ApplyError;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use pgherd_proto::cluster::{Cluster, ClusterSpec};
+use pgherd_proto::finding::Finding;
+use pgherd_proto::labels;
+use serde_json::json;
+
+/// The spec in force.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The spec.
+    pub spec: ClusterSpec,
+    /// Why the newest one is not in force.
+    pub invalid: Option<String>,
+    /// Fields that are accepted and do nothing yet.
+    pub ignored: Vec<String>,
+}
+
+/// Judges the stored spec; falls back on the last valid one.
+///
+/// # Errors
+/// What is wrong, where there was never a valid one.
+pub fn judge(cluster: &Cluster) -> Result<Verdict, String> {
+    let old = last_valid(cluster);
+    let problems = problems(cluster, old.as_ref());
+    if problems.is_empty() {
+        return Ok(Verdict { spec: cluster.spec.clone(), invalid: None, ignored: ignored(&cluster.spec) });
+    }
+    let why = problems.join("; ");
+    match old {
+        Some(spec) => Ok(Verdict { ignored: ignored(&spec), spec, invalid: Some(why) }),
+        None => Err(why),
+    }
+}
+
+fn last_valid(cluster: &Cluster) -> Option<ClusterSpec> {
+    serde_json::from_str(cluster.annotations().get(labels::LAST_VALID_SPEC)?).ok()
+}
+
+/// Notes a valid spec on the Cluster, over the version that was judged.
+///
+/// # Errors
+/// [`ApplyError`].
+pub async fn remember(client: &Client, cluster: &Cluster, verdict: &Verdict) -> Result<(), ApplyError> {
+    if verdict.invalid.is_some() || last_valid(cluster).as_ref() == Some(&verdict.spec) {
+        return Ok(());
+    }
+    let text = serde_json::to_string(&verdict.spec).unwrap_or_default();
+    let patch = json!({ "metadata": { "annotations": { labels::LAST_VALID_SPEC: text } } });
+    let params =
+        PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let clusters = Api::<Cluster>::namespaced(client.clone(), &cluster.namespace().unwrap_or_default());
+    let patched = clusters.patch(&cluster.name_any(), &params, &Patch::Merge(patch)).await;
+    patched.map(drop).map_err(|source| ApplyError::Write { what: "note the valid spec".to_owned(), source })
+}
+
+/// Broken rules, and fields that are refused since ignoring them would be unsafe.
+fn problems(cluster: &Cluster, _old: Option<&ClusterSpec>) -> Vec<String> {
+    findings(cluster).iter().filter(|finding| finding.is_error()).map(words).collect()
+}
+
+/// Fields that are accepted and do nothing.
+fn ignored(spec: &ClusterSpec) -> Vec<String> {
+    let object = json!({ "spec": spec });
+    let used = pgherd_proto::unsupported::used("Cluster", &object);
+    used.into_iter().filter(|finding| !finding.is_error()).map(|finding| finding.path).collect()
+}
+
+fn findings(cluster: &Cluster) -> Vec<Finding> {
+    pgherd_proto::unsupported::used("Cluster", &serde_json::to_value(cluster).unwrap_or_default())
+}
+
+fn words(finding: &Finding) -> String {
+    format!("{}: {}", finding.path, finding.message)
+}
