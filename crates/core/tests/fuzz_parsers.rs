@@ -5,6 +5,7 @@
 use bolero::check;
 use pgherd_core::backup::BackupLabel;
 use pgherd_core::lsn::Lsn;
+use pgherd_core::pgconf::parse::{self, Setting};
 use pgherd_core::pgconf::quote::{conf_value, read_conf_value};
 use pgherd_core::rules::{cluster, cron, object_store, parameters, quantity, retention};
 use pgherd_core::timeline::{History, TimelineId};
@@ -25,7 +26,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn fuzz(parse: impl Fn(&str) + std::panic::RefUnwindSafe) {
-    check!().with_iterations(ITERATIONS).for_each(|input: &[u8]| {
+    check!().with_iterations(ITERATIONS).with_max_len(400).for_each(|input: &[u8]| {
         parse(&text(input));
         parse(&String::from_utf8_lossy(input));
     });
@@ -125,6 +126,19 @@ fn configuration_value_is_read_back_as_it_was() {
     fuzz(|text| {
         let _ = read_conf_value(text);
         assert_eq!(read_conf_value(&conf_value(text)).as_deref(), Some(text));
+    });
+}
+
+#[test]
+fn configuration_file_is_read_or_refused_and_means_the_same_when_written_back() {
+    fuzz(|text| {
+        if let Ok(settings) = parse::parse(text) {
+            let again: String = settings.iter().map(|s| format!("{} = {}\n", s.name, conf_value(&s.value))).collect();
+            assert_eq!(parse::parse(&again), Ok(settings));
+        }
+        let value = text.replace('\0', "");
+        let settings = parse::parse(&format!("a.b {} # {}", conf_value(&value), value.replace('\n', " ")));
+        assert_eq!(settings, Ok(vec![Setting { name: "a.b".to_owned(), value }]));
     });
 }
 

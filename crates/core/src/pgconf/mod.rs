@@ -8,6 +8,7 @@ pub mod defaults;
 pub mod fixed;
 pub mod hba;
 pub mod ident;
+pub mod parse;
 pub mod preload;
 pub mod quote;
 pub mod render;

@@ -27,7 +27,7 @@ pub fn conninfo_value(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// Reads one quoted value back, as `GUC_scanstr` does: the inverse of [`conf_value`], and what the tests hold it to.
+/// Reads one quoted value back, as `GUC_scanstr` does: the inverse of [`conf_value`].
 #[must_use]
 pub fn read_conf_value(text: &str) -> Option<String> {
     let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
@@ -42,7 +42,16 @@ pub fn read_conf_value(text: &str) -> Option<String> {
                 't' => '\t',
                 'b' => '\u{8}',
                 'f' => '\u{c}',
-                '0'..='7' => return None,
+                digit @ '0'..='7' => {
+                    let mut code = digit.to_digit(8)?;
+                    for _ in 0..2 {
+                        let Some(next) = chars.clone().next().and_then(|c| c.to_digit(8)) else { break };
+                        code = code * 8 + next;
+                        chars.next();
+                    }
+                    // A byte above 127 may be a part of a character only: we write none, and read none.
+                    char::from_u32(code).filter(|c| c.is_ascii() && *c != '\0')?
+                }
                 other => other,
             }),
             '\n' => return None,
@@ -66,6 +75,8 @@ mod tests {
         assert_eq!(read_conf_value("'a'b'"), None);
         assert_eq!(read_conf_value("'"), None);
         assert_eq!(read_conf_value(r"'\'"), None);
+        assert_eq!(read_conf_value(r"'\1018\0411'").as_deref(), Some("A8!1"));
+        assert_eq!(read_conf_value(r"'\351'"), None);
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Who wins, what is always there, and that a value stays one value.
 
 use super::*;
-use crate::pgconf::quote::read_conf_value;
+use crate::pgconf::parse::parse;
 use proptest::prelude::*;
 
 fn facts() -> Facts {
@@ -24,11 +24,7 @@ fn rendered(parameters: &[(&str, &str)], major: u32, role: &Role) -> Rendered {
 }
 
 fn read(text: &str) -> BTreeMap<String, String> {
-    let split = |line: &str| {
-        let (name, value) = line.split_once(" = ").unwrap();
-        (name.to_owned(), read_conf_value(value).unwrap())
-    };
-    text.lines().map(split).collect()
+    parse(text).unwrap().into_iter().map(|setting| (setting.name, setting.value)).collect()
 }
 
 /// `spec.postgresql.parameters` of docs/examples/cluster.yaml.

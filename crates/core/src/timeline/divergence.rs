@@ -18,7 +18,7 @@ pub struct LocalCopy {
     /// End of the last valid record in the local WAL. A crashed instance's control file alone does not show
     /// it; nothing if no WAL could be read.
     pub end_of_wal: Option<Lsn>,
-    /// The latest checkpoint's end, from `pg_control`: the data files hold at least this.
+    /// Where the latest checkpoint's record lies, from `pg_control`: the data files go at least up to here.
     pub checkpoint: WalPosition,
     /// `Minimum recovery ending location`, if the copy was a standby: the data files may hold up to here.
     pub min_recovery: Option<WalPosition>,
