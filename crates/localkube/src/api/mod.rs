@@ -22,7 +22,7 @@ mod error;
 mod fault;
 mod http;
 mod lifecycle;
-mod object;
+pub(crate) mod object;
 mod openapi;
 mod patch;
 mod registry;

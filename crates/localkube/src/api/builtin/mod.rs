@@ -12,4 +12,4 @@ mod tests;
 pub use check::{check_create, check_update};
 pub use defaults::apply_defaults;
 pub use service::{ClusterIps, prepare_service};
-pub use typed::{event_as_core, event_as_events, normalise};
+pub use typed::{event_as_core, event_as_events, normalise, normalise_metadata};

@@ -6,6 +6,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -41,6 +42,17 @@ pub fn normalise(gr: &GroupResource, object: Value) -> Result<(Value, Vec<String
         ("storage.k8s.io", "storageclasses") => through::<StorageClass>(object),
         _ => Ok((object, Vec::new())),
     }
+}
+
+/// The metadata of a custom resource, typed in the same way; the rest is left to its schema.
+///
+/// # Errors
+/// As [`normalise`].
+pub fn normalise_metadata(object: &mut Value) -> Result<Vec<String>, String> {
+    let metadata = object.get("metadata").cloned().unwrap_or_default();
+    let (written, dropped) = through::<ObjectMeta>(metadata)?;
+    as_map(object).insert("metadata".into(), written);
+    Ok(dropped.into_iter().map(|field| format!("metadata.{field}")).collect())
 }
 
 fn through<T: DeserializeOwned + Serialize>(object: Value) -> Result<(Value, Vec<String>), String> {

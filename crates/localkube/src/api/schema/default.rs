@@ -3,18 +3,17 @@
 use serde_json::Value;
 
 /// Sets every absent property that has a default; descends into what is there, defaults included.
-/// A null is replaced where the schema has a default and is not nullable, as the real server does.
+/// A null in a property that is not nullable counts as absent, as in the real server.
 pub fn apply_defaults(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(map) => {
             if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
                 for (key, property) in properties {
-                    let nullable = property["nullable"] == true;
+                    if map.get(key).is_some_and(Value::is_null) && property["nullable"] != true {
+                        map.remove(key);
+                    }
                     if let Some(default) = property.get("default") {
-                        let replace = map.get(key).is_none_or(|v| v.is_null() && !nullable);
-                        if replace {
-                            map.insert(key.clone(), default.clone());
-                        }
+                        map.entry(key).or_insert_with(|| default.clone());
                     }
                     if let Some(child) = map.get_mut(key) {
                         apply_defaults(property, child);

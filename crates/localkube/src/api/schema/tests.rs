@@ -35,7 +35,7 @@ fn unknown_fields_are_dropped_and_named() {
 
 #[test]
 fn defaults_are_filled_in_down_into_defaulted_objects() {
-    let mut object = json!({"spec": {"mode": "sync", "instances": null}});
+    let mut object = json!({"spec": {"mode": "sync", "instances": null, "name": null}});
     apply_defaults(&schema(), &mut object);
     assert_eq!(object, json!({"spec": {"mode": "sync", "instances": 1, "storage": {"class": "std"}}}));
 }

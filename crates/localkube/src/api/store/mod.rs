@@ -1,6 +1,7 @@
 //! The store: every object in memory, every change on disk before it is seen, one counter of versions, a bounded history
 //! for watches. Also the in-process client of the node: all rules of the API hold for it too.
 
+mod admit;
 mod collect;
 mod evict;
 mod history;
