@@ -9,10 +9,15 @@
 pub mod backup;
 pub mod cluster;
 pub mod control;
+pub mod finding;
 pub mod labels;
 pub mod lease;
 pub mod member;
 pub mod names;
 pub mod scheduled_backup;
+pub mod schema;
 pub mod secrets;
 pub mod status;
+mod suggest;
+pub mod unsupported;
+pub mod validate;

@@ -61,7 +61,7 @@ impl Credentials<'_> {
             self.user.to_owned(),
             self.password.to_owned(),
             self.database.to_owned(),
-            host.clone(),
+            host,
             names::POSTGRES_PORT.to_string(),
             format!("{}\n", pgpass.join(":")),
             self.uri(&in_namespace),
@@ -94,7 +94,7 @@ fn percent_encoded(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'*' => {
-                encoded.push(char::from(byte))
+                encoded.push(char::from(byte));
             }
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }

@@ -1,0 +1,123 @@
+//! The rules of a Cluster.
+
+use super::{Report, advice, object_store};
+use crate::cluster::{Cluster, ClusterSpec, StorageConfiguration};
+use crate::finding::{Finding, Kind};
+use crate::unsupported;
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use pgherd_core::rules::{bounds, cluster as rules, parameters, quantity, retention::Retention};
+
+/// Everything that is to be said about `cluster`. It can be used if no finding is an error.
+#[must_use]
+pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
+    let mut report = Report::default();
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    report.rule("metadata.name", rules::cluster_name(name));
+    let spec = &cluster.spec;
+    let instances = report.rule("spec.instances", rules::instances(i64::from(spec.instances)));
+    storage(&mut report, spec.storage.as_ref());
+    postgresql(&mut report, spec, instances.unwrap_or(1));
+    bootstrap(&mut report, spec);
+    numbers(&mut report, spec);
+    if let Some(resources) = &spec.resources {
+        limits(&mut report, resources);
+    }
+    if let Some(backup) = &spec.backup {
+        if let Some(policy) = backup.retention_policy.as_deref().filter(|policy| !policy.is_empty()) {
+            report.rule("spec.backup.retentionPolicy", policy.parse::<Retention>());
+        }
+        if let Some(store) = &backup.barman_object_store {
+            object_store::check(&mut report, store);
+        }
+    }
+    // The types here are plain data with string keys: they always have a JSON.
+    for finding in serde_json::to_value(cluster).map(|json| unsupported::used("Cluster", &json)).unwrap_or_default() {
+        report.push(finding);
+    }
+    advice::give(&mut report, spec);
+    report.into_findings()
+}
+
+fn storage(report: &mut Report, storage: Option<&StorageConfiguration>) {
+    match storage {
+        Some(storage) if !storage.size.is_empty() => {
+            report.rule("spec.storage.size", quantity::storage_size(&storage.size));
+        }
+        _ => report.push(
+            Finding::new(Kind::Invalid, "spec.storage.size", "is required and missing")
+                .hint("write size: 10Gi, for one"),
+        ),
+    }
+}
+
+fn postgresql(report: &mut Report, spec: &ClusterSpec, instances: u32) {
+    let Some(postgresql) = &spec.postgresql else { return };
+    let archiving = spec.backup.as_ref().is_some_and(|backup| backup.barman_object_store.is_some());
+    for error in parameters::check(&postgresql.parameters, instances, archiving) {
+        report.rule::<(), _>("spec.postgresql.parameters", Err(error));
+    }
+    for (field, lines) in [("pg_hba", &postgresql.pg_hba), ("pg_ident", &postgresql.pg_ident)] {
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(['\n', '\r', '\0'])) {
+            let path = format!("spec.postgresql.{field}[{index}]");
+            report.push(Finding::new(Kind::Invalid, path, format!("{line:?} is more than one line: split it")));
+        }
+    }
+}
+
+fn bootstrap(report: &mut Report, spec: &ClusterSpec) {
+    let initdb = spec.initdb();
+    report.rule("spec.bootstrap.initdb.database", rules::database_name("database", initdb.database()));
+    report.rule("spec.bootstrap.initdb.owner", rules::owner_name("owner", initdb.owner()));
+    let own = |name: &str| ["postgres", "template0", "template1"].contains(&name);
+    if own(initdb.database()) {
+        let message = format!("{:?} is postgres' own database: choose another", initdb.database());
+        report.push(Finding::new(Kind::Invalid, "spec.bootstrap.initdb.database", message));
+    }
+}
+
+fn numbers(report: &mut Report, spec: &ClusterSpec) {
+    for (field, value) in [
+        ("startDelay", Some(spec.start_delay)),
+        ("stopDelay", Some(spec.stop_delay)),
+        ("smartShutdownTimeout", spec.smart_shutdown_timeout),
+        ("switchoverDelay", Some(spec.switchover_delay)),
+        ("failoverDelay", Some(spec.failover_delay)),
+    ] {
+        if let Some(value) = value {
+            report.rule(&format!("spec.{field}"), bounds::delay_seconds(field, i64::from(value)));
+        }
+    }
+    report.rule("spec.postgresUID", bounds::postgres_id("postgresUID", spec.postgres_uid));
+    report.rule("spec.postgresGID", bounds::postgres_id("postgresGID", spec.postgres_gid));
+    report.rule("spec.primaryLease", spec.timings().check());
+    if let Some(lease) = &spec.primary_lease {
+        for (field, value) in [
+            ("leaseDurationSeconds", lease.lease_duration_seconds),
+            ("renewDeadlineSeconds", lease.renew_deadline_seconds),
+            ("retryPeriodSeconds", lease.retry_period_seconds),
+        ] {
+            if value < 1 {
+                let path = format!("spec.primaryLease.{field}");
+                report.push(Finding::new(Kind::Invalid, path, format!("{field} is {value}: it must be 1 or more")));
+            }
+        }
+    }
+}
+
+/// Kubernetes refuses a pod whose requests exceed its limits; better to hear it of the Cluster.
+fn limits(report: &mut Report, resources: &ResourceRequirements) {
+    for (side, values) in [("requests", &resources.requests), ("limits", &resources.limits)] {
+        for (name, value) in values.iter().flatten() {
+            report.rule(&format!("spec.resources.{side}.{name}"), quantity::quantity(&value.0));
+        }
+    }
+    for (name, request) in resources.requests.iter().flatten() {
+        let Some(limit) = resources.limits.as_ref().and_then(|limits| limits.get(name)) else { continue };
+        if let (Ok(wanted), Ok(most)) = (quantity::quantity(&request.0), quantity::quantity(&limit.0))
+            && wanted > most
+        {
+            let message = format!("requests {} of {name}, more than its limit {}", request.0, limit.0);
+            report.push(Finding::new(Kind::Invalid, format!("spec.resources.requests.{name}"), message));
+        }
+    }
+}

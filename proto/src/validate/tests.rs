@@ -1,0 +1,97 @@
+//! What is said about manifests, good and bad.
+
+use super::*;
+use crate::cluster::Cluster;
+use crate::finding::Severity;
+use serde_json::{Value, json};
+
+fn example() -> Value {
+    serde_yaml_ng::from_str(include_str!("../../../docs/examples/cluster.yaml")).unwrap()
+}
+
+fn findings(object: &Value) -> Vec<Finding> {
+    cluster(&serde_json::from_value::<Cluster>(object.clone()).unwrap())
+}
+
+fn errors(object: &Value) -> Vec<String> {
+    findings(object).into_iter().filter(Finding::is_error).map(|finding| finding.path).collect()
+}
+
+fn with(path: &str, value: Value) -> Value {
+    let mut object = example();
+    let (parent, name) = path.rsplit_once('/').unwrap();
+    object.pointer_mut(parent).unwrap()[name] = value;
+    object
+}
+
+#[test]
+fn the_example_is_valid_and_only_what_does_nothing_yet_is_named() {
+    let said = findings(&example());
+    assert!(said.iter().all(|finding| finding.severity == Severity::Warning), "{said:#?}");
+    let ignored: Vec<_> = said.iter().filter(|f| f.kind == Kind::Ignored).map(|f| f.path.as_str()).collect();
+    assert_eq!(ignored, ["spec.backup.barmanObjectStore.data", "spec.backup.retentionPolicy"]);
+    assert!(said.iter().any(|f| f.kind == Kind::Advice && f.message.contains("asynchronous")), "{said:#?}");
+}
+
+#[test]
+fn each_rule_is_reported_at_its_field() {
+    for (path, value, reported) in [
+        ("/metadata/name", json!("Bad_Name"), "metadata.name"),
+        ("/spec/instances", json!(0), "spec.instances"),
+        ("/spec/storage/size", json!("lots"), "spec.storage.size"),
+        ("/spec/storage", json!({}), "spec.storage.size"),
+        ("/spec/postgresql/parameters", json!({"archive_command": "true"}), "spec.postgresql.parameters"),
+        ("/spec/postgresql/parameters", json!({"wal_level": "minimal"}), "spec.postgresql.parameters"),
+        ("/spec/postgresql/pg_hba", json!(["host all\nall"]), "spec.postgresql.pg_hba[0]"),
+        (
+            "/spec/bootstrap",
+            json!({"initdb": {"database": "postgres", "owner": "app"}}),
+            "spec.bootstrap.initdb.database",
+        ),
+        ("/spec/bootstrap", json!({"initdb": {"owner": "postgres"}}), "spec.bootstrap.initdb.owner"),
+        ("/spec/primaryLease", json!({"leaseDurationSeconds": 5}), "spec.primaryLease"),
+        ("/spec/stopDelay", json!(-1), "spec.stopDelay"),
+        ("/spec/postgresUID", json!(0), "spec.postgresUID"),
+        ("/spec/resources/requests/memory", json!("16Gi"), "spec.resources.requests.memory"),
+        ("/spec/backup/retentionPolicy", json!("30"), "spec.backup.retentionPolicy"),
+        (
+            "/spec/backup/barmanObjectStore/destinationPath",
+            json!("db"),
+            "spec.backup.barmanObjectStore.destinationPath",
+        ),
+        ("/spec/backup/barmanObjectStore/s3Credentials", json!({}), "spec.backup.barmanObjectStore.s3Credentials"),
+        ("/spec/backup/barmanObjectStore/wal/maxParallel", json!(0), "spec.backup.barmanObjectStore.wal.maxParallel"),
+        (
+            "/spec/backup/barmanObjectStore/wal/compression",
+            json!("xz"),
+            "spec.backup.barmanObjectStore.wal.compression",
+        ),
+        ("/spec/tablespaces", json!([{"name": "fast"}]), "spec.tablespaces"),
+    ] {
+        assert_eq!(errors(&with(path, value.clone())), [reported], "{path} = {value}");
+    }
+}
+
+#[test]
+fn a_volume_may_grow_and_not_shrink() {
+    let spec = |size: &str| serde_json::from_value::<Cluster>(with("/spec/storage/size", json!(size))).unwrap().spec;
+    assert_eq!(change(&spec("100Gi"), &spec("200Gi")), []);
+    assert_eq!(change(&spec("100Gi"), &spec("99Gi"))[0].path, "spec.storage.size");
+}
+
+#[test]
+fn a_schedule_of_five_fields_says_how_it_is_read() {
+    let raw: Value = serde_yaml_ng::from_str(include_str!("../../../docs/examples/scheduledbackup.yaml")).unwrap();
+    let said = scheduled_backup(&serde_json::from_value(raw).unwrap());
+    assert!(said.iter().all(|finding| !finding.is_error()), "{said:#?}");
+    let paths: Vec<_> = said.iter().map(|finding| finding.path.as_str()).collect();
+    assert!(paths.contains(&"spec.schedule") && paths.contains(&"spec") && paths.contains(&"metadata.namespace"));
+}
+
+#[test]
+fn a_schedule_that_cannot_be_read_is_an_error() {
+    let raw = json!({"metadata": {"name": "b"}, "apiVersion": "postgresql.cnpg.io/v1", "kind": "ScheduledBackup",
+        "spec": {"schedule": "sometimes", "cluster": {"name": "db"}}});
+    let said = scheduled_backup(&serde_json::from_value(raw).unwrap());
+    assert!(said.iter().any(|finding| finding.is_error() && finding.path == "spec.schedule"), "{said:#?}");
+}
