@@ -1,5 +1,26 @@
-//! pgherd-manager.
+//! The manager: a shell around `pgherd_core::instance`.
+//!
+//! One driver owns the machine. Watches of the API, the sampler, the HTTP server and the monitors of processes send
+//! it events; it carries out the commands that come back, one effect family a file in `effects`. The archive works
+//! beside it on a socket of its own. If this process dies, everything of its pod dies with it: it is PID 1.
 
+pub mod app;
+pub mod archive;
+pub mod archiving;
+pub mod certificates;
+pub mod cli;
+pub mod clock;
+pub mod cluster_api;
+pub mod config;
+pub mod configuration;
+pub mod context;
+pub mod driver;
+pub mod effects;
 pub mod http;
+pub mod link;
 pub mod metrics;
+pub mod peer;
+pub mod publish;
 pub mod sampler;
+pub mod tasks;
+pub mod watchdog;

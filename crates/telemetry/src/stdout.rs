@@ -22,6 +22,8 @@ pub struct LineQueue {
 struct Counts {
     waiting_bytes: AtomicUsize,
     dropped: AtomicU64,
+    dropped_ever: AtomicU64,
+    taken_ever: AtomicU64,
 }
 
 enum Message {
@@ -56,7 +58,16 @@ impl LineQueue {
         if waiting.saturating_add(bytes) > MOST_BYTES || self.lines.try_send(Message::Line(line)).is_err() {
             self.counts.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            self.counts.dropped_ever.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.counts.taken_ever.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Lines taken and lines dropped since the start.
+    #[must_use]
+    pub fn totals(&self) -> (u64, u64) {
+        (self.counts.taken_ever.load(Ordering::Relaxed), self.counts.dropped_ever.load(Ordering::Relaxed))
     }
 
     /// Lines dropped since the last report.

@@ -12,7 +12,6 @@ mod pg_status;
 mod probes;
 mod router;
 mod snapshot;
-mod tls;
 mod wal_file;
 
 pub use answer::{Answer, Body};
@@ -22,4 +21,8 @@ pub use patroni::{health, liveness, parse_lag, primary, read_only, replica};
 pub use probes::{healthz, readyz, startupz};
 pub use router::{Shared, metrics_router, status_router};
 pub use snapshot::{ArchiveView, Identity, InstanceSnapshot, LeaseView, PostgresState, Role, Sampled, View, phase_name};
-pub use tls::{TlsError, server_config};
+
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+pub(crate) mod tests;

@@ -23,3 +23,6 @@ pub fn render(view: &View, registry: &Registry) -> String {
     own::instance(&mut page, view, registry);
     page.into_text()
 }
+
+#[cfg(test)]
+mod tests;

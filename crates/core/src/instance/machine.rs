@@ -224,7 +224,9 @@ impl Machine {
 
     fn archive_mode(&self) -> ArchiveMode {
         match &self.phase {
+            // From before the promotion on: an archiver that is refused comes back only after a minute.
             Phase::Primary
+            | Phase::Promoting(_)
             | Phase::Initializing(Initializing::StartingPostgres(_) | Initializing::Bootstrapping(_))
             | Phase::Initializing(Initializing::Publishing(..) | Initializing::Opening)
             | Phase::Crashed(Crashed::StartingInPlace(..) | Crashed::Opening) => ArchiveMode::Primary,

@@ -1,0 +1,194 @@
+//! Putting a manager together: locks, clients, servers and tasks around one driver, and taking it apart again.
+
+use crate::archiving::{Archiving, ArchivingTasks};
+use crate::certificates::Certificates;
+use crate::cluster_api::{ClusterApi, watch_cluster};
+use crate::config::{Config, METRICS_PORT, POSTGRES_PORT, RunArgs, STATUS_PORT};
+use crate::context::{Context, Parts};
+use crate::driver::{Driver, Ears};
+use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_router};
+use crate::metrics::Registry;
+use crate::sampler::{PostgresProbe, Sampler, SamplerSettings};
+use crate::{clock, link, tasks};
+use core::time::Duration;
+use pgherd_core::identity::Nonce;
+use pgherd_core::lease::Timings;
+use pgherd_postgres::reap::Reaper;
+use pgherd_postgres::version::Major;
+use pgherd_postgres::volume_lock::VolumeLock;
+use pgherd_proto::cluster::Cluster;
+use pgherd_telemetry::{LineQueue, chain};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Between two tries at something without which nothing can begin.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// For one look at postgres.
+const SAMPLE_WITHIN: Duration = Duration::from_secs(2);
+/// What is left in pg_wal is archived before the pod goes, within this.
+const LAST_ARCHIVING: Duration = Duration::from_secs(20);
+
+/// Runs the manager of one pod; its exit code.
+///
+/// # Errors
+/// For people: what the environment lacks.
+pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
+    if std::process::id() != 1 {
+        return Err("`manager run` has to be PID 1 of its container: its fence is a kill of every process that it \
+                    can see, which anywhere else would be somebody else's"
+            .to_owned());
+    }
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| "a TLS provider was set already".to_owned())?;
+    let nonce = Nonce(uuid::Uuid::new_v4().to_string());
+    let config = Config::new(args, nonce);
+    // The last words of this container: proof of death for whoever finds them there (rule L2).
+    std::fs::write(&args.termination_log, &config.me.nonce.0)
+        .map_err(|e| format!("failed to write {}: {e}", args.termination_log.display()))?;
+    make_directories(&config)?;
+    let terminate = tasks::termination().map_err(|e| chain(&e))?;
+    let reaper = Reaper::start().map_err(|e| chain(&e))?;
+    let lock = lock_volume(config.volume()).await;
+    let major = major(&config.pgdata)?;
+    tracing::info!(major = major.number(), nonce = %config.me.nonce, "manager started");
+
+    let client = kube_client().await?;
+    let api = ClusterApi::new(&client, &config.namespace, &config.cluster);
+    let cluster = read_cluster(&api).await;
+    let timings = timings(&cluster);
+    let mut running = JoinSet::new();
+    let (certificates, keeper) = Certificates::new(api.clone(), &config.certificates_dir());
+    let (cluster_out, cluster_seen) = watch::channel(Some(Arc::new(cluster)));
+    let (archiving, ArchivingTasks { serving }) = Archiving::start(&config, &certificates, cluster_seen.clone(), &api).await?;
+    running.spawn(serving);
+    running.spawn(tasks::postgres_log(&config, queue.clone())?);
+
+    let (sampler, samples) = Sampler::new(SamplerSettings {
+        period: Duration::from_secs(1),
+        deadline: Duration::from_secs(3),
+        pg_wal: config.pgdata.join("pg_wal"),
+        clock: clock::now,
+    });
+    let (events, events_in) = mpsc::channel(64);
+    let (seen, seen_in) = mpsc::channel(64);
+    let (control, control_in) = control_channel();
+    let postgres_lines = tasks::postgres_lines(&config, queue.clone());
+    let context = Arc::new(Context::new(Parts {
+        config: config.clone(),
+        reaper,
+        lock,
+        major,
+        api: api.clone(),
+        cluster: cluster_seen,
+        certificates: certificates.clone(),
+        timings,
+        archiving,
+        postgres_lines,
+        events,
+        nudge: sampler.nudge(),
+    }));
+    let probe = PostgresProbe::new(config.socket_dir(), POSTGRES_PORT, SAMPLE_WITHIN);
+    running.spawn(sampler.run(probe));
+    running.spawn(link::report(Arc::clone(&context), samples.clone()));
+    let reloading = Arc::clone(&context);
+    running.spawn(keeper.follow(move || crate::effects::reload(&reloading)));
+    let _watches = watch_cluster(&api, context.lease.clone(), &seen);
+
+    let registry = Arc::new(Registry::default());
+    running.spawn(tasks::count_log_lines(queue.clone(), Arc::clone(&registry)));
+    let (report, reported) = watch::channel(None);
+    let (snapshot, snapshots) = watch::channel(Arc::default());
+    running.spawn(tasks::annotate(context.announcer.clone(), reported));
+    let shared = Shared {
+        instance: snapshots,
+        sample: samples,
+        control,
+        clock: clock::now,
+        wal_directory: config.pgdata.join("pg_wal"),
+    };
+    serve(&mut running, STATUS_PORT, Some(certificates.server()), status_router(shared.clone())).await?;
+    serve(&mut running, METRICS_PORT, None, metrics_router(shared, registry)).await?;
+
+    let driver = Driver::new(Arc::clone(&context), cluster_out, report, snapshot);
+    let code = driver.run(Ears { events: events_in, seen: seen_in, control: control_in, terminate }).await;
+    if let Err(why) = context.archiving.archive_all_ready(LAST_ARCHIVING).await {
+        tracing::warn!(%why, "some WAL is not archived yet; it stays on the volume, and is when it comes back");
+    }
+    tracing::info!(code, "manager leaves");
+    running.shutdown().await;
+    Ok(code)
+}
+
+fn make_directories(config: &Config) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    for directory in [config.socket_dir(), config.certificates_dir(), config.log_dir(), config.temp_dir()] {
+        std::fs::create_dir_all(&directory).map_err(|e| format!("failed to make {}: {e}", directory.display()))?;
+    }
+    std::fs::set_permissions(config.certificates_dir(), std::fs::Permissions::from_mode(0o700))
+        .map_err(|e| format!("failed to close the certificates' directory to others: {e}"))
+}
+
+async fn lock_volume(volume: &Path) -> VolumeLock {
+    loop {
+        match VolumeLock::acquire(volume) {
+            Ok(lock) => return lock,
+            Err(error) => tracing::warn!(error = %chain(&error), "the volume is not ours yet: no postgres without its lock"),
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+}
+
+fn major(pgdata: &Path) -> Result<Major, String> {
+    if pgdata.join("PG_VERSION").exists() {
+        return Major::of_data_directory(pgdata).map_err(|e| chain(&e));
+    }
+    Major::installed().into_iter().next_back().ok_or_else(|| "no PostgreSQL is installed in this image".to_owned())
+}
+
+async fn kube_client() -> Result<kube::Client, String> {
+    let mut config = kube::Config::infer().await.map_err(|e| chain(&e))?;
+    config.connect_timeout = Some(Duration::from_secs(2));
+    kube::Client::try_from(config).map_err(|e| chain(&e))
+}
+
+/// Nothing can begin without the Cluster: it says what is to be served, and who made it.
+async fn read_cluster(api: &ClusterApi) -> Cluster {
+    loop {
+        match tokio::time::timeout(Duration::from_secs(5), api.clusters.get(&api.name)).await {
+            Ok(Ok(cluster)) => return cluster,
+            Ok(Err(error)) => tracing::warn!(error = %chain(&error), "the Cluster cannot be read yet"),
+            Err(_) => tracing::warn!("the API server does not answer"),
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+}
+
+fn timings(cluster: &Cluster) -> Timings {
+    let wanted = cluster.spec.timings();
+    match wanted.check() {
+        Ok(timings) => timings,
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "spec.primaryLease is not safe: the defaults are used");
+            Timings::default()
+        }
+    }
+}
+
+async fn serve(
+    running: &mut JoinSet<()>,
+    port: u16,
+    tls: Option<http::TlsSource>,
+    router: axum::Router,
+) -> Result<(), String> {
+    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let listener = TcpListener::bind(address).await.map_err(|e| format!("failed to listen on port {port}: {e}"))?;
+    running.spawn(async move {
+        if let Err(error) = http::serve(listener, tls, router, Limits::default()).await {
+            tracing::error!(port, error = %chain(&error), "a server of the manager ended");
+        }
+    });
+    Ok(())
+}

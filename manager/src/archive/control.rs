@@ -1,0 +1,81 @@
+//! What the manager tells the archive's two halves: where to, whether, and how patiently.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pgherd_backup::WalArchive;
+use pgherd_core::timeline::TimelineId;
+use pgherd_core::wal::WalName;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// A place to archive to, ready to be used.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The archive.
+    pub archive: WalArchive,
+    /// `wal.maxParallel`: uploads at once, and segments prefetched.
+    pub max_parallel: NonZeroUsize,
+}
+
+/// What is known about where WAL goes.
+#[derive(Clone, Debug, Default)]
+pub enum Archiving {
+    /// The Cluster has not been read yet: requests wait, and then fail. Nothing may be dropped on a guess.
+    #[default]
+    Unknown,
+    /// The Cluster has no backup section: success without storing anything, as CNPG does.
+    Off,
+    /// There.
+    To(StoreConfig),
+}
+
+/// Whether this instance's WAL is the cluster's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ArchiveRole {
+    /// It has promoted, or is promoting with the lease in hand: its files are archived.
+    Primary,
+    /// Anything else: requests are refused.
+    #[default]
+    Other,
+}
+
+/// How a file that cannot be had is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RestoreMode {
+    /// A standby asks again and again, and has other ways: an outage is bounded, and answered as not there.
+    #[default]
+    Standby,
+    /// On the way to promotion: postgres takes the first timeline for which there is no history file.
+    Promoting {
+        /// The timeline that is being replayed; its own history is never invented.
+        from: TimelineId,
+        /// The timeline that the lease reserved. Its history, and any above, is not there; those between exist.
+        reserved: TimelineId,
+    },
+    /// Recovery from the archive alone: an outage is waited for, then the recovery is aborted.
+    Recovery,
+}
+
+/// The crashed holder's manager did not serve a file.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("failed to fetch from the old holder: {0}")]
+pub struct TailError(pub String);
+
+/// The old holder's volume, over its manager (`GET /pg/wal/<name>`).
+#[async_trait]
+pub trait TailSource: Send + Sync {
+    /// The file, or nothing if the old holder says that it has none of that name.
+    async fn fetch(&self, name: WalName) -> Result<Option<Bytes>, TailError>;
+}
+
+/// All of it, as one value that is watched.
+#[derive(Clone, Default)]
+pub(super) struct Control {
+    /// Goes up when what is known about files and the store no longer holds.
+    pub generation: u64,
+    pub archiving: Archiving,
+    pub role: ArchiveRole,
+    pub mode: RestoreMode,
+    pub tail: Option<Arc<dyn TailSource>>,
+    pub stopping: bool,
+}

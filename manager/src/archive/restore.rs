@@ -1,0 +1,183 @@
+//! Answers `restore_command`: from the old holder's tail, from what was fetched ahead, from the archive.
+
+use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailSource};
+use super::prefetch::Prefetch;
+use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_known_missing};
+use super::status::chain;
+use super::wire::Outcome;
+use bytes::Bytes;
+use pgherd_core::archive::Backoff;
+use pgherd_core::wal::{SegmentSize, WalName};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// What stands in for the history of a timeline that was reserved and never written: a comment, which is empty.
+const STUB: &[u8] = b"# reserved by pgherd for a promotion that did not take place\n";
+/// Between two tries in a recovery.
+const PAUSES: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(5) };
+
+/// Serves one instance.
+pub(super) struct Restorer {
+    pgdata: PathBuf,
+    control: watch::Receiver<Control>,
+    prefetch: Prefetch,
+    bounds: Bounds,
+}
+
+enum Content {
+    Tail(Bytes),
+    Archive(Bytes),
+    Spooled(PathBuf),
+}
+
+impl Restorer {
+    pub(super) fn new(
+        pgdata: PathBuf,
+        control: watch::Receiver<Control>,
+        prefetch: Prefetch,
+        bounds: Bounds,
+    ) -> Self {
+        Self { pgdata, control, prefetch, bounds }
+    }
+
+    /// Puts the file at `path` (`%p`), or says what postgres is to make of its absence.
+    pub(super) async fn restore(&self, name: WalName, path: &Path) -> (Outcome, String) {
+        let Some(target) = target(&self.pgdata, path) else {
+            return (Outcome::Abort, format!("{} is not in the data directory", path.display()));
+        };
+        let started = Instant::now();
+        let mut control = self.control.clone();
+        let mut tries = 0_u32;
+        loop {
+            let now = control.borrow_and_update().clone();
+            if now.stopping {
+                return stopped(now.mode);
+            }
+            if is_known_missing(now.mode, name) {
+                return (Outcome::NotThere, String::new());
+            }
+            let found = tokio::time::timeout(bound(now.mode, self.bounds), self.ask(&now, name)).await;
+            let found = found.unwrap_or_else(|_| Found::Unknown("no answer in time".to_owned()));
+            match decide(now.mode, name, found, started.elapsed(), self.bounds) {
+                Decision::Serve(content) => return self.hand_over(&now, name, content, &target).await,
+                Decision::ServeStub => return written(tokio::fs::write(&target, STUB).await, &target),
+                Decision::NotThere(why) => {
+                    if !why.is_empty() {
+                        tracing::warn!(file = %name, error = %why, "a WAL file could not be looked for");
+                    }
+                    return (Outcome::NotThere, why);
+                }
+                Decision::Abort(why) => {
+                    tracing::error!(file = %name, error = %why, "recovery is stopped: the archive is out of reach");
+                    return (Outcome::Abort, why);
+                }
+                Decision::Wait => {
+                    tries = tries.saturating_add(1);
+                    let pause = PAUSES.pause(tries, rand::random());
+                    let _changed = tokio::time::timeout(pause, control.changed()).await;
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, now: &Control, name: WalName) -> Found<Content> {
+        let mut unknown = Vec::new();
+        if let Some(tail) = &now.tail {
+            match ask_tail(tail.as_ref(), name, self.bounds).await {
+                Ok(Some(content)) => return Found::Content(Content::Tail(content)),
+                Ok(None) => {}
+                Err(why) => unknown.push(why),
+            }
+        }
+        match &now.archiving {
+            Archiving::Unknown => unknown.push("the Cluster's backup section has not been read yet".to_owned()),
+            Archiving::Off => {}
+            Archiving::To(config) => {
+                if let WalName::Segment(segment) = name {
+                    self.prefetch.on_timeline(segment.timeline()).await;
+                    if let Some(file) = self.prefetch.take(segment).await {
+                        return Found::Content(Content::Spooled(file));
+                    }
+                }
+                match config.archive.get(name).await {
+                    Ok(Some(content)) => return Found::Content(Content::Archive(content)),
+                    Ok(None) => {}
+                    Err(error) => unknown.push(chain(&error)),
+                }
+            }
+        }
+        if unknown.is_empty() { Found::ProvenMissing } else { Found::Unknown(unknown.join("; ")) }
+    }
+
+    async fn hand_over(&self, now: &Control, name: WalName, content: Content, to: &Path) -> (Outcome, String) {
+        let (result, from_archive) = match content {
+            Content::Tail(bytes) => (tokio::fs::write(to, &bytes).await.map(|()| bytes.len() as u64), false),
+            Content::Archive(bytes) => (tokio::fs::write(to, &bytes).await.map(|()| bytes.len() as u64), true),
+            Content::Spooled(file) => {
+                let copied = tokio::fs::copy(&file, to).await;
+                // Left behind at worst until the next start, which empties the folder.
+                let _gone = tokio::fs::remove_file(&file).await;
+                (copied, true)
+            }
+        };
+        let size = result.as_ref().ok().and_then(|bytes| SegmentSize::new(*bytes).ok());
+        if let (true, WalName::Segment(segment), Some(size), Archiving::To(config)) =
+            (from_archive, name, size, &now.archiving)
+        {
+            let config: &StoreConfig = config;
+            self.prefetch.ahead(segment, size, config).await;
+        }
+        written(result.map(|_| ()), to)
+    }
+}
+
+async fn ask_tail(tail: &dyn TailSource, name: WalName, bounds: Bounds) -> Result<Option<Bytes>, String> {
+    // Half of what a standby may wait, so that the archive can still be asked when the old holder is gone.
+    match tokio::time::timeout(bounds.short / 2, tail.fetch(name)).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("the old holder does not answer".to_owned()),
+    }
+}
+
+fn stopped(mode: RestoreMode) -> (Outcome, String) {
+    let why = "the manager is stopping".to_owned();
+    match mode {
+        RestoreMode::Standby | RestoreMode::Promoting { .. } => (Outcome::NotThere, why),
+        RestoreMode::Recovery => (Outcome::Abort, why),
+    }
+}
+
+/// A file that was found and cannot be written is not "not there" in any mode.
+fn written(result: std::io::Result<()>, to: &Path) -> (Outcome, String) {
+    match result {
+        Ok(()) => (Outcome::Done, String::new()),
+        Err(error) => (Outcome::Abort, format!("{} cannot be written: {error}", to.display())),
+    }
+}
+
+/// Where `%p` points: relative to the data directory, or absolute within it (pg_rewind), and nowhere else.
+fn target(pgdata: &Path, path: &Path) -> Option<PathBuf> {
+    let plain = path.components().all(|part| !matches!(part, Component::ParentDir));
+    let target = pgdata.join(path);
+    (plain && target.starts_with(pgdata) && target != pgdata).then_some(target)
+}
+
+/// Shared with the tasks of the server.
+pub(super) type SharedRestorer = Arc<Restorer>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_only_ever_put_into_the_data_directory() {
+        let pgdata = Path::new("/data/pg");
+        assert_eq!(target(pgdata, Path::new("pg_wal/X")), Some("/data/pg/pg_wal/X".into()));
+        assert_eq!(target(pgdata, Path::new("/data/pg/pg_wal/X")), Some("/data/pg/pg_wal/X".into()));
+        for path in ["../X", "/etc/passwd", "pg_wal/../../X", "/data/pgx/X", ""] {
+            assert_eq!(target(pgdata, Path::new(path)), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Pure: how a restore request is answered, by what was found and how long it took.
+
+use super::control::RestoreMode;
+use pgherd_core::wal::WalName;
+use std::time::Duration;
+
+/// How long an outage is put up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// On a standby and at promotion: for all sources together.
+    pub short: Duration,
+    /// In a recovery: until it is aborted.
+    pub recovery: Duration,
+    /// In a recovery: one try.
+    pub attempt: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            short: Duration::from_secs(2),
+            recovery: Duration::from_secs(300),
+            attempt: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What asking all sources came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found<T> {
+    /// The content.
+    Content(T),
+    /// Every source said that there is no such file.
+    ProvenMissing,
+    /// At least one source could not say, and none had it.
+    Unknown(String),
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision<T> {
+    /// Give it this.
+    Serve(T),
+    /// A history file that has to exist: its timeline was reserved once, and must not be used again.
+    ServeStub,
+    /// Say that it is not there; the reason is for the log, empty if it was proven.
+    NotThere(String),
+    /// Ask again.
+    Wait,
+    /// Stop the recovery.
+    Abort(String),
+}
+
+/// The answer that needs no asking: at promotion, the timelines from the reserved one on are free (invariant I2).
+pub(super) fn is_known_missing(mode: RestoreMode, name: WalName) -> bool {
+    match (mode, name) {
+        (RestoreMode::Promoting { reserved, .. }, WalName::History(timeline)) => timeline >= reserved,
+        _ => false,
+    }
+}
+
+/// How long one round of asking may take.
+pub(super) fn bound(mode: RestoreMode, bounds: Bounds) -> Duration {
+    match mode {
+        RestoreMode::Standby | RestoreMode::Promoting { .. } => bounds.short,
+        RestoreMode::Recovery => bounds.attempt,
+    }
+}
+
+/// What follows from a round of asking, `waited` after the request came in.
+pub(super) fn decide<T>(
+    mode: RestoreMode,
+    name: WalName,
+    found: Found<T>,
+    waited: Duration,
+    bounds: Bounds,
+) -> Decision<T> {
+    let between = match (mode, name) {
+        (RestoreMode::Promoting { from, reserved }, WalName::History(t)) => t > from && t < reserved,
+        _ => false,
+    };
+    match found {
+        Found::Content(content) => Decision::Serve(content),
+        Found::ProvenMissing | Found::Unknown(_) if between => Decision::ServeStub,
+        Found::ProvenMissing => Decision::NotThere(String::new()),
+        Found::Unknown(why) => match mode {
+            RestoreMode::Standby | RestoreMode::Promoting { .. } => Decision::NotThere(why),
+            RestoreMode::Recovery if waited < bounds.recovery => Decision::Wait,
+            RestoreMode::Recovery => Decision::Abort(why),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgherd_core::timeline::TimelineId;
+
+    const PROMOTING: RestoreMode = RestoreMode::Promoting { from: TimelineId(3), reserved: TimelineId(6) };
+    const SHORT: Duration = Duration::from_secs(1);
+    const LONG: Duration = Duration::from_secs(301);
+
+    fn outage() -> Found<()> {
+        Found::Unknown("down".to_owned())
+    }
+
+    fn answer(mode: RestoreMode, name: &str, found: Found<()>, waited: Duration) -> Decision<()> {
+        decide(mode, name.parse().expect("a name"), found, waited, Bounds::default())
+    }
+
+    #[test]
+    fn an_outage_is_not_there_on_a_standby_and_never_the_end_of_a_recovery() {
+        let segment = "000000030000000000000001";
+        let down = || Decision::NotThere("down".to_owned());
+        assert_eq!(answer(RestoreMode::Standby, segment, outage(), SHORT), down());
+        assert_eq!(answer(PROMOTING, segment, outage(), SHORT), down());
+        assert_eq!(answer(RestoreMode::Recovery, segment, outage(), SHORT), Decision::Wait);
+        assert_eq!(answer(RestoreMode::Recovery, segment, outage(), LONG), Decision::Abort("down".to_owned()));
+        assert_eq!(
+            answer(RestoreMode::Recovery, segment, Found::ProvenMissing, SHORT),
+            Decision::NotThere(String::new())
+        );
+    }
+
+    #[test]
+    fn i2_at_promotion_postgres_finds_the_reserved_timeline_free_and_those_before_it_taken() {
+        for (timeline, free) in [(4, false), (5, false), (6, true), (7, true)] {
+            let name = WalName::History(TimelineId(timeline));
+            assert_eq!(is_known_missing(PROMOTING, name), free);
+            if !free {
+                for found in [Found::ProvenMissing, outage()] {
+                    assert_eq!(answer(PROMOTING, &name.to_string(), found, SHORT), Decision::ServeStub);
+                }
+            }
+        }
+        assert!(!is_known_missing(RestoreMode::Standby, WalName::History(TimelineId(9))));
+    }
+
+    #[test]
+    fn the_history_of_the_timeline_being_left_is_never_invented() {
+        let missing = answer(PROMOTING, "00000003.history", Found::ProvenMissing, SHORT);
+        assert_eq!(missing, Decision::NotThere(String::new()), "postgres then reads its own copy in pg_wal");
+    }
+
+    #[test]
+    fn what_was_found_is_served_in_every_mode() {
+        for mode in [RestoreMode::Standby, PROMOTING, RestoreMode::Recovery] {
+            let got = answer(mode, "00000004.history", Found::Content(()), LONG);
+            assert_eq!(got, Decision::Serve(()));
+        }
+    }
+}

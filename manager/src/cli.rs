@@ -1,0 +1,91 @@
+//! What the binary can be: the archive's tiny client, the watchdog, the init container's copy, or the manager.
+
+use crate::archive::client;
+use crate::config::RunArgs;
+use crate::{app, watchdog};
+use clap::{Parser, Subcommand};
+use pgherd_telemetry::{LogSetup, Shape, chain};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// pgherd's manager: PID 1 of a postgres pod.
+#[derive(Parser, Debug)]
+#[command(name = "manager", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Supervise the postgres of this pod.
+    Run(Box<RunArgs>),
+    /// Copy this binary to TARGET, as the pod's init container.
+    Bootstrap {
+        /// Where to.
+        target: PathBuf,
+    },
+    /// Kill everything of postgres once the manager's deadline has passed. Started by `run`.
+    #[command(hide = true)]
+    Watchdog,
+}
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    // First of all, and without anything else: postgres runs these for every segment.
+    if let Some(code) = client::run_if_asked(&arguments) {
+        return ExitCode::from(code);
+    }
+    match Cli::parse().verb {
+        Verb::Run(args) => run(&args),
+        Verb::Bootstrap { target } => reported(bootstrap(&target)),
+        Verb::Watchdog => reported(match watchdog::run() {
+            Ok(never) => match never {},
+            Err(refused) => Err(chain(&refused)),
+        }),
+    }
+}
+
+fn run(args: &RunArgs) -> ExitCode {
+    let setup = LogSetup {
+        shape: Shape::Json,
+        level: args.log_level.clone(),
+        logger: "instance-manager".to_owned(),
+        pod: Some(args.pod_name.clone()),
+    };
+    let queue = match pgherd_telemetry::set_up(setup) {
+        Ok(queue) => queue,
+        Err(error) => return reported(Err(chain(&error))),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let code = match runtime {
+        Ok(runtime) => runtime.block_on(app::run(args, queue.clone())),
+        Err(error) => return reported(Err(chain(&error))),
+    };
+    let code = match code {
+        Ok(code) => ExitCode::from(code),
+        Err(why) => {
+            tracing::error!(%why, "the manager cannot go on");
+            ExitCode::FAILURE
+        }
+    };
+    queue.flush(core::time::Duration::from_secs(2));
+    code
+}
+
+fn bootstrap(target: &Path) -> Result<(), String> {
+    let own = std::env::current_exe().map_err(|e| chain(&e))?;
+    std::fs::copy(&own, target).map(drop).map_err(|e| format!("failed to copy {} to {}: {e}", own.display(), target.display()))
+}
+
+fn reported(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("manager: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

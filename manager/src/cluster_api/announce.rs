@@ -1,0 +1,138 @@
+//! What a manager writes about itself: the fields of the Cluster's status and of its pod that are its own.
+
+use super::ClusterApi;
+use core::time::Duration;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::discovery::ApiResource;
+use pgherd_core::identity::{PodUid, SystemId};
+use pgherd_proto::cluster::Cluster;
+use pgherd_proto::labels;
+use pgherd_proto::member::MemberReport;
+use serde_json::{Value, json};
+
+/// An announcement could not be made. All but [`AnnounceError::Refused`] may be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum AnnounceError {
+    /// The API server refused or did not answer.
+    #[error("failed to {what}")]
+    Api {
+        /// What was to be written.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// No answer in time.
+    #[error("failed to {what}: no answer within {after:?}")]
+    Deadline {
+        /// What was to be written.
+        what: &'static str,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The Cluster says otherwise.
+    #[error("failed to initialise the cluster: {0}")]
+    Refused(String),
+}
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Writes as field manager `pgherd-manager`.
+#[derive(Clone)]
+pub struct Announcer {
+    api: ClusterApi,
+    pod: String,
+    pod_uid: PodUid,
+    address: String,
+}
+
+impl Announcer {
+    /// For the pod `pod`.
+    #[must_use]
+    pub fn new(api: ClusterApi, pod: &str, pod_uid: &PodUid, address: &str) -> Self {
+        Self { api, pod: pod.to_owned(), pod_uid: pod_uid.clone(), address: address.to_owned() }
+    }
+
+    /// The intent of initdb, by compare-and-swap: one instance per Cluster ever writes it, and only it goes on.
+    ///
+    /// # Errors
+    /// [`AnnounceError::Refused`] when the cluster has a database, or another instance makes it.
+    pub async fn claim_initialization(&self) -> Result<(), AnnounceError> {
+        let raw: Api<DynamicObject> =
+            Api::namespaced_with(self.api.client.clone(), &self.api.namespace, &ApiResource::erase::<Cluster>(&()));
+        let mut cluster = within("read the Cluster", raw.get(&self.api.name)).await?;
+        let status = cluster.data.get("status").cloned().unwrap_or_else(|| json!({}));
+        if let Some(id) = status.get("systemID").and_then(Value::as_str).filter(|id| !id.is_empty()) {
+            return Err(AnnounceError::Refused(format!("it already has database system {id}")));
+        }
+        if let Some(other) = status.pointer("/initialization/instance").and_then(Value::as_str)
+            && other != self.pod
+        {
+            return Err(AnnounceError::Refused(format!("{other} initialises it")));
+        }
+        let intent = json!({"instance": self.pod, "podUID": self.pod_uid.0, "startedAt": jiff::Timestamp::now().to_string()});
+        let mut status = status;
+        if let Some(fields) = status.as_object_mut() {
+            fields.insert("initialization".to_owned(), intent);
+        }
+        if let Some(fields) = cluster.data.as_object_mut() {
+            fields.insert("status".to_owned(), status);
+        }
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        within("claim the initialisation", raw.replace_status(&self.api.name, &params, &cluster)).await.map(drop)
+    }
+
+    /// The database exists: its identifier, forever.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn publish_system_id(&self, id: SystemId) -> Result<(), AnnounceError> {
+        self.patch_status("record the system identifier", json!({"systemID": id.to_string()})).await
+    }
+
+    /// This instance is the primary.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn announce_primary(&self) -> Result<(), AnnounceError> {
+        let now = jiff::Timestamp::now().to_string();
+        let status = json!({"currentPrimary": self.pod, "currentPrimaryTimestamp": now});
+        self.patch_status("announce the primary", status).await
+    }
+
+    /// This instance's line in `status.instancesReportedState`.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn report_state(&self, is_primary: bool, timeline: u32) -> Result<(), AnnounceError> {
+        let line = json!({"isPrimary": is_primary, "timeLineID": timeline, "ip": self.address});
+        self.patch_status("report the instance's state", json!({"instancesReportedState": {self.pod.as_str(): line}})).await
+    }
+
+    /// The report on one's own pod, which wakes the controller.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn report_member(&self, report: &MemberReport) -> Result<(), AnnounceError> {
+        let text = serde_json::to_string(report).unwrap_or_default();
+        let patch = json!({"metadata": {"uid": self.pod_uid.0, "annotations": {labels::MEMBER: text}}});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        within("report on the pod", self.api.pods.patch(&self.pod, &params, &Patch::Merge(patch))).await.map(drop)
+    }
+
+    async fn patch_status(&self, what: &'static str, status: Value) -> Result<(), AnnounceError> {
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({"status": status}));
+        within(what, self.api.clusters.patch_status(&self.api.name, &params, &patch)).await.map(drop)
+    }
+}
+
+const FIELD_MANAGER: &str = "pgherd-manager";
+
+async fn within<T>(what: &'static str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, AnnounceError> {
+    match tokio::time::timeout(ANSWER_WITHIN, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(AnnounceError::Api { what, source: Box::new(source) }),
+        Err(_) => Err(AnnounceError::Deadline { what, after: ANSWER_WITHIN }),
+    }
+}

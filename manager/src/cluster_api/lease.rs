@@ -1,0 +1,83 @@
+//! Writing the Lease: one full PUT, one answer, and the time at which the request left.
+
+use super::ClusterApi;
+use crate::clock;
+use core::time::Duration;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::PostParams;
+use pgherd_core::instance::Outcome;
+use pgherd_core::lease::{LeaseRecord, Timings, Versioned};
+use pgherd_proto::lease as wire;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// An answer that takes longer is no answer: the next attempt or the deadline decides.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+
+/// The Lease of one cluster.
+#[derive(Clone)]
+pub struct LeaseApi {
+    api: ClusterApi,
+    /// The object as last seen: a full PUT keeps what others wrote into its metadata.
+    last: Arc<Mutex<Option<Lease>>>,
+}
+
+impl LeaseApi {
+    /// The Lease named as the cluster.
+    #[must_use]
+    pub fn new(api: ClusterApi) -> Self {
+        Self { api, last: Arc::default() }
+    }
+
+    /// Takes note of the object as it was seen.
+    pub fn remember(&self, lease: &Lease) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease.clone());
+    }
+
+    /// The object that stores `record` over version `over`.
+    fn object(&self, over: &str, record: &LeaseRecord, timings: Timings) -> Lease {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let base = last.unwrap_or_else(|| wire::empty(&self.api.name, &self.api.namespace, None));
+        let mut lease = wire::to_lease(&base, record, timings, jiff::Timestamp::now());
+        lease.metadata.resource_version = Some(over.to_owned());
+        lease
+    }
+
+    /// Stores `record` over version `over`; on a conflict says what is stored instead.
+    pub async fn put(&self, over: &str, record: &LeaseRecord, timings: Timings) -> Outcome {
+        let lease = self.object(over, record, timings);
+        let params = PostParams { field_manager: Some("pgherd-manager".to_owned()), ..PostParams::default() };
+        let sent = clock::now();
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.api.leases.replace(&self.api.name, &params, &lease)).await;
+        match answer {
+            Ok(Ok(stored)) => match stored.metadata.resource_version.clone() {
+                Some(version) => {
+                    self.remember(&stored);
+                    Outcome::Stored { version, sent }
+                }
+                None => Outcome::Unknown { why: "the API server answered without a resourceVersion".to_owned(), sent },
+            },
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => match self.get().await {
+                Ok(current) => Outcome::Conflicted(current),
+                Err(why) => Outcome::Unknown { why, sent },
+            },
+            Ok(Err(error)) => Outcome::Unknown { why: pgherd_telemetry::chain(&error), sent },
+            Err(_) => Outcome::Unknown { why: format!("no answer within {ANSWER_WITHIN:?}"), sent },
+        }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Why it could not be read, for people.
+    pub async fn get(&self) -> Result<Versioned<LeaseRecord>, String> {
+        let reading = self.api.leases.get(&self.api.name);
+        match tokio::time::timeout(ANSWER_WITHIN, reading).await {
+            Ok(Ok(lease)) => {
+                self.remember(&lease);
+                wire::read(&lease).map_err(|error| pgherd_telemetry::chain(&error))
+            }
+            Ok(Err(error)) => Err(pgherd_telemetry::chain(&error)),
+            Err(_) => Err(format!("no answer within {ANSWER_WITHIN:?}")),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Postgres' configuration files: rendered by `core`, written crash-safe where they changed.
+
+use crate::config::POSTGRES_PORT;
+use crate::context::Context;
+use pgherd_core::instance::Leader;
+use pgherd_core::pgconf::{self, ArchiveMode, Facts, Inputs, Paths, Role, Upstream};
+use pgherd_postgres::files::{FileError, write_durable_if_changed};
+use pgherd_proto::cluster::Cluster;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+/// The configuration could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// A parameter of the Cluster cannot be put into a file.
+    #[error("failed to render the configuration")]
+    Render(#[from] pgconf::RenderError),
+    /// The disk.
+    #[error("failed to write the configuration")]
+    Write(#[from] FileError),
+    /// `postgresql.conf` cannot be read.
+    #[error("failed to read postgresql.conf")]
+    Read(#[source] std::io::Error),
+    /// The Cluster was never seen.
+    #[error("failed to render the configuration: the Cluster has not been read yet")]
+    NoCluster,
+}
+
+/// Changes with everything of the Cluster that ends up in a configuration file.
+#[must_use]
+pub fn fingerprint(cluster: &Cluster) -> String {
+    let mut hasher = DefaultHasher::new();
+    if let Some(postgresql) = &cluster.spec.postgresql {
+        postgresql.parameters.hash(&mut hasher);
+        postgresql.pg_hba.hash(&mut hasher);
+        postgresql.pg_ident.hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
+}
+
+/// What a running or starting instance is configured as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum As {
+    /// It writes.
+    Primary,
+    /// It follows the leader, or nobody.
+    Standby(Option<Leader>),
+}
+
+/// Writes whatever changed. Blocks; true when a file is another than before.
+///
+/// # Errors
+/// [`ConfigurationError`]; what was written before the error stays, each file whole.
+pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
+    let cluster = context.cluster_now().ok_or(ConfigurationError::NoCluster)?;
+    let postgresql = cluster.spec.postgresql.clone().unwrap_or_default();
+    let facts = Facts {
+        cluster_name: context.config.cluster.clone(),
+        port: POSTGRES_PORT,
+        archive_mode: ArchiveMode::On,
+        allow_alter_system: false,
+        paths: paths(context),
+    };
+    let role = match role {
+        As::Primary => Role::Primary,
+        As::Standby(leader) => Role::Standby { upstream: leader.as_ref().map(|l| upstream(context, &l.address)), slot: None },
+    };
+    let inputs = Inputs {
+        user: &postgresql.parameters,
+        preload: &[],
+        facts: &facts,
+        major: u32::from(context.major.number()),
+        role: &role,
+    };
+    let rendered = pgconf::render(inputs)?;
+    let user = system_user();
+    write_files(
+        &context.config.pgdata,
+        &BTreeMap::from([
+            ("custom.conf", rendered.custom_conf),
+            ("override.conf", rendered.override_conf),
+            ("pg_hba.conf", pgconf::hba::render(&postgresql.pg_hba)),
+            ("pg_ident.conf", pgconf::ident::render(&user, &postgresql.pg_ident)),
+        ]),
+    )
+}
+
+fn write_files(pgdata: &Path, files: &BTreeMap<&str, String>) -> Result<bool, ConfigurationError> {
+    let mut changed = false;
+    for (name, text) in files {
+        changed |= write_durable_if_changed(&pgdata.join(name), text.as_bytes(), 0o600)?;
+    }
+    let main = pgdata.join("postgresql.conf");
+    let present = std::fs::read_to_string(&main).map_err(ConfigurationError::Read)?;
+    changed |= write_durable_if_changed(&main, pgconf::render::with_includes(&present).as_bytes(), 0o600)?;
+    Ok(changed)
+}
+
+fn paths(context: &Context) -> Paths {
+    let at = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+    Paths {
+        manager: at(context.config.controller_dir.join("manager")),
+        certificates: at(context.config.certificates_dir()),
+        sockets: at(context.config.socket_dir()),
+        log: at(context.config.log_dir()),
+    }
+}
+
+/// How this instance reaches another one.
+#[must_use]
+pub fn upstream(context: &Context, host: &str) -> Upstream {
+    Upstream {
+        host: host.to_owned(),
+        port: POSTGRES_PORT,
+        application_name: context.config.me.name.clone(),
+        certificates: paths(context).certificates,
+    }
+}
+
+/// The name of the user that this process runs as, which peer authentication sees.
+#[must_use]
+pub fn system_user() -> String {
+    match nix::unistd::User::from_uid(nix::unistd::geteuid()) {
+        Ok(Some(user)) => user.name,
+        _ => "postgres".to_owned(),
+    }
+}

@@ -1,0 +1,151 @@
+//! What every effect works with: one instance's processes, files and connections.
+
+use crate::archiving::Archiving;
+use crate::certificates::Certificates;
+use crate::cluster_api::{Announcer, ClusterApi, LeaseApi};
+use crate::config::Config;
+use crate::watchdog::Watchdog;
+use pgherd_core::instance::{Event, Leader};
+use pgherd_core::lease::{Timings, WalPosition};
+use pgherd_core::timeline::TimelineId;
+use pgherd_postgres::process::PostmasterHandle;
+use pgherd_postgres::dir::Volume;
+use pgherd_postgres::lines::LineSink;
+use pgherd_postgres::reap::Reaper;
+use pgherd_postgres::version::Major;
+use pgherd_postgres::volume_lock::VolumeLock;
+use pgherd_proto::cluster::Cluster;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, mpsc, watch};
+
+/// The running postmaster.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// Its process.
+    pub handle: PostmasterHandle,
+    /// It was told to stop: its end is no news.
+    pub stopping: bool,
+}
+
+/// Shared by the driver and the effects; everything in it may be used from many tasks.
+pub struct Context {
+    /// Who and where.
+    pub config: Config,
+    /// Owner of all children.
+    pub reaper: Reaper,
+    /// The volume's lock, held for the manager's life.
+    pub lock: VolumeLock,
+    /// The volume.
+    pub volume: Volume,
+    /// The PostgreSQL that is installed.
+    pub major: Major,
+    /// The API objects.
+    pub api: ClusterApi,
+    /// The Lease.
+    pub lease: LeaseApi,
+    /// What this manager writes about itself.
+    pub announcer: Announcer,
+    /// The Cluster as last seen.
+    pub cluster: watch::Receiver<Option<Arc<Cluster>>>,
+    /// Keys and certificates.
+    pub certificates: Certificates,
+    /// Timings of the lease; fixed for the life of the process.
+    pub timings: Timings,
+    /// The archive, both ways.
+    pub archiving: Archiving,
+    /// Where postgres' own lines go.
+    pub postgres_lines: LineSink,
+    /// Back to the driver.
+    pub events: mpsc::Sender<Event>,
+    /// Asks the sampler to look now.
+    pub nudge: Arc<Notify>,
+    /// Whom a standby is told to follow.
+    pub following: watch::Sender<Option<Leader>>,
+    /// Up to where pg_wal is served, while it is.
+    pub offered: watch::Sender<Option<WalPosition>>,
+    /// The timeline that this instance writes or follows, as last known.
+    pub timeline: watch::Sender<TimelineId>,
+    watchdog: Mutex<Option<Watchdog>>,
+    postmaster: Mutex<Option<Running>>,
+}
+
+/// The parts that are made before the context.
+pub struct Parts {
+    /// See [`Context`].
+    pub config: Config,
+    /// See [`Context`].
+    pub reaper: Reaper,
+    /// See [`Context`].
+    pub lock: VolumeLock,
+    /// See [`Context`].
+    pub major: Major,
+    /// See [`Context`].
+    pub api: ClusterApi,
+    /// See [`Context`].
+    pub cluster: watch::Receiver<Option<Arc<Cluster>>>,
+    /// See [`Context`].
+    pub certificates: Certificates,
+    /// See [`Context`].
+    pub timings: Timings,
+    /// See [`Context`].
+    pub archiving: Archiving,
+    /// See [`Context`].
+    pub postgres_lines: LineSink,
+    /// See [`Context`].
+    pub events: mpsc::Sender<Event>,
+    /// See [`Context`].
+    pub nudge: Arc<Notify>,
+}
+
+impl Context {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { config, reaper, lock, major, api, cluster, certificates, timings, archiving, postgres_lines, events, nudge } =
+            parts;
+        Self {
+            volume: Volume::of_pgdata(&config.pgdata),
+            lease: LeaseApi::new(api.clone()),
+            announcer: Announcer::new(api.clone(), &config.me.name, &config.me.pod_uid, &config.me.address),
+            following: watch::Sender::new(None),
+            offered: watch::Sender::new(None),
+            timeline: watch::Sender::new(TimelineId::default()),
+            watchdog: Mutex::new(None),
+            postmaster: Mutex::new(None),
+            config,
+            reaper,
+            lock,
+            major,
+            api,
+            cluster,
+            certificates,
+            timings,
+            archiving,
+            postgres_lines,
+            events,
+            nudge,
+        }
+    }
+
+    /// The watchdog of the present postmaster, if one was started.
+    pub fn watchdog(&self) -> MutexGuard<'_, Option<Watchdog>> {
+        self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The postmaster, if there is one.
+    pub fn postmaster(&self) -> MutexGuard<'_, Option<Running>> {
+        self.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The postmaster's handle, while it runs.
+    #[must_use]
+    pub fn running(&self) -> Option<PostmasterHandle> {
+        self.postmaster().as_ref().map(|running| running.handle.clone()).filter(|handle| handle.ended().is_none())
+    }
+
+    /// The Cluster as last seen.
+    #[must_use]
+    pub fn cluster_now(&self) -> Option<Arc<Cluster>> {
+        self.cluster.borrow().clone()
+    }
+}

@@ -1,0 +1,84 @@
+//! The first database: intent, initdb, roles, and its identifier on record.
+
+use super::start::local;
+use crate::config::POSTGRES_PORT;
+use crate::context::Context;
+use core::time::Duration;
+use k8s_openapi::api::core::v1::Secret;
+use pgherd_core::identity::{Incarnation, SystemId};
+use pgherd_core::instance::Outcome;
+use pgherd_postgres::bootstrap::{Login, application_database, cluster_roles};
+use pgherd_postgres::dir::PartialKind;
+use pgherd_postgres::initdb::{InitDb, initdb as run_initdb};
+use pgherd_postgres::process::Postgres;
+use pgherd_telemetry::chain;
+
+const INITDB_WITHIN: Duration = Duration::from_secs(600);
+const STATEMENT_WITHIN: Duration = Duration::from_secs(120);
+
+/// Writes the intent, by compare-and-swap.
+pub async fn claim(cx: &Context) -> Outcome {
+    outcome(cx.announcer.claim_initialization().await.map_err(|e| chain(&e)))
+}
+
+/// initdb into a directory of its own, renamed when it is whole.
+pub async fn initdb(cx: &Context) -> Outcome {
+    outcome(make(cx).await)
+}
+
+async fn make(cx: &Context) -> Result<(), String> {
+    let nonce = &cx.config.me.nonce;
+    let into = cx.volume.partial_path(PartialKind::Initdb, nonce);
+    let postgres = Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT)
+        .map_err(|e| chain(&e))?;
+    run_initdb(&cx.reaper, &postgres, &into, &InitDb::default(), INITDB_WITHIN).await.map_err(|e| chain(&e))?;
+    cx.archiving.forget();
+    cx.volume.adopt(&into, &incarnation(), nonce).map_err(|e| chain(&e)).map(drop)
+}
+
+/// A name for a data directory that no other has.
+#[must_use]
+pub fn incarnation() -> Incarnation {
+    Incarnation(uuid::Uuid::new_v4().to_string())
+}
+
+/// Roles, grants, the application's role and database.
+pub async fn roles(cx: &Context) -> Outcome {
+    outcome(create(cx).await)
+}
+
+async fn create(cx: &Context) -> Result<(), String> {
+    let cluster = cx.cluster_now().ok_or("the Cluster has not been read yet")?;
+    let initdb = cluster.spec.bootstrap.clone().unwrap_or_default().initdb.unwrap_or_default();
+    let secret = initdb.secret.as_ref().map_or_else(|| format!("{}-app", cx.config.cluster), |s| s.name.clone());
+    let owner = login(cx, &secret, initdb.owner()).await?;
+    let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
+    cluster_roles(&session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
+    application_database(&session, &owner, initdb.database(), STATEMENT_WITHIN).await.map_err(|e| chain(&e))
+}
+
+async fn login(cx: &Context, secret: &str, owner: &str) -> Result<Login, String> {
+    let found: Secret = cx.api.secrets.get(secret).await.map_err(|e| format!("failed to read Secret {secret}: {}", chain(&e)))?;
+    let data = found.data.unwrap_or_default();
+    let text = |key: &str| data.get(key).and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
+    let password = text("password").ok_or_else(|| format!("Secret {secret} has no readable key `password`"))?;
+    match text("username") {
+        Some(name) if name != owner => Err(format!("Secret {secret} is for user {name}, the cluster's owner is {owner}")),
+        _ => Ok(Login { name: owner.to_owned(), password }),
+    }
+}
+
+/// Records the system identifier in the Cluster's status.
+pub async fn publish(cx: &Context, id: SystemId) -> Outcome {
+    outcome(cx.announcer.publish_system_id(id).await.map_err(|e| chain(&e)))
+}
+
+fn outcome(result: Result<(), String>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Done,
+        Err(why) => {
+            tracing::warn!(%why, "the first database is not ready");
+            Outcome::Failed(why)
+        }
+    }
+}

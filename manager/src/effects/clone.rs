@@ -1,0 +1,49 @@
+//! Cloning the leader: beside what is there, which stays until the clone streams (I7).
+
+use super::bootstrap::incarnation;
+use crate::config::POSTGRES_PORT;
+use crate::configuration::upstream;
+use crate::context::Context;
+use core::time::Duration;
+use pgherd_core::instance::{Leader, Outcome};
+use pgherd_postgres::basebackup::basebackup;
+use pgherd_postgres::dir::PartialKind;
+use pgherd_postgres::files::write_durable;
+use pgherd_postgres::process::Postgres;
+use pgherd_telemetry::chain;
+
+/// The longest that a base backup may take.
+const CLONE_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// Clones `leader` and puts the clone in place.
+pub async fn clone(cx: &Context, leader: &Leader) -> Outcome {
+    match copy(cx, leader).await {
+        Ok(()) => Outcome::Done,
+        Err(why) => {
+            tracing::warn!(%why, leader = leader.name, "the clone failed");
+            Outcome::Failed(why)
+        }
+    }
+}
+
+async fn copy(cx: &Context, leader: &Leader) -> Result<(), String> {
+    cx.certificates.ready().await;
+    cx.volume.remove_unfinished().map_err(|e| chain(&e))?;
+    let nonce = &cx.config.me.nonce;
+    let into = cx.volume.partial_path(PartialKind::Join, nonce);
+    let postgres = Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT)
+        .map_err(|e| chain(&e))?;
+    let source = upstream(cx, &leader.address).conninfo();
+    let mut told = 0;
+    let progress = |now: pgherd_postgres::basebackup::CopyProgress| {
+        let tenth = now.done_kib.saturating_mul(10).checked_div(now.total_kib).unwrap_or(0);
+        if tenth > told {
+            told = tenth;
+            tracing::info!(done_kib = now.done_kib, total_kib = now.total_kib, "cloning");
+        }
+    };
+    basebackup(&cx.reaper, &postgres, &source, &into, CLONE_WITHIN, progress).await.map_err(|e| chain(&e))?;
+    write_durable(&into.join("standby.signal"), b"", 0o600).map_err(|e| chain(&e))?;
+    cx.archiving.forget();
+    cx.volume.adopt(&into, &incarnation(), nonce).map_err(|e| chain(&e)).map(drop)
+}

@@ -1,0 +1,47 @@
+//! Rule E3: promise not to follow a term any more, stop receiving, then say what is on disk.
+
+use super::start::{SQL_DEADLINE, local, rewrite};
+use super::{Effect, tail};
+use crate::configuration::As;
+use crate::context::Context;
+use core::time::Duration;
+use pgherd_core::instance::Op;
+use pgherd_core::lease::{Term, WalPosition};
+use pgherd_telemetry::chain;
+use std::sync::Arc;
+
+/// For the receiver to be gone after the reload.
+const GONE_WITHIN: Duration = Duration::from_millis(800);
+
+/// Fences this member for `term`.
+pub async fn fence(cx: &Arc<Context>, op: Op, term: Term) -> Effect {
+    Effect::Fenced(op, fenced(cx, term).await)
+}
+
+async fn fenced(cx: &Arc<Context>, term: Term) -> Result<Option<WalPosition>, String> {
+    let promising = Arc::clone(cx);
+    tokio::task::spawn_blocking(move || promising.volume.raise_fence(term))
+        .await
+        .map_err(|e| chain(&e))?
+        .map_err(|e| chain(&e))?;
+    if cx.running().is_none() {
+        return Ok(None);
+    }
+    rewrite(cx, As::Standby(None)).await;
+    tokio::time::timeout(GONE_WITHIN, receiver_gone(cx))
+        .await
+        .map_err(|_| "the WAL receiver did not stop in time".to_owned())??;
+    tail::position(cx).await.map(Some)
+}
+
+async fn receiver_gone(cx: &Context) -> Result<(), String> {
+    let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
+    loop {
+        let sql = "SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE pid IS NOT NULL)";
+        let gone = session.scalar::<bool>("look for the receiver", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;
+        if gone {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

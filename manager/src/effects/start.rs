@@ -1,0 +1,136 @@
+//! Starting postgres, pointing a standby at its leader, reloading.
+
+use super::Effect;
+use crate::config::POSTGRES_PORT;
+use crate::configuration::{self, As};
+use crate::context::{Context, Running};
+use core::time::Duration;
+use pgherd_core::instance::{Event, Leader, Outcome, StartAs};
+use pgherd_postgres::files::{remove_durable, write_durable};
+use pgherd_postgres::process::{Postgres, PostmasterHandle};
+use pgherd_postgres::sql::{Local, Session, is_listening};
+use pgherd_telemetry::chain;
+use std::sync::Arc;
+
+/// Between two looks at a starting postmaster.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// For one SQL session or statement of our own.
+pub const SQL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Starts postgres. A standby has started when its postmaster listens (it may need its leader to get further); a
+/// primary when it accepts writes.
+pub async fn start(cx: &Arc<Context>, role: StartAs) -> Outcome {
+    match begin(cx, &role).await {
+        Ok(handle) => ready(cx, &role, &handle).await,
+        Err(why) => Outcome::Failed(why),
+    }
+}
+
+async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, String> {
+    cx.certificates.ready().await;
+    let wanted = match role {
+        StartAs::Primary => As::Primary,
+        StartAs::Standby(leader) => As::Standby(leader.clone()),
+    };
+    if let As::Standby(leader) = &wanted {
+        cx.following.send_replace(leader.clone());
+    }
+    let prepared = Arc::clone(cx);
+    tokio::task::spawn_blocking(move || prepare(&prepared, &wanted)).await.map_err(|e| chain(&e))??;
+    let postgres = Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT)
+        .map_err(|error| chain(&error))?;
+    let mut postmaster = postgres
+        .start(&cx.reaper, &cx.lock, &[], Arc::clone(&cx.postgres_lines))
+        .map_err(|error| chain(&error))?;
+    let handle = postmaster.handle();
+    *cx.postmaster() = Some(Running { handle: handle.clone(), stopping: false });
+    let watching = Arc::clone(cx);
+    // Ends with the postmaster, which ends before the manager does.
+    tokio::spawn(async move {
+        let status = postmaster.wait().await;
+        let asked = watching.postmaster().take().is_some_and(|running| running.stopping);
+        if !asked {
+            let why = status.map_or_else(|error| chain(&error), |status| format!("postgres ended: {status}"));
+            tracing::warn!(%why, "postgres ended unasked");
+            drop(watching.events.send(Event::PostgresExited(why)).await);
+        }
+    });
+    Ok(handle)
+}
+
+fn prepare(cx: &Context, role: &As) -> Result<(), String> {
+    let signal = cx.config.pgdata.join("standby.signal");
+    configuration::write(cx, role).map_err(|error| chain(&error))?;
+    match role {
+        As::Primary => remove_durable(&signal).map_err(|error| chain(&error)),
+        As::Standby(_) => write_durable(&signal, b"", 0o600).map_err(|error| chain(&error)),
+    }
+}
+
+async fn ready(cx: &Context, role: &StartAs, handle: &PostmasterHandle) -> Outcome {
+    loop {
+        if let Some(status) = handle.ended() {
+            return Outcome::Failed(format!("postgres ended while it started: {status}"));
+        }
+        let up = match role {
+            StartAs::Standby(_) => is_listening(&cx.config.socket_dir(), POSTGRES_PORT).await.unwrap_or(false),
+            StartAs::Primary => accepts_writes(cx).await,
+        };
+        if up {
+            cx.nudge.notify_one();
+            return Outcome::Done;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn accepts_writes(cx: &Context) -> bool {
+    let Ok(session) = local(cx, "postgres").await else { return false };
+    matches!(session.scalar::<bool>("ask for its role", "SELECT pg_is_in_recovery()", SQL_DEADLINE).await, Ok(false))
+}
+
+/// A session with our own postgres.
+///
+/// # Errors
+/// When there is no such session to be had.
+pub async fn local(cx: &Context, database: &str) -> Result<Session, pgherd_postgres::sql::SqlError> {
+    let socket_dir = cx.config.socket_dir();
+    let to = Local { socket_dir: &socket_dir, port: POSTGRES_PORT, database, application_name: "pgherd-manager" };
+    Session::local(to, SQL_DEADLINE).await
+}
+
+/// Points the running standby at `leader`.
+pub async fn follow(cx: &Arc<Context>, leader: Option<Leader>) -> Effect {
+    cx.following.send_replace(leader.clone());
+    rewrite(cx, As::Standby(leader)).await;
+    Effect::Quiet
+}
+
+/// Renders the configuration of the role that postgres has now, and reloads it.
+pub async fn reconfigure(cx: &Arc<Context>) -> Effect {
+    let standby = cx.config.pgdata.join("standby.signal").exists();
+    let role = if standby { As::Standby(cx.following.borrow().clone()) } else { As::Primary };
+    rewrite(cx, role).await;
+    Effect::Quiet
+}
+
+/// Writes the files and reloads; an error is logged, since the next change of the world tries again.
+pub async fn rewrite(cx: &Arc<Context>, role: As) {
+    let writing = Arc::clone(cx);
+    let written = tokio::task::spawn_blocking(move || configuration::write(&writing, &role)).await;
+    match written {
+        Ok(Ok(true)) => reload(cx),
+        Ok(Ok(false)) => {}
+        Ok(Err(error)) => tracing::error!(error = %chain(&error), "the configuration was not changed"),
+        Err(error) => tracing::error!(%error, "the configuration was not changed"),
+    }
+}
+
+/// SIGHUP to the postmaster, if there is one.
+pub fn reload(cx: &Context) {
+    if let Some(handle) = cx.running()
+        && let Err(error) = handle.reload()
+    {
+        tracing::warn!(error = %chain(&error), "postgres was not told to reload");
+    }
+}

@@ -1,0 +1,104 @@
+//! Stopping in order, killing without asking, and the watchdog that kills when the manager cannot.
+
+use super::start::local;
+use crate::context::Context;
+use crate::watchdog::Watchdog;
+use core::time::Duration;
+use pgherd_core::instance::{Outcome, Stop};
+use pgherd_core::time::Instant;
+use pgherd_postgres::process::{PostmasterHandle, StopMode};
+use pgherd_telemetry::chain;
+
+/// A checkpoint before the shutdown, while clients are served, is worth this much and no more.
+const CHECKPOINT_BOUND: Duration = Duration::from_secs(30);
+/// After SIGQUIT.
+const IMMEDIATE_BOUND: Duration = Duration::from_secs(5);
+
+/// Stops postgres by the phases of `how`. When this is done the postmaster is gone; nothing is promised about its
+/// children.
+pub async fn stop(cx: &Context, how: Stop) -> Outcome {
+    let Some(handle) = cx.running() else { return Outcome::Done };
+    if how.checkpoint_first {
+        checkpoint(cx).await;
+    }
+    if let Some(running) = cx.postmaster().as_mut() {
+        running.stopping = true;
+    }
+    if let Some(bound) = how.smart
+        && ended(&handle, StopMode::Smart, bound).await
+    {
+        return Outcome::Done;
+    }
+    if ended(&handle, StopMode::Fast, how.fast).await || ended(&handle, StopMode::Immediate, IMMEDIATE_BOUND).await {
+        return Outcome::Done;
+    }
+    Outcome::Failed("postgres did not stop".to_owned())
+}
+
+async fn ended(handle: &PostmasterHandle, mode: StopMode, bound: Duration) -> bool {
+    tracing::info!(?mode, "postgres is told to stop");
+    if let Err(error) = handle.stop(mode) {
+        tracing::debug!(error = %chain(&error), "the postmaster was not signalled");
+    }
+    tokio::time::timeout(bound, handle.wait()).await.is_ok()
+}
+
+/// Makes the shutdown checkpoint that follows a short one.
+async fn checkpoint(cx: &Context) {
+    let asked = async {
+        let session = local(cx, "postgres").await?;
+        session.batch("checkpoint", "CHECKPOINT", CHECKPOINT_BOUND).await
+    };
+    if let Err(error) = asked.await {
+        tracing::warn!(error = %chain(&error), "no checkpoint before the shutdown");
+    }
+}
+
+/// SIGKILL to everything, until nothing is left.
+pub async fn kill(cx: &Context) -> Outcome {
+    if let Some(running) = cx.postmaster().as_mut() {
+        running.stopping = true;
+    }
+    let report = |p: pgherd_postgres::kill::KillProgress| {
+        tracing::warn!(rounds = p.rounds, elapsed = ?p.elapsed, "processes survive SIGKILL: the kernel holds them");
+    };
+    let killed = cx.reaper.kill_everything(report).await;
+    // It spares nobody but PID 1: the watchdog is gone too.
+    *cx.watchdog() = None;
+    *cx.postmaster() = None;
+    match killed {
+        Ok(_) => Outcome::Done,
+        Err(error) => Outcome::Failed(chain(&error)),
+    }
+}
+
+/// Arms the watchdog, starting it first where there is none.
+pub fn arm(cx: &Context, deadline: Instant) {
+    let mut watchdog = cx.watchdog();
+    if watchdog.as_ref().is_none_or(|w| !w.alive()) {
+        match Watchdog::spawn(&cx.reaper) {
+            Ok(fresh) => *watchdog = Some(fresh),
+            Err(error) => {
+                // Without it a frozen manager would be a second writer: postgres is not started then.
+                tracing::error!(error = %chain(&error), "the watchdog could not be started");
+                return;
+            }
+        }
+    }
+    if let Some(watchdog) = watchdog.as_ref() {
+        watchdog.arm(deadline);
+    }
+}
+
+/// Nothing is left that the watchdog would have to kill.
+pub fn disarm(cx: &Context) {
+    if let Some(watchdog) = cx.watchdog().as_ref() {
+        watchdog.disarm();
+    }
+}
+
+/// What a primary needs before it may run.
+pub fn guarded(cx: &Context) -> bool {
+    cx.watchdog().as_ref().is_some_and(Watchdog::alive)
+}
+

@@ -1,0 +1,87 @@
+//! The tail handover, from the candidate's side: having the WAL, saying so, and proofs of death.
+
+use super::start::{SQL_DEADLINE, local};
+use crate::cluster_api::deaths;
+use crate::context::Context;
+use crate::peer;
+use core::time::Duration;
+use http::Method;
+use pgherd_core::cluster::TailFact;
+use pgherd_core::identity::Nonce;
+use pgherd_core::instance::Outcome;
+use pgherd_core::lease::{Term, WalPosition};
+use pgherd_core::lsn::Lsn;
+use pgherd_proto::control::{TailConfirmed, TailRequest};
+use pgherd_telemetry::chain;
+use std::sync::Arc;
+
+/// Between two looks at the position.
+const LOOK_AGAIN: Duration = Duration::from_millis(15);
+/// For all of the WAL to arrive.
+const ARRIVE_WITHIN: Duration = Duration::from_secs(9);
+/// For the holder's release, which is one PUT.
+const RELEASE_WITHIN: Duration = Duration::from_secs(3);
+
+/// This standby's position: what it has flushed or replayed, whichever is more.
+///
+/// # Errors
+/// When postgres does not answer.
+pub async fn position(cx: &Context) -> Result<WalPosition, String> {
+    let sql = "SELECT coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')::text";
+    let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
+    let text: String = session.scalar("read its position", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;
+    let lsn: Lsn = text.parse().map_err(|e| chain(&e))?;
+    Ok(WalPosition { timeline: *cx.timeline.borrow(), lsn })
+}
+
+/// Waits until everything up to `to` is on this disk.
+pub async fn arrived(cx: &Context, to: WalPosition) -> Outcome {
+    let waiting = async {
+        loop {
+            match position(cx).await {
+                Ok(at) if at.lsn >= to.lsn => return Outcome::Done,
+                Ok(at) => tracing::debug!(%at, %to, "waiting for WAL"),
+                Err(why) => tracing::debug!(%why, "waiting for WAL"),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    match tokio::time::timeout(ARRIVE_WITHIN, waiting).await {
+        Ok(outcome) => outcome,
+        Err(_) => Outcome::Failed(format!("the WAL up to {to} did not arrive within {ARRIVE_WITHIN:?}")),
+    }
+}
+
+/// Tells the crashed holder that its tail is here, and gets the version of the released lease.
+pub async fn confirm(cx: &Context, source: &TailFact, term: Term) -> Outcome {
+    let request = TailRequest {
+        term,
+        position: source.end,
+        winner: cx.config.me.name.clone(),
+        winner_pod_uid: cx.config.me.pod_uid.clone(),
+    };
+    let Some(tls) = cx.certificates.client() else { return Outcome::Failed("no certificate yet".to_owned()) };
+    let body = serde_json::to_vec(&request).unwrap_or_default();
+    match peer::ask(tls, &source.address, Method::POST, "/pg/tail/confirm", body, RELEASE_WITHIN).await {
+        Ok(bytes) => match serde_json::from_slice::<TailConfirmed>(&bytes) {
+            Ok(confirmed) => Outcome::Released(confirmed.lease_version),
+            Err(error) => Outcome::Failed(chain(&error)),
+        },
+        Err(error) => {
+            tracing::info!(error = %chain(&error), "the holder has not released yet");
+            Outcome::Failed(chain(&error))
+        }
+    }
+}
+
+/// Whether a terminated container of `pod` left the nonce as its last words.
+pub async fn look_for_proof(cx: &Context, pod: &str, nonce: &Nonce) -> Outcome {
+    match tokio::time::timeout(Duration::from_secs(2), cx.api.pods.get_opt(pod)).await {
+        Ok(Ok(found)) => {
+            let left: Vec<_> = found.map(Arc::new).into_iter().collect();
+            if deaths(&left).contains(nonce) { Outcome::Done } else { Outcome::NotFound }
+        }
+        Ok(Err(error)) => Outcome::Failed(chain(&error)),
+        Err(_) => Outcome::Failed("the API server did not answer".to_owned()),
+    }
+}

@@ -1,0 +1,120 @@
+//! Reading the volume: what kind of directory, whose, and how far its WAL goes.
+
+use super::Effect;
+use crate::context::Context;
+use crate::http::ControlError;
+use core::time::Duration;
+use pgherd_core::identity::Incarnation;
+use pgherd_core::instance::{Data, DataRole, Outcome, Volume};
+use pgherd_core::lease::WalPosition;
+use pgherd_core::timeline::History;
+use pgherd_postgres::control_data::ControlData;
+use pgherd_postgres::dir::DataDirectory;
+use pgherd_postgres::waltail::LocalWal;
+use pgherd_telemetry::chain;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+const CONTROL_DATA_WITHIN: Duration = Duration::from_secs(20);
+
+/// What a stopped data directory says of itself.
+pub struct LocalFacts {
+    /// The control file.
+    pub control: ControlData,
+    /// Which timelines its WAL went through.
+    pub history: History,
+    /// Where its valid WAL ends; nothing where there is none to read.
+    pub end: Option<WalPosition>,
+}
+
+/// Reads control file, history and end of WAL. Postgres has to be down.
+///
+/// # Errors
+/// For people: which of them, and why.
+pub async fn local_facts(cx: &Context) -> Result<LocalFacts, String> {
+    let bin_dir = cx.major.bin_dir().map_err(|e| chain(&e))?;
+    let control = ControlData::read(&cx.reaper, &bin_dir, &cx.config.pgdata, CONTROL_DATA_WITHIN).await.map_err(|e| chain(&e))?;
+    let (pgdata, major) = (cx.config.pgdata.clone(), cx.major);
+    let reading = tokio::task::spawn_blocking(move || {
+        let wal = LocalWal::open(&pgdata, major, &control).map_err(|e| chain(&e))?;
+        let end = match wal.end(control.redo) {
+            Ok(tail) => Some(tail.position),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the end of local WAL is not known");
+                None
+            }
+        };
+        Ok(LocalFacts { history: wal.history.clone(), control, end })
+    });
+    reading.await.map_err(|e| chain(&e))?
+}
+
+/// What is on the volume.
+pub async fn inspect(cx: &Context) -> Outcome {
+    match look(cx).await {
+        Ok(volume) => {
+            if let Volume::Data(data) = &volume {
+                cx.timeline.send_replace(data.end.timeline);
+            }
+            Outcome::Inspected(volume)
+        }
+        Err(why) => {
+            tracing::error!(%why, "the volume cannot be read");
+            Outcome::Failed(why)
+        }
+    }
+}
+
+async fn look(cx: &Context) -> Result<Volume, String> {
+    let volume = cx.volume.clone();
+    let content =
+        tokio::task::spawn_blocking(move || volume.inspect()).await.map_err(|e| chain(&e))?.map_err(|e| chain(&e))?;
+    if let Some(unfinished) = content.unfinished.first() {
+        return Ok(Volume::Partial(unfinished.path.display().to_string()));
+    }
+    match content.data {
+        DataDirectory::Absent => Ok(Volume::Empty),
+        DataDirectory::Foreign => Err(format!(
+            "{} holds files that are no data directory: move them away, or delete the volume",
+            cx.config.pgdata.display()
+        )),
+        DataDirectory::Present { standby_signal, rewinding, incarnation, .. } => {
+            let facts = local_facts(cx).await?;
+            let floor = WalPosition { timeline: facts.control.timeline, lsn: facts.control.checkpoint };
+            Ok(Volume::Data(Data {
+                system_id: facts.control.system_id,
+                incarnation: incarnation.unwrap_or_else(|| Incarnation("unmarked".to_owned())),
+                role: if standby_signal { DataRole::Standby } else { DataRole::Primary },
+                end: facts.end.unwrap_or(floor),
+                torn: rewinding,
+                fence: cx.volume.fence().map_err(|e| chain(&e))?,
+            }))
+        }
+    }
+}
+
+/// Removes half-made directories.
+pub async fn discard(cx: &Context) -> Outcome {
+    let volume = cx.volume.clone();
+    match tokio::task::spawn_blocking(move || volume.remove_unfinished()).await {
+        Ok(Ok(())) => Outcome::Done,
+        Ok(Err(error)) => Outcome::Failed(chain(&error)),
+        Err(error) => Outcome::Failed(chain(&error)),
+    }
+}
+
+/// The text of pg_controldata, for whoever asks over HTTP.
+pub fn control_data(cx: &Arc<Context>, reply: oneshot::Sender<Result<String, ControlError>>, tasks: &mut JoinSet<Effect>) {
+    let cx = Arc::clone(cx);
+    tasks.spawn(async move {
+        let read = async {
+            let bin_dir = cx.major.bin_dir().map_err(|e| chain(&e))?;
+            ControlData::read(&cx.reaper, &bin_dir, &cx.config.pgdata, CONTROL_DATA_WITHIN).await.map_err(|e| chain(&e))
+        };
+        let answer = read.await.map(|control| control.raw).map_err(ControlError::Unavailable);
+        // Whoever asked may be gone.
+        drop(reply.send(answer));
+        Effect::Quiet
+    });
+}

@@ -1,0 +1,214 @@
+//! The server on a real socket, with real certificates.
+
+use super::tests::{NOW, Scene};
+use super::*;
+use core::time::Duration;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use pgherd_pki::{Authority, ClientIdentity, Leaf, Usage};
+use pgherd_proto::control::TailConfirmed;
+use pgherd_proto::member::MemberReport;
+use rustls::pki_types::ServerName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+
+const SEGMENT: &str = "000000010000000000000003";
+
+struct Server {
+    address: SocketAddr,
+    authority: Authority,
+    control: mpsc::Receiver<ControlRequest>,
+    instance: watch::Sender<Arc<InstanceSnapshot>>,
+    tls: watch::Sender<Option<Arc<rustls::ServerConfig>>>,
+    pg_wal: tempfile::TempDir,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn leaf(authority: &Authority, name: &str, usage: &Usage) -> Leaf {
+    authority.sign(name, usage, jiff::Timestamp::now()).unwrap()
+}
+
+fn server_tls(authority: &Authority) -> Arc<rustls::ServerConfig> {
+    let leaf = leaf(authority, "c-rw", &Usage::Server { names: vec!["c-rw".into(), "127.0.0.1".into()] });
+    let identity = ClientIdentity { certificate_pem: &leaf.certificate_pem, key_pem: &leaf.key_pem };
+    Arc::new(pgherd_pki::server_config(identity, Some(authority.certificate_pem())).unwrap())
+}
+
+async fn start(scene: Scene) -> Server {
+    let authority = Authority::generate("c", jiff::Timestamp::now()).unwrap();
+    let view = scene.view();
+    let (instance, seen) = watch::channel(view.instance);
+    let (_, sample) = watch::channel(view.sample);
+    let (sender, control) = control_channel();
+    let pg_wal = tempfile::tempdir().unwrap();
+    let shared = Shared { instance: seen, sample, control: sender, clock: || NOW, wal_directory: pg_wal.path().into() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tls, source) = watch::channel(Some(server_tls(&authority)));
+    let task = tokio::spawn(async move {
+        let limits = Limits { connections: 3, header: Duration::from_millis(300), ..Limits::default() };
+        serve(listener, Some(source), status_router(shared), limits).await.unwrap();
+    });
+    Server { address, authority, control, instance, tls, pg_wal, task }
+}
+
+impl Server {
+    fn client(&self, certified: bool) -> rustls::ClientConfig {
+        let leaf = leaf(&self.authority, "pgherd-controller", &Usage::Client);
+        let identity = ClientIdentity { certificate_pem: &leaf.certificate_pem, key_pem: &leaf.key_pem };
+        pgherd_pki::client_config(self.authority.certificate_pem(), certified.then_some(identity)).unwrap()
+    }
+
+    async fn ask(&self, certified: bool, method: &str, path: &str, body: &str) -> (u16, http::HeaderMap, bytes::Bytes) {
+        ask(self.address, self.client(certified), method, path, body).await.unwrap()
+    }
+}
+
+async fn ask(
+    address: SocketAddr,
+    tls: rustls::ClientConfig,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> anyhow::Result<(u16, http::HeaderMap, bytes::Bytes)> {
+    let stream = TcpStream::connect(address).await?;
+    let stream = TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from("c-rw")?, stream).await?;
+    let (mut requests, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "c-rw")
+        .header("content-type", "application/json")
+        .body(Full::new(bytes::Bytes::copy_from_slice(body.as_bytes())))?;
+    let (head, body) = requests.send_request(request).await?.into_parts();
+    let body = body.collect().await?.to_bytes();
+    connection.abort();
+    Ok((head.status.as_u16(), head.headers, body))
+}
+
+#[tokio::test]
+async fn probes_are_open_and_control_wants_a_certificate_of_the_cluster() {
+    let server = start(Scene::primary()).await;
+    let (status, headers, body) = server.ask(false, "GET", "/readyz", "").await;
+    assert_eq!((status, &body[..]), (200, &b"OK"[..]));
+    assert_eq!(headers["pgherd-sample-age-ms"], "1000");
+    for (method, path) in [
+        ("GET", "/pg/controldata"),
+        ("POST", "/pg/fence"),
+        ("POST", "/pg/tail/confirm"),
+        ("GET", "/pg/wal/000000010000000000000003"),
+    ] {
+        assert_eq!(server.ask(false, method, path, "{}").await.0, 401, "{path}");
+    }
+    assert_eq!(server.ask(false, "GET", "/replica?lag=much", "").await.0, 400);
+    assert_eq!(server.ask(false, "GET", "/nothing", "").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_foreign_certificate_is_not_let_in_at_all() {
+    let server = start(Scene::primary()).await;
+    let foreign = Authority::generate("other", jiff::Timestamp::now()).unwrap();
+    let leaf = leaf(&foreign, "pgherd-controller", &Usage::Client);
+    let identity = ClientIdentity { certificate_pem: &leaf.certificate_pem, key_pem: &leaf.key_pem };
+    let tls = pgherd_pki::client_config(server.authority.certificate_pem(), Some(identity)).unwrap();
+    assert!(ask(server.address, tls, "GET", "/readyz", "").await.is_err());
+}
+
+#[tokio::test]
+async fn a_fence_goes_to_the_driver_and_its_report_comes_back() {
+    let mut server = start(Scene::standby()).await;
+    let mut control = std::mem::replace(&mut server.control, control_channel().1);
+    let driver = tokio::spawn(async move {
+        match control.recv().await {
+            Some(ControlRequest::Fence { request, reply }) => {
+                let report = MemberReport { message: format!("fenced at {}", request.term), ..MemberReport::default() };
+                reply.send(Ok(report)).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+        match control.recv().await {
+            Some(ControlRequest::ConfirmTail { reply, .. }) => {
+                reply.send(Err(ControlError::Refused("not our tail".into()))).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+        match control.recv().await {
+            Some(ControlRequest::ConfirmTail { reply, .. }) => {
+                reply.send(Ok(TailConfirmed { lease_version: "12".into() })).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+    let (status, _, body) = server.ask(true, "POST", "/pg/fence", r#"{"term":4,"leaseVersion":"9"}"#).await;
+    let report: MemberReport = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, report.message.as_str()), (200, "fenced at 4"));
+    let confirm = r#"{"term":4,"timeline":1,"lsn":"0/3000148","winner":"c-2","winnerPodUID":"u"}"#;
+    let (status, _, body) = server.ask(true, "POST", "/pg/tail/confirm", confirm).await;
+    assert_eq!((status, String::from_utf8_lossy(&body).contains("not our tail")), (409, true));
+    assert_eq!(server.ask(true, "POST", "/pg/tail/confirm", confirm).await.0, 200);
+    driver.await.unwrap();
+    // The driver is gone: the answer is "not now", at once.
+    assert_eq!(server.ask(true, "GET", "/pg/controldata", "").await.0, 503);
+    assert_eq!(server.ask(true, "POST", "/pg/fence", "{}").await.0, 422);
+}
+
+#[tokio::test]
+async fn wal_is_served_only_while_it_is_handed_over_and_only_by_its_names() {
+    let server = start(Scene::primary()).await;
+    let content = vec![7_u8; 1 << 20];
+    std::fs::write(server.pg_wal.path().join(SEGMENT), &content).unwrap();
+    std::fs::write(server.pg_wal.path().join("secret"), b"x").unwrap();
+    let path = format!("/pg/wal/{SEGMENT}");
+    assert_eq!(server.ask(true, "GET", &path, "").await.0, 409);
+    server.instance.send_modify(|known| Arc::make_mut(known).serves_tail = true);
+    let (status, headers, body) = server.ask(true, "GET", &path, "").await;
+    assert_eq!((status, body.len(), &headers["content-length"]), (200, content.len(), &http::HeaderValue::from(1 << 20)));
+    assert_eq!(body, content);
+    assert_eq!(server.ask(true, "GET", "/pg/wal/000000010000000000000004", "").await.0, 404);
+    for name in ["secret", "..%2Fpasswd", "000000010000000000000003%00", "0000000100000000000000zz"] {
+        assert_eq!(server.ask(true, "GET", &format!("/pg/wal/{name}"), "").await.0, 400, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_certificate_serves_the_next_connection() {
+    let server = start(Scene::primary()).await;
+    let renewed = Authority::generate("c", jiff::Timestamp::now()).unwrap();
+    server.tls.send_replace(Some(server_tls(&renewed)));
+    assert!(ask(server.address, server.client(false), "GET", "/healthz", "").await.is_err());
+    let tls = pgherd_pki::client_config(renewed.certificate_pem(), None).unwrap();
+    assert_eq!(ask(server.address, tls, "GET", "/healthz", "").await.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn silent_connections_hold_a_slot_for_a_bounded_time_only() {
+    let server = start(Scene::primary()).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let connector = TlsConnector::from(Arc::new(server.client(false)));
+        silent.push(connector.connect(ServerName::try_from("c-rw").unwrap(), stream).await.unwrap());
+    }
+    // All slots are taken, until the time for a request's head has passed.
+    let answered = async {
+        loop {
+            if let Ok((200, ..)) = ask(server.address, server.client(false), "GET", "/healthz", "").await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), answered).await.unwrap();
+    drop(silent);
+}

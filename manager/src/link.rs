@@ -1,0 +1,41 @@
+//! What of a sample the machine needs: how a standby hangs on its leader.
+
+use crate::context::Context;
+use crate::http::Sampled;
+use pgherd_core::instance::{Event, Link};
+use pgherd_core::lease::WalPosition;
+use pgherd_postgres::sample::{Role, Sample};
+use pgherd_telemetry::chain;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Tells the machine how its link is, sample by sample; and clears away what a clone has replaced once it streams.
+pub async fn report(context: Arc<Context>, mut samples: watch::Receiver<Option<Arc<Sampled>>>) {
+    let mut cleared = false;
+    while samples.changed().await.is_ok() {
+        let Some(sampled) = samples.borrow_and_update().clone() else { continue };
+        let Ok(look) = &sampled.postgres else { continue };
+        let Some(link) = link_of(&context, &look.sample) else { continue };
+        if link.streaming && !cleared {
+            cleared = true;
+            let volume = context.volume.clone();
+            // Invariant I7: the old directory stays until the new one streams.
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || volume.remove_replaced()).await {
+                tracing::warn!(error = %chain(&error), "the replaced data directory was not removed");
+            }
+        }
+        if context.events.send(Event::LinkSampled(link)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn link_of(context: &Context, sample: &Sample) -> Option<Link> {
+    let Role::Standby { receiver, received, replayed, .. } = &sample.role else { return None };
+    let streaming = receiver.as_ref().is_some_and(|r| r.status == "streaming");
+    if let Some(receiver) = receiver.as_ref().filter(|r| r.status == "streaming") {
+        context.timeline.send_replace(receiver.timeline);
+    }
+    let lsn = (*received).max(*replayed)?;
+    Some(Link { streaming, position: WalPosition { timeline: *context.timeline.borrow(), lsn } })
+}

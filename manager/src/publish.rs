@@ -1,0 +1,116 @@
+//! What is known, put where others read it: the pod's annotation and the HTTP server's snapshot.
+
+use crate::context::Context;
+use crate::http::{ArchiveView, Identity, InstanceSnapshot, LeaseView, PostgresState, Role};
+use pgherd_core::cluster::MemberPhase;
+use pgherd_core::instance::{Machine, Phase, Report};
+use pgherd_core::time::Instant;
+use pgherd_proto::member::{LeaseSeen, MemberReport};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// One word for a phase, for the log.
+#[must_use]
+pub fn word(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Starting(_) => "starting",
+        Phase::Waiting { .. } => "waiting",
+        Phase::Initializing(_) => "initializing",
+        Phase::Joining(..) => "joining",
+        Phase::Rejoining(..) => "rejoining",
+        Phase::Standby(_) => "standby",
+        Phase::Candidate(_) => "candidate",
+        Phase::Promoting(_) => "promoting",
+        Phase::Primary => "primary",
+        Phase::Crashed(_) => "crashed",
+        Phase::Offering(_) => "offering",
+        Phase::SteppingDown(_) => "stepping down",
+        Phase::Stopping(_) => "stopping",
+        Phase::Killing(..) => "killing",
+        Phase::Exited => "exited",
+    }
+}
+
+/// The machine's report in the words of the annotation.
+#[must_use]
+pub fn member_report(context: &Context, report: &Report) -> MemberReport {
+    let (resource_version, term, state, stale) = report.lease.clone().unwrap_or_default();
+    MemberReport {
+        nonce: context.config.me.nonce.clone(),
+        pod_uid: context.config.me.pod_uid.clone(),
+        incarnation: report.incarnation.clone(),
+        system_id: report.system_id,
+        phase: report.phase,
+        message: report.message.clone(),
+        lease_seen: LeaseSeen { resource_version, term, state, stale },
+        position: report.position,
+        tail: report.tail,
+        pending_restart: false,
+        ready: matches!(report.phase, MemberPhase::Primary | MemberPhase::Standby),
+    }
+}
+
+/// Offers the report to the task that annotates the pod, unless only an LSN has changed.
+pub fn report(context: &Context, machine: &Machine, now: Instant, out: &watch::Sender<Option<MemberReport>>) {
+    let fresh = member_report(context, &machine.report(now));
+    out.send_if_modified(|known| {
+        let news = known.as_ref().is_none_or(|known| MemberReport { position: fresh.position, ..known.clone() } != fresh);
+        if news {
+            *known = Some(fresh);
+        }
+        news
+    });
+}
+
+/// Publishes the snapshot that the HTTP server answers from.
+pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch::Sender<Arc<InstanceSnapshot>>) {
+    let report = machine.report(now);
+    let hold = machine.hold();
+    let lease = machine.lease();
+    let archive = context.archiving.view();
+    out.send_replace(Arc::new(InstanceSnapshot {
+        identity: Identity {
+            pod: context.config.me.name.clone(),
+            pod_uid: context.config.me.pod_uid.clone(),
+            nonce: context.config.me.nonce.clone(),
+            cluster: context.config.cluster.clone(),
+            namespace: context.config.namespace.clone(),
+            node: context.config.node.clone(),
+        },
+        phase: report.phase,
+        message: report.message,
+        role: match report.phase {
+            MemberPhase::Primary | MemberPhase::Promoting => Role::Primary,
+            MemberPhase::Standby | MemberPhase::Candidate => Role::Standby,
+            _ => Role::None,
+        },
+        lease: LeaseView {
+            deadline: hold.map(|h| h.deadline),
+            renewed_at: None,
+            term: lease.map(|l| l.value.term).unwrap_or_default(),
+            holder: lease.and_then(|l| l.value.held_by()).map(|h| h.name.clone()),
+        },
+        postgres: postgres_state(context, machine.phase()),
+        loop_at: now,
+        system_id: report.system_id,
+        incarnation: report.incarnation,
+        timeline: *context.timeline.borrow(),
+        config_hash: String::new(),
+        fenced: false,
+        rejoining: matches!(machine.phase(), Phase::Rejoining(..)),
+        serves_tail: report.tail.is_some(),
+        switchover_required: false,
+        archive: ArchiveView { ..archive },
+    }));
+}
+
+fn postgres_state(context: &Context, phase: &Phase) -> PostgresState {
+    match context.running() {
+        None => PostgresState::Down,
+        Some(_) => match phase {
+            Phase::SteppingDown(_) | Phase::Stopping(_) | Phase::Killing(..) => PostgresState::Stopping,
+            Phase::Primary | Phase::Standby(_) | Phase::Candidate(_) | Phase::Promoting(_) => PostgresState::Running,
+            _ => PostgresState::Starting,
+        },
+    }
+}
