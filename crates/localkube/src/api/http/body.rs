@@ -1,4 +1,4 @@
-//! Reading the body of a request: JSON or YAML, of bounded size.
+//! Reading the body of a request: JSON, YAML or protobuf, of bounded size.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::super::error::ApiError;
+use super::protobuf;
 
 /// The limit of the real server: 3 MiB.
 const MAX_BODY: usize = 3 << 20;
@@ -39,6 +40,9 @@ pub(super) fn parse(media_type: &str, body: &[u8]) -> Result<Value, ApiError> {
     if media_type == "application/json" || media_type.ends_with("+json") {
         return serde_json::from_slice(body)
             .map_err(|error| ApiError::bad_request(format!("the body is not valid JSON: {error}")));
+    }
+    if media_type == "application/vnd.kubernetes.protobuf" {
+        return protobuf::decode(body).ok_or_else(|| ApiError::unsupported_media_type(media_type));
     }
     Err(ApiError::unsupported_media_type(media_type))
 }

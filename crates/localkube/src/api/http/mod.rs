@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod listener;
 mod paths;
+mod protobuf;
 mod query;
 mod resources;
 mod reviews;
