@@ -1,9 +1,7 @@
 //! `manager wal-archive PATH` and `manager wal-restore NAME PATH`: what postgres runs. Blocking, and nothing but a
 //! socket, so that it starts in a millisecond; the manager's main calls it before anything else.
 
-use super::wire::{
-    ANSWER_HEAD, Outcome, Request, SOCKET, SOCKET_VARIABLE, Verb, decode_answer_head, encode_request,
-};
+use super::wire::{ANSWER_HEAD, Outcome, Request, SOCKET, SOCKET_VARIABLE, Verb, decode_answer_head, encode_request};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

@@ -48,9 +48,8 @@ impl Prefetch {
 
     /// Fetches what follows `segment` on its timeline, and gives up everything else.
     pub(super) async fn ahead(&self, segment: SegmentName, size: SegmentSize, config: &StoreConfig) {
-        let wanted: Vec<SegmentName> = std::iter::successors(segment.next(size), |name| name.next(size))
-            .take(config.max_parallel.get())
-            .collect();
+        let wanted: Vec<SegmentName> =
+            std::iter::successors(segment.next(size), |name| name.next(size)).take(config.max_parallel.get()).collect();
         self.keep(|name| wanted.contains(&name)).await;
         let mut flights = self.flights();
         for name in wanted {

@@ -15,7 +15,9 @@ pub(super) fn list_ready(pg_wal: &Path) -> io::Result<Vec<WalName>> {
     let mut ready = Vec::new();
     for entry in entries {
         let name = entry?.file_name();
-        ready.extend(name.to_str().and_then(|text| text.strip_suffix(".ready")).and_then(|text| text.parse::<WalName>().ok()));
+        ready.extend(
+            name.to_str().and_then(|text| text.strip_suffix(".ready")).and_then(|text| text.parse::<WalName>().ok()),
+        );
     }
     Ok(ready)
 }

@@ -33,12 +33,7 @@ enum Content {
 }
 
 impl Restorer {
-    pub(super) fn new(
-        pgdata: PathBuf,
-        control: watch::Receiver<Control>,
-        prefetch: Prefetch,
-        bounds: Bounds,
-    ) -> Self {
+    pub(super) fn new(pgdata: PathBuf, control: watch::Receiver<Control>, prefetch: Prefetch, bounds: Bounds) -> Self {
         Self { pgdata, control, prefetch, bounds }
     }
 

@@ -17,11 +17,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self {
-            short: Duration::from_secs(2),
-            recovery: Duration::from_secs(300),
-            attempt: Duration::from_secs(60),
-        }
+        Self { short: Duration::from_secs(2), recovery: Duration::from_secs(300), attempt: Duration::from_secs(60) }
     }
 }
 

@@ -2,9 +2,7 @@
 
 use super::restore::SharedRestorer;
 use super::uploader::{Ask, REQUEST_BOUND};
-use super::wire::{
-    Outcome, REQUEST_HEAD, Request, Verb, decode_request, decode_request_head, encode_answer,
-};
+use super::wire::{Outcome, REQUEST_HEAD, Request, Verb, decode_request, decode_request_head, encode_answer};
 use pgherd_core::wal::WalName;
 use std::io;
 use std::os::unix::fs::PermissionsExt;

@@ -38,8 +38,7 @@ pub(super) fn content(name: WalName) -> Bytes {
 }
 
 pub(super) fn store_config(store: Arc<dyn ObjectStore>, width: usize) -> StoreConfig {
-    let settings =
-        WalSettings { root: "c".into(), compression: Some(Compression::Gzip), ..WalSettings::default() };
+    let settings = WalSettings { root: "c".into(), compression: Some(Compression::Gzip), ..WalSettings::default() };
     let archive = WalArchive::new(store, settings).expect("an archive");
     StoreConfig { archive, max_parallel: NonZeroUsize::new(width).expect("a width") }
 }
