@@ -132,10 +132,7 @@ impl Watchdog {
 }
 
 /// PDEATHSIG is sent when the *thread* that started a child ends; tokio's threads come and go.
-fn spawn_from_its_own_thread(
-    reaper: Reaper,
-    mut command: Command,
-) -> Result<(Child, mpsc::Sender<()>), WatchdogError> {
+fn spawn_from_its_own_thread(reaper: Reaper, mut command: Command) -> Result<(Child, mpsc::Sender<()>), WatchdogError> {
     let (parent, until_dropped) = mpsc::channel::<()>();
     let (answer, spawned) = mpsc::channel();
     let work = move || {
