@@ -21,6 +21,7 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
+trap 'exit 143' TERM INT
 as_postgres() {
     if [ "$(id -u)" = 0 ]; then (cd / && setpriv --reuid=postgres --regid=postgres --init-groups "$@"); else "$@"; fi
 }
@@ -35,12 +36,18 @@ as_postgres "$bin/pg_ctl" -D "$work/pg" -w -l "$work/run/log" start \
     -o "-k $work/run -h '' -p $pg_port -c wal_level=logical -c wal_keep_size=4GB -c max_wal_size=4GB -c fsync=off" >/dev/null
 as_postgres "$bin/pgbench" -h "$work/run" -p "$pg_port" -U postgres -i -q -s 10 postgres 2>/dev/null
 first=$(as_postgres "$bin/psql" -h "$work/run" -p "$pg_port" -U postgres -Atc 'select pg_walfile_name(pg_switch_wal())' postgres)
-as_postgres "$bin/pgbench" -h "$work/run" -p "$pg_port" -U postgres -n -c 4 -j 2 -T "${BENCH_PGBENCH_SECONDS:-40}" postgres >/dev/null 2>&1
-last=$(as_postgres "$bin/psql" -h "$work/run" -p "$pg_port" -U postgres -Atc 'select pg_walfile_name(pg_switch_wal())' postgres)
+# In rounds, until there are enough: how much WAL a round makes depends on the machine.
+whole() { ls "$work/pg/pg_wal" | grep -E '^[0-9A-F]{24}$' | awk -v a="$first" -v z="$last" '$1 > a && $1 < z'; }
+most=${BENCH_SEGMENTS_MOST:-24}
+for _ in 1 2 3 4 5 6 7 8; do
+    as_postgres "$bin/pgbench" -h "$work/run" -p "$pg_port" -U postgres -n -c 4 -j 2 -T "${BENCH_PGBENCH_SECONDS:-30}" postgres >/dev/null 2>&1
+    last=$(as_postgres "$bin/psql" -h "$work/run" -p "$pg_port" -U postgres -Atc 'select pg_walfile_name(pg_current_wal_lsn())' postgres)
+    [ "$(whole | wc -l)" -lt "$most" ] || break
+done
 as_postgres "$bin/pg_ctl" -D "$work/pg" -w -m fast stop >/dev/null
 mkdir "$work/segments"
-# The newest whole ones: the last of all is filled by zeroes, and would flatter the ratio.
-for file in $(ls "$work/pg/pg_wal" | grep -E '^[0-9A-F]{24}$' | awk -v a="$first" -v z="$last" '$1 > a && $1 < z' | tail -n "${BENCH_SEGMENTS_MOST:-24}"); do
+# The newest whole ones: the one being written is not whole.
+for file in $(whole | tail -n "$most"); do
     cp "$work/pg/pg_wal/$file" "$work/segments/"
 done
 chmod -R a+r "$work/segments"
