@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(parse("1 10 1\n2 2").unwrap(), [entry(1, 10, 1)]);
         assert_eq!(parse("1").unwrap(), []);
         assert_eq!(parse("").unwrap(), []);
-        for bad in ["x 1 1\n", "1 1\n", "1 1 1 1\n", "\n"] {
+        for bad in ["x 1 1\n", "1 1\n", "1 1 1 1\n", "\n\n"] {
             assert!(matches!(parse(bad), Err(JournalError::Line(1))), "{bad:?}");
         }
     }

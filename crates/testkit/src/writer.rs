@@ -80,7 +80,11 @@ impl Writer {
 pub async fn create_table(config: &Config) -> Result<(), tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     let driver = tokio::spawn(connection);
-    let done = client.batch_execute(&format!("CREATE TABLE IF NOT EXISTS {TABLE} (n bigint NOT NULL, at timestamptz NOT NULL DEFAULT now())")).await;
+    let done = client
+        .batch_execute(&format!(
+            "CREATE TABLE IF NOT EXISTS {TABLE} (n bigint NOT NULL, at timestamptz NOT NULL DEFAULT now())"
+        ))
+        .await;
     drop(client);
     let _ = driver.await;
     done
