@@ -9,8 +9,16 @@ use pgherd_proto::unsupported;
 use serde_json::Value;
 use std::path::Path;
 
-/// Fields whose value is for people, or whose parent alone is read whole.
-const FOR_PEOPLE: &[&str] = &["spec.description", "spec.resources", "spec.env", "spec.envFrom"];
+/// Fields whose value is for people, or that nobody has to read by name.
+const FOR_PEOPLE: &[&str] = &[
+    "spec.description",
+    // Read whole.
+    "spec.resources",
+    "spec.env",
+    "spec.envFrom",
+    // It is what happens where no keys are named; the rules see to it that it is written there and only there.
+    "spec.backup.barmanObjectStore.s3Credentials.inheritFromIAMRole",
+];
 
 pub fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let readers = ["manager/src", "controller/src"];
@@ -75,7 +83,7 @@ fn snake(name: &str) -> String {
     let mut snake = String::new();
     let mut before = ' ';
     for c in name.chars() {
-        if c.is_ascii_uppercase() && before.is_ascii_lowercase() {
+        if c.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit()) {
             snake.push('_');
         }
         snake.push(c.to_ascii_lowercase());
