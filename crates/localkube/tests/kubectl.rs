@@ -165,3 +165,24 @@ async fn a_client_meets_conflicts_patches_and_unknown_tokens_as_in_a_cluster() {
     server.until_async(async || friend.get("l").await.is_ok()).await;
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_manifests_are_applied_as_they_are() {
+    let server = Running::start().await;
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    server.kubectl(&["apply", "-f", &format!("{root}/proto/crds")], "").await;
+    server.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=10s"], "").await;
+    server.kubectl(&["create", "namespace", "phoenix-guardian"], "").await;
+    let cluster = format!("{root}/docs/examples/cluster.yaml");
+    assert!(server.kubectl(&["apply", "-f", &cluster], "").await.contains("created"));
+    assert!(server.kubectl(&["apply", "-f", &cluster], "").await.contains("unchanged"));
+    let backup = format!("{root}/docs/examples/scheduledbackup.yaml");
+    assert!(server.kubectl(&["apply", "-f", &backup], "").await.contains("created"));
+    let arguments = ["-n", "phoenix-guardian", "scale", "cluster/phoenix-guardian-db", "--replicas=2"];
+    server.kubectl(&arguments, "").await;
+    let instances = ["-n", "phoenix-guardian", "get", "cluster", "-o", "jsonpath={.items[0].spec.instances}"];
+    assert_eq!(server.kubectl(&instances, "").await, "2");
+    assert!(server.kubectl(&["get", "clusters", "-A"], "").await.contains("phoenix-guardian-db"));
+    assert!(server.kubectl(&["delete", "-f", &cluster], "").await.contains("deleted"));
+    server.stop().await;
+}
