@@ -5,6 +5,7 @@ use crate::{dry_run, run};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kube::Client;
+use pgherd_proto::names::STATUS_PORT;
 use pgherd_telemetry::{LogSetup, Shape};
 use std::net::SocketAddr;
 
@@ -38,6 +39,9 @@ struct RunArgs {
     /// Image with the manager's binary.
     #[arg(long, env = "OPERATOR_IMAGE_NAME", default_value = concat!("pgherd/pgherd:", env!("CARGO_PKG_VERSION")))]
     manager_image: String,
+    /// Port of the managers' status.
+    #[arg(long, hide = true, default_value_t = STATUS_PORT)]
+    status_port: u16,
 }
 
 #[derive(Debug, Args)]
@@ -77,8 +81,8 @@ impl Cli {
         let log = pgherd_telemetry::set_up(setup).context("failed to set up the log")?;
         let client = Client::try_default().await.context("failed to find the API server: is KUBECONFIG set?")?;
         let result = match command {
-            Command::Run(RunArgs { health, metrics, manager_image }) => {
-                run::run(client, Config { manager_image }, health, metrics).await
+            Command::Run(RunArgs { health, metrics, manager_image, status_port }) => {
+                run::run(client, Config { manager_image, status_port }, health, metrics).await
             }
             Command::Plan(PlanArgs { cluster, namespace, dry_run: _, output }) => {
                 dry_run::print(client, cluster, namespace, output).await

@@ -5,4 +5,6 @@
 pub struct Config {
     /// Image with the manager's binary, for the init container that brings it into the pods.
     pub manager_image: String,
+    /// Port of the managers' status; another one only where a test stands in for them.
+    pub status_port: u16,
 }

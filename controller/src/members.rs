@@ -16,7 +16,7 @@ use pgherd_core::lease::{LeaseRecord, Versioned, WalPosition};
 use pgherd_pki::{ClientIdentity, Usage, client_config};
 use pgherd_proto::control::FenceRequest;
 use pgherd_proto::member::MemberReport;
-use pgherd_proto::names::{CONTROLLER_COMMON_NAME, STATUS_PORT};
+use pgherd_proto::names::CONTROLLER_COMMON_NAME;
 use pgherd_proto::status::PostgresqlStatus;
 use rustls_pki_types::ServerName;
 use std::collections::HashMap;
@@ -54,12 +54,19 @@ pub enum AskError {
 type Signed = (String, Arc<rustls::ClientConfig>);
 
 /// Dials managers with certificates that it signs itself, one per cluster and authority.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Members {
+    port: u16,
     configs: Arc<Mutex<HashMap<Key, Signed>>>,
 }
 
 impl Members {
+    /// Nobody was asked yet. `port` is that of the managers' status.
+    #[must_use]
+    pub fn new(port: u16) -> Self {
+        Self { port, configs: Arc::default() }
+    }
+
     /// Fences every member but the holder at this lease's term, and puts the answers into `observed`. Whoever
     /// does not answer keeps its annotation, which counts for nothing in an election.
     pub async fn fence(&self, caches: &Caches, key: &Key, lease: &Versioned<LeaseRecord>, observed: &mut Observed) {
@@ -71,7 +78,9 @@ impl Members {
             observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive() && Some(&pod.uid) != holder.as_ref());
         let answers = join_all(asked.map(|(at, pod)| {
             let (config, body) = (config.clone(), Bytes::from(body.clone()));
-            async move { (at, pod.name.clone(), ask::<MemberReport>(config, pod, "POST", "/pg/fence", body).await) }
+            async move {
+                (at, pod.name.clone(), ask::<MemberReport>(config, pod, self.port, "POST", "/pg/fence", body).await)
+            }
         }))
         .await;
         for (at, name, answer) in answers {
@@ -90,11 +99,16 @@ impl Members {
     pub async fn look(&self, caches: &Caches, key: &Key, observed: &mut Observed) {
         let Some(config) = self.config_or_say(caches, key) else { return };
         let asked = observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive());
-        let answers = join_all(asked.map(|(at, pod)| {
-            let config = config.clone();
-            async move { (at, ask::<PostgresqlStatus>(config, pod, "GET", "/pg/status", Bytes::new()).await) }
-        }))
-        .await;
+        let answers =
+            join_all(
+                asked.map(|(at, pod)| {
+                    let config = config.clone();
+                    async move {
+                        (at, ask::<PostgresqlStatus>(config, pod, self.port, "GET", "/pg/status", Bytes::new()).await)
+                    }
+                }),
+            )
+            .await;
         for (at, answer) in answers {
             let report = observed.pods.get_mut(at).and_then(|pod| pod.report.as_mut());
             if let (Some(report), Ok(status)) = (report, answer) {
@@ -148,24 +162,26 @@ fn refresh(report: &mut Report, status: &PostgresqlStatus) {
 async fn ask<T: serde::de::DeserializeOwned>(
     config: Arc<rustls::ClientConfig>,
     pod: &PodView,
+    port: u16,
     method: &str,
     path: &str,
     body: Bytes,
 ) -> Result<T, AskError> {
     let late = || AskError::Unreachable(std::io::Error::from(std::io::ErrorKind::TimedOut));
-    tokio::time::timeout(DEADLINE, exchange(config, pod, method, path, body)).await.map_err(|_| late())?
+    tokio::time::timeout(DEADLINE, exchange(config, pod, port, method, path, body)).await.map_err(|_| late())?
 }
 
 async fn exchange<T: serde::de::DeserializeOwned>(
     config: Arc<rustls::ClientConfig>,
     pod: &PodView,
+    port: u16,
     method: &str,
     path: &str,
     body: Bytes,
 ) -> Result<T, AskError> {
     let no_address = || AskError::Unreachable(std::io::Error::other("the pod has no address"));
     let ip: IpAddr = pod.ip.as_deref().and_then(|ip| ip.parse().ok()).ok_or_else(no_address)?;
-    let stream = TcpStream::connect(SocketAddr::new(ip, STATUS_PORT)).await.map_err(AskError::Unreachable)?;
+    let stream = TcpStream::connect(SocketAddr::new(ip, port)).await.map_err(AskError::Unreachable)?;
     let _ = stream.set_nodelay(true);
     let stream =
         TlsConnector::from(config).connect(ServerName::from(ip), stream).await.map_err(AskError::Unreachable)?;

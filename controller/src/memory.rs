@@ -68,12 +68,14 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pgherd_core::lease::{LeaseRecord, Versioned};
+    use pgherd_core::lease::{Holder, LeaseRecord, Versioned};
 
     #[test]
     fn a_renewal_does_not_restart_the_timers_and_a_release_does() {
         let mut memory = Remembered::default();
-        let record = LeaseRecord { term: Term(1), state: HolderState::Open, ..LeaseRecord::default() };
+        let holder = Holder { name: "c-1".into(), pod_uid: "u".into(), nonce: "n".into(), address: String::new() };
+        let record =
+            LeaseRecord { holder: Some(holder), term: Term(1), state: HolderState::Open, ..LeaseRecord::default() };
         let mut observed =
             Observed { lease: Some(Versioned { version: "1".into(), value: record }), ..Observed::default() };
         assert_eq!(memory.note(&observed, "", Instant(5)).lease_since, Instant(5));

@@ -148,26 +148,27 @@ mod tests {
         task.await.unwrap();
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_quiet_cluster_is_looked_at_now_and_then_until_it_is_gone() {
-        let (waker, queue) = Queue::new();
-        let stop = CancellationToken::new();
-        let (looked, mut looks) = mpsc::channel(8);
-        let left = Arc::new(AtomicUsize::new(3));
-        let task = tokio::spawn(queue.run(stop.clone(), move |_| {
-            let (looked, left) = (looked.clone(), left.clone());
-            async move {
-                let left = left.fetch_sub(1, Ordering::SeqCst);
-                looked.send(Instant::now()).await.unwrap();
-                (left > 1).then_some(Duration::from_secs(3600))
-            }
-        }));
-        waker.wake(key("a")).await;
-        let first = looks.recv().await.unwrap();
-        looks.recv().await.unwrap();
-        assert!(looks.recv().await.unwrap() - first >= RESYNC * 2);
-        stop.cancel();
-        task.await.unwrap();
-        assert!(looks.recv().await.is_none(), "it was forgotten");
+        let (_waker, mut queue) = Queue::new();
+        let now = Instant::now();
+        queue.finished(key("a"), Some(Duration::from_secs(3600)));
+        let due = queue.due.get(&key("a")).copied().unwrap();
+        assert!(due >= now + RESYNC && due < now + RESYNC * 2);
+        queue.due.clear();
+        queue.finished(key("a"), None);
+        assert!(queue.due.is_empty(), "it was forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_change_brings_a_look_forward_and_never_puts_it_off() {
+        let (_waker, mut queue) = Queue::new();
+        queue.finished(key("a"), Some(Duration::from_secs(20)));
+        queue.wake(key("a"));
+        assert!(queue.due.get(&key("a")).is_some_and(|at| *at <= Instant::now() + GATHER));
+        queue.due.insert(key("a"), Instant::now());
+        let before = queue.due.clone();
+        queue.wake(key("a"));
+        assert_eq!(queue.due, before);
     }
 }

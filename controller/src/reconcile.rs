@@ -58,7 +58,8 @@ impl Reconciler {
     /// Nothing is remembered yet.
     #[must_use]
     pub fn new(client: Client, caches: Caches, config: Config) -> Self {
-        Self { client, caches, config, members: Members::default(), memory: Mutex::default() }
+        let members = Members::new(config.status_port);
+        Self { client, caches, config, members, memory: Mutex::default() }
     }
 
     /// Looks at one cluster. Answers how soon to look again; `None` once it is gone.

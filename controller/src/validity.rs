@@ -5,7 +5,6 @@ use crate::apply::ApplyError;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use pgherd_proto::cluster::{Cluster, ClusterSpec};
-use pgherd_proto::finding::Finding;
 use pgherd_proto::labels;
 use serde_json::json;
 
@@ -58,22 +57,45 @@ pub async fn remember(client: &Client, cluster: &Cluster, verdict: &Verdict) -> 
     patched.map(drop).map_err(|source| ApplyError::Write { what: "note the valid spec".to_owned(), source })
 }
 
-/// Broken rules, and fields that are refused since ignoring them would be unsafe.
-fn problems(cluster: &Cluster, _old: Option<&ClusterSpec>) -> Vec<String> {
-    findings(cluster).iter().filter(|finding| finding.is_error()).map(words).collect()
+/// Broken rules, forbidden changes, and fields that are refused since ignoring them would be unsafe.
+fn problems(cluster: &Cluster, old: Option<&ClusterSpec>) -> Vec<String> {
+    let mut findings = pgherd_proto::validate::cluster(cluster);
+    findings.extend(old.map(|old| pgherd_proto::validate::change(old, &cluster.spec)).unwrap_or_default());
+    let errors = findings.iter().filter(|finding| finding.is_error());
+    errors.map(|finding| format!("{}: {}", finding.path, finding.message)).collect()
 }
 
 /// Fields that are accepted and do nothing.
 fn ignored(spec: &ClusterSpec) -> Vec<String> {
-    let object = json!({ "spec": spec });
-    let used = pgherd_proto::unsupported::used("Cluster", &object);
+    let used = pgherd_proto::unsupported::used("Cluster", &json!({ "spec": spec }));
     used.into_iter().filter(|finding| !finding.is_error()).map(|finding| finding.path).collect()
 }
 
-fn findings(cluster: &Cluster) -> Vec<Finding> {
-    pgherd_proto::unsupported::used("Cluster", &serde_json::to_value(cluster).unwrap_or_default())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn words(finding: &Finding) -> String {
-    format!("{}: {}", finding.path, finding.message)
+    fn seed() -> Cluster {
+        serde_yaml_ng::from_str(include_str!("../../docs/examples/cluster.yaml")).unwrap()
+    }
+
+    #[test]
+    fn the_example_manifest_is_valid_and_what_it_cannot_have_yet_is_named() {
+        let verdict = judge(&seed()).unwrap();
+        assert_eq!(verdict.invalid, None);
+        assert!(verdict.ignored.iter().any(|path| path == "spec.backup.retentionPolicy"), "{:?}", verdict.ignored);
+    }
+
+    #[test]
+    fn a_bad_edit_leaves_the_last_valid_spec_in_force() {
+        let mut cluster = seed();
+        let valid = cluster.spec.clone();
+        cluster.spec.instances = 0;
+        assert!(judge(&cluster).unwrap_err().contains("spec.instances"));
+        let text = serde_json::to_string(&valid).unwrap();
+        cluster.annotations_mut().insert(labels::LAST_VALID_SPEC.to_owned(), text);
+        let verdict = judge(&cluster).unwrap();
+        assert_eq!(verdict.spec, valid);
+        assert!(verdict.invalid.is_some_and(|why| why.contains("spec.instances")));
+    }
 }

@@ -10,6 +10,8 @@ mod pods;
 mod secrets;
 mod services;
 mod status;
+#[cfg(test)]
+mod tests;
 mod volumes;
 
 pub use lease::let_go as let_go_of_lease;

@@ -5,5 +5,6 @@
 
 pub mod checker;
 pub mod journal;
+pub mod scenario;
 pub mod wait;
 pub mod writer;
