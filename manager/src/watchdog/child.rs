@@ -46,9 +46,9 @@ pub fn run() -> Result<std::convert::Infallible, RefusedError> {
     }
     // All three need rights or limits that a pod may not have; without them it is only less certain to be
     // on time.
-    drop(mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE));
+    let _ = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE);
     raise_priority();
-    drop(SigSet::all().thread_block());
+    let _ = SigSet::all().thread_block();
     loop {
         std::thread::sleep(look(&page));
     }

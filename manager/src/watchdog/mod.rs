@@ -140,7 +140,7 @@ fn spawn_from_its_own_thread(reaper: Reaper, mut command: Command) -> Result<(Ch
         // The reaper has a task of the runtime; it must not be kept alive from here.
         drop(reaper);
         drop(answer.send(child));
-        drop(until_dropped.recv());
+        let _ = until_dropped.recv();
     };
     std::thread::Builder::new().name("watchdog-parent".into()).spawn(work).map_err(WatchdogError::Prepare)?;
     match spawned.recv() {

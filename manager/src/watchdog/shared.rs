@@ -124,7 +124,7 @@ impl Deref for SharedPage {
 impl Drop for SharedPage {
     fn drop(&mut self) {
         // SAFETY: mapped by `map` with this length and unmapped only here; `Content` has no destructor.
-        drop(unsafe { munmap(self.0.cast(), BYTES.get()) });
+        let _ = unsafe { munmap(self.0.cast(), BYTES.get()) };
     }
 }
 

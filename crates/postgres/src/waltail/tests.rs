@@ -1,4 +1,5 @@
 //! The reader on WAL made by hand, where each byte can be put wrong.
+#![allow(clippy::cast_possible_truncation, reason = "offsets in WAL of a few MiB")]
 
 use super::*;
 use pgherd_core::lease::WalPosition;
