@@ -1,0 +1,113 @@
+//! The small API server in this process, the controller's program against it, and stand-ins for the managers.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::PostParams;
+use kube::{Api, Client, Config, CustomResourceExt};
+use pgherd_localkube::api::{ApiConfig, ApiServer, ClusterIps, FaultSwitch, Identity};
+use pgherd_proto::cluster::Cluster;
+use pgherd_proto::scheduled_backup::ScheduledBackup;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct Ips(AtomicU8);
+
+impl ClusterIps for Ips {
+    fn allocate(&self, _: &str, _: &str, wanted: Option<&str>) -> Result<String, String> {
+        let next = self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(wanted.map_or_else(|| format!("10.9.0.{next}"), str::to_owned))
+    }
+
+    fn release(&self, _: &str) {}
+}
+
+pub struct Rig {
+    pub client: Client,
+    controller: Child,
+    kubeconfig: std::path::PathBuf,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    _directory: tempfile::TempDir,
+}
+
+impl Rig {
+    pub async fn start(status_port: u16) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = ApiConfig {
+            state_dir: directory.path().join("api"),
+            tokens: BTreeMap::from([("t".to_owned(), Identity::admin("test"))]),
+            cluster_ips: Arc::new(Ips::default()),
+            pod_logs: None,
+            root_ca: String::new(),
+            faults: FaultSwitch::default(),
+        };
+        let api = tokio::task::spawn_blocking(|| ApiServer::new(config)).await.unwrap().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let (served, kept, until, end) = (api.clone(), api, stop.clone(), stop.clone());
+        tasks.spawn(async move { served.serve(listener, None, until).await });
+        tasks.spawn(async move { kept.run_housekeeping(end).await });
+        let kubeconfig = directory.path().join("kubeconfig");
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: '{url}'}}}}]\n\
+             users: [{{name: u, user: {{token: t}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n"
+        );
+        tokio::fs::write(&kubeconfig, text).await.unwrap();
+        let read = kube::config::Kubeconfig::read_from(&kubeconfig).unwrap();
+        let config = Config::from_custom_kubeconfig(read, &kube::config::KubeConfigOptions::default()).await.unwrap();
+        let client = Client::try_from(config).unwrap();
+        let definitions = Api::<CustomResourceDefinition>::all(client.clone());
+        for definition in [Cluster::crd(), ScheduledBackup::crd()] {
+            definitions.create(&PostParams::default(), &definition).await.unwrap();
+        }
+        let controller = Command::new(env!("CARGO_BIN_EXE_controller"))
+            .args(["run", "--status-port", &status_port.to_string()])
+            .env("KUBECONFIG", &kubeconfig)
+            .stdout(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self { client, controller, kubeconfig, stop, tasks, _directory: directory }
+    }
+
+    /// What `controller plan` prints.
+    pub async fn plan(&self, cluster: &str, namespace: &str) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_controller"))
+            .args(["plan", "--dry-run", cluster, "-n", namespace])
+            .env("KUBECONFIG", &self.kubeconfig)
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub async fn end(mut self) {
+        self.controller.kill().await.unwrap();
+        self.stop.cancel();
+        self.tasks.shutdown().await;
+    }
+}
+
+/// Waits until `probe` finds something, and says how long that took.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut probe: impl FnMut() -> F) -> (T, Duration) {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = probe().await {
+            return (found, start.elapsed());
+        }
+        assert!(start.elapsed() < DEADLINE, "gave up waiting for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
