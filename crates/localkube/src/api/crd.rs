@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::error::Cause;
-use super::object::{as_map, default_field, list, map_mut, name, text};
+use super::object::{as_map, at, default_field, list, map_mut, name, text};
 use super::resource::{GroupResource, ResourceInfo, ScalePaths};
 
 /// A printer column of `kubectl get`.
@@ -40,7 +40,7 @@ pub struct CustomVersion {
 
 /// The resources that a definition serves, the preferred version first.
 pub fn served(definition: &Value) -> Vec<ResourceInfo> {
-    let names = &definition["spec"]["names"];
+    let names = at(definition, "/spec/names");
     let group = text(definition, "/spec/group");
     let plural = text(names, "/plural");
     let kind = text(names, "/kind");
@@ -144,7 +144,7 @@ pub fn check_definition(definition: &Value) -> Vec<Cause> {
     let expected = format!("{}.{}", text(definition, "/spec/names/plural"), text(definition, "/spec/group"));
     if name(definition) != expected {
         let why = format!("must be spec.names.plural+\".\"+spec.group: {expected}");
-        causes.push(Cause::invalid("metadata.name", &definition["metadata"]["name"], why));
+        causes.push(Cause::invalid("metadata.name", at(definition, "/metadata/name"), why));
     }
     let versions = list(definition, "/spec/versions");
     if versions.iter().filter(|v| v["storage"] == true).count() != 1 {
@@ -175,7 +175,7 @@ pub fn accepted_status(definition: &Value, now: &str) -> Value {
         json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": since})
     };
     let mut status = Map::new();
-    status.insert("acceptedNames".into(), definition["spec"]["names"].clone());
+    status.insert("acceptedNames".into(), at(definition, "/spec/names").clone());
     status.insert("storedVersions".into(), json!(stored));
     status.insert(
         "conditions".into(),

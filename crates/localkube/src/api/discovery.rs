@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::object::as_map;
 use super::registry::Registry;
 use super::resource::ResourceInfo;
 
@@ -29,8 +30,9 @@ pub fn groups(registry: &Registry) -> Value {
 pub fn group(registry: &Registry, name: &str) -> Option<Value> {
     let groups = registry.groups();
     let mut entry = group_entry(name, groups.get(name)?);
-    entry["kind"] = "APIGroup".into();
-    entry["apiVersion"] = "v1".into();
+    let map = as_map(&mut entry);
+    map.insert("kind".into(), "APIGroup".into());
+    map.insert("apiVersion".into(), "v1".into());
     Some(entry)
 }
 
@@ -76,8 +78,8 @@ fn entries(info: &ResourceInfo) -> Vec<Value> {
     if info.scale.is_some() {
         sub("scale", "Scale", &["get", "patch", "update"]);
         if let Some(scale) = all.last_mut() {
-            scale["group"] = "autoscaling".into();
-            scale["version"] = "v1".into();
+            as_map(scale).insert("group".into(), "autoscaling".into());
+            as_map(scale).insert("version".into(), "v1".into());
         }
     }
     all

@@ -222,7 +222,11 @@ fn wish(info: &ResourceInfo, object: &Value) -> Map<String, Value> {
     let skip_status = info.has_status;
     let fields = object.as_object().into_iter().flatten();
     fields
-        .filter(|(key, _)| !matches!(key.as_str(), "metadata" | "apiVersion") && !(skip_status && *key == "status"))
+        .filter(|(key, _)| match key.as_str() {
+            "metadata" | "apiVersion" => false,
+            "status" => !skip_status,
+            _ => true,
+        })
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
 }

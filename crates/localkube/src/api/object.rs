@@ -37,7 +37,7 @@ pub fn is_terminating(object: &Value) -> bool {
 
 /// The object has at least one finalizer.
 pub fn has_finalizers(object: &Value) -> bool {
-    list(object, "/metadata/finalizers").first().is_some()
+    !list(object, "/metadata/finalizers").is_empty()
 }
 
 /// The array at a JSON pointer, empty if it is absent or something else.
@@ -94,4 +94,10 @@ pub fn default_field(map: &mut Map<String, Value>, field: &str, value: impl Into
     if slot.is_null() {
         *slot = value.into();
     }
+}
+
+/// The value at a JSON pointer, null if there is none.
+pub fn at<'a>(object: &'a Value, pointer: &str) -> &'a Value {
+    static NULL: Value = Value::Null;
+    object.pointer(pointer).unwrap_or(&NULL)
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::object::as_map;
 use super::registry::Registry;
 use super::resource::ResourceInfo;
 
@@ -59,7 +60,7 @@ fn schema(info: &ResourceInfo, kind: &Value) -> Value {
         Some(custom) if custom.schema.is_object() => custom.schema.clone(),
         _ => json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
     };
-    schema["x-kubernetes-group-version-kind"] = json!([kind]);
+    as_map(&mut schema).insert("x-kubernetes-group-version-kind".into(), json!([kind]));
     schema
 }
 
@@ -68,9 +69,9 @@ fn item(kind: &Value, name: &str, custom: bool) -> Value {
     // Strategic merge patches of built-in kinds are computed by kubectl from its own types, so they are not offered here.
     let mut content = json!({"application/json-patch+json": {}, "application/merge-patch+json": {}});
     if custom {
-        content["application/apply-patch+yaml"] = json!({});
+        as_map(&mut content).insert("application/apply-patch+yaml".into(), json!({}));
     }
-    patch["requestBody"] = json!({"content": content});
+    as_map(&mut patch).insert("requestBody".into(), json!({"content": content}));
     json!({"get": operation("get", kind, name), "put": operation("put", kind, name), "patch": patch,
         "delete": operation("delete", kind, name)})
 }

@@ -1,4 +1,5 @@
 //! A running API server for tests: TLS on an ephemeral port, a kubeconfig, and kubectl.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test's own scaffolding
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

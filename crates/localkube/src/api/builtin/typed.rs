@@ -21,25 +21,25 @@ use super::super::resource::GroupResource;
 /// The decoder's message, if a field has the wrong type.
 pub fn normalise(gr: &GroupResource, object: Value) -> Result<(Value, Vec<String>), String> {
     match (gr.group.as_str(), gr.plural.as_str()) {
-        ("", "configmaps") => through::<core::ConfigMap>(object),
-        ("", "endpoints") => through::<core::Endpoints>(object),
-        ("", "events") => through::<core::Event>(object),
-        ("", "namespaces") => through::<core::Namespace>(object),
-        ("", "nodes") => through::<core::Node>(object),
-        ("", "persistentvolumeclaims") => through::<core::PersistentVolumeClaim>(object),
-        ("", "persistentvolumes") => through::<core::PersistentVolume>(object),
-        ("", "pods") => through::<core::Pod>(object),
-        ("", "secrets") => through::<core::Secret>(object),
-        ("", "serviceaccounts") => through::<core::ServiceAccount>(object),
-        ("", "services") => through::<core::Service>(object),
-        ("coordination.k8s.io", "leases") => through::<Lease>(object),
-        ("discovery.k8s.io", "endpointslices") => through::<EndpointSlice>(object),
-        ("policy", "poddisruptionbudgets") => through::<PodDisruptionBudget>(object),
-        ("rbac.authorization.k8s.io", "clusterrolebindings") => through::<rbac::ClusterRoleBinding>(object),
-        ("rbac.authorization.k8s.io", "clusterroles") => through::<rbac::ClusterRole>(object),
-        ("rbac.authorization.k8s.io", "rolebindings") => through::<rbac::RoleBinding>(object),
-        ("rbac.authorization.k8s.io", "roles") => through::<rbac::Role>(object),
-        ("storage.k8s.io", "storageclasses") => through::<StorageClass>(object),
+        ("", "configmaps") => through::<core::ConfigMap>(&object),
+        ("", "endpoints") => through::<core::Endpoints>(&object),
+        ("", "events") => through::<core::Event>(&object),
+        ("", "namespaces") => through::<core::Namespace>(&object),
+        ("", "nodes") => through::<core::Node>(&object),
+        ("", "persistentvolumeclaims") => through::<core::PersistentVolumeClaim>(&object),
+        ("", "persistentvolumes") => through::<core::PersistentVolume>(&object),
+        ("", "pods") => through::<core::Pod>(&object),
+        ("", "secrets") => through::<core::Secret>(&object),
+        ("", "serviceaccounts") => through::<core::ServiceAccount>(&object),
+        ("", "services") => through::<core::Service>(&object),
+        ("coordination.k8s.io", "leases") => through::<Lease>(&object),
+        ("discovery.k8s.io", "endpointslices") => through::<EndpointSlice>(&object),
+        ("policy", "poddisruptionbudgets") => through::<PodDisruptionBudget>(&object),
+        ("rbac.authorization.k8s.io", "clusterrolebindings") => through::<rbac::ClusterRoleBinding>(&object),
+        ("rbac.authorization.k8s.io", "clusterroles") => through::<rbac::ClusterRole>(&object),
+        ("rbac.authorization.k8s.io", "rolebindings") => through::<rbac::RoleBinding>(&object),
+        ("rbac.authorization.k8s.io", "roles") => through::<rbac::Role>(&object),
+        ("storage.k8s.io", "storageclasses") => through::<StorageClass>(&object),
         _ => Ok((object, Vec::new())),
     }
 }
@@ -50,16 +50,16 @@ pub fn normalise(gr: &GroupResource, object: Value) -> Result<(Value, Vec<String
 /// As [`normalise`].
 pub fn normalise_metadata(object: &mut Value) -> Result<Vec<String>, String> {
     let metadata = object.get("metadata").cloned().unwrap_or_default();
-    let (written, dropped) = through::<ObjectMeta>(metadata)?;
+    let (written, dropped) = through::<ObjectMeta>(&metadata)?;
     as_map(object).insert("metadata".into(), written);
     Ok(dropped.into_iter().map(|field| format!("metadata.{field}")).collect())
 }
 
-fn through<T: DeserializeOwned + Serialize>(object: Value) -> Result<(Value, Vec<String>), String> {
-    let typed: T = T::deserialize(&object).map_err(|error| error.to_string())?;
+fn through<T: DeserializeOwned + Serialize>(object: &Value) -> Result<(Value, Vec<String>), String> {
+    let typed: T = T::deserialize(object).map_err(|error| error.to_string())?;
     let written = serde_json::to_value(typed).map_err(|error| error.to_string())?;
     let mut dropped = Vec::new();
-    find_dropped(&object, &written, "", &mut dropped);
+    find_dropped(object, &written, "", &mut dropped);
     Ok((written, dropped))
 }
 

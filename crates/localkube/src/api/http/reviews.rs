@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::error::ApiError;
 use super::super::lifecycle::timestamp;
-use super::super::object::as_map;
+use super::super::object::{as_map, at};
 use super::super::token::{Claims, Identity, identify};
 use super::answer::{Answer, json_answer};
 use super::paths::Target;
@@ -64,7 +64,7 @@ pub(super) async fn evict(server: &ApiServer, call: &Call, request: Request<Inco
         return Err(ApiError::method_not_allowed());
     }
     let eviction = read_object(request).await?;
-    let mut options = to_delete_options(&eviction["deleteOptions"], &Query::default());
+    let mut options = to_delete_options(at(&eviction, "/deleteOptions"), &Query::default());
     options.dry_run |= call.query.get("dryRun") == "All";
     server.inner.store.evict(call.namespace(), call.name(), &options)?;
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
@@ -82,7 +82,7 @@ pub(super) async fn issue_token(
     }
     server.inner.store.get_in(&call.info, call.namespace(), call.name())?;
     let mut review = read_object(request).await?;
-    let spec = &review["spec"];
+    let spec = at(&review, "/spec");
     let seconds = spec["expirationSeconds"].as_i64().unwrap_or(3600).clamp(600, 1 << 32);
     let audiences = spec["audiences"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
     let audiences: Vec<String> = audiences.collect();

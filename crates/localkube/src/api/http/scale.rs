@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::error::ApiError;
 use super::super::lifecycle::Part;
-use super::super::object::{as_map, map_mut, meta};
+use super::super::object::{as_map, at, map_mut, meta};
 use super::super::patch::{PatchType, apply_patch};
 use super::super::resource::ScalePaths;
 use super::super::table::{evaluate, render};
@@ -39,7 +39,7 @@ pub(super) async fn handle(server: &ApiServer, call: &Call, request: Request<Inc
             None => change.clone(),
         };
         let mut new = old.clone();
-        set_path(&mut new, &paths.spec, wanted["spec"]["replicas"].clone());
+        set_path(&mut new, &paths.spec, at(&wanted, "/spec/replicas").clone());
         // The version that the scale was read at is the version that the object is changed at.
         let version = meta(&wanted, "resourceVersion");
         if !version.is_empty() {

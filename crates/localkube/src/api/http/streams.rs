@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::super::error::ApiError;
-use super::super::object::version;
+use super::super::object::{as_map, version};
 use super::super::resource::ResourceInfo;
 use super::super::store::{ChangeKind, WatchStart, Watcher};
 use super::super::table::Include;
@@ -122,7 +122,7 @@ impl Open {
     fn bookmark(&self, list_end: bool) -> Bytes {
         let mut metadata = json!({"resourceVersion": self.watcher.position().to_string(), "creationTimestamp": null});
         if list_end {
-            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+            as_map(&mut metadata).insert("annotations".into(), json!({"k8s.io/initial-events-end": "true"}));
         }
         let object = json!({"kind": self.info.kind, "apiVersion": self.info.api_version(), "metadata": metadata});
         event("BOOKMARK", &in_form(&self.info, &Arc::new(object), self.form, self.include))

@@ -25,12 +25,12 @@ fn check(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
         causes.push(Cause { field: path.to_owned(), reason: "FieldValueTypeInvalid", message });
         return;
     }
-    if let Some(allowed) = schema.get("enum").and_then(Value::as_array) {
-        if !allowed.contains(value) {
-            let list: Vec<String> = allowed.iter().map(Value::to_string).collect();
-            let message = format!("Unsupported value: {value}: supported values: {}", list.join(", "));
-            causes.push(Cause { field: path.to_owned(), reason: "FieldValueNotSupported", message });
-        }
+    if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
+        && !allowed.contains(value)
+    {
+        let list: Vec<String> = allowed.iter().map(Value::to_string).collect();
+        let message = format!("Unsupported value: {value}: supported values: {}", list.join(", "));
+        causes.push(Cause { field: path.to_owned(), reason: "FieldValueNotSupported", message });
     }
     match value {
         Value::Object(map) => check_map(schema, map, path, causes),
@@ -158,10 +158,8 @@ fn check_number(schema: &Value, value: &Value, number: f64, path: &str, causes: 
             causes.push(Cause::invalid(path, value, format!("{relation} {}", schema["maximum"])));
         }
     }
-    if let Some(step) = schema["multipleOf"].as_f64().filter(|step| *step > 0.0) {
-        if (number / step).fract() != 0.0 {
-            causes.push(Cause::invalid(path, value, format!("should be a multiple of {}", schema["multipleOf"])));
-        }
+    if schema["multipleOf"].as_f64().is_some_and(|step| step > 0.0 && (number / step).fract() != 0.0) {
+        causes.push(Cause::invalid(path, value, format!("should be a multiple of {}", schema["multipleOf"])));
     }
     let outside = match schema["format"].as_str() {
         Some("int32") => value.as_i64().is_none_or(|n| i32::try_from(n).is_err()),

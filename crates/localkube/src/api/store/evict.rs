@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::error::ApiError;
 use super::super::lifecycle::DeleteOptions;
-use super::super::object::{is_terminating, list, text};
+use super::super::object::{at, is_terminating, list, text};
 use super::super::resource::GroupResource;
 use super::super::selector::LabelSelector;
 use super::Store;
@@ -22,7 +22,7 @@ impl Store {
         let budgets = self.list(GroupResource::new("policy", "poddisruptionbudgets"), Some(namespace), "")?;
         let pods = self.list("pods", Some(namespace), "")?;
         for budget in &budgets.items {
-            let selector = LabelSelector::from_object(&budget["spec"]["selector"]);
+            let selector = LabelSelector::from_object(at(budget, "/spec/selector"));
             if is_healthy(&pod) && selector.matches(&pod) && disruptions_allowed(budget, &selector, &pods.items) == 0 {
                 let text = "Cannot evict pod as it would violate the pod's disruption budget.";
                 return Err(ApiError::too_many_requests(text));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::object::{list, meta, text};
+use super::super::object::{at, list, meta, text};
 use super::super::resource::ResourceInfo;
 use super::age::human_age;
 use super::jsonpath::{evaluate, render};
@@ -115,7 +115,7 @@ fn built_in(group: &str, plural: &str) -> Vec<Column> {
             path("Cluster-IP", ".spec.clusterIP"),
             computed("External-IP", |_| "<none>".into()),
             computed("Port(s)", service_ports),
-            Column::new("Selector", 1, Source::Computed(|service| pairs(&service["spec"]["selector"]).into())),
+            Column::new("Selector", 1, Source::Computed(|service| pairs(at(service, "/spec/selector")).into())),
         ],
         ("", "endpoints") => vec![computed("Endpoints", endpoint_addresses)],
         ("", "secrets") => vec![path("Type", ".type"), computed("Data", |secret| size(&secret["data"]))],
@@ -136,7 +136,7 @@ fn built_in(group: &str, plural: &str) -> Vec<Column> {
             path("Reclaim Policy", ".spec.persistentVolumeReclaimPolicy"),
             computed("Status", phase),
             computed("Claim", |volume| {
-                let claim = &volume["spec"]["claimRef"];
+                let claim = at(volume, "/spec/claimRef");
                 if claim.is_null() {
                     return "".into();
                 }
@@ -160,8 +160,8 @@ fn built_in(group: &str, plural: &str) -> Vec<Column> {
         ],
         ("coordination.k8s.io", "leases") => vec![path("Holder", ".spec.holderIdentity")],
         ("policy", "poddisruptionbudgets") => vec![
-            computed("Min Available", |budget| or_na(&budget["spec"]["minAvailable"])),
-            computed("Max Unavailable", |budget| or_na(&budget["spec"]["maxUnavailable"])),
+            computed("Min Available", |budget| or_na(at(budget, "/spec/minAvailable"))),
+            computed("Max Unavailable", |budget| or_na(at(budget, "/spec/maxUnavailable"))),
             computed("Allowed Disruptions", |budget| {
                 budget.pointer("/status/disruptionsAllowed").cloned().unwrap_or_else(|| 0.into())
             }),
@@ -191,7 +191,7 @@ fn pod_status(pod: &Value) -> Value {
         return "Terminating".into();
     }
     for (index, status) in list(pod, "/status/initContainerStatuses").iter().enumerate() {
-        if text(status, "/state/terminated/reason") == "Completed" || status["state"]["terminated"]["exitCode"] == 0 {
+        if text(status, "/state/terminated/reason") == "Completed" || *at(status, "/state/terminated/exitCode") == 0 {
             continue;
         }
         let reason = ["/state/terminated/reason", "/state/waiting/reason"].map(|p| text(status, p));
@@ -225,7 +225,7 @@ fn phase(object: &Value) -> Value {
 fn node_status(node: &Value) -> Value {
     let ready = list(node, "/status/conditions").iter().find(|c| text(c, "/type") == "Ready");
     let state = if ready.is_some_and(|c| text(c, "/status") == "True") { "Ready" } else { "NotReady" };
-    let cordoned = if node["spec"]["unschedulable"] == true { ",SchedulingDisabled" } else { "" };
+    let cordoned = if *at(node, "/spec/unschedulable") == true { ",SchedulingDisabled" } else { "" };
     format!("{state}{cordoned}").into()
 }
 

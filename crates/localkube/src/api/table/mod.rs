@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::object::as_map;
 use super::resource::ResourceInfo;
 
 /// How much of each object goes with its row (`includeObject`).
@@ -43,8 +44,8 @@ pub fn table(
             let mut row = json!({"cells": cells});
             match include {
                 Include::Nothing => {}
-                Include::Metadata => row["object"] = partial(object),
-                Include::Object => row["object"] = (**object).clone(),
+                Include::Metadata => as_map(&mut row).extend([("object".to_owned(), partial(object))]),
+                Include::Object => as_map(&mut row).extend([("object".to_owned(), (**object).clone())]),
             }
             row
         })
