@@ -1,5 +1,6 @@
 //! The watchdog below a real PID 1. This program starts itself again inside a PID namespace (`unshare`), as
 //! the manager ("pid1"), and there once more as the watchdog.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;

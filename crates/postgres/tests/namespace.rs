@@ -1,4 +1,5 @@
 //! The reaper and the fence as PID 1. This program starts itself again inside a PID namespace (`unshare`).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! A life on real PostgreSQL: initdb, base backup, streaming, crash, end of WAL, promotion, rewind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
 
 use std::path::Path;
 use std::process::Command;
