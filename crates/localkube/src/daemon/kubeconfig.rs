@@ -1,0 +1,34 @@
+//! kubeconfig files: one for the host, one for processes inside of the cluster's network.
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::DaemonError;
+use crate::api::Credentials;
+
+/// Writes one, readable by root only. JSON is YAML.
+pub(super) fn write(path: &Path, server: &str, credentials: &Credentials, namespace: &str) -> Result<(), DaemonError> {
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "pgherd-local",
+        "clusters": [{"name": "pgherd-local", "cluster": {
+            "server": server, "certificate-authority-data": STANDARD.encode(&credentials.ca)}}],
+        "users": [{"name": "admin", "user": {
+            "client-certificate-data": STANDARD.encode(&credentials.admin_certificate),
+            "client-key-data": STANDARD.encode(&credentials.admin_key)}}],
+        "contexts": [{"name": "pgherd-local", "context": {
+            "cluster": "pgherd-local", "user": "admin", "namespace": namespace}}],
+    });
+    use std::io::Write as _;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(DaemonError::file(path))?;
+    file.write_all(format!("{text:#}\n").as_bytes()).map_err(DaemonError::file(path))
+}

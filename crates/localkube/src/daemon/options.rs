@@ -1,0 +1,128 @@
+//! What `pgherd local up` is told.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Where environments are kept, each in a directory of its name.
+pub const STATE_ROOT: &str = "/var/lib/pgherd";
+
+/// A node of the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeOptions {
+    /// Its name.
+    pub name: String,
+    /// Its zone.
+    pub zone: String,
+}
+
+/// One environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpOptions {
+    /// Its name: a part of file names and of the network namespace's name.
+    pub name: String,
+    /// Where everything of it is kept. Must not be below a directory that only root can pass.
+    pub state_dir: PathBuf,
+    /// Manifests to apply, in this order.
+    pub files: Vec<PathBuf>,
+    /// The program that has the hidden verbs; `pgherd` itself, unless a test says otherwise.
+    pub helper: PathBuf,
+    /// The manager's binary; without it, pods that bring it fail.
+    pub manager: Option<PathBuf>,
+    /// The controller's binary; without it nothing reconciles clusters.
+    pub controller: Option<PathBuf>,
+    /// The nodes.
+    pub nodes: Vec<NodeOptions>,
+    /// A real S3 endpoint (`http://HOST:PORT`) of the host instead of the embedded one. Its credentials are taken from
+    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the environment of `up`.
+    pub s3_endpoint: Option<String>,
+    /// Access key and secret for [`UpOptions::s3_endpoint`].
+    pub s3_credentials: Option<(String, String)>,
+    /// The system user that containers run as.
+    pub user: String,
+    /// Multiplies the waits before restarts (1.0: as the kubelet).
+    pub backoff_scale: f64,
+    /// Directories of the host that containers see, beside `/usr`, `/etc` and the like.
+    pub host_mounts: Vec<PathBuf>,
+    /// Added to the environment of every container and of the controller.
+    pub env: BTreeMap<String, String>,
+}
+
+impl UpOptions {
+    /// An environment with one node, the embedded S3, and the binaries that lie beside `helper`.
+    pub fn new(name: &str, helper: &Path) -> Self {
+        let beside = |program: &str| helper.parent().map(|dir| dir.join(program)).filter(|path| path.is_file());
+        Self {
+            name: name.to_owned(),
+            state_dir: Path::new(STATE_ROOT).join(name),
+            files: Vec::new(),
+            helper: helper.to_owned(),
+            manager: beside("manager"),
+            controller: beside("controller"),
+            nodes: vec![NodeOptions { name: "local-1".to_owned(), zone: "local-a".to_owned() }],
+            s3_endpoint: None,
+            s3_credentials: None,
+            user: "postgres".to_owned(),
+            backoff_scale: 1.0,
+            host_mounts: Vec::new(),
+            env: BTreeMap::new(),
+        }
+    }
+}
+
+/// The paths of an environment.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub root: PathBuf,
+}
+
+impl Layout {
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    pub fn options(&self) -> PathBuf {
+        self.root.join("options.json")
+    }
+
+    pub fn daemon(&self) -> PathBuf {
+        self.root.join("daemon.json")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.root.join("daemon.log")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("control.sock")
+    }
+
+    pub fn api(&self) -> PathBuf {
+        self.root.join("api")
+    }
+
+    pub fn node(&self) -> PathBuf {
+        self.root.join("node")
+    }
+
+    pub fn s3(&self) -> PathBuf {
+        self.root.join("s3")
+    }
+
+    pub fn processes(&self) -> PathBuf {
+        self.root.join("processes")
+    }
+
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.root.join("kubeconfig")
+    }
+
+    pub fn inner_kubeconfig(&self) -> PathBuf {
+        self.root.join("kubeconfig.inner")
+    }
+
+    pub fn controller_log(&self) -> PathBuf {
+        self.root.join("controller.log")
+    }
+}

@@ -1,0 +1,85 @@
+//! What the machine must have, looked at before anything is changed.
+
+use std::path::Path;
+
+use super::UpOptions;
+
+/// Something that lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The environment cannot run without it.
+    pub fatal: bool,
+    /// What lacks, and what helps.
+    pub text: String,
+}
+
+const TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("nsenter", "util-linux"), ("nft", "nftables")];
+const MEMORY_KIB: u64 = 1 << 20;
+const DISK_BYTES: u64 = 4 << 30;
+
+/// Everything that lacks, the fatal first.
+pub fn preflight(options: &UpOptions) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut say = |fatal: bool, text: String| found.push(Finding { fatal, text });
+    if !nix::unistd::Uid::effective().is_root() {
+        say(true, "it must run as root, for namespaces and network (try sudo)".to_owned());
+    }
+    for (tool, package) in TOOLS {
+        if find_program(tool).is_none() {
+            say(tool != "nft", format!("the program `{tool}` is missing: apt-get install {package}"));
+        }
+    }
+    if !matches!(nix::unistd::User::from_name(&options.user), Ok(Some(_))) {
+        say(true, format!("the system user {} is missing: apt-get install postgresql-common", options.user));
+    }
+    if !has_postgres() {
+        say(false, "no PostgreSQL server was found in /usr/lib/postgresql: apt-get install postgresql-15".to_owned());
+    }
+    if options.manager.is_none() {
+        say(false, "the binary `manager` does not lie beside `pgherd`: cargo build -p pgherd-manager".to_owned());
+    }
+    if options.controller.is_none() {
+        say(false, "the binary `controller` does not lie beside `pgherd`: cargo build -p pgherd-controller".to_owned());
+    }
+    if let Some(parent) = closed_parent(&options.state_dir) {
+        say(true, format!("user {} cannot pass {}: choose another --state-dir", options.user, parent.display()));
+    }
+    let existing = options.state_dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    if let Ok(space) = nix::sys::statvfs::statvfs(existing) {
+        let free = space.blocks_available().saturating_mul(space.fragment_size());
+        if free < DISK_BYTES {
+            say(false, format!("only {} MiB of disk are free at {}", free >> 20, existing.display()));
+        }
+    }
+    if let Some(kib) = available_memory().filter(|kib| *kib < MEMORY_KIB) {
+        say(false, format!("only {} MiB of memory are free", kib >> 10));
+    }
+    if jiff::Timestamp::now().as_second() < 1_700_000_000 {
+        say(true, "the clock is wrong: certificates would not be valid".to_owned());
+    }
+    found.sort_by_key(|finding| !finding.fatal);
+    found
+}
+
+fn find_program(name: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+fn has_postgres() -> bool {
+    let majors = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    majors.into_iter().any(|major| major.path().join("bin/postgres").is_file())
+}
+
+/// The first directory on the way that others may not pass.
+fn closed_parent(path: &Path) -> Option<&Path> {
+    use std::os::unix::fs::PermissionsExt;
+    let closed = |path: &&Path| path.metadata().is_ok_and(|found| found.permissions().mode() & 0o001 == 0);
+    path.ancestors().skip(1).filter(|path| path.exists()).find(closed)
+}
+
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}

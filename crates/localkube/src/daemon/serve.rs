@@ -1,0 +1,345 @@
+//! The daemon: makes the network, starts API, S3, services and node in it, then waits for the end.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::Signal;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::control::{self, Control};
+use super::controller::{self, Controller};
+use super::furnish::{self, S3Keys};
+use super::logs::LogFiles;
+use super::options::{Layout, UpOptions};
+use super::{DaemonError, claims, kubeconfig, manifests};
+use crate::api::{ApiConfig, ApiServer, FaultSwitch, Store, load_or_create};
+use crate::fault::Faults;
+use crate::net::address::{API_PORT, API_SERVICE, GATEWAY, PodAddresses, S3_PORT, ServiceAddresses};
+use crate::net::forward::Forwards;
+use crate::net::host::HostSide;
+use crate::net::namespace::NetworkNamespace;
+use crate::net::{NetError, services};
+use crate::node::process::ProcessId;
+use crate::node::records::Records;
+use crate::node::spawner::Spawner;
+use crate::node::{self, LocalNode, NodeContext, PodUser, RunningPods};
+use crate::s3::{Behind, S3Gate, serve_folder};
+
+/// How long pods may take to end in good order.
+const PODS_END_WITHIN: Duration = Duration::from_secs(20);
+
+pub(super) fn main(options: &str) -> ExitCode {
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", pgherd_telemetry::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &str) -> Result<(), DaemonError> {
+    let text = std::fs::read(options).map_err(DaemonError::file(options))?;
+    let options: UpOptions = serde_json::from_slice(&text)
+        .map_err(|error| DaemonError::Parse { path: options.into(), why: error.to_string() })?;
+    let layout = Layout::new(&options.state_dir);
+    // Away from the terminal: Ctrl-C there is not meant for this.
+    nix::unistd::setsid().map_err(|error| DaemonError::Start(error.into()))?;
+    let setup = pgherd_telemetry::LogSetup {
+        shape: pgherd_telemetry::Shape::Text,
+        level: "info".to_owned(),
+        logger: "pgherd-local".to_owned(),
+        pod: None,
+    };
+    let _log = pgherd_telemetry::set_up(setup).map_err(|error| DaemonError::Start(std::io::Error::other(error)))?;
+    let own = i32::try_from(std::process::id()).ok().and_then(ProcessId::of);
+    let text = serde_json::to_vec(&own).unwrap_or_default();
+    std::fs::write(layout.daemon(), text).map_err(DaemonError::file(layout.daemon()))?;
+
+    let network = NetworkNamespace::of(&options.name);
+    let host = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("host")
+        .enable_all()
+        .build()
+        .map_err(DaemonError::Start)?;
+    host.block_on(network.create())?;
+    let cluster = network.runtime(2)?;
+    let host_side = HostSide::new(host.handle().clone());
+    let (handle, of_daemon) = (cluster.handle().clone(), network.clone());
+    // Spawned, not blocked on: this thread is not in the cluster's namespace.
+    let served = cluster.spawn(async move { serve(options, layout, of_daemon, host_side, handle).await });
+    let ended = host.block_on(served).map_err(|error| DaemonError::Start(std::io::Error::other(error)))?;
+    cluster.shutdown_timeout(Duration::from_secs(2));
+    host.block_on(network.delete())?;
+    host.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn listen(address: Ipv4Addr, port: u16) -> Result<TcpListener, NetError> {
+    let address = SocketAddr::from((address, port));
+    TcpListener::bind(address).await.map_err(|source| NetError::Listen { address, source })
+}
+
+async fn serve(
+    options: UpOptions,
+    layout: Layout,
+    network: NetworkNamespace,
+    host: HostSide,
+    runtime: tokio::runtime::Handle,
+) -> Result<(), DaemonError> {
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    make_directories(&layout)?;
+    let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"].map(str::to_owned);
+    let addresses = [GATEWAY, API_SERVICE, Ipv4Addr::LOCALHOST].map(IpAddr::from);
+    let credentials = load_or_create(&layout.api(), &names, &addresses)?;
+    let logs = Arc::new(LogFiles { directory: layout.node(), store: OnceLock::new() });
+    let api = ApiServer::new(ApiConfig {
+        state_dir: layout.api(),
+        tokens: BTreeMap::new(),
+        cluster_ips: Arc::new(ServiceAddresses::default()),
+        pod_logs: Some(Arc::clone(&logs) as Arc<dyn crate::api::PodLogs>),
+        root_ca: credentials.ca.clone(),
+        faults: FaultSwitch::default(),
+    })?;
+    let store = api.store();
+    let _set_once = logs.store.set(store.clone());
+    for (address, port) in [(GATEWAY, API_PORT), (API_SERVICE, 443)] {
+        let (api, listener) = (api.clone(), listen(address, port).await?);
+        let (tls, stop) = (Arc::clone(&credentials.server), stop.clone());
+        tasks.spawn(async move { api.serve(listener, Some(tls), stop).await });
+    }
+    let (keeper, until) = (api.clone(), stop.clone());
+    tasks.spawn(async move { keeper.run_housekeeping(until).await });
+
+    let keys = furnish::s3_keys(&options, &layout.api())?;
+    let gate = start_s3(&options, &layout, &keys, host.clone(), &mut tasks, &stop).await?;
+    furnish::basics(&store, &options)?;
+    let buckets = options.s3_endpoint.is_none().then(|| layout.s3());
+    let apply = applier(store.clone(), keys, buckets);
+
+    let (names_known, names) = watch::channel(Vec::new());
+    tasks.spawn(services::run(store.clone(), names_known, stop.clone()));
+    tasks.spawn(claims::run(store.clone(), layout.node(), stop.clone()));
+    let records = Records::open(&layout.processes()).map_err(DaemonError::file(layout.processes()))?;
+    let spawner = start_spawner(&network, runtime.clone())?;
+    let context = Arc::new(node_context(&options, &layout, &api, network, names, spawner.clone(), records.clone())?);
+    let pods = RunningPods::default();
+    let node_stop = CancellationToken::new();
+    let node = tokio::spawn(node::run(Arc::clone(&context), pods.clone(), node_stop.clone()));
+
+    let forwards = Forwards::new(host, runtime);
+    let outside = forwards.to((GATEWAY, API_PORT).into()).await?;
+    let namespace = "default";
+    kubeconfig::write(&layout.kubeconfig(), &format!("https://{outside}"), &credentials, namespace)?;
+    let inner = format!("https://{GATEWAY}:{API_PORT}");
+    kubeconfig::write(&layout.inner_kubeconfig(), &inner, &credentials, namespace)?;
+    let (controller_is, controller_seen) = watch::channel(None);
+    let controller_stop = CancellationToken::new();
+    let made = apply(&options.files)?;
+    for sentence in &made {
+        tracing::info!(made = sentence, "the local environment made or applied something");
+    }
+    if let Some(program) = options.controller.clone() {
+        let controller = Controller {
+            helper: options.helper.clone(),
+            program,
+            kubeconfig: layout.inner_kubeconfig(),
+            log: layout.controller_log(),
+            env: context.env.clone(),
+        };
+        tasks.spawn(controller::run(controller, spawner, records, controller_is, controller_stop.clone()));
+    }
+    let control = Arc::new(Control {
+        name: options.name.clone(),
+        kubeconfig: layout.kubeconfig(),
+        store,
+        forwards,
+        pods: pods.clone(),
+        faults: Faults { pods: pods.clone(), api: api.faults(), s3: gate },
+        controller: controller_seen,
+        made,
+        apply: Box::new(apply),
+        stop: CancellationToken::new(),
+    });
+    let asked = control.stop.clone();
+    let socket = tokio::spawn(Arc::clone(&control).run(control::listen(&layout.socket())?));
+    tracing::info!(environment = options.name, "the local environment is up");
+    wait_for_end(&asked).await;
+    tracing::info!("the local environment goes down");
+    controller_stop.cancel();
+    context.stopping.cancel();
+    end_pods(&pods).await;
+    node_stop.cancel();
+    stop.cancel();
+    // Each has been told to stop; what does not is dropped with the runtime.
+    let _ended = tokio::time::timeout(Duration::from_secs(3), async {
+        let _node = node.await;
+        let _socket = socket.await;
+        while tasks.join_next().await.is_some() {}
+    })
+    .await;
+    for file in [layout.socket(), layout.daemon()] {
+        let _gone = std::fs::remove_file(file);
+    }
+    Ok(())
+}
+
+async fn wait_for_end(asked: &CancellationToken) {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return asked.cancelled().await;
+    };
+    tokio::select! {
+        () = asked.cancelled() => {}
+        _ = term.recv() => asked.cancel(),
+        _ = int.recv() => asked.cancel(),
+    }
+}
+
+/// SIGTERM to every container, then the time to follow it.
+async fn end_pods(pods: &RunningPods) {
+    let containers = || pods.all().into_iter().flat_map(|pod| pod.containers.into_values());
+    containers().for_each(|container| {
+        container.process.signal(Signal::SIGTERM);
+    });
+    let gone = async {
+        while containers().any(|container| container.process.is_alive()) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(PODS_END_WITHIN, gone).await.is_err() {
+        tracing::warn!("not every pod has ended in time; the rest is killed");
+    }
+}
+
+fn make_directories(layout: &Layout) -> Result<(), DaemonError> {
+    use std::os::unix::fs::PermissionsExt;
+    // The pods' user passes through the outer ones to its volumes; API and S3 are root's alone.
+    for (path, mode) in
+        [(layout.root.clone(), 0o755), (layout.node(), 0o755), (layout.api(), 0o700), (layout.s3(), 0o700)]
+    {
+        std::fs::create_dir_all(&path).map_err(DaemonError::file(&path))?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).map_err(DaemonError::file(&path))?;
+    }
+    Ok(())
+}
+
+async fn start_s3(
+    options: &UpOptions,
+    layout: &Layout,
+    keys: &S3Keys,
+    host: HostSide,
+    tasks: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> Result<S3Gate, DaemonError> {
+    let behind = match &options.s3_endpoint {
+        Some(endpoint) => {
+            let address = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, rest)| rest);
+            Behind::Host(host, address.trim_end_matches('/').to_owned())
+        }
+        None => {
+            let listener = listen(Ipv4Addr::LOCALHOST, 0).await?;
+            let address = listener.local_addr().map_err(DaemonError::Start)?;
+            let server = serve_folder(&layout.s3(), listener, &keys.id, &keys.secret)?;
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = server => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+            Behind::Cluster(address)
+        }
+    };
+    let gate = S3Gate::default();
+    let (listener, runner, stop) = (listen(GATEWAY, S3_PORT).await?, gate.clone(), stop.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = runner.run(listener, behind) => {}
+            () = stop.cancelled() => {}
+        }
+    });
+    Ok(gate)
+}
+
+fn applier(
+    store: Store,
+    keys: S3Keys,
+    buckets: Option<PathBuf>,
+) -> impl Fn(&[PathBuf]) -> Result<Vec<String>, DaemonError> + Send + Sync + 'static {
+    move |files| {
+        let documents: Vec<_> = files.iter().map(|path| manifests::read(path)).collect::<Result<Vec<_>, _>>()?.concat();
+        let wanted = manifests::taken_for_granted(&documents);
+        let mut done: Vec<String> = furnish::surroundings(&store, &wanted, &keys, buckets.as_deref())?
+            .into_iter()
+            .map(|what| format!("made {what}"))
+            .collect();
+        for document in documents {
+            done.push(manifests::apply(&store, document)?);
+        }
+        Ok(done)
+    }
+}
+
+fn start_spawner(network: &NetworkNamespace, runtime: tokio::runtime::Handle) -> Result<Spawner, DaemonError> {
+    let path = network.path();
+    let file = std::fs::File::open(&path).map_err(DaemonError::file(&path))?;
+    Spawner::start(runtime, move || setns(file, CloneFlags::CLONE_NEWNET).map_err(Into::into)).map_err(DaemonError::Start)
+}
+
+fn node_context(
+    options: &UpOptions,
+    layout: &Layout,
+    api: &ApiServer,
+    network: NetworkNamespace,
+    names: watch::Receiver<Vec<crate::net::hosts::ServiceName>>,
+    spawner: Spawner,
+    records: Records,
+) -> Result<NodeContext, DaemonError> {
+    let unknown = || DaemonError::Preflight(format!("- the system user {} is missing", options.user));
+    let user = nix::unistd::User::from_name(&options.user).ok().flatten().ok_or_else(unknown)?;
+    let manager = options.manager.as_ref().map(|binary| {
+        // A copy of its own: a build may replace the original, and a link must be on the pods' file system.
+        let copy = layout.node().join("manager");
+        let _old = std::fs::remove_file(&copy);
+        std::fs::copy(binary, &copy).map(|_| copy.clone()).map_err(DaemonError::file(copy))
+    });
+    let mut env = options.env.clone();
+    for (name, value) in
+        [("AWS_ENDPOINT_URL_S3", format!("http://{GATEWAY}:{S3_PORT}")), ("AWS_REGION", "us-east-1".to_owned())]
+    {
+        env.entry(name.to_owned()).or_insert(value);
+    }
+    let issuer = api.clone();
+    Ok(NodeContext {
+        store: api.store(),
+        nodes: options.nodes.iter().map(|n| LocalNode { name: n.name.clone(), zone: n.zone.clone() }).collect(),
+        helper: options.helper.clone(),
+        manager: manager.transpose()?,
+        directory: layout.node(),
+        user: PodUser { uid: user.uid.as_raw(), gid: user.gid.as_raw() },
+        network,
+        addresses: PodAddresses::default(),
+        names,
+        env,
+        token: Arc::new(move |namespace, account| {
+            // A year: the environment does not live that long, and nothing has to be refreshed.
+            issuer.service_account_token(namespace, account, 31_536_000, Vec::new()).map(|(t, _)| t).unwrap_or_default()
+        }),
+        spawner,
+        records,
+        backoff_scale: options.backoff_scale,
+        host_mounts: options.host_mounts.clone(),
+        stopping: CancellationToken::new(),
+    })
+}

@@ -1,0 +1,52 @@
+//! Clearing what a crash left, by recorded ids only.
+
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+
+use super::DaemonError;
+use super::options::{Layout, UpOptions};
+use crate::net::namespace::NetworkNamespace;
+use crate::node::process::ProcessId;
+use crate::node::records::Records;
+
+/// The daemon of a state directory, if it is alive.
+pub(super) fn living(state_dir: &Path) -> Option<ProcessId> {
+    let text = std::fs::read(Layout::new(state_dir).daemon()).ok()?;
+    let id: ProcessId = serde_json::from_slice(&text).ok()?;
+    id.is_alive().then_some(id)
+}
+
+/// Ends the daemon if it is alive, every process that it noted, and the network namespace. Data stay. Answers what was
+/// there, for people; empty if nothing was.
+///
+/// # Errors
+/// If the namespace cannot be removed.
+pub async fn sweep(state_dir: &Path) -> Result<Vec<String>, DaemonError> {
+    let layout = Layout::new(state_dir);
+    let mut found = Vec::new();
+    if let Some(daemon) = living(state_dir) {
+        daemon.signal(Signal::SIGKILL);
+        found.push(format!("the daemon (process {})", daemon.pid));
+    }
+    if layout.processes().is_dir() {
+        let records = Records::open(&layout.processes()).map_err(DaemonError::file(layout.processes()))?;
+        let killed = records.sweep();
+        if killed > 0 {
+            found.push(format!("{killed} processes of pods"));
+        }
+    }
+    let options = std::fs::read(layout.options()).ok().and_then(|text| serde_json::from_slice::<UpOptions>(&text).ok());
+    if let Some(options) = options {
+        let network = NetworkNamespace::of(&options.name);
+        if network.exists() {
+            network.delete().await?;
+            found.push(format!("network namespace {}", network.name()));
+        }
+    }
+    for file in [layout.daemon(), layout.socket()] {
+        // Not there: as wanted.
+        let _gone = std::fs::remove_file(file);
+    }
+    Ok(found)
+}

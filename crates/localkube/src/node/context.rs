@@ -1,0 +1,72 @@
+//! What every pod's task needs, and the nodes that there are.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::records::Records;
+use super::spawner::Spawner;
+use crate::api::Store;
+use crate::net::address::PodAddresses;
+use crate::net::hosts::ServiceName;
+use crate::net::namespace::NetworkNamespace;
+
+/// Makes the token of a service account, from namespace and account.
+pub type TokenIssuer = Arc<dyn Fn(&str, &str) -> String + Send + Sync>;
+
+/// A node as the cluster sees it. All nodes share this machine; what tells them apart is name and zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalNode {
+    /// Its name, `local-1`.
+    pub name: String,
+    /// `topology.kubernetes.io/zone`.
+    pub zone: String,
+}
+
+/// The system user that containers run as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PodUser {
+    /// Its id.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+/// Everything that does not change while the environment is up.
+pub struct NodeContext {
+    /// The cluster's objects.
+    pub store: Store,
+    /// The nodes to spread pods over.
+    pub nodes: Vec<LocalNode>,
+    /// The program that has the hidden verbs.
+    pub helper: PathBuf,
+    /// The manager's binary, on the same file system as `directory`.
+    pub manager: Option<PathBuf>,
+    /// Where pods and volumes are kept. Only root and the pods' user may look in.
+    pub directory: PathBuf,
+    /// Who pods run as (`runAsUser` 26, the image's user, is mapped to it).
+    pub user: PodUser,
+    /// The cluster's network.
+    pub network: NetworkNamespace,
+    /// Addresses of pods.
+    pub addresses: PodAddresses,
+    /// Names of services, for `/etc/hosts`.
+    pub names: watch::Receiver<Vec<ServiceName>>,
+    /// Added to the environment of every container unless it sets them itself.
+    pub env: BTreeMap<String, String>,
+    /// Makes the tokens that pods are given.
+    pub token: TokenIssuer,
+    /// Starts processes.
+    pub spawner: Spawner,
+    /// What was started.
+    pub records: Records,
+    /// Multiplies the back-off of restarts.
+    pub backoff_scale: f64,
+    /// Directories of the host that containers see read-only, beside the usual ones.
+    pub host_mounts: Vec<PathBuf>,
+    /// Nothing is started any more.
+    pub stopping: CancellationToken,
+}

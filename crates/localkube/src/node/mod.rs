@@ -1,0 +1,25 @@
+//! The node: runs the pods that are bound to it as processes with namespaces of their own, and reports them as a kubelet
+//! does. One task per pod owns everything of it; nobody else writes its status.
+
+mod backoff;
+mod binding;
+mod container;
+mod context;
+mod env;
+mod error;
+mod pod_sandbox;
+pub mod probe;
+pub mod process;
+pub mod records;
+mod run_container;
+mod runner;
+pub mod sandbox;
+pub mod spawner;
+mod status;
+mod volumes;
+mod worker;
+
+pub use context::{LocalNode, NodeContext, PodUser};
+pub use error::NodeError;
+pub use runner::{RunningContainer, RunningPod, RunningPods, run};
+pub use volumes::claim_directory;

@@ -1,0 +1,126 @@
+//! Follows the pods and gives each a worker. What runs is known to faults and logs through [`RunningPods`].
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::binding;
+use super::context::NodeContext;
+use super::process::ProcessId;
+use super::worker::Worker;
+use crate::api::object::{text, uid};
+use crate::api::{ChangeKind, WatchStart};
+
+/// A container that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningContainer {
+    /// Its PID 1.
+    pub process: ProcessId,
+    /// Its log.
+    pub log: PathBuf,
+}
+
+/// A pod that has a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningPod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The process that holds its namespaces.
+    pub holder: Option<ProcessId>,
+    /// Its address.
+    pub address: Option<Ipv4Addr>,
+    /// Its containers that run, by name.
+    pub containers: BTreeMap<String, RunningContainer>,
+}
+
+/// What runs now, by pod UID. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct RunningPods {
+    inner: Arc<Mutex<BTreeMap<String, RunningPod>>>,
+}
+
+impl RunningPods {
+    /// The pod of this name.
+    pub fn find(&self, namespace: &str, name: &str) -> Option<RunningPod> {
+        self.all().into_iter().find(|pod| pod.namespace == namespace && pod.name == name)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<RunningPod> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub(super) fn put(&self, uid: &str, pod: RunningPod) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), pod);
+    }
+
+    pub(super) fn remove(&self, uid: &str) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+/// Runs the pods of all local nodes until `stop`. Then every pod is killed at once: ending them in good order first is
+/// the caller's part (delete them, wait until they are gone).
+pub async fn run(context: Arc<NodeContext>, running: RunningPods, stop: CancellationToken) {
+    tokio::select! {
+        () = follow(context, running) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn follow(context: Arc<NodeContext>, running: RunningPods) {
+    let mut workers: BTreeMap<String, watch::Sender<Option<Arc<Value>>>> = BTreeMap::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        let mut watcher = match context.store.watch("pods", None, WatchStart::Everything) {
+            Ok(watcher) => watcher,
+            Err(error) => {
+                tracing::error!(%error, "the node cannot watch pods");
+                return;
+            }
+        };
+        let listed = context.store.list("pods", None, "").map(|listed| listed.items).unwrap_or_default();
+        let present: Vec<&str> = listed.iter().map(|pod| uid(pod)).collect();
+        workers.iter().filter(|(uid, _)| !present.contains(&uid.as_str())).for_each(|(_, worker)| {
+            worker.send_replace(None);
+        });
+        while let Ok((kind, pod)) = watcher.next().await {
+            while tasks.try_join_next().is_some() {}
+            if kind == ChangeKind::Deleted {
+                if let Some(worker) = workers.remove(uid(&pod)) {
+                    worker.send_replace(None);
+                }
+                continue;
+            }
+            let node = text(&pod, "/spec/nodeName");
+            if node.is_empty() {
+                binding::bind(&context, &pod);
+                continue;
+            }
+            if !context.nodes.iter().any(|own| own.name == node) {
+                continue;
+            }
+            if let Some(worker) = workers.get(uid(&pod)) {
+                worker.send_replace(Some(pod));
+                continue;
+            }
+            match Worker::new(Arc::clone(&context), running.clone(), Arc::clone(&pod)) {
+                Ok(worker) => {
+                    let (sender, wanted) = watch::channel(Some(Arc::clone(&pod)));
+                    workers.insert(uid(&pod).to_owned(), sender);
+                    tasks.spawn(worker.run(wanted));
+                }
+                Err(error) => tracing::error!(%error, pod = text(&pod, "/metadata/name"), "a pod cannot be read"),
+            }
+        }
+        // So slow that the history went past: look at everything again.
+    }
+}
