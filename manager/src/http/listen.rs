@@ -54,7 +54,12 @@ pub enum ListenError {
 ///
 /// # Errors
 /// [`ListenError`] when the listener itself is broken; errors of one connection only end that connection.
-pub async fn serve(listener: TcpListener, tls: Option<TlsSource>, router: Router, limits: Limits) -> Result<(), ListenError> {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsSource>,
+    router: Router,
+    limits: Limits,
+) -> Result<(), ListenError> {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     loop {

@@ -16,11 +16,13 @@ mod wal_file;
 
 pub use answer::{Answer, Body};
 pub use control::{ControlError, ControlRequest, ControlSender, control_channel};
-pub use listen::{ListenError, Limits, Peer, TlsSource, serve};
+pub use listen::{Limits, ListenError, Peer, TlsSource, serve};
 pub use patroni::{health, liveness, parse_lag, primary, read_only, replica};
 pub use probes::{healthz, readyz, startupz};
 pub use router::{Shared, metrics_router, status_router};
-pub use snapshot::{ArchiveView, Identity, InstanceSnapshot, LeaseView, PostgresState, Role, Sampled, View, phase_name};
+pub use snapshot::{
+    ArchiveView, Identity, InstanceSnapshot, LeaseView, PostgresState, Role, Sampled, View, phase_name,
+};
 
 #[cfg(test)]
 mod server_tests;

@@ -17,7 +17,8 @@ pub struct LagError(String);
 pub fn parse_lag(text: &str) -> Result<u64, LagError> {
     let bad = || LagError(text.to_owned());
     let trimmed = text.trim();
-    let (digits, unit) = trimmed.split_at_checked(trimmed.bytes().take_while(u8::is_ascii_digit).count()).ok_or_else(bad)?;
+    let (digits, unit) =
+        trimmed.split_at_checked(trimmed.bytes().take_while(u8::is_ascii_digit).count()).ok_or_else(bad)?;
     let shift = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 0,
         "kb" | "k" => 10,
@@ -60,7 +61,10 @@ pub fn health(view: &View) -> Answer {
 pub fn liveness(view: &View) -> Answer {
     let age = view.loop_age();
     let alive = age <= View::MAX_LOOP_AGE;
-    answer(view, if alive { Ok(()) } else { Err(format!("the manager's loop last turned {:.1} s ago", age.as_secs_f64())) })
+    answer(
+        view,
+        if alive { Ok(()) } else { Err(format!("the manager's loop last turned {:.1} s ago", age.as_secs_f64())) },
+    )
 }
 
 fn is_primary(view: &View) -> Result<(), String> {

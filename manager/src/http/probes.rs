@@ -48,7 +48,11 @@ pub(super) fn ready(view: &View) -> Result<(), String> {
     }
     if !matches!(view.instance.phase, Phase::Standby | Phase::Candidate | Phase::Promoting | Phase::Primary) {
         let message = &view.instance.message;
-        return Err(format!("{}{}{message}", phase_name(view.instance.phase), if message.is_empty() { "" } else { ": " }));
+        return Err(format!(
+            "{}{}{message}",
+            phase_name(view.instance.phase),
+            if message.is_empty() { "" } else { ": " }
+        ));
     }
     accepts_connections(view)?;
     let sample = view.fresh()?;

@@ -64,7 +64,7 @@ pub fn status_router(shared: Shared) -> Router {
         .route("/pg/tail/confirm", post(confirm_tail))
         .route("/pg/wal/{name}", get(wal))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn(demand_certificate));
+        .route_layer(middleware::from_fn(demand_certificate));
     Router::new()
         .route("/healthz", get(|State(s): State<Shared>| async move { respond(probes::healthz(&s.view())) }))
         .route("/readyz", get(|State(s): State<Shared>| async move { respond(probes::readyz(&s.view())) }))
@@ -107,7 +107,9 @@ async fn demand_certificate(request: Request, next: Next) -> Response {
 }
 
 async fn fence(State(shared): State<Shared>, Json(request): Json<FenceRequest>) -> Response {
-    ask(&shared, |reply| ControlRequest::Fence { request, reply }).await.map_or_else(|error| refuse(&error), |report| Json(report).into_response())
+    ask(&shared, |reply| ControlRequest::Fence { request, reply })
+        .await
+        .map_or_else(|error| refuse(&error), |report| Json(report).into_response())
 }
 
 async fn confirm_tail(State(shared): State<Shared>, Json(request): Json<TailRequest>) -> Response {

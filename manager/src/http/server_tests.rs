@@ -173,7 +173,10 @@ async fn wal_is_served_only_while_it_is_handed_over_and_only_by_its_names() {
     assert_eq!(server.ask(true, "GET", &path, "").await.0, 409);
     server.instance.send_modify(|known| Arc::make_mut(known).serves_tail = true);
     let (status, headers, body) = server.ask(true, "GET", &path, "").await;
-    assert_eq!((status, body.len(), &headers["content-length"]), (200, content.len(), &http::HeaderValue::from(1 << 20)));
+    assert_eq!(
+        (status, body.len(), &headers["content-length"]),
+        (200, content.len(), &http::HeaderValue::from(1 << 20))
+    );
     assert_eq!(body, content);
     assert_eq!(server.ask(true, "GET", "/pg/wal/000000010000000000000004", "").await.0, 404);
     for name in ["secret", "..%2Fpasswd", "000000010000000000000003%00", "0000000100000000000000zz"] {

@@ -242,7 +242,9 @@ fn load_balancers_find_the_primary_by_its_lease_and_standbys_by_their_lag() {
 
 #[test]
 fn a_lag_is_bytes_with_the_units_of_postgres() {
-    for (text, bytes) in [("0", 0), ("16B", 16), ("10MB", 10 << 20), ("10 mb", 10 << 20), ("1GB", 1 << 30), ("2k", 2048)] {
+    for (text, bytes) in
+        [("0", 0), ("16B", 16), ("10MB", 10 << 20), ("10 mb", 10 << 20), ("1GB", 1 << 30), ("2k", 2048)]
+    {
         assert_eq!(parse_lag(text), Ok(bytes), "{text}");
     }
     for text in ["", "MB", "-1", "1.5MB", "10XB", "99999999999999999999", "99999999999TB", "1é"] {

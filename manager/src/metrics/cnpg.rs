@@ -57,7 +57,11 @@ pub fn collector(page: &mut Exposition, view: &View) {
     wal_files(page, view);
     if let Some(wal) = sample.and_then(|look| look.wal.as_ref()) {
         page.counter("cnpg_collector_wal_records", "Total number of WAL records generated.", Some(wal.records));
-        page.counter("cnpg_collector_wal_fpi", "Total number of WAL full page images generated.", Some(wal.full_page_images));
+        page.counter(
+            "cnpg_collector_wal_fpi",
+            "Total number of WAL full page images generated.",
+            Some(wal.full_page_images),
+        );
         page.counter("cnpg_collector_wal_bytes", "Total amount of WAL generated in bytes.", Some(wal.bytes));
         page.counter(
             "cnpg_collector_wal_buffers_full",
@@ -117,7 +121,11 @@ fn wal_files(page: &mut Exposition, view: &View) {
 pub fn replication(page: &mut Exposition, view: &View) {
     let Ok(sample) = view.fresh() else { return };
     page.gauge("cnpg_pg_replication_lag", "Replication lag behind primary in seconds", Some(sample.lag_seconds()));
-    page.gauge("cnpg_pg_replication_in_recovery", "Whether the instance is in recovery", Some(flag(sample.in_recovery())));
+    page.gauge(
+        "cnpg_pg_replication_in_recovery",
+        "Whether the instance is in recovery",
+        Some(flag(sample.in_recovery())),
+    );
     page.gauge(
         "cnpg_pg_replication_is_wal_receiver_up",
         "Whether the instance wal_receiver is up",
@@ -144,8 +152,16 @@ pub fn archiver(page: &mut Exposition, view: &View) {
     let archiver = &sample.sample.archiver;
     let count = |value: i64| Some(u64::try_from(value).unwrap_or(0));
     let name = |what: &str| format!("cnpg_pg_stat_archiver_{what}");
-    page.counter(&name("archived_count"), "Number of WAL files that have been successfully archived", count(archiver.archived_count));
-    page.counter(&name("failed_count"), "Number of failed attempts for archiving WAL files", count(archiver.failed_count));
+    page.counter(
+        &name("archived_count"),
+        "Number of WAL files that have been successfully archived",
+        count(archiver.archived_count),
+    );
+    page.counter(
+        &name("failed_count"),
+        "Number of failed attempts for archiving WAL files",
+        count(archiver.failed_count),
+    );
     let age = |at: Option<f64>| Some(at.map_or(-1.0, |at| view.wall_seconds - at));
     page.gauge(
         &name("seconds_since_last_archival"),
@@ -158,12 +174,24 @@ pub fn archiver(page: &mut Exposition, view: &View) {
         age(archiver.last_failed_at),
     );
     let epoch = |at: Option<f64>| Some(at.unwrap_or(-1.0));
-    page.gauge(&name("last_archived_time"), "Epoch of the last time WAL archiving succeeded", epoch(archiver.last_archived_at));
-    page.gauge(&name("last_failed_time"), "Epoch of the last time WAL archiving failed", epoch(archiver.last_failed_at));
+    page.gauge(
+        &name("last_archived_time"),
+        "Epoch of the last time WAL archiving succeeded",
+        epoch(archiver.last_archived_at),
+    );
+    page.gauge(
+        &name("last_failed_time"),
+        "Epoch of the last time WAL archiving failed",
+        epoch(archiver.last_failed_at),
+    );
     page.gauge(
         &name("last_archived_wal_start_lsn"),
         "Archived WAL start LSN",
         Some(start_lsn(archiver.last_archived_wal.as_deref(), sample.segment_size)),
     );
-    page.gauge(&name("last_failed_wal_start_lsn"), "Last failed WAL LSN", Some(start_lsn(archiver.last_failed_wal.as_deref(), sample.segment_size)));
+    page.gauge(
+        &name("last_failed_wal_start_lsn"),
+        "Last failed WAL LSN",
+        Some(start_lsn(archiver.last_failed_wal.as_deref(), sample.segment_size)),
+    );
 }

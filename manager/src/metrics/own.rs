@@ -36,18 +36,58 @@ pub fn instance(page: &mut Exposition, view: &View, registry: &Registry) {
         "Time until this instance must have renewed or be dead; only while it holds the lease.",
         instance.lease.deadline.map(|deadline| deadline.since(view.now).as_secs_f64()),
     );
-    page.gauge("pgherd_manager_loop_age_seconds", "Time since the manager's loop turned.", Some(view.loop_age().as_secs_f64()));
-    page.gauge("pgherd_sample_age_seconds", "Age of the last look at postgres.", view.age().map(|age| age.as_secs_f64()));
+    page.gauge(
+        "pgherd_manager_loop_age_seconds",
+        "Time since the manager's loop turned.",
+        Some(view.loop_age().as_secs_f64()),
+    );
+    page.gauge(
+        "pgherd_sample_age_seconds",
+        "Age of the last look at postgres.",
+        view.age().map(|age| age.as_secs_f64()),
+    );
+    replication(page, view);
     let archive = &instance.archive;
     page.counter("pgherd_archive_files_total", "WAL files archived by this process.", Some(archive.archived));
-    page.counter("pgherd_archive_bytes_total", "Bytes of WAL archived by this process, before compression.", Some(archive.archived_bytes));
+    page.counter(
+        "pgherd_archive_bytes_total",
+        "Bytes of WAL archived by this process, before compression.",
+        Some(archive.archived_bytes),
+    );
     page.counter("pgherd_archive_failures_total", "Failed attempts to archive by this process.", Some(archive.failed));
     page.gauge(
         "pgherd_archive_waiting_files",
         "WAL files that wait to be archived.",
         view.sample.as_deref().map(|sampled| float(sampled.files.ready)),
     );
-    page.gauge("pgherd_archive_failing", "1 while the last attempt to archive failed.", Some(if archive.error.is_some() { 1.0 } else { 0.0 }));
-    page.counter("pgherd_log_lines_total", "Lines of postgres' log written to stdout.", Some(registry.log_lines_written()));
-    page.counter("pgherd_log_lines_dropped_total", "Lines of postgres' log dropped because stdout was slow.", Some(registry.log_lines_dropped()));
+    page.gauge(
+        "pgherd_archive_failing",
+        "1 while the last attempt to archive failed.",
+        Some(if archive.error.is_some() { 1.0 } else { 0.0 }),
+    );
+    page.counter(
+        "pgherd_log_lines_total",
+        "Lines of postgres' log written to stdout.",
+        Some(registry.log_lines_written()),
+    );
+    page.counter(
+        "pgherd_log_lines_dropped_total",
+        "Lines of postgres' log dropped because stdout was slow.",
+        Some(registry.log_lines_dropped()),
+    );
+}
+
+/// Where this instance is in WAL, and who streams from it.
+fn replication(page: &mut Exposition, view: &View) {
+    let Ok(look) = view.fresh() else { return };
+    page.gauge("pgherd_timeline", "Timeline that is written or followed.", Some(f64::from(look.timeline().0)));
+    let rows = look.sample.replication.iter();
+    let labels: Vec<_> =
+        rows.map(|row| ([("application_name", row.application_name.as_str())], row.state == "streaming")).collect();
+    page.family(
+        "pgherd_replication_streaming",
+        Kind::Gauge,
+        "1 for a standby that streams from this instance, 0 while it catches up or is cloned.",
+        labels.iter().map(|(label, streams)| (&label[..], if *streams { 1.0 } else { 0.0 })),
+    );
 }

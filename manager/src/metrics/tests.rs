@@ -22,6 +22,8 @@ fn a_primarys_page_has_the_names_that_dashboards_key_on() {
         "cnpg_pg_stat_archiver_last_failed_time -1",
         "cnpg_pg_stat_archiver_last_archived_wal_start_lsn 33554432",
         "pgherd_instance_role{role=\"primary\"} 1",
+        "pgherd_timeline 1",
+        "pgherd_replication_streaming{application_name=\"c-2\"} 1",
         "pgherd_lease_age_seconds 1",
         "pgherd_lease_remaining_seconds 4",
         "pgherd_log_lines_dropped_total 3",

@@ -20,7 +20,13 @@ pub struct Exposition {
 impl Exposition {
     /// Writes one family: its help and type, then one line per (labels, value). A family without samples is
     /// left out, and so is a value that is not a number.
-    pub fn family<'a>(&mut self, name: &str, kind: Kind, help: &str, samples: impl IntoIterator<Item = (&'a [(&'a str, &'a str)], f64)>) {
+    pub fn family<'a>(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        samples: impl IntoIterator<Item = (&'a [(&'a str, &'a str)], f64)>,
+    ) {
         let mut opened = false;
         for (labels, value) in samples {
             if value.is_nan() {
@@ -84,7 +90,10 @@ mod tests {
     fn a_family_has_its_help_its_type_and_its_lines() {
         let mut page = Exposition::default();
         page.family("x", Kind::Counter, "What it is.", [(&[("a", "1"), ("b", "q\"\\\n")][..], 2.0), (&[][..], 0.5)]);
-        assert_eq!(page.into_text(), "# HELP x What it is.\n# TYPE x counter\nx{a=\"1\",b=\"q\\\"\\\\\\n\"} 2\nx 0.5\n");
+        assert_eq!(
+            page.into_text(),
+            "# HELP x What it is.\n# TYPE x counter\nx{a=\"1\",b=\"q\\\"\\\\\\n\"} 2\nx 0.5\n"
+        );
     }
 
     #[test]

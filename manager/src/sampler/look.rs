@@ -132,6 +132,10 @@ impl Look {
     /// How many standbys are connected as synchronous ones now.
     #[must_use]
     pub fn observed_sync(&self) -> usize {
-        self.sample.replication.iter().filter(|replica| matches!(replica.sync_state.as_str(), "sync" | "quorum")).count()
+        self.sample
+            .replication
+            .iter()
+            .filter(|replica| matches!(replica.sync_state.as_str(), "sync" | "quorum"))
+            .count()
     }
 }

@@ -11,3 +11,6 @@ pub use files::{WalFiles, count_wal_files};
 pub use look::{Look, WalCounters};
 pub use probe::PostgresProbe;
 pub use task::{Probe, Sampler, SamplerSettings};
+
+#[cfg(test)]
+mod tests;
