@@ -4,6 +4,7 @@
 //! Neighbours: `tests/` and the demo's program use it; no production crate does.
 
 pub mod checker;
+pub mod demo;
 pub mod journal;
 pub mod scenario;
 pub mod wait;
