@@ -1,0 +1,219 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// PostgreSQL clusters: look at them, reach them, try them on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "pgherd", version)]
+pub struct Arguments {
+    /// How to print.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+impl Output {
+    /// For programs.
+    pub fn is_json(self) -> bool {
+        self == Self::Json
+    }
+}
+
+/// Which environment on this machine.
+#[derive(Debug, Clone, Args)]
+pub struct Environment {
+    /// Name of the local environment.
+    #[arg(long, default_value = "default")]
+    pub name: String,
+    /// Where it is kept (default: /var/lib/pgherd/NAME).
+    #[arg(long)]
+    pub state_dir: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Where it is kept.
+    pub fn directory(&self) -> PathBuf {
+        let default = || PathBuf::from(pgherd_localkube::daemon::STATE_ROOT).join(&self.name);
+        self.state_dir.clone().unwrap_or_else(default)
+    }
+}
+
+/// Which cluster.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterArguments {
+    /// The cluster; may be left out where there is only one.
+    pub cluster: Option<String>,
+    /// Its namespace.
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// Use the present kubeconfig even if a local environment is up.
+    #[arg(long)]
+    pub kube: bool,
+    #[command(flatten)]
+    pub environment: Environment,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Check manifests before they are applied.
+    Validate {
+        /// Files; `-` is standard input.
+        #[arg(short = 'f', long = "file", required = true, num_args = 1..)]
+        files: Vec<PathBuf>,
+    },
+    /// A whole environment on this machine, without Kubernetes (needs root).
+    Local {
+        #[command(subcommand)]
+        verb: LocalVerb,
+    },
+    /// Is the data safe, and why.
+    Status {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+    },
+    /// Open psql on the primary of a cluster in the local environment.
+    Psql {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+        /// As superuser, over the pod's socket.
+        #[arg(long)]
+        superuser: bool,
+        /// This instance instead of the primary (with --superuser).
+        #[arg(long)]
+        pod: Option<String>,
+        /// Arguments for psql.
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// Logs of the instances.
+    Logs {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+        /// Only this instance.
+        #[arg(long)]
+        pod: Option<String>,
+        /// Go on.
+        #[arg(short = 'F', long)]
+        follow: bool,
+        /// Lines from the end.
+        #[arg(long, default_value_t = 50)]
+        tail: i64,
+    },
+    /// Make an instance the primary (a switchover; the old primary hands over).
+    Promote {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+        /// The instance.
+        #[arg(long)]
+        instance: String,
+    },
+}
+
+/// Local environments.
+#[derive(Debug, Subcommand)]
+pub enum LocalVerb {
+    /// Start one in the background and apply manifests to it.
+    Up {
+        #[command(flatten)]
+        environment: Environment,
+        /// Manifests.
+        #[arg(short = 'f', long = "file", num_args = 1..)]
+        files: Vec<PathBuf>,
+        /// A real S3 endpoint (http://HOST:PORT) instead of the embedded one; keys from `AWS_ACCESS_KEY_ID` and
+        /// `AWS_SECRET_ACCESS_KEY`.
+        #[arg(long)]
+        s3_endpoint: Option<String>,
+        /// Nodes to spread pods over, each in a zone of its own.
+        #[arg(long, default_value_t = 1)]
+        nodes: u8,
+        /// Do not wait until the clusters are ready.
+        #[arg(long)]
+        no_wait: bool,
+        /// Seconds to wait for the clusters.
+        #[arg(long, default_value_t = 300)]
+        timeout: u64,
+    },
+    /// End one; the next `up` continues with its data.
+    Down {
+        #[command(flatten)]
+        environment: Environment,
+        /// Remove its data too.
+        #[arg(long)]
+        purge: bool,
+    },
+    /// What is up.
+    Status {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Print what a shell needs to reach it: eval "$(pgherd local env)".
+    Env {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// The daemon's and the controller's logs.
+    Logs {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// What this machine lacks.
+    Preflight {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Break something on purpose.
+    Fault {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(subcommand)]
+        verb: FaultVerb,
+    },
+}
+
+/// Which processes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Who {
+    /// The parent of all postgres processes.
+    Postmaster,
+    /// One client's backend.
+    Backend,
+    /// PID 1.
+    Manager,
+    /// Everything.
+    Pod,
+}
+
+/// Faults. A pod is NAME or NAMESPACE/NAME.
+#[derive(Debug, Subcommand)]
+pub enum FaultVerb {
+    /// kill -9.
+    Kill { who: Who, pod: String },
+    /// SIGSTOP.
+    Freeze { who: Who, pod: String },
+    /// SIGCONT for the whole pod.
+    Resume { pod: String },
+    /// Drop packets between a pod and another pod, `api`, `s3` or `all`.
+    Partition { pod: String, from: String },
+    /// S3: off, silent, slow=MILLISECONDS, status=CODE, none.
+    S3 { what: String },
+    /// API: off, silent, slow=MILLISECONDS, errors=COUNTxSTATUS.
+    Api { what: String },
+    /// kill -9 of the controller.
+    KillController,
+    /// End every lasting fault.
+    Heal,
+}

@@ -1,0 +1,62 @@
+//! Finding the cluster that is meant, in the local environment if one is up, else by kubeconfig.
+
+use anyhow::{Context, bail};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use pgherd_localkube::daemon::{Handle, find};
+use pgherd_proto::cluster::Cluster;
+
+use crate::args::ClusterArguments;
+
+/// One cluster and how to reach it.
+pub struct Found {
+    /// The API.
+    pub client: Client,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The object.
+    pub cluster: Cluster,
+    /// The local environment, if it runs there.
+    pub local: Option<Handle>,
+}
+
+/// A client for a kubeconfig file.
+pub async fn client_of(kubeconfig: &std::path::Path) -> anyhow::Result<Client> {
+    let file = Kubeconfig::read_from(kubeconfig)?;
+    Ok(Client::try_from(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)?)
+}
+
+/// The one that is meant.
+pub async fn find_cluster(wanted: &ClusterArguments) -> anyhow::Result<Found> {
+    let local = if wanted.kube { None } else { find(&wanted.environment.directory()).ok() };
+    let client = match &local {
+        Some(handle) => client_of(&handle.api_kubeconfig()).await?,
+        None => Client::try_default().await.context("no local environment is up, and there is no kubeconfig")?,
+    };
+    let clusters: Api<Cluster> = match &wanted.namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let all = clusters.list(&kube::api::ListParams::default()).await?.items;
+    let is_meant = |cluster: &Cluster| wanted.cluster.as_ref().is_none_or(|name| cluster.metadata.name.as_ref() == Some(name));
+    let mut meant: Vec<Cluster> = all.into_iter().filter(is_meant).collect();
+    let names: Vec<String> = meant.iter().map(full_name).collect();
+    match (meant.pop(), names.len()) {
+        (Some(cluster), 1) => Ok(Found {
+            client,
+            namespace: cluster.metadata.namespace.clone().unwrap_or_default(),
+            name: cluster.metadata.name.clone().unwrap_or_default(),
+            cluster,
+            local,
+        }),
+        (None, _) => bail!("there is no such cluster"),
+        (Some(_), _) => bail!("which one is meant? {}", names.join(", ")),
+    }
+}
+
+fn full_name(cluster: &Cluster) -> String {
+    let part = |text: &Option<String>| text.clone().unwrap_or_default();
+    format!("{}/{}", part(&cluster.metadata.namespace), part(&cluster.metadata.name))
+}

@@ -1,0 +1,177 @@
+//! `pgherd local`: environments on this machine.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use kube::Api;
+use pgherd_localkube::daemon::{Handle, NodeOptions, UpOptions, find, preflight, sweep, up};
+use pgherd_proto::cluster::Cluster;
+use serde_json::json;
+
+use crate::args::{Environment, LocalVerb};
+use crate::cluster::client_of;
+use crate::{env, fault, output};
+
+/// How often the clusters are looked at while they come up.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Does what was asked.
+pub async fn run(verb: LocalVerb, json: bool) -> anyhow::Result<u8> {
+    match verb {
+        LocalVerb::Up { environment, files, s3_endpoint, nodes, no_wait, timeout } => {
+            let options = options(&environment, files, s3_endpoint, nodes)?;
+            let wait = (!no_wait).then(|| Duration::from_secs(timeout));
+            start(options, wait, json).await
+        }
+        LocalVerb::Down { environment, purge } => stop(&environment, purge, json).await,
+        LocalVerb::Status { environment } => status(&environment, json).await,
+        LocalVerb::Env { environment } => env::run(&environment, json).await,
+        LocalVerb::Logs { environment } => logs(&environment, json),
+        LocalVerb::Preflight { environment } => look(&environment, json),
+        LocalVerb::Fault { environment, verb } => fault::run(&environment, verb, json).await,
+    }
+}
+
+fn options(
+    environment: &Environment,
+    files: Vec<PathBuf>,
+    s3_endpoint: Option<String>,
+    nodes: u8,
+) -> anyhow::Result<UpOptions> {
+    let helper = std::env::current_exe().context("failed to find this program's own file")?;
+    let mut options = UpOptions::new(&environment.name, &helper);
+    options.state_dir = std::path::absolute(environment.directory())?;
+    let absolute = |path: PathBuf| path.canonicalize().with_context(|| format!("failed to find {}", path.display()));
+    options.files = files.into_iter().map(absolute).collect::<anyhow::Result<_>>()?;
+    if s3_endpoint.is_some() {
+        let variable = |name: &str| std::env::var(name).with_context(|| format!("--s3-endpoint wants {name}"));
+        options.s3_credentials = Some((variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?));
+    }
+    options.s3_endpoint = s3_endpoint;
+    let node = |number: u8| NodeOptions { name: format!("local-{number}"), zone: format!("local-zone-{number}") };
+    options.nodes = (1..=nodes.max(1)).map(node).collect();
+    Ok(options)
+}
+
+async fn start(options: UpOptions, wait: Option<Duration>, json: bool) -> anyhow::Result<u8> {
+    for finding in preflight(&options).iter().filter(|finding| !finding.fatal) {
+        eprintln!("note: {}", finding.text);
+    }
+    let handle = up(options).await?;
+    let status = handle.status().await?;
+    if !json {
+        for sentence in &status.made {
+            println!("{sentence}");
+        }
+        println!("environment {} is up: its state is in {}", status.name, handle.state_dir().display());
+    }
+    let ready = match wait {
+        Some(wait) => wait_for_clusters(&handle, wait, json).await?,
+        None => true,
+    };
+    let status = handle.status().await?;
+    output::print(json, &status, || {
+        format!(
+            "kubectl:  export KUBECONFIG={}\npsql:     pgherd psql\nstatus:   pgherd status\nend:      pgherd local down\n",
+            status.kubeconfig.display()
+        )
+    })?;
+    Ok(u8::from(!ready))
+}
+
+/// Until every cluster has as many ready instances as it wants. Says each step once.
+async fn wait_for_clusters(handle: &Handle, wait: Duration, quiet: bool) -> anyhow::Result<bool> {
+    let clusters: Api<Cluster> = Api::all(client_of(&handle.api_kubeconfig()).await?);
+    let began = Instant::now();
+    let mut told = String::new();
+    loop {
+        let all = clusters.list(&kube::api::ListParams::default()).await?.items;
+        let open: Vec<String> = all.iter().filter_map(progress).collect();
+        let line = open.join("; ");
+        if line != told && !quiet && !line.is_empty() {
+            println!("{:>4}s  {line}", began.elapsed().as_secs());
+        }
+        told = line;
+        if open.is_empty() {
+            return Ok(true);
+        }
+        if began.elapsed() > wait {
+            eprintln!("not ready after {} s; it goes on in the background", wait.as_secs());
+            return Ok(false);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// What a cluster still lacks, for people; `None` if nothing.
+fn progress(cluster: &Cluster) -> Option<String> {
+    let status = cluster.status.as_ref();
+    let ready = status.and_then(|status| status.ready_instances).unwrap_or(0);
+    let wanted = cluster.spec.instances;
+    let phase = status.and_then(|status| status.phase.clone()).unwrap_or_else(|| "not seen by the controller yet".into());
+    let name = cluster.metadata.name.clone().unwrap_or_default();
+    (i64::from(ready) < i64::from(wanted)).then(|| format!("{name}: {ready} of {wanted} ready, {phase}"))
+}
+
+async fn stop(environment: &Environment, purge: bool, json: bool) -> anyhow::Result<u8> {
+    let directory = environment.directory();
+    let text = match find(&directory) {
+        Ok(handle) => {
+            handle.down(purge).await?;
+            if purge { "ended, and its data removed" } else { "ended; its data stay for the next `up`" }.to_owned()
+        }
+        Err(_) => {
+            let found = sweep(&directory).await?;
+            if purge && directory.exists() {
+                std::fs::remove_dir_all(&directory).with_context(|| format!("failed to remove {}", directory.display()))?;
+            }
+            if found.is_empty() { "nothing was up".to_owned() } else { format!("swept {}", found.join(", ")) }
+        }
+    };
+    output::print(json, &json!({"environment": environment.name, "done": text}), || {
+        format!("environment {}: {text}", environment.name)
+    })?;
+    Ok(0)
+}
+
+async fn status(environment: &Environment, json: bool) -> anyhow::Result<u8> {
+    let status = find(&environment.directory())?.status().await?;
+    output::print(json, &status, || {
+        let mut rows = vec![
+            vec!["API".to_owned(), format!("https://{}", status.api)],
+            vec!["kubeconfig".to_owned(), status.kubeconfig.display().to_string()],
+            vec!["S3".to_owned(), format!("http://{} (in pods: {})", status.s3, status.s3_inner)],
+            vec!["controller".to_owned(), if status.controller { "running" } else { "not running" }.to_owned()],
+        ];
+        rows.extend(status.pods.iter().map(|(name, address)| vec![format!("pod {name}"), address.clone()]));
+        rows.extend(status.faults.iter().map(|fault| vec!["fault".to_owned(), fault.clone()]));
+        output::table(&rows)
+    })?;
+    Ok(0)
+}
+
+fn logs(environment: &Environment, json: bool) -> anyhow::Result<u8> {
+    let read = |name: &str| {
+        let path = environment.directory().join(name);
+        std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))
+    };
+    let daemon = read("daemon.log")?;
+    let controller = read("controller.log").unwrap_or_default();
+    let value = json!({"daemon": daemon.lines().collect::<Vec<_>>(), "controller": controller.lines().collect::<Vec<_>>()});
+    output::print(json, &value, || format!("--- daemon\n{daemon}\n--- controller\n{controller}"))?;
+    Ok(0)
+}
+
+fn look(environment: &Environment, json: bool) -> anyhow::Result<u8> {
+    let findings = preflight(&options(environment, Vec::new(), None, 1)?);
+    let values: Vec<_> = findings.iter().map(|f| json!({"fatal": f.fatal, "text": f.text})).collect();
+    output::print(json, &values, || match findings.as_slice() {
+        [] => "this machine has everything that a local environment needs".to_owned(),
+        some => some.iter().map(|f| format!("{}: {}\n", if f.fatal { "lacks" } else { "note" }, f.text)).collect(),
+    })?;
+    if findings.iter().any(|finding| finding.fatal) {
+        bail!("a local environment cannot run here yet");
+    }
+    Ok(0)
+}
