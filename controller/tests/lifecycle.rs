@@ -1,5 +1,7 @@
 //! The controller's program against the small API server, from the example manifest to a cluster that is gone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "a test")]
+
 mod api;
 
 use api::{Rig, until};
