@@ -14,6 +14,10 @@ test: ## Everything that CI runs, tier by tier
 	@tests/tools/setup.sh
 	@tests/tools/test.sh
 
+bench: ## WAL archiving beside barman-cloud, into target/bench/archive.json
+	@tests/tools/setup.sh
+	@tests/tools/archive-bench.sh
+
 lint: ## Formatting, clippy, and the house's own checks
 	@tests/tools/test.sh lint
 
