@@ -4,7 +4,7 @@ use super::bounds::{DECLINE_PAUSE, LINK_PATIENCE, RETRY_PAUSE};
 use super::command::{Command, Op, StartAs, Stop};
 use super::event::Outcome;
 use super::machine::Machine;
-use super::phase::{AfterKill, Crashed, Phase, Standby};
+use super::phase::{AfterKill, Crashed, Initializing, Phase, Standby};
 use super::view::Leader;
 use crate::lease::{HolderState, Term};
 use crate::time::Instant;
@@ -15,8 +15,7 @@ const STANDBY_STOP: Stop = Stop { smart: None, fast: Duration::from_secs(20), ch
 
 impl Machine {
     pub(super) fn start_standby(&mut self, leader: Option<Leader>) {
-        let op = self.op();
-        self.out.push(Command::StartPostgres(op, StartAs::Standby(leader.clone())));
+        let op = self.start_postgres(StartAs::Standby(leader.clone()));
         self.phase = Phase::Standby(Standby::StartingPostgres(op, leader));
     }
 
@@ -83,9 +82,10 @@ impl Machine {
                 self.phase = Phase::Crashed(Crashed::Killing(op));
             }
             // While it promotes or opens nothing was promised to a client yet: start over from what is on disk.
-            Phase::Promoting(_) | Phase::Initializing(_) | Phase::Crashed(Crashed::Opening) => self.lose(),
+            Phase::Initializing(Initializing::StartingPostgres(_)) => self.start_is_void = true,
+            Phase::Promoting(_) | Phase::Initializing(_) | Phase::Crashed(Crashed::Opening) => self.lose_and_pause(now),
             // Whoever waits for a start, a stop or a kill learns of it by that command's outcome.
-            _ => {}
+            _ => self.start_is_void = true,
         }
     }
 

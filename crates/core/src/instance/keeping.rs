@@ -1,11 +1,11 @@
 //! Keeping the lease: renewals with proof, answers and their ages, and what happens when it is lost (L3-L6).
 
-use super::bounds::{PROOF_FRESH, RENEW_RETRY};
+use super::bounds::{PROOF_FRESH, RENEW_RETRY, RETRY_PAUSE};
 use super::command::{Command, Op};
 use super::event::Outcome;
 use super::machine::Machine;
 use super::phase::{AfterKill, Crashed, Initializing, Phase, Promoting};
-use crate::lease::{Conflict, Hold, HolderState, LeaseRecord, Purpose, Versioned, conflict, taken};
+use crate::lease::{Conflict, Hold, HolderState, LeaseRecord, Purpose, Versioned, conflict, released, taken};
 use crate::time::Instant;
 
 /// The one request about the lease that is in flight.
@@ -13,6 +13,7 @@ use crate::time::Instant;
 pub(super) struct LeaseIo {
     pub op: Op,
     pub kind: IoKind,
+    pub over: String,
     pub record: LeaseRecord,
 }
 
@@ -29,6 +30,7 @@ pub(super) struct Proof {
     pub op: Option<Op>,
     pub began: Option<Instant>,
     pub next_renewal: Option<Instant>,
+    pub next_proof: Option<Instant>,
 }
 
 impl Machine {
@@ -38,13 +40,6 @@ impl Machine {
             return; // A late answer of a watch; a lease that really went back is refused by rule L9.
         }
         self.observation.observe(&lease.version, now);
-        if let Some((attempt, sent)) = self.unresolved_take.clone()
-            && lease.value.attempt == attempt
-            && lease.value.state != HolderState::Released
-        {
-            self.unresolved_take = None;
-            self.hold = Hold::from_answer(lease.clone(), sent, now, self.timings);
-        }
         let mine = lease.value.held_by().is_some_and(|holder| holder.nonce == self.me.holder.nonce);
         let lost = !mine && self.hold.as_ref().is_some_and(|hold| lease.value.term > hold.lease.value.term);
         self.lease = Some(lease);
@@ -58,56 +53,75 @@ impl Machine {
         match (io.kind, outcome) {
             (IoKind::Take, Outcome::Stored { version, sent }) => {
                 let lease = Versioned { version, value: io.record };
-                self.note_own(lease.clone(), now);
+                self.note_stored(lease.clone(), now);
+                self.unresolved = None;
                 self.hold = Hold::from_answer(lease, sent, now, self.timings);
                 self.proof = Proof { next_renewal: Some(sent.plus(self.timings.retry_period)), ..Proof::default() };
             }
-            (IoKind::Take, Outcome::Unknown { sent, .. }) => self.unresolved_take = Some((io.record.attempt, sent)),
+            (IoKind::Take, Outcome::Unknown { sent, .. }) => self.take_unanswered(io, sent, now),
             (IoKind::Renew, Outcome::Stored { version, sent }) => {
                 let lease = Versioned { version, value: io.record };
                 if let Some(hold) = &mut self.hold {
                     hold.renewed(lease.clone(), sent, self.timings);
                 }
-                self.note_own(lease, now);
+                self.note_stored(lease, now);
                 self.proof.next_renewal = Some(sent.plus(self.timings.retry_period));
             }
             (IoKind::Renew, Outcome::Conflicted(stored)) => match conflict(&self.me.holder.nonce, &stored.value) {
                 // Somebody touched our own record (a finalizer, a person): its version, but not its age (L4).
                 Conflict::Adopt => {
                     if let Some(hold) = &mut self.hold {
-                        hold.lease = stored;
+                        hold.lease = stored.clone();
                     }
+                    self.note_stored(stored, now);
                     self.proof.next_renewal = Some(now);
                 }
                 Conflict::Lost => {
-                    self.lease = Some(stored);
+                    self.note_stored(stored, now);
                     self.lose();
                 }
             },
             (IoKind::Release, Outcome::Stored { version, .. }) => {
-                self.note_own(Versioned { version: version.clone(), value: io.record }, now);
+                self.note_stored(Versioned { version: version.clone(), value: io.record }, now);
                 self.release_stored(version);
             }
-            (IoKind::Take | IoKind::Release, Outcome::Conflicted(stored)) => {
-                self.observation.observe(&stored.version, now);
-                self.lease = Some(stored);
+            // A renewal of ours had come first: what is stored is ours still, and nothing of it writes (L6).
+            (IoKind::Release, Outcome::Conflicted(stored))
+                if conflict(&self.me.holder.nonce, &stored.value) == Conflict::Adopt =>
+            {
+                self.put(IoKind::Release, stored.version.clone(), released(&stored.value, io.record.tail));
+                self.note_stored(stored, now);
+            }
+            (IoKind::Take, Outcome::Conflicted(stored)) => {
+                self.note_stored(stored, now);
+                // Over a version that is gone nothing can be stored any more: it was, or it never will be.
+                self.resolve_take(now);
+                self.unresolved = None;
                 self.release_lost(io.kind);
             }
-            (IoKind::Release, _) => self.release_lost(io.kind),
+            (IoKind::Release, Outcome::Conflicted(stored)) => {
+                self.note_stored(stored, now);
+                self.release_lost(io.kind);
+            }
+            (IoKind::Release, _) => {
+                self.proof.next_renewal = Some(now.plus(RENEW_RETRY));
+                self.release_lost(io.kind);
+            }
             (IoKind::Renew, _) => self.proof.next_renewal = Some(now.plus(RENEW_RETRY)),
-            (IoKind::Take, _) => {}
+            (IoKind::Take, _) => self.release_lost(io.kind),
         }
     }
 
-    fn note_own(&mut self, lease: Versioned<LeaseRecord>, now: Instant) {
+    fn note_stored(&mut self, lease: Versioned<LeaseRecord>, now: Instant) {
         self.observation.observe(&lease.version, now);
         self.lease = Some(lease);
     }
 
-    pub(super) fn proof_answered(&mut self, outcome: &Outcome) {
+    pub(super) fn proof_answered(&mut self, outcome: &Outcome, now: Instant) {
         self.proof.op = None;
-        if let Outcome::Proven(began) = outcome {
-            self.proof.began = Some(*began);
+        match outcome {
+            Outcome::Proven(began) => self.proof.began = Some(*began),
+            _ => self.proof.next_proof = Some(now.plus(RENEW_RETRY)),
         }
     }
 
@@ -120,21 +134,33 @@ impl Machine {
 
     /// No longer a holder, whatever the reason: everything is killed, then the volume is looked at again.
     pub(super) fn lose(&mut self) {
+        self.lose_and(AfterKill::Restart);
+    }
+
+    /// The same after a failure, which would only happen again at once.
+    pub(super) fn lose_and_pause(&mut self, now: Instant) {
+        self.lose_and(AfterKill::Pause(now.plus(RETRY_PAUSE)));
+    }
+
+    fn lose_and(&mut self, then: AfterKill) {
         self.hold = None;
         self.io = None;
-        self.unresolved_take = None;
+        self.unresolved = None;
+        self.proof.next_renewal = None;
         if !matches!(self.phase, Phase::Killing(..) | Phase::Exited) {
-            let then = if self.terminating { AfterKill::Exit(0) } else { AfterKill::Restart };
-            self.kill(then);
+            self.kill(if self.terminating { AfterKill::Exit(0) } else { then });
         }
     }
 
     /// Renews when it is due, or at once when the record has to say something else; never without a fresh proof
     /// that WAL can be written (hole 26).
     pub(super) fn keep_lease(&mut self, now: Instant) {
-        let Some(hold) = &self.hold else { return };
-        if self.io.is_some() {
+        let Some(hold) = &self.hold else { return self.settle_doubts(now) };
+        if self.io.is_some() || matches!(self.phase, Phase::Killing(..) | Phase::Exited) {
             return;
+        }
+        if self.cannot_use_the_lease(hold.lease.value.timeline) {
+            return self.release(hold.lease.value.tail); // The answer to a take came after it was given up.
         }
         let wanted = self.wanted_record(&hold.lease.value);
         let news = wanted.state != hold.lease.value.state || wanted.tail != hold.lease.value.tail;
@@ -144,7 +170,7 @@ impl Machine {
         }
         let fresh = self.proof.began.is_some_and(|began| now.since(began) < PROOF_FRESH);
         if !fresh {
-            if self.proof.op.is_none() {
+            if self.proof.op.is_none() && self.proof.next_proof.is_none_or(|at| now >= at) {
                 let op = self.op();
                 let sql = matches!(self.phase, Phase::Primary);
                 self.proof.op = Some(op);
@@ -187,8 +213,8 @@ impl Machine {
 
     pub(super) fn put(&mut self, kind: IoKind, over: String, record: LeaseRecord) {
         let op = self.op();
-        self.out.push(Command::PutLease { op, over, record: record.clone() });
-        self.io = Some(LeaseIo { op, kind, record });
+        self.out.push(Command::PutLease { op, over: over.clone(), record: record.clone() });
+        self.io = Some(LeaseIo { op, kind, over, record });
     }
 
     /// Rule L2, over the version that was looked at.
@@ -201,7 +227,7 @@ impl Machine {
     /// Rule L6: from the moment of sending, not a holder.
     pub(super) fn release(&mut self, tail: Option<crate::lease::WalPosition>) {
         let Some(hold) = self.hold.take() else { return };
-        let record = crate::lease::released(&hold.lease.value, tail);
+        let record = released(&hold.lease.value, tail);
         self.put(IoKind::Release, hold.lease.version, record);
     }
 }

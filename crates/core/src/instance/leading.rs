@@ -43,24 +43,38 @@ impl Machine {
 
     pub(super) fn crashed(&mut self, step: Crashed, now: Instant) {
         match step {
-            Crashed::Offered { since, .. } => {
+            Crashed::Offered { since, end } => {
                 let coming = self.lost_to().is_some() && now.since(since) < CANDIDATE_BOUND;
                 let alone = !self.electable_peers();
                 let chosen = self.chosen_in_place || self.won().is_some();
                 let waited = now.since(since) >= TAIL_BOUND && !coming;
-                if alone || chosen || waited {
-                    let op = self.op();
-                    self.out.push(Command::StartPostgres(op, StartAs::Primary));
+                if self.terminating {
+                    self.leave_crashed(end);
+                } else if alone || chosen || waited {
+                    let op = self.start_postgres(StartAs::Primary);
                     self.phase = Phase::Crashed(Crashed::StartingInPlace(op, now));
-                } else if self.terminating {
-                    self.lose();
                 }
             }
-            Crashed::StartingInPlace(_, since) if now.since(since) >= RECOVERY_BOUND => self.lose(),
+            // Nothing was promised to a client yet: dead again, then as above.
+            Crashed::StartingInPlace(..) | Crashed::Opening if self.terminating => {
+                let op = self.op();
+                self.out.push(Command::KillEverything(op));
+                self.phase = Phase::Crashed(Crashed::Killing(op));
+            }
+            Crashed::StartingInPlace(_, since) if now.since(since) >= RECOVERY_BOUND => self.lose_and_pause(now),
             Crashed::Opening if self.hold.as_ref().is_some_and(|h| h.lease.value.state == HolderState::Open) => {
                 self.become_primary();
             }
             _ => {}
+        }
+    }
+
+    /// Nothing of postgres is left: the lease goes first, then this process, unless a renewal is under way.
+    fn leave_crashed(&mut self, end: WalPosition) {
+        if self.io.is_none() {
+            self.release(Some(end));
+            let step = StepDown::Releasing(end);
+            self.phase = Phase::SteppingDown(SteppingDown { then: AfterRelease::Exit, step });
         }
     }
 
@@ -80,7 +94,7 @@ impl Machine {
             }
             (Crashed::Killing(o) | Crashed::Reading(o) | Crashed::StartingInPlace(o, _), _) if o == op => {
                 self.failures = self.failures.saturating_add(1);
-                self.lose();
+                self.lose_and_pause(now);
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! The machine: facts in, commands out.
 
-use super::command::{ArchiveMode, Command, Op};
+use super::command::{ArchiveMode, Command, Op, StartAs};
+use super::doubt::Unresolved;
 use super::event::{Event, Link, Outcome};
 use super::keeping::{LeaseIo, Proof};
 use super::phase::{AfterKill, Crashed, Initializing, Phase, Promoting, Standby, StepDown};
@@ -28,13 +29,15 @@ pub struct Machine {
     pub(super) fence: Term,
     pub(super) hold: Option<Hold>,
     pub(super) io: Option<LeaseIo>,
-    pub(super) unresolved_take: Option<(AttemptId, Instant)>,
+    pub(super) unresolved: Option<Unresolved>,
     pub(super) proof: Proof,
     pub(super) terminating: bool,
     pub(super) declined: Option<(ElectionFact, Instant)>,
     pub(super) link: Option<Link>,
     pub(super) failures: u32,
     pub(super) chosen_in_place: bool,
+    /// The postmaster that is being started has ended already.
+    pub(super) start_is_void: bool,
     pub(super) out: Vec<Command>,
     applied: Applied,
     ops: u64,
@@ -67,13 +70,14 @@ impl Machine {
             fence: Term::default(),
             hold: None,
             io: None,
-            unresolved_take: None,
+            unresolved: None,
             proof: Proof::default(),
             terminating: false,
             declined: None,
             link: None,
             failures: 0,
             chosen_in_place: false,
+            start_is_void: false,
             out: Vec::new(),
             applied: Applied::default(),
             ops: 0,
@@ -102,6 +106,7 @@ impl Machine {
     #[must_use]
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Command> {
         self.note(event, now);
+        self.resolve_take(now);
         self.declined.take_if(|(_, until)| now >= *until);
         self.fence_if_overdue(now);
         for _ in 0..MAX_STEPS {
@@ -144,11 +149,12 @@ impl Machine {
     }
 
     fn finished(&mut self, op: Op, outcome: Outcome, now: Instant) {
+        let outcome = self.as_started(op, outcome);
         if self.io.as_ref().is_some_and(|io| io.op == op) {
             return self.lease_answered(outcome, now);
         }
         if self.proof.op == Some(op) {
-            return self.proof_answered(&outcome);
+            return self.proof_answered(&outcome, now);
         }
         match self.phase.clone() {
             Phase::Starting(Some(o)) if o == op => self.volume_read(outcome, now),
@@ -315,6 +321,24 @@ impl Machine {
 
     pub(super) fn electable_peers(&self) -> bool {
         self.peers.iter().any(|peer| peer.electable)
+    }
+
+    pub(super) fn start_postgres(&mut self, how: StartAs) -> Op {
+        let op = self.op();
+        self.start_is_void = false;
+        self.out.push(Command::StartPostgres(op, how));
+        op
+    }
+
+    /// That postgres ended may be known before that it had started: such a start has failed.
+    fn as_started(&self, op: Op, outcome: Outcome) -> Outcome {
+        let start = match self.phase {
+            Phase::Standby(Standby::StartingPostgres(start, _))
+            | Phase::Initializing(Initializing::StartingPostgres(start))
+            | Phase::Crashed(Crashed::StartingInPlace(start, _)) => start == op,
+            _ => false,
+        };
+        if start && self.start_is_void { Outcome::Failed("postgres ended as it started".to_owned()) } else { outcome }
     }
 
     pub(super) fn op(&mut self) -> Op {

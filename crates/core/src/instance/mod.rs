@@ -6,6 +6,7 @@
 
 mod bounds;
 mod command;
+mod doubt;
 mod event;
 mod following;
 mod keeping;

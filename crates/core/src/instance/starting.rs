@@ -8,6 +8,7 @@ use super::phase::{AfterKill, Crashed, Initializing, Phase};
 use super::view::{Data, DataRole, Leader, Volume};
 use crate::lease::{Purpose, WalPosition, may_take};
 use crate::time::Instant;
+use core::cmp::Ordering;
 
 /// After so many failures in a row to start behind a leader, the directory goes through rejoin, then a clone.
 const FAILURES_BEFORE_REJOIN: u32 = 2;
@@ -123,9 +124,18 @@ impl Machine {
                 self.failures = self.failures.saturating_add(1);
                 self.wait(why, Some(now.plus(RETRY_PAUSE)));
             }
-            _ => {
+            // Read again: by its system and incarnation it is electable.
+            Outcome::Done => {
+                let op = self.op();
+                self.out.push(Command::InspectVolume(op));
+                self.phase = Phase::Rejoining(op, leader);
+            }
+            outcome => {
                 let before = self.failures;
                 self.restart();
+                if let Outcome::Inspected(volume) = outcome {
+                    self.volume = Some(volume);
+                }
                 // It is on the leader's history now: the next start is as a standby, not another rejoin.
                 self.failures = if before >= FAILURES_BEFORE_REJOIN { FAILURES_BEFORE_CLONE } else { 0 };
                 self.start_standby(Some(leader));
@@ -173,17 +183,17 @@ impl Machine {
 
     fn initializing_take(&mut self, now: Instant) {
         if self.hold.is_some() {
-            let op = self.op();
-            self.out.push(Command::StartPostgres(op, StartAs::Primary));
+            let op = self.start_postgres(StartAs::Primary);
             self.phase = Phase::Initializing(Initializing::StartingPostgres(op));
             return;
         }
-        let (Some(lease), Some(Volume::Data(data)), None) = (self.lease.clone(), self.volume.clone(), &self.io) else {
+        let (Some(lease), Some(Volume::Data(data))) = (self.lease.clone(), self.volume.clone()) else { return };
+        if self.io.is_some() || self.unresolved.is_some() {
             return;
-        };
+        }
         let watched = self.observation.age(&lease.version, now);
         if may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead).is_ok() {
-            self.take(&lease, Purpose::InPlace { tail: Some(data.end) });
+            self.take(&lease, Purpose::FirstDatabase(data.end.timeline));
         }
     }
 
@@ -216,35 +226,40 @@ impl Machine {
             (
                 Initializing::StartingPostgres(o) | Initializing::Bootstrapping(o) | Initializing::Publishing(o, _),
                 Outcome::Failed(_),
-            ) if o == op => self.lose(),
+            ) if o == op => self.lose_and_pause(now),
             _ => {}
         }
     }
 
     /// A primary's directory without the lease: never opened of its own accord, never thrown away.
     pub(super) fn offering(&mut self, end: WalPosition, now: Instant) {
-        if self.terminating && self.io.is_none() {
-            return self.kill(AfterKill::Exit(0));
-        }
-        if self.hold.is_some() {
+        if self.hold.as_ref().is_some_and(|hold| hold.lease.value.timeline == end.timeline) {
             self.phase = Phase::Crashed(Crashed::Offered { since: now, end });
             return;
+        }
+        if self.io.is_some() || self.unresolved.is_some() || self.hold.is_some() {
+            return;
+        }
+        if self.terminating {
+            return self.kill(AfterKill::Exit(0));
         }
         if let Some(leader) = self.leader() {
             return self.rejoin(leader);
         }
-        let (Some(lease), None) = (self.lease.clone(), &self.io) else { return };
-        let Some(holder) = lease.value.held_by() else {
-            if self.won().is_some() {
-                self.chosen_in_place = true;
-                self.take(&lease, Purpose::InPlace { tail: Some(end) });
-            }
-            return;
-        };
+        let Some(lease) = self.lease.clone() else { return };
+        let chosen = self.won().is_some();
+        match end.timeline.cmp(&lease.value.timeline) {
+            Ordering::Equal => {}
+            // A later timeline was reserved: going on with this one would be a second history beside it. As a
+            // standby it can be promoted, to a timeline of its own (I2).
+            Ordering::Less if chosen => return self.start_standby(None),
+            // Nobody reserved this one (L9).
+            Ordering::Less | Ordering::Greater => return,
+        }
         // Its own lease, from an earlier life of this volume: taken back in place, then handed over or reopened.
+        self.chosen_in_place = chosen;
         let watched = self.observation.age(&lease.version, now);
-        self.chosen_in_place = self.won().is_some();
-        let own = holder.name == self.me.holder.name || self.chosen_in_place;
+        let own = chosen || lease.value.held_by().is_some_and(|holder| holder.name == self.me.holder.name);
         if own && may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead).is_ok() {
             self.take(&lease, Purpose::InPlace { tail: Some(end) });
         }

@@ -1,1 +1,13 @@
 //! Tables of the machine: what it does next, event by event.
+
+mod bench;
+mod bootstrap;
+mod candidate;
+mod crashed;
+mod doubts;
+mod fence;
+mod following;
+mod primary;
+mod renewal;
+mod restarted;
+mod stopping;

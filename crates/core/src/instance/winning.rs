@@ -20,14 +20,14 @@ impl Machine {
     }
 
     pub(super) fn candidate(&mut self, candidate: Candidate, now: Instant) {
-        if self.hold.is_some() {
+        if self.hold.is_some() && !self.terminating {
             let timeline = self.hold.as_ref().map(|h| h.lease.value.timeline).unwrap_or_default();
             let op = self.op();
             self.out.push(Command::Promote(op, timeline));
             self.phase = Phase::Promoting(Promoting::Asked(op));
             return;
         }
-        let asked = self.io.is_some() || self.unresolved_take.is_some();
+        let asked = self.io.is_some() || self.unresolved.is_some();
         let void = self.election() != Some(&candidate.election);
         let late = now.since(candidate.since) >= CANDIDATE_BOUND;
         if self.terminating || (!asked && (void || late)) {
@@ -36,6 +36,8 @@ impl Machine {
         match candidate.step {
             CandidateStep::Pausing(until) if now < until => {}
             CandidateStep::Ready | CandidateStep::Pausing(_) => self.candidate_take(candidate, now),
+            // The take came to nothing.
+            CandidateStep::Taking if !asked => self.candidate_take(candidate, now),
             _ => {}
         }
     }

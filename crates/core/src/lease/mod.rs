@@ -7,5 +7,7 @@ mod take;
 mod tests;
 
 pub use observe::Observation;
-pub use record::{ElectableRecord, Holder, HolderState, LeaseRecord, Term, Timings, TimingsError, Versioned, WalPosition};
+pub use record::{
+    ElectableRecord, Holder, HolderState, LeaseRecord, Term, Timings, TimingsError, Versioned, WalPosition,
+};
 pub use take::{Conflict, Ground, Hold, Purpose, Refusal, conflict, may_take, released, taken};

@@ -179,7 +179,8 @@ impl Timings {
     /// [`TimingsError`] names the two fields that contradict each other.
     pub fn check(self) -> Result<Self, TimingsError> {
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
-        let slow = micros(self.renew_deadline.saturating_add(Self::KILL_BUDGET)).saturating_mul(1_000_000 + Self::DRIFT_PPM);
+        let slow =
+            micros(self.renew_deadline.saturating_add(Self::KILL_BUDGET)).saturating_mul(1_000_000 + Self::DRIFT_PPM);
         let fast = micros(self.lease_duration).saturating_mul(1_000_000 - Self::DRIFT_PPM);
         if slow >= fast {
             return Err(TimingsError::NoRoomToFence { lease: self.lease_duration, deadline: self.renew_deadline });

@@ -3,6 +3,7 @@
 use super::{Holder, HolderState, LeaseRecord, Timings, Versioned, WalPosition};
 use crate::identity::{AttemptId, Nonce, PodUid};
 use crate::time::Instant;
+use crate::timeline::TimelineId;
 use core::time::Duration;
 
 /// Why a lease may be taken.
@@ -14,6 +15,12 @@ pub enum Ground {
     Lapsed,
     /// A terminated container carries the holder's nonce.
     ProofOfDeath,
+    /// It names this very process, which has no hold and writes nothing: its hold ran out, or the answer to its take
+    /// came too late.
+    OwnName,
+    /// The holder's own volume is here, under this manager's lock, and the lease was watched unchanged for a
+    /// whole leaseDuration: its manager is gone, and with it its PID namespace (hole 27).
+    VolumeInherited,
 }
 
 /// Why a lease may not be taken.
@@ -35,13 +42,14 @@ pub enum Refusal {
     },
 }
 
-/// Rule L2: may `me` take this version of the lease?
+/// Rule L2: may `me`, whose manager holds the lock of its volume and has no hold, take this version of the lease?
+/// Of postgres it has at most one that is in recovery.
 ///
 /// # Errors
 /// [`Refusal`] says who holds it, and for how long.
 pub fn may_take(
     lease: &LeaseRecord,
-    me: &PodUid,
+    me: &Holder,
     watched: Duration,
     timings: Timings,
     dead: &[Nonce],
@@ -50,10 +58,15 @@ pub fn may_take(
     if dead.contains(&holder.nonce) {
         return Ok(Ground::ProofOfDeath);
     }
-    if !lease.takers.contains(me) {
+    if holder.nonce == me.nonce {
+        return Ok(Ground::OwnName);
+    }
+    let heir = holder.name == me.name && holder.pod_uid != me.pod_uid;
+    if !heir && !lease.takers.contains(&me.pod_uid) {
         return Err(Refusal::NotATaker { holder: holder.name.clone() });
     }
     match timings.lease_duration.checked_sub(watched) {
+        None | Some(Duration::ZERO) if heir => Ok(Ground::VolumeInherited),
         None | Some(Duration::ZERO) => Ok(Ground::Lapsed),
         Some(left) => Err(Refusal::Held { holder: holder.name.clone(), left }),
     }
@@ -62,6 +75,8 @@ pub fn may_take(
 /// What a take is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// To open the database that initdb has just made, on the timeline that it made.
+    FirstDatabase(TimelineId),
     /// To promote: the next timeline is reserved with the term (I2).
     Promotion,
     /// To go on writing the timeline that this data directory already has (rule E2).
@@ -81,6 +96,7 @@ pub fn taken(
     takers: Vec<PodUid>,
 ) -> LeaseRecord {
     let (state, timeline, tail) = match purpose {
+        Purpose::FirstDatabase(timeline) => (HolderState::Promoting, timeline, None),
         Purpose::Promotion => (HolderState::Promoting, before.timeline.next(), None),
         Purpose::InPlace { tail } => {
             (HolderState::Recovering, before.timeline.max(tail.map(|t| t.timeline).unwrap_or_default()), tail)

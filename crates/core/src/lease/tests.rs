@@ -34,15 +34,12 @@ fn secs(s: u64) -> Duration {
 #[test]
 fn a_released_lease_may_be_taken_at_once_by_anybody() {
     let lease = released(&held(), None);
-    assert_eq!(
-        may_take(&lease, &PodUid::from("uid-c-9"), Duration::ZERO, Timings::default(), &[]),
-        Ok(Ground::Released)
-    );
+    assert_eq!(may_take(&lease, &holder("c-9"), Duration::ZERO, Timings::default(), &[]), Ok(Ground::Released));
 }
 
 #[test]
 fn a_taker_waits_for_the_whole_lease_duration() {
-    let me = PodUid::from("uid-c-2");
+    let me = holder("c-2");
     let before = may_take(&held(), &me, secs(7), Timings::default(), &[]);
     assert_eq!(before, Err(Refusal::Held { holder: "c-1".to_owned(), left: secs(1) }));
     assert_eq!(may_take(&held(), &me, secs(8), Timings::default(), &[]), Ok(Ground::Lapsed));
@@ -50,20 +47,30 @@ fn a_taker_waits_for_the_whole_lease_duration() {
 
 #[test]
 fn a_pod_that_the_holder_does_not_know_never_takes_by_waiting() {
-    let newcomer = PodUid::from("uid-c-3");
-    assert!(matches!(
-        may_take(&held(), &newcomer, secs(900), Timings::default(), &[]),
-        Err(Refusal::NotATaker { .. })
-    ));
+    let newcomer = holder("c-3");
+    assert!(matches!(may_take(&held(), &newcomer, secs(900), Timings::default(), &[]), Err(Refusal::NotATaker { .. })));
 }
 
 #[test]
 fn proof_of_death_is_about_the_nonce_and_not_about_the_name() {
-    let me = PodUid::from("uid-c-3");
+    let me = holder("c-3");
     let other = [Nonce::from("nonce of an earlier container of c-1")];
     assert!(may_take(&held(), &me, Duration::ZERO, Timings::default(), &other).is_err());
     let proof = [Nonce::from("nonce-c-1")];
     assert_eq!(may_take(&held(), &me, Duration::ZERO, Timings::default(), &proof), Ok(Ground::ProofOfDeath));
+}
+
+#[test]
+fn the_heir_of_the_holders_volume_waits_as_long_as_a_taker() {
+    let heir = Holder { pod_uid: PodUid::from("uid of a new pod"), nonce: Nonce::from("n"), ..holder("c-1") };
+    assert!(matches!(may_take(&held(), &heir, secs(7), Timings::default(), &[]), Err(Refusal::Held { .. })));
+    assert_eq!(may_take(&held(), &heir, secs(8), Timings::default(), &[]), Ok(Ground::VolumeInherited));
+}
+
+#[test]
+fn a_restarted_container_never_outwaits_its_predecessor_in_the_same_pod() {
+    let again = Holder { nonce: Nonce::from("n"), ..holder("c-1") };
+    assert!(may_take(&held(), &again, secs(900), Timings::default(), &[]).is_err());
 }
 
 #[test]

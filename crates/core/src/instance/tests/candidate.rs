@@ -1,0 +1,138 @@
+//! From an election won to a primary.
+
+use super::super::*;
+use super::bench::*;
+use crate::identity::{Nonce, PodUid};
+use crate::lease::{HolderState, LeaseRecord, Term};
+use crate::timeline::TimelineId;
+use core::time::Duration;
+
+fn elected() -> ClusterView {
+    ClusterView { election: Some(election("c-2", None)), ..cluster() }
+}
+
+#[test]
+fn a_winner_gathers_the_tail_has_it_confirmed_takes_promotes_opens_and_announces() {
+    let (mut bench, said) = Bench::candidate(HolderState::Recovering, Some(wal(2, 300)));
+    assert_eq!(said, ["AwaitPosition 0/12C on timeline 2"]);
+    assert_eq!(bench.done(), ["ConfirmTail c-1 term 4"]);
+    let said = bench.answer(Outcome::Released("11b".to_owned()));
+    assert_eq!(said, ["PutLease over 11b: Promoting, term 5, timeline 3"]);
+    let takers = bench.put.as_ref().map(|(_, _, record)| record.takers.clone());
+    assert_eq!(takers, Some(vec![PodUid::from("uid-c-3")]));
+    let said = bench.stored();
+    assert_eq!(said, ["ArmWatchdog in 5000 ms", "Promote 3", "Archive Primary", "UseTail none"]);
+    assert_eq!(bench.answer(Outcome::Promoted(TimelineId(3))), ["ProveWritePath"]);
+    assert_eq!(bench.proven(), ["PutLease over 12: Open, term 5, timeline 3"]);
+    assert_eq!(bench.stored(), ["AnnouncePrimary 3"]);
+    assert_eq!(*bench.machine.phase(), Phase::Primary);
+}
+
+#[test]
+fn a_holder_that_does_not_release_yet_is_asked_again_soon() {
+    let (mut bench, _) = Bench::candidate(HolderState::Recovering, Some(wal(2, 300)));
+    bench.done();
+    assert!(bench.fails().is_empty());
+    assert_eq!(bench.after(Duration::from_millis(100)), ["ConfirmTail c-1 term 4"]);
+}
+
+#[test]
+fn a_released_lease_is_taken_as_soon_as_the_wal_is_here() {
+    let (mut bench, said) = Bench::candidate(HolderState::Released, None);
+    assert_eq!(said, ["AwaitPosition 0/64 on timeline 2"]);
+    assert_eq!(bench.done(), ["PutLease over 11: Promoting, term 5, timeline 3"]);
+}
+
+#[test]
+fn a_silent_holders_lease_is_taken_when_it_has_lapsed_and_not_before() {
+    let (mut bench, _) = Bench::candidate(HolderState::Open, None);
+    assert_eq!(bench.done(), ["LookForProof c-1 nonce-c-1"]);
+    assert!(bench.answer(Outcome::NotFound).is_empty());
+    assert_eq!(bench.after(Duration::from_millis(7999)), ["LookForProof c-1 nonce-c-1"]);
+    bench.answer(Outcome::NotFound);
+    assert_eq!(bench.after(Duration::from_millis(100)), ["PutLease over 11: Promoting, term 5, timeline 3"]);
+}
+
+#[test]
+fn a_proof_of_death_found_by_looking_or_by_watching_saves_the_wait() {
+    let (mut bench, _) = Bench::candidate(HolderState::Open, None);
+    bench.done();
+    assert_eq!(bench.done(), ["PutLease over 11: Promoting, term 5, timeline 3"]);
+    let (mut bench, _) = Bench::candidate(HolderState::Open, None);
+    bench.tell(Event::DeathsSeen(vec![Nonce::from("nonce-c-1")]));
+    assert_eq!(bench.done(), ["PutLease over 11: Promoting, term 5, timeline 3"]);
+}
+
+#[test]
+fn a_take_that_conflicts_with_another_take_ends_the_candidacy() {
+    let (mut bench, _) = Bench::candidate(HolderState::Released, None);
+    bench.done();
+    let other = LeaseRecord { term: Term(5), timeline: TimelineId(3), ..held("c-3", HolderState::Promoting) };
+    assert!(bench.put_conflicted(other).is_empty());
+    assert!(matches!(bench.machine.phase(), Phase::Standby(_)));
+}
+
+#[test]
+fn a_take_that_conflicts_starts_over_from_the_version_it_ran_into() {
+    let (mut bench, _) = Bench::candidate(HolderState::Released, None);
+    bench.done();
+    let said = bench.put_conflicted(held("c-1", HolderState::Released));
+    assert_eq!(said, ["PutLease over 12: Promoting, term 5, timeline 3"]);
+    assert_eq!(bench.put_conflicted(held("c-1", HolderState::Open)), ["LookForProof c-1 nonce-c-1"]);
+}
+
+#[test]
+fn an_election_given_up_is_not_run_for_again_before_a_pause() {
+    let (mut bench, _) = Bench::candidate(HolderState::Released, None);
+    assert!(bench.fails().is_empty());
+    assert!(matches!(bench.machine.phase(), Phase::Standby(_)));
+    assert!(bench.after(Duration::from_millis(1999)).is_empty());
+    assert_eq!(bench.after(Duration::from_millis(1)), ["AwaitPosition 0/64 on timeline 2"]);
+}
+
+#[test]
+fn a_tail_that_does_not_come_ends_the_candidacy_after_its_bound() {
+    let (mut bench, _) = Bench::candidate(HolderState::Recovering, Some(wal(2, 300)));
+    bench.after(Duration::from_millis(9900));
+    assert!(matches!(bench.machine.phase(), Phase::Candidate(_)));
+    bench.after(Duration::from_millis(100));
+    assert!(matches!(bench.machine.phase(), Phase::Standby(_)));
+}
+
+#[test]
+fn an_election_of_another_term_or_holder_is_void() {
+    let mut bench = Bench::standby();
+    bench.see(LeaseRecord { term: Term(5), ..held("c-1", HolderState::Released) });
+    assert!(bench.tell(Event::ClusterSeen(elected())).is_empty());
+    let mut bench = Bench::standby();
+    bench.see(held("c-3", HolderState::Released));
+    assert!(bench.tell(Event::ClusterSeen(elected())).is_empty());
+}
+
+#[test]
+fn another_timeline_than_the_reserved_one_is_killed_and_the_lease_given_back() {
+    let mut bench = Bench::promoting();
+    assert_eq!(bench.answer(Outcome::Promoted(TimelineId(4))), ["KillEverything", "Archive Stopping"]);
+    assert!(!bench.holds());
+    bench.done();
+    let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(4, 400))));
+    assert_eq!(said, ["PutLease over 12: Released, term 5, timeline 3", "OfferTail 0/190 on timeline 4"]);
+    bench.stored();
+    assert!(bench.after(Duration::from_secs(60)).is_empty(), "a timeline that nobody reserved is never opened");
+}
+
+#[test]
+fn a_promotion_that_fails_leaves_a_standby_that_gives_the_lease_back() {
+    let mut bench = Bench::promoting();
+    assert_eq!(bench.fails(), ["KillEverything", "Archive Stopping"]);
+    assert_eq!(bench.done(), ["DisarmWatchdog", "InspectVolume", "Archive Standby"]);
+    let said = bench.answer(Outcome::Inspected(data(DataRole::Standby, wal(2, 100))));
+    assert_eq!(said, ["StartPostgres Standby", "PutLease over 12: Released, term 5, timeline 3"]);
+}
+
+#[test]
+fn postgres_dying_while_it_is_promoted_ends_the_attempt() {
+    let mut bench = Bench::promoting();
+    assert_eq!(bench.tell(Event::PostgresExited("signal 9".to_owned())), ["KillEverything", "Archive Stopping"]);
+    assert!(!bench.holds());
+}

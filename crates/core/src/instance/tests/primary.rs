@@ -1,0 +1,84 @@
+//! Handing over on request.
+
+use super::super::*;
+use super::bench::*;
+use crate::cluster::ElectionFact;
+use crate::identity::Nonce;
+use crate::lease::{HolderState, LeaseRecord, Term};
+use core::time::Duration;
+
+fn switchover(smart: Option<u64>) -> ClusterView {
+    let election = ElectionFact { holder_nonce: Nonce::from("nonce-c-2"), term: Term(5), ..election("c-3", None) };
+    ClusterView { election: Some(election), smart_shutdown: smart.map(Duration::from_secs), ..cluster() }
+}
+
+#[test]
+fn a_switchover_stops_without_a_smart_phase_and_releases_with_the_end_of_wal() {
+    let mut bench = Bench::primary();
+    let said = bench.tell(Event::ClusterSeen(switchover(None)));
+    assert_eq!(said, ["StopPostgres smart none fast 3600", "Archive Stopping"]);
+    assert_eq!(bench.done(), ["KillEverything"]);
+    assert_eq!(bench.done(), ["InspectVolume"]);
+    let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
+    assert_eq!(said, ["DisarmWatchdog", "PutLease over 13: Released, term 5, timeline 3"]);
+    assert_eq!(bench.put.as_ref().and_then(|(_, _, record)| record.tail), Some(wal(3, 600)));
+    assert_eq!(bench.stored(), ["Archive Standby", "OfferTail 0/258 on timeline 3"]);
+}
+
+#[test]
+fn a_smart_phase_that_the_user_asked_for_is_kept() {
+    let mut bench = Bench::primary();
+    let said = bench.tell(Event::ClusterSeen(switchover(Some(60))));
+    assert_eq!(said[0], "StopPostgres smart 60 fast 3600");
+}
+
+#[test]
+fn the_lease_is_renewed_while_postgres_stops() {
+    let mut bench = Bench::primary();
+    bench.tell(Event::ClusterSeen(switchover(None)));
+    assert_eq!(bench.after(Duration::from_secs(2)), ["ProveWritePath"]);
+    assert_eq!(bench.proven(), ["PutLease over 13: Open, term 5, timeline 3"]);
+}
+
+#[test]
+fn a_stop_that_fails_is_followed_by_the_same_kill() {
+    let mut bench = Bench::primary();
+    bench.tell(Event::ClusterSeen(switchover(None)));
+    assert_eq!(bench.fails(), ["KillEverything"]);
+}
+
+#[test]
+fn a_release_waits_for_a_renewal_that_is_under_way() {
+    let mut bench = Bench::primary();
+    bench.tell(Event::ClusterSeen(switchover(None)));
+    bench.after(Duration::from_secs(2));
+    bench.proven();
+    bench.done();
+    bench.done();
+    let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
+    assert_eq!(said, ["InspectVolume"]);
+    bench.stored();
+    let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
+    assert_eq!(said, ["DisarmWatchdog", "PutLease over 14: Released, term 5, timeline 3"]);
+}
+
+#[test]
+fn who_handed_over_and_is_elected_again_goes_on_in_place() {
+    let mut bench = Bench::primary();
+    bench.tell(Event::ClusterSeen(switchover(None)));
+    bench.done();
+    bench.done();
+    bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
+    bench.stored();
+    let mut again = switchover(None);
+    again.election = again.election.map(|e| ElectionFact { winner_pod_uid: "uid-c-2".into(), ..e });
+    assert_eq!(bench.tell(Event::ClusterSeen(again)), ["PutLease over 14: Recovering, term 6, timeline 3"]);
+}
+
+#[test]
+fn the_election_that_made_it_primary_does_not_make_it_hand_over() {
+    let mut bench = Bench::primary();
+    assert!(bench.after(Duration::from_millis(100)).is_empty());
+    let record = LeaseRecord { term: Term(5), ..held("c-2", HolderState::Open) };
+    assert!(bench.see(record).is_empty());
+}
