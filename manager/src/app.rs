@@ -42,7 +42,9 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
                     can see, which anywhere else would be somebody else's"
             .to_owned());
     }
-    rustls::crypto::ring::default_provider().install_default().map_err(|_| "a TLS provider was set already".to_owned())?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "a TLS provider was set already".to_owned())?;
     let nonce = Nonce(uuid::Uuid::new_v4().to_string());
     let config = Config::new(args, nonce);
     // The last words of this container: proof of death for whoever finds them there (rule L2).
@@ -62,7 +64,8 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     let mut running = JoinSet::new();
     let (certificates, keeper) = Certificates::new(api.clone(), &config.certificates_dir());
     let (cluster_out, cluster_seen) = watch::channel(Some(Arc::new(cluster)));
-    let (archiving, ArchivingTasks { serving }) = Archiving::start(&config, &certificates, cluster_seen.clone(), &api).await?;
+    let (archiving, ArchivingTasks { serving }) =
+        Archiving::start(&config, &certificates, cluster_seen.clone(), &api).await?;
     running.spawn(serving);
     running.spawn(tasks::postgres_log(&config, queue.clone())?);
 
@@ -135,7 +138,9 @@ async fn lock_volume(volume: &Path) -> VolumeLock {
     loop {
         match VolumeLock::acquire(volume) {
             Ok(lock) => return lock,
-            Err(error) => tracing::warn!(error = %chain(&error), "the volume is not ours yet: no postgres without its lock"),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the volume is not ours yet: no postgres without its lock")
+            }
         }
         tokio::time::sleep(TRY_AGAIN).await;
     }

@@ -78,7 +78,8 @@ impl Archiving {
     /// Where restore_command finds the end of a dead primary's WAL.
     pub fn use_tail(&self, source: Option<TailFact>) {
         let source = source.map(|fact| {
-            let tail: Arc<dyn TailSource> = Arc::new(HolderTail { address: fact.address, certificates: self.certificates.clone() });
+            let tail: Arc<dyn TailSource> =
+                Arc::new(HolderTail { address: fact.address, certificates: self.certificates.clone() });
             tail
         });
         self.archive.set_tail(source);
@@ -118,7 +119,9 @@ impl Archiving {
         ArchiveView {
             archived: archived_count,
             failed: failed_count,
-            error: failing_since.and(last_failed.as_ref()).map(|failure| format!("{}: {}", failure.name, failure.reason)),
+            error: failing_since
+                .and(last_failed.as_ref())
+                .map(|failure| format!("{}: {}", failure.name, failure.reason)),
             ..ArchiveView::default()
         }
     }
@@ -223,7 +226,9 @@ fn compression(named: WalCompression) -> Compression {
 
 async fn credentials(store: &BarmanObjectStore, api: &ClusterApi) -> Result<S3Credentials, String> {
     let given = store.s3_credentials.clone().unwrap_or_default();
-    let (Some(id), Some(key)) = (&given.access_key_id, &given.secret_access_key) else { return Ok(S3Credentials::Ambient) };
+    let (Some(id), Some(key)) = (&given.access_key_id, &given.secret_access_key) else {
+        return Ok(S3Credentials::Ambient);
+    };
     let session_token = match &given.session_token {
         Some(selector) => Some(secret(api, selector).await?),
         None => None,
@@ -239,7 +244,8 @@ async fn credentials(store: &BarmanObjectStore, api: &ClusterApi) -> Result<S3Cr
 async fn secret(api: &ClusterApi, selector: &SecretKeySelector) -> Result<String, String> {
     let SecretKeySelector { name, key, .. } = selector;
     let found = api.secrets.get(name).await.map_err(|e| format!("failed to read Secret {name}: {}", chain(&e)))?;
-    let bytes = found.data.and_then(|mut data| data.remove(key)).ok_or_else(|| format!("Secret {name} has no key {key}"))?;
+    let bytes =
+        found.data.and_then(|mut data| data.remove(key)).ok_or_else(|| format!("Secret {name} has no key {key}"))?;
     let text = String::from_utf8(bytes.0).map_err(|_| format!("{key} of Secret {name} is no text"))?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }

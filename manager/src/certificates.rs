@@ -164,6 +164,7 @@ fn write(directory: &Path, pems: &Pems) -> Result<(), String> {
 
 fn text(secret: &Secret, key: &str) -> Result<String, String> {
     let name = secret.metadata.name.as_deref().unwrap_or_default();
-    let bytes = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| format!("Secret {name} has no {key}"))?;
+    let bytes =
+        secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| format!("Secret {name} has no {key}"))?;
     String::from_utf8(bytes.0.clone()).map_err(|_| format!("{key} of Secret {name} is no text"))
 }

@@ -33,7 +33,7 @@ enum Verb {
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     // First of all, and without anything else: postgres runs these for every segment.
     if let Some(code) = client::run_if_asked(&arguments) {
         return ExitCode::from(code);
@@ -77,7 +77,9 @@ fn run(args: &RunArgs) -> ExitCode {
 
 fn bootstrap(target: &Path) -> Result<(), String> {
     let own = std::env::current_exe().map_err(|e| chain(&e))?;
-    std::fs::copy(&own, target).map(drop).map_err(|e| format!("failed to copy {} to {}: {e}", own.display(), target.display()))
+    std::fs::copy(&own, target)
+        .map(drop)
+        .map_err(|e| format!("failed to copy {} to {}: {e}", own.display(), target.display()))
 }
 
 fn reported(result: Result<(), String>) -> ExitCode {

@@ -64,7 +64,9 @@ pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
     };
     let role = match role {
         As::Primary => Role::Primary,
-        As::Standby(leader) => Role::Standby { upstream: leader.as_ref().map(|l| upstream(context, &l.address)), slot: None },
+        As::Standby(leader) => {
+            Role::Standby { upstream: leader.as_ref().map(|l| upstream(context, &l.address)), slot: None }
+        }
     };
     let inputs = Inputs {
         user: &postgresql.parameters,

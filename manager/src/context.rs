@@ -8,9 +8,9 @@ use crate::watchdog::Watchdog;
 use pgherd_core::instance::{Event, Leader};
 use pgherd_core::lease::{Timings, WalPosition};
 use pgherd_core::timeline::TimelineId;
-use pgherd_postgres::process::PostmasterHandle;
 use pgherd_postgres::dir::Volume;
 use pgherd_postgres::lines::LineSink;
+use pgherd_postgres::process::PostmasterHandle;
 use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::version::Major;
 use pgherd_postgres::volume_lock::VolumeLock;
@@ -101,8 +101,20 @@ impl Context {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, reaper, lock, major, api, cluster, certificates, timings, archiving, postgres_lines, events, nudge } =
-            parts;
+        let Parts {
+            config,
+            reaper,
+            lock,
+            major,
+            api,
+            cluster,
+            certificates,
+            timings,
+            archiving,
+            postgres_lines,
+            events,
+            nudge,
+        } = parts;
         Self {
             volume: Volume::of_pgdata(&config.pgdata),
             lease: LeaseApi::new(api.clone()),

@@ -63,7 +63,17 @@ impl Driver {
         snapshot: watch::Sender<Arc<InstanceSnapshot>>,
     ) -> Self {
         let machine = Machine::new(Me { holder: context.config.me.clone() }, context.timings);
-        Self { context, cluster, machine, tasks: JoinSet::new(), waiting: HashMap::new(), requests: 0, report, snapshot, exit: None }
+        Self {
+            context,
+            cluster,
+            machine,
+            tasks: JoinSet::new(),
+            waiting: HashMap::new(),
+            requests: 0,
+            report,
+            snapshot,
+            exit: None,
+        }
     }
 
     /// Runs until the machine leaves; the exit code.
@@ -142,11 +152,12 @@ impl Driver {
                 self.cluster.send_replace(Some(cluster));
                 self.step(Event::ClusterSeen(view));
             }
-            Seen::Lease(lease) => self.step(Event::LeaseSeen(lease)),
+            Seen::Lease(lease) => self.step(Event::LeaseSeen(*lease)),
             Seen::NoLease => self.step(Event::LeaseMissing),
             Seen::Pods(pods) => {
-                self.step(Event::DeathsSeen(deaths(&pods)));
+                // Peers first: a take that a death allows names them as takers.
                 self.step(Event::PeersSeen(peers(&pods, &self.context.config.me.pod_uid)));
+                self.step(Event::DeathsSeen(deaths(&pods)));
             }
         }
     }

@@ -54,7 +54,8 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
 pub fn report(context: &Context, machine: &Machine, now: Instant, out: &watch::Sender<Option<MemberReport>>) {
     let fresh = member_report(context, &machine.report(now));
     out.send_if_modified(|known| {
-        let news = known.as_ref().is_none_or(|known| MemberReport { position: fresh.position, ..known.clone() } != fresh);
+        let news =
+            known.as_ref().is_none_or(|known| MemberReport { position: fresh.position, ..known.clone() } != fresh);
         if news {
             *known = Some(fresh);
         }

@@ -70,7 +70,8 @@ impl Announcer {
         {
             return Err(AnnounceError::Refused(format!("{other} initialises it")));
         }
-        let intent = json!({"instance": self.pod, "podUID": self.pod_uid.0, "startedAt": jiff::Timestamp::now().to_string()});
+        let intent =
+            json!({"instance": self.pod, "podUID": self.pod_uid.0, "startedAt": jiff::Timestamp::now().to_string()});
         let mut status = status;
         if let Some(fields) = status.as_object_mut() {
             fields.insert("initialization".to_owned(), intent);
@@ -106,7 +107,8 @@ impl Announcer {
     /// When it could not be written.
     pub async fn report_state(&self, is_primary: bool, timeline: u32) -> Result<(), AnnounceError> {
         let line = json!({"isPrimary": is_primary, "timeLineID": timeline, "ip": self.address});
-        self.patch_status("report the instance's state", json!({"instancesReportedState": {self.pod.as_str(): line}})).await
+        self.patch_status("report the instance's state", json!({"instancesReportedState": {self.pod.as_str(): line}}))
+            .await
     }
 
     /// The report on one's own pod, which wakes the controller.

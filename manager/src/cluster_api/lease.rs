@@ -47,7 +47,8 @@ impl LeaseApi {
         let lease = self.object(over, record, timings);
         let params = PostParams { field_manager: Some("pgherd-manager".to_owned()), ..PostParams::default() };
         let sent = clock::now();
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.api.leases.replace(&self.api.name, &params, &lease)).await;
+        let answer =
+            tokio::time::timeout(ANSWER_WITHIN, self.api.leases.replace(&self.api.name, &params, &lease)).await;
         match answer {
             Ok(Ok(stored)) => match stored.metadata.resource_version.clone() {
                 Some(version) => {

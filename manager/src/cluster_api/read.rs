@@ -60,7 +60,10 @@ fn report(pod: &Pod) -> Option<MemberReport> {
 #[must_use]
 pub fn deaths(pods: &[Arc<Pod>]) -> Vec<Nonce> {
     let statuses = pods.iter().filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref()).flatten();
-    statuses.flat_map(|status| [&status.state, &status.last_state]).filter_map(|state| last_words(state.as_ref()?)).collect()
+    statuses
+        .flat_map(|status| [&status.state, &status.last_state])
+        .filter_map(|state| last_words(state.as_ref()?))
+        .collect()
 }
 
 fn last_words(state: &ContainerState) -> Option<Nonce> {

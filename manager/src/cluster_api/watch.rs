@@ -26,7 +26,7 @@ pub enum Seen {
     /// The Cluster.
     Cluster(Arc<Cluster>),
     /// The Lease.
-    Lease(Versioned<LeaseRecord>),
+    Lease(Box<Versioned<LeaseRecord>>),
     /// The Lease is gone.
     NoLease,
     /// All pods of the cluster.
@@ -47,7 +47,7 @@ pub fn watch_cluster(api: &ClusterApi, stored: LeaseApi, seen: &mpsc::Sender<See
             Some(lease) => match wire::read(lease) {
                 Ok(record) => {
                     stored.remember(lease);
-                    Some(Seen::Lease(record))
+                    Some(Seen::Lease(Box::new(record)))
                 }
                 Err(error) => {
                     tracing::error!(error = %pgherd_telemetry::chain(&error), "the Lease cannot be read; it is left alone");

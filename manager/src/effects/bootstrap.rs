@@ -29,8 +29,8 @@ pub async fn initdb(cx: &Context) -> Outcome {
 async fn make(cx: &Context) -> Result<(), String> {
     let nonce = &cx.config.me.nonce;
     let into = cx.volume.partial_path(PartialKind::Initdb, nonce);
-    let postgres = Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT)
-        .map_err(|e| chain(&e))?;
+    let postgres =
+        Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT).map_err(|e| chain(&e))?;
     run_initdb(&cx.reaper, &postgres, &into, &InitDb::default(), INITDB_WITHIN).await.map_err(|e| chain(&e))?;
     cx.archiving.forget();
     cx.volume.adopt(&into, &incarnation(), nonce).map_err(|e| chain(&e)).map(drop)
@@ -58,12 +58,15 @@ async fn create(cx: &Context) -> Result<(), String> {
 }
 
 async fn login(cx: &Context, secret: &str, owner: &str) -> Result<Login, String> {
-    let found: Secret = cx.api.secrets.get(secret).await.map_err(|e| format!("failed to read Secret {secret}: {}", chain(&e)))?;
+    let found: Secret =
+        cx.api.secrets.get(secret).await.map_err(|e| format!("failed to read Secret {secret}: {}", chain(&e)))?;
     let data = found.data.unwrap_or_default();
     let text = |key: &str| data.get(key).and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
     let password = text("password").ok_or_else(|| format!("Secret {secret} has no readable key `password`"))?;
     match text("username") {
-        Some(name) if name != owner => Err(format!("Secret {secret} is for user {name}, the cluster's owner is {owner}")),
+        Some(name) if name != owner => {
+            Err(format!("Secret {secret} is for user {name}, the cluster's owner is {owner}"))
+        }
         _ => Ok(Login { name: owner.to_owned(), password }),
     }
 }

@@ -31,8 +31,8 @@ async fn copy(cx: &Context, leader: &Leader) -> Result<(), String> {
     cx.volume.remove_unfinished().map_err(|e| chain(&e))?;
     let nonce = &cx.config.me.nonce;
     let into = cx.volume.partial_path(PartialKind::Join, nonce);
-    let postgres = Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT)
-        .map_err(|e| chain(&e))?;
+    let postgres =
+        Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT).map_err(|e| chain(&e))?;
     let source = upstream(cx, &leader.address).conninfo();
     let mut told = 0;
     let progress = |now: pgherd_postgres::basebackup::CopyProgress| {

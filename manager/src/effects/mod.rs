@@ -49,7 +49,9 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::PublishSystemId(op, id) => {
             drop(tasks.spawn(async move { finish(op, bootstrap::publish(&cx, id).await) }));
         }
-        Command::CloneFrom(op, leader) => drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader).await) })),
+        Command::CloneFrom(op, leader) => {
+            drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader).await) }))
+        }
         Command::Rejoin(op, leader) => drop(tasks.spawn(async move { finish(op, rejoin::rejoin(&cx, &leader).await) })),
         Command::StartPostgres(op, role) => drop(tasks.spawn(async move { finish(op, start::start(&cx, role).await) })),
         Command::StopPostgres(op, how) => drop(tasks.spawn(async move { finish(op, stop::stop(&cx, how).await) })),
@@ -63,13 +65,17 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::LookForProof(op, pod, nonce) => {
             drop(tasks.spawn(async move { finish(op, tail::look_for_proof(&cx, &pod, &nonce).await) }));
         }
-        Command::Promote(op, timeline) => drop(tasks.spawn(async move { finish(op, promote::promote(&cx, timeline).await) })),
+        Command::Promote(op, timeline) => {
+            drop(tasks.spawn(async move { finish(op, promote::promote(&cx, timeline).await) }))
+        }
         Command::AnnouncePrimary(timeline) => drop(tasks.spawn(async move { promote::announce(&cx, timeline).await })),
         Command::Fence(op, term) => drop(tasks.spawn(async move { fence::fence(&cx, op, term).await })),
         Command::PutLease { op, over, record } => {
             drop(tasks.spawn(async move { finish(op, lease::put(&cx, &over, &record).await) }));
         }
-        Command::ProveWritePath { op, sql } => drop(tasks.spawn(async move { finish(op, lease::prove(&cx, sql).await) })),
+        Command::ProveWritePath { op, sql } => {
+            drop(tasks.spawn(async move { finish(op, lease::prove(&cx, sql).await) }))
+        }
         // The driver's own.
         Command::AnswerTail(..) | Command::RefuseFence(..) | Command::Exit(_) => {}
     }

@@ -7,6 +7,7 @@ use crate::config::POSTGRES_PORT;
 use crate::configuration::upstream;
 use crate::context::Context;
 use core::time::Duration;
+use pgherd_core::identity::SystemId;
 use pgherd_core::instance::{Leader, Outcome};
 use pgherd_core::timeline::{History, LocalCopy, Rejoin, TimelineId, rejoin as decide};
 use pgherd_postgres::files::write_durable;
@@ -37,7 +38,7 @@ async fn attempt(cx: &Context, leader: &Leader) -> Result<Outcome, String> {
     let facts = local_facts(cx).await?;
     let session = leader_session(cx, leader).await?;
     let history = leader_history(&session, leader.timeline).await?;
-    let theirs = pgherd_core::timeline::Leader { system_id: facts.control.system_id, history };
+    let theirs = pgherd_core::timeline::Leader { system_id: leader_system(&session).await?, history };
     let plan = decide(&local_copy(&facts), &theirs);
     tracing::info!(?plan, leader = leader.name, "rejoin");
     match plan {
@@ -128,12 +129,20 @@ async fn leader_history(session: &Session, timeline: TimelineId) -> Result<Histo
     History::parse(timeline, &text).map_err(|e| chain(&e))
 }
 
+async fn leader_system(session: &Session) -> Result<SystemId, String> {
+    let sql = "SELECT system_identifier::text FROM pg_control_system()";
+    let text: String =
+        session.scalar("read the leader's system identifier", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;
+    text.parse().map(SystemId).map_err(|_| format!("the leader's system identifier is {text:?}"))
+}
+
 /// pg_rewind reads the source's control file, which knows its new timeline only after the first checkpoint there.
 async fn checkpointed(session: &Session, timeline: TimelineId) -> Result<(), String> {
     let waiting = async {
         loop {
             let sql = "SELECT timeline_id::int FROM pg_control_checkpoint()";
-            let at: i32 = session.scalar("read the leader's checkpoint", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;
+            let at: i32 =
+                session.scalar("read the leader's checkpoint", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;
             if u32::try_from(at).unwrap_or(0) >= timeline.0 {
                 return Ok(());
             }

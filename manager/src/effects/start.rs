@@ -39,9 +39,8 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
     tokio::task::spawn_blocking(move || prepare(&prepared, &wanted)).await.map_err(|e| chain(&e))??;
     let postgres = Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT)
         .map_err(|error| chain(&error))?;
-    let mut postmaster = postgres
-        .start(&cx.reaper, &cx.lock, &[], Arc::clone(&cx.postgres_lines))
-        .map_err(|error| chain(&error))?;
+    let mut postmaster =
+        postgres.start(&cx.reaper, &cx.lock, &[], Arc::clone(&cx.postgres_lines)).map_err(|error| chain(&error))?;
     let handle = postmaster.handle();
     *cx.postmaster() = Some(Running { handle: handle.clone(), stopping: false });
     let watching = Arc::clone(cx);

@@ -101,4 +101,3 @@ pub fn disarm(cx: &Context) {
 pub fn guarded(cx: &Context) -> bool {
     cx.watchdog().as_ref().is_some_and(Watchdog::alive)
 }
-

@@ -34,7 +34,8 @@ pub struct LocalFacts {
 /// For people: which of them, and why.
 pub async fn local_facts(cx: &Context) -> Result<LocalFacts, String> {
     let bin_dir = cx.major.bin_dir().map_err(|e| chain(&e))?;
-    let control = ControlData::read(&cx.reaper, &bin_dir, &cx.config.pgdata, CONTROL_DATA_WITHIN).await.map_err(|e| chain(&e))?;
+    let control =
+        ControlData::read(&cx.reaper, &bin_dir, &cx.config.pgdata, CONTROL_DATA_WITHIN).await.map_err(|e| chain(&e))?;
     let (pgdata, major) = (cx.config.pgdata.clone(), cx.major);
     let reading = tokio::task::spawn_blocking(move || {
         let wal = LocalWal::open(&pgdata, major, &control).map_err(|e| chain(&e))?;
@@ -45,7 +46,7 @@ pub async fn local_facts(cx: &Context) -> Result<LocalFacts, String> {
                 None
             }
         };
-        Ok(LocalFacts { history: wal.history.clone(), control, end })
+        Ok(LocalFacts { history: wal.history, control, end })
     });
     reading.await.map_err(|e| chain(&e))?
 }
@@ -105,7 +106,11 @@ pub async fn discard(cx: &Context) -> Outcome {
 }
 
 /// The text of pg_controldata, for whoever asks over HTTP.
-pub fn control_data(cx: &Arc<Context>, reply: oneshot::Sender<Result<String, ControlError>>, tasks: &mut JoinSet<Effect>) {
+pub fn control_data(
+    cx: &Arc<Context>,
+    reply: oneshot::Sender<Result<String, ControlError>>,
+    tasks: &mut JoinSet<Effect>,
+) {
     let cx = Arc::clone(cx);
     tasks.spawn(async move {
         let read = async {
