@@ -32,7 +32,7 @@ pub enum ProcessError {
         locked: PathBuf,
     },
     /// The file that asks for a promotion cannot be written.
-    #[error("failed to write the promotion signal file")]
+    #[error("failed to write or remove a file of the postmaster")]
     SignalFile(#[source] io::Error),
 }
 
@@ -99,10 +99,10 @@ impl Postgres {
         if !self.pgdata.starts_with(lock.volume()) {
             return Err(ProcessError::WrongLock { pgdata: self.pgdata.clone(), locked: lock.volume().to_owned() });
         }
-        match std::fs::remove_file(self.pgdata.join("postmaster.pid")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ProcessError::SignalFile(error)),
-            _ => {}
-        }
+        // Left by a postmaster of an earlier life of this container or pod: their process ids say nothing here.
+        remove_if_there(&self.pgdata.join("postmaster.pid"))?;
+        remove_if_there(&self.socket_dir.join(format!(".s.PGSQL.{}.lock", self.port)))?;
+        remove_if_there(&self.socket_dir.join(format!(".s.PGSQL.{}", self.port)))?;
         // A file left by a promotion that was cut off would promote whatever is started next.
         remove_promotion_file(&self.pgdata)?;
         let mut command = Command::new(self.program("postgres"));
@@ -207,7 +207,11 @@ fn promotion_file(pgdata: &Path) -> PathBuf {
 }
 
 fn remove_promotion_file(pgdata: &Path) -> Result<(), ProcessError> {
-    match std::fs::remove_file(promotion_file(pgdata)) {
+    remove_if_there(&promotion_file(pgdata))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), ProcessError> {
+    match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ProcessError::SignalFile(error)),
         _ => Ok(()),
     }
