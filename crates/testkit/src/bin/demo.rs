@@ -39,7 +39,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     };
     if let Some(bed) = bed {
         for made in bed.made().await.unwrap_or_default() {
-            println!("demo: the local environment made {made}");
+            println!("demo: local environment: {made}");
         }
         let mut interrupted = signal(SignalKind::interrupt())?;
         let mut terminated = signal(SignalKind::terminate())?;
@@ -72,6 +72,7 @@ async fn leave(bed: Bed, directory: &Path, report: &mut Report) {
         return;
     }
     if let Err(error) = bed.down().await {
+        println!("demo: the environment could not be removed: {error:#}");
         report.error.get_or_insert(format!("{error:#}"));
     } else {
         println!(
