@@ -19,8 +19,8 @@ pub enum ConfigurationError {
     /// The disk.
     #[error("failed to write the configuration")]
     Write(#[from] FileError),
-    /// `postgresql.conf` cannot be read.
-    #[error("failed to read postgresql.conf")]
+    /// A configuration file cannot be read.
+    #[error("failed to read a configuration file")]
     Read(#[source] std::io::Error),
     /// The Cluster was never seen.
     #[error("failed to render the configuration: the Cluster has not been read yet")]
@@ -97,6 +97,19 @@ fn write_files(pgdata: &Path, files: &BTreeMap<&str, String>) -> Result<bool, Co
     let present = std::fs::read_to_string(&main).map_err(ConfigurationError::Read)?;
     changed |= write_durable_if_changed(&main, pgconf::render::with_includes(&present).as_bytes(), 0o600)?;
     Ok(changed)
+}
+
+/// Takes the archive_command away from a postgres that is about to stop. Its last act is to archive, and a command
+/// that fails costs it three pauses of a second each (pgarch.c); one that is not configured costs nothing. What is
+/// left is archived by the manager, and the next start writes the file anew. Blocks.
+///
+/// # Errors
+/// [`ConfigurationError::Write`] or [`ConfigurationError::Read`]; postgres then stops more slowly.
+pub fn silence_archiver(context: &Context) -> Result<(), ConfigurationError> {
+    let path = context.config.pgdata.join("override.conf");
+    let present = std::fs::read_to_string(&path).map_err(ConfigurationError::Read)?;
+    write_durable_if_changed(&path, format!("{present}archive_command = ''\n").as_bytes(), 0o600)?;
+    Ok(())
 }
 
 fn paths(context: &Context) -> Paths {

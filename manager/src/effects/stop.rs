@@ -1,6 +1,7 @@
 //! Stopping in order, killing without asking, and the watchdog that kills when the manager cannot.
 
-use super::start::local;
+use super::start::{local, reload};
+use crate::configuration;
 use crate::context::Context;
 use crate::watchdog::Watchdog;
 use core::time::Duration;
@@ -8,6 +9,7 @@ use pgherd_core::instance::{Outcome, Stop};
 use pgherd_core::time::Instant;
 use pgherd_postgres::process::{PostmasterHandle, StopMode};
 use pgherd_telemetry::chain;
+use std::sync::Arc;
 
 /// A checkpoint before the shutdown, while clients are served, is worth this much and no more.
 const CHECKPOINT_BOUND: Duration = Duration::from_secs(30);
@@ -16,13 +18,19 @@ const IMMEDIATE_BOUND: Duration = Duration::from_secs(5);
 
 /// Stops postgres by the phases of `how`. When this is done the postmaster is gone; nothing is promised about its
 /// children.
-pub async fn stop(cx: &Context, how: Stop) -> Outcome {
+pub async fn stop(cx: &Arc<Context>, how: Stop) -> Outcome {
     let Some(handle) = cx.running() else { return Outcome::Done };
     if how.checkpoint_first {
         checkpoint(cx).await;
     }
     if let Some(running) = cx.postmaster().as_mut() {
         running.stopping = true;
+    }
+    let silencing = Arc::clone(cx);
+    match tokio::task::spawn_blocking(move || configuration::silence_archiver(&silencing)).await {
+        Ok(Ok(())) => reload(cx),
+        Ok(Err(error)) => tracing::warn!(error = %chain(&error), "postgres' archiver will hold its shutdown up"),
+        Err(error) => tracing::warn!(%error, "postgres' archiver will hold its shutdown up"),
     }
     if let Some(bound) = how.smart
         && ended(&handle, StopMode::Smart, bound).await

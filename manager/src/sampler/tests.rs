@@ -24,7 +24,9 @@ impl Probe for Scripted {
     }
 }
 
-fn start(hangs: bool) -> (Arc<tokio::sync::Notify>, watch::Receiver<Option<Arc<Sampled>>>, mpsc::UnboundedReceiver<Instant>) {
+fn start(
+    hangs: bool,
+) -> (Arc<tokio::sync::Notify>, watch::Receiver<Option<Arc<Sampled>>>, mpsc::UnboundedReceiver<Instant>) {
     let settings = SamplerSettings {
         period: Duration::from_secs(1),
         deadline: Duration::from_millis(700),
