@@ -55,7 +55,7 @@ async fn over_the_socket(found: &Found, pod: Option<String>) -> anyhow::Result<C
     let mut command = Command::new("nsenter");
     command
         .arg(format!("--target={}", inside.pid))
-        .args(["--mount", "--pid", "--net", "--ipc", "--uts", "--root", "--wd=/"])
+        .args(["--mount", "--pid", "--net", "--ipc", "--uts"])
         .arg(format!("--setuid={}", user.uid))
         .arg(format!("--setgid={}", user.gid))
         .args(["--", "psql", "-h", RUN_DIR, "-U", "postgres", "-d", "postgres"]);

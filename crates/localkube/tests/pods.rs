@@ -84,6 +84,8 @@ impl Drop for Environment {
         let sweeping = std::thread::spawn(move || {
             let log = std::fs::read_to_string(directory.join("daemon.log")).unwrap_or_default();
             eprintln!("the daemon said:\n{log}");
+            let found = std::process::Command::new("grep").args(["-r", "", "--include=*.log"]).arg(directory.join("node")).output();
+            eprintln!("the containers said:\n{}", String::from_utf8_lossy(&found.unwrap().stdout));
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(pgherd_localkube::daemon::sweep(&directory)).unwrap();
             std::fs::remove_dir_all(directory).unwrap();

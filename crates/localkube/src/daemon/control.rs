@@ -58,7 +58,10 @@ pub enum Request {
     /// SIGKILL to the controller; it is started again.
     KillController,
     /// Ends the environment; the answer comes before the end.
-    Down,
+    Down {
+        /// Pods are killed instead of being given their time to end.
+        at_once: bool,
+    },
 }
 
 /// What is up.
@@ -100,6 +103,8 @@ pub(super) struct Control {
     pub made: Vec<String>,
     pub apply: Apply,
     pub stop: CancellationToken,
+    /// Whether pods are to be killed then.
+    pub at_once: CancellationToken,
 }
 
 impl Control {
@@ -159,7 +164,10 @@ impl Control {
                 let killed = running.is_some_and(|id| id.signal(nix::sys::signal::Signal::SIGKILL));
                 if killed { Ok(json!("the controller was killed")) } else { Err("no controller runs".to_owned()) }
             }
-            Request::Down => {
+            Request::Down { at_once } => {
+                if at_once {
+                    self.at_once.cancel();
+                }
                 self.stop.cancel();
                 Ok(Value::Null)
             }

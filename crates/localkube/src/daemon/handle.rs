@@ -164,12 +164,13 @@ impl Handle {
         self.ask(&Request::KillController).await
     }
 
-    /// Ends the environment, and sweeps whatever is left of it. Data stay in the state directory unless `purge`.
+    /// Ends the environment, and sweeps whatever is left of it. Data stay in the state directory unless `purge`, which
+    /// does not give pods the time to end in good order either.
     ///
     /// # Errors
     /// If something cannot be removed.
     pub async fn down(self, purge: bool) -> Result<(), DaemonError> {
-        let asked: Result<Value, _> = self.ask(&Request::Down).await;
+        let asked: Result<Value, _> = self.ask(&Request::Down { at_once: purge }).await;
         let deadline = Instant::now().checked_add(DOWN_WITHIN);
         while asked.is_ok()
             && living(&self.layout.root).is_some()

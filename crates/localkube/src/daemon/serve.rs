@@ -52,6 +52,8 @@ fn run(options: &str) -> Result<(), DaemonError> {
     let options: UpOptions = serde_json::from_slice(&text)
         .map_err(|error| DaemonError::Parse { path: options.into(), why: error.to_string() })?;
     let layout = Layout::new(&options.state_dir);
+    // Pods read what is written for them, whatever the mask of the shell that started this.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     // Away from the terminal: Ctrl-C there is not meant for this.
     nix::unistd::setsid().map_err(|error| DaemonError::Start(error.into()))?;
     let setup = pgherd_telemetry::LogSetup {
@@ -171,15 +173,18 @@ async fn serve(
         made,
         apply: Box::new(apply),
         stop: CancellationToken::new(),
+        at_once: CancellationToken::new(),
     });
-    let asked = control.stop.clone();
+    let (asked, at_once) = (control.stop.clone(), control.at_once.clone());
     let socket = tokio::spawn(Arc::clone(&control).run(control::listen(&layout.socket())?));
     tracing::info!(environment = options.name, "the local environment is up");
     wait_for_end(&asked).await;
     tracing::info!("the local environment goes down");
     controller_stop.cancel();
     context.stopping.cancel();
-    end_pods(&pods).await;
+    if !at_once.is_cancelled() {
+        end_pods(&pods).await;
+    }
     node_stop.cancel();
     stop.cancel();
     // Each has been told to stop; what does not is dropped with the runtime.

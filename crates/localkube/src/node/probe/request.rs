@@ -3,21 +3,20 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use http_body_util::Empty;
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Probe;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::net::address::NODE;
+
+/// No status line is longer.
+const LINE_LIMIT: u64 = 1024;
 
 /// Asks once. An error is a sentence for people, as the kubelet would put it into an event.
 pub(super) async fn ask(probe: &Probe, address: Ipv4Addr, port_named: impl Fn(&str) -> Option<u16>) -> Result<(), String> {
@@ -61,19 +60,21 @@ async fn connect(address: Ipv4Addr, port: u16) -> Result<TcpStream, String> {
     connected.await.map_err(|error| format!("dial tcp {address}:{port}: {error}"))
 }
 
-async fn get_status(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, path: &str) -> Result<u16, String> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let request = Request::get(path)
-        .header("host", "localhost")
-        .header("user-agent", "kube-probe/1.33")
-        .header("connection", "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| error.to_string())?;
-    // Driven beside, to its end: a connection that closes behind its answer must not hide the answer.
-    let answer = sender.send_request(request);
-    let (answer, _ended) = tokio::join!(answer, connection);
-    Ok(answer.map_err(|error| error.to_string())?.status().as_u16())
+/// The status of an HTTP/1 answer. Only its first line is read: a probe wants nothing else, and must not wait for a body.
+async fn get_status(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Result<u16, String> {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: kube-probe/1.33\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+    stream.flush().await.map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    BufReader::new(stream.take(LINE_LIMIT)).read_line(&mut line).await.map_err(|error| error.to_string())?;
+    parse_status(&line).ok_or_else(|| "malformed HTTP response".to_owned())
+}
+
+fn parse_status(line: &str) -> Option<u16> {
+    let mut words = line.split_ascii_whitespace();
+    words.next().filter(|version| version.starts_with("HTTP/1."))?;
+    words.next()?.parse().ok()
 }
 
 /// The kubelet does not verify whom it probes: it asks a process of its own node.
@@ -112,5 +113,18 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_status;
+
+    #[test]
+    fn only_a_status_line_has_a_status() {
+        let cases = [("HTTP/1.1 200 OK\r\n", Some(200)), ("HTTP/1.0 503\r\n", Some(503)), ("", None), ("hello", None)];
+        for (line, expected) in cases {
+            assert_eq!(parse_status(line), expected, "{line:?}");
+        }
     }
 }
