@@ -1,0 +1,60 @@
+//! What the cluster's archive holds, read from S3 as any other program would.
+
+use std::io::Read;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+use pgherd_objectstore::{Location, S3Config, S3Credentials, S3Store, list_all};
+
+use crate::bed::{Bed, CLUSTER, NAMESPACE};
+
+const SEGMENT: usize = 16 * 1024 * 1024;
+
+impl Bed {
+    async fn store(&self) -> (S3Store, Location) {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let data = secrets.get("aws-creds").await.unwrap().data.unwrap_or_default();
+        let value = |key: &str| String::from_utf8(data.get(key).unwrap().0.clone()).unwrap();
+        let location = Location::parse("s3://phoenix-guardian-backups/db", CLUSTER).unwrap();
+        let config = S3Config {
+            endpoint_url: Some(format!("http://{}", self.handle.status().await.unwrap().s3)),
+            region: Some("us-east-1".to_owned()),
+            credentials: S3Credentials::Given {
+                access_key_id: value("ACCESS_KEY_ID"),
+                secret_access_key: value("SECRET_ACCESS_KEY"),
+                session_token: None,
+            },
+            ..S3Config::new(&location.bucket)
+        };
+        (S3Store::new(config), location)
+    }
+
+    /// The names of the files in the archive, without their suffixes.
+    pub async fn archived(&self) -> Vec<String> {
+        let (store, location) = self.store().await;
+        let objects = list_all(&store, &location.key("wals/")).await.unwrap();
+        objects.iter().map(|object| object.key.rsplit('/').next().unwrap().trim_end_matches(".gz").to_owned()).collect()
+    }
+
+    /// Ends the segment at hand, waits until it is in the archive, and answers its name.
+    pub async fn archive_now(&self, primary: &str, seconds: u64) -> String {
+        // In one statement, so that the name is that of the segment which the switch ends.
+        let name = self.ask(primary, "SELECT pg_walfile_name(pg_switch_wal())").await.unwrap();
+        self.until(&format!("{name} in S3"), seconds, async || match self.archived().await {
+            all if all.contains(&name) => Ok(()),
+            all => Err(format!("{} files, the last is {:?}", all.len(), all.last())),
+        })
+        .await;
+        self.say(&format!("{name} is in S3"));
+        name
+    }
+
+    /// A segment lies where barman looks for it, and gunzip makes sixteen MiB of it.
+    pub async fn is_barmans(&self, name: &str) {
+        let path = format!("s3/phoenix-guardian-backups/db/{CLUSTER}/wals/{}/{name}.gz", &name[..16]);
+        let file = std::fs::File::open(self.directory.join(&path)).expect(&path);
+        let mut content = Vec::new();
+        flate2::read::GzDecoder::new(file).read_to_end(&mut content).unwrap();
+        assert_eq!(content.len(), SEGMENT, "{path}");
+    }
+}

@@ -1,0 +1,149 @@
+//! The cluster as its status, its pods and its instances show it, and what is waited for.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DynamicObject};
+use pgherd_testkit::wait;
+use serde_json::Value;
+
+use crate::bed::{Bed, CLUSTER, NAMESPACE};
+
+/// The phase of a cluster that lacks nothing.
+pub const HEALTHY: &str = "Cluster in healthy state";
+
+impl Bed {
+    /// Pods of the namespace.
+    pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// Clusters of the namespace.
+    pub fn clusters(&self) -> Api<DynamicObject> {
+        self.objects("postgresql.cnpg.io", "Cluster")
+    }
+
+    /// The Cluster as JSON.
+    pub async fn cluster(&self) -> Result<Value, String> {
+        let found = self.clusters().get(CLUSTER).await.map_err(|error| error.to_string())?;
+        serde_json::to_value(found).map_err(|error| error.to_string())
+    }
+
+    /// Who is the primary by the status.
+    pub async fn primary(&self) -> String {
+        text(&self.cluster().await.unwrap(), "/status/currentPrimary")
+    }
+
+    /// The standbys: every pod of the cluster that is not the primary.
+    pub async fn standbys(&self) -> Vec<String> {
+        let primary = self.primary().await;
+        let pods = self.pods().list(&kube::api::ListParams::default()).await.unwrap().items;
+        let names = pods.into_iter().filter_map(|pod| pod.metadata.name);
+        names.filter(|name| name.starts_with(CLUSTER) && *name != primary).collect()
+    }
+
+    /// A standby.
+    pub async fn standby(&self) -> String {
+        self.standbys().await.into_iter().next().unwrap()
+    }
+
+    /// What tells one run of a container from the next: the pod's UID and its restarts.
+    pub async fn run_of(&self, pod: &str) -> String {
+        let Ok(Some(found)) = self.pods().get_opt(pod).await else { return "none".to_owned() };
+        let status = found.status.as_ref().and_then(|status| status.container_statuses.as_ref()?.first());
+        let restarts = status.map_or(0, |container| container.restart_count);
+        format!("{}/{restarts}", found.metadata.uid.unwrap_or_default())
+    }
+
+    /// Waits until something is so.
+    pub async fn until<T, F, L>(&self, what: &str, seconds: u64, look: L) -> T
+    where
+        L: FnMut() -> F,
+        F: Future<Output = Result<T, String>>,
+    {
+        match wait::until(what, Duration::from_secs(seconds), look).await {
+            Ok(value) => value,
+            Err(error) => {
+                let cluster = self.cluster().await.unwrap_or_default();
+                let status = cluster.get("status").cloned().unwrap_or_default();
+                panic!("{error}\nthe Cluster's status: {status:#}")
+            }
+        }
+    }
+
+    /// Waits until the cluster is healthy by its own word and by what its instances say; answers the primary.
+    pub async fn healthy(&self, seconds: u64) -> String {
+        let began = std::time::Instant::now();
+        let primary = self.until("a healthy cluster", seconds, async || self.look().await).await;
+        self.say(&format!("healthy after {:.1} s, {primary} is the primary", began.elapsed().as_secs_f64()));
+        primary
+    }
+
+    async fn look(&self) -> Result<String, String> {
+        let cluster = self.cluster().await?;
+        let wanted = cluster.pointer("/spec/instances").and_then(Value::as_u64).unwrap_or(1);
+        let ready = cluster.pointer("/status/readyInstances").and_then(Value::as_u64).unwrap_or(0);
+        let phase = text(&cluster, "/status/phase");
+        let (primary, target) = (text(&cluster, "/status/currentPrimary"), text(&cluster, "/status/targetPrimary"));
+        if phase != HEALTHY || ready != wanted || primary != target {
+            return Err(format!("{ready} of {wanted} ready, primary {primary}, target {target}, phase {phase:?}"));
+        }
+        let streaming = "SELECT count(DISTINCT application_name) FROM pg_stat_replication \
+                         WHERE state = 'streaming' AND NOT pg_is_in_recovery()";
+        let streaming = self.ask(&primary, streaming).await?;
+        if streaming != (wanted - 1).to_string() {
+            return Err(format!("{streaming} of {} standbys stream from {primary}", wanted - 1));
+        }
+        let system = self.ask(&primary, SYSTEM).await?;
+        for standby in self.standbys().await {
+            let other = self.ask(&standby, &format!("{SYSTEM} WHERE pg_is_in_recovery()")).await?;
+            if other != system {
+                return Err(format!("{standby} is of system {other:?}, the primary of {system}"));
+            }
+        }
+        Ok(primary)
+    }
+
+    /// Waits until somebody other than `old` is the primary by the status; answers who.
+    pub async fn another_primary(&self, old: &str, seconds: u64) -> String {
+        self.until("another primary", seconds, async || {
+            let now = text(&self.cluster().await?, "/status/currentPrimary");
+            if now == old { Err(format!("it is still {old}")) } else { Ok(now) }
+        })
+        .await
+    }
+
+    /// Waits until a pod's container is another run than `before`.
+    pub async fn another_run(&self, pod: &str, before: &str, seconds: u64) {
+        let what = format!("{pod} started again");
+        self.until(&what, seconds, async || {
+            let now = self.run_of(pod).await;
+            if now == before || now == "none" { Err(now) } else { Ok(()) }
+        })
+        .await;
+    }
+}
+
+impl Bed {
+    /// When a pod's postmaster started, by its own word.
+    pub async fn started(&self, pod: &str) -> String {
+        self.until(&format!("{pod} answering"), 30, async || self.ask(pod, STARTED).await).await
+    }
+
+    /// Waits until a pod's postmaster is another than `before`.
+    pub async fn started_again(&self, pod: &str, before: &str, seconds: u64) {
+        self.until(&format!("another postmaster of {pod}"), seconds, async || match self.ask(pod, STARTED).await? {
+            now if now == before => Err(format!("it is the one of {now}")),
+            _ => Ok(()),
+        })
+        .await;
+    }
+}
+
+const STARTED: &str = "SELECT pg_postmaster_start_time()";
+const SYSTEM: &str = "SELECT system_identifier FROM pg_control_system()";
+
+/// A text field, empty if it is not there.
+pub fn text(object: &Value, path: &str) -> String {
+    object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
+}

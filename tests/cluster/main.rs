@@ -1,0 +1,14 @@
+//! Whole clusters on real PostgreSQL, through the local environment: what breaks is broken on purpose, and each time
+//! the cluster must be healthy again by itself, with every acknowledged row in it exactly once.
+//!
+//! Needs root, PostgreSQL and the built binaries beside the test's own, as `make test` has them. One cluster at a time:
+//! an environment is held by a lock. How long a failover took is printed, and never asserted.
+
+mod archive;
+mod bed;
+mod cluster;
+mod failovers;
+mod load;
+mod pods;
+mod processes;
+mod shell;

@@ -1,0 +1,70 @@
+//! Pods and volumes go away, in good order and without.
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::api::{Api, DeleteParams};
+use pgherd_localkube::fault::Target;
+
+use crate::bed::{Bed, NAMESPACE};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_and_volumes_that_go_away_come_back() {
+    let bed = Bed::start("pods", |_| {}).await;
+    let primary = bed.healthy(120).await;
+    let load = bed.load().await;
+
+    bed.hurt(&load, "the primary's pod deleted", async || {
+        bed.pods().delete(&primary, &DeleteParams::default()).await.unwrap();
+        bed.another_primary(&primary, 60).await;
+    })
+    .await;
+    let primary = bed.healthy(90).await;
+    bed.nothing_lost(&load).await;
+
+    bed.hurt(&load, "a standby's pod deleted by force", async || {
+        let standby = bed.standby().await;
+        let before = bed.run_of(&standby).await;
+        bed.pods().delete(&standby, &DeleteParams::default().grace_period(0)).await.unwrap();
+        bed.another_run(&standby, &before, 60).await;
+    })
+    .await;
+    assert_eq!(bed.healthy(90).await, primary, "a standby's pod moves nobody");
+
+    bed.hurt(&load, "the primary's pod deleted by force", async || {
+        let before = bed.run_of(&primary).await;
+        bed.pods().delete(&primary, &DeleteParams::default().grace_period(0)).await.unwrap();
+        bed.another_run(&primary, &before, 60).await;
+    })
+    .await;
+    bed.healthy(90).await;
+    bed.nothing_lost(&load).await;
+
+    bed.hurt(&load, "every pod killed at once", async || {
+        let primary = bed.primary().await;
+        let mut all = bed.standbys().await;
+        all.push(primary);
+        for pod in &all {
+            bed.kill(Target::Pod, pod).await;
+        }
+    })
+    .await;
+    bed.healthy(120).await;
+    bed.nothing_lost(&load).await;
+
+    bed.hurt(&load, "a standby's volume deleted with its pod", async || {
+        let standby = bed.standby().await;
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(bed.client.clone(), NAMESPACE);
+        let old = claims.get(&standby).await.unwrap().metadata.uid;
+        claims.delete(&standby, &DeleteParams::default()).await.unwrap();
+        bed.pods().delete(&standby, &DeleteParams::default()).await.unwrap();
+        bed.until("another volume", 60, async || match claims.get_opt(&standby).await {
+            Ok(Some(claim)) if claim.metadata.uid != old => Ok(()),
+            other => Err(format!("{:?}", other.map(|claim| claim.map(|claim| claim.metadata.deletion_timestamp)))),
+        })
+        .await;
+    })
+    .await;
+    bed.healthy(120).await;
+
+    bed.settle(load).await;
+    bed.down().await;
+}
