@@ -89,8 +89,19 @@ impl Archiving {
     pub fn promoting(&self, reserved: Option<(TimelineId, TimelineId)>) {
         self.archive.set_restore_mode(match reserved {
             Some((from, reserved)) => RestoreMode::Promoting { from, reserved },
-            None => RestoreMode::Standby,
+            None => RestoreMode::default(),
         });
+    }
+
+    /// A standby follows a leader on this timeline: no history above it is for us.
+    pub fn following(&self, timeline: TimelineId) {
+        self.archive.set_restore_mode(RestoreMode::Standby { newest: Some(timeline) });
+    }
+
+    /// What the archive last did, for the Cluster's condition.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<ArchiverStatus> {
+        self.archive.status()
     }
 
     /// The data directory is another one now.

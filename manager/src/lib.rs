@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod cluster_api;
+pub mod condition;
 pub mod config;
 pub mod configuration;
 pub mod context;

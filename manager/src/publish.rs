@@ -1,5 +1,6 @@
 //! What is known, put where others read it: the pod's annotation and the HTTP server's snapshot.
 
+use crate::configuration;
 use crate::context::Context;
 use crate::http::{ArchiveView, Identity, InstanceSnapshot, LeaseView, PostgresState, Role};
 use pgherd_core::cluster::MemberPhase;
@@ -87,7 +88,7 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
         },
         lease: LeaseView {
             deadline: hold.map(|h| h.deadline),
-            renewed_at: None,
+            renewed_at: hold.map(|h| Instant(h.deadline.0.saturating_sub(nanos(context.timings.renew_deadline)))),
             term: lease.map(|l| l.value.term).unwrap_or_default(),
             holder: lease.and_then(|l| l.value.held_by()).map(|h| h.name.clone()),
         },
@@ -96,13 +97,17 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
         system_id: report.system_id,
         incarnation: report.incarnation,
         timeline: *context.timeline.borrow(),
-        config_hash: String::new(),
+        config_hash: context.cluster_now().map(|c| configuration::fingerprint(&c)).unwrap_or_default(),
         fenced: false,
         rejoining: matches!(machine.phase(), Phase::Rejoining(..)),
         serves_tail: report.tail.is_some(),
         switchover_required: false,
         archive: ArchiveView { ..archive },
     }));
+}
+
+fn nanos(duration: core::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn postgres_state(context: &Context, phase: &Phase) -> PostgresState {

@@ -40,11 +40,14 @@ pub enum ArchiveRole {
 }
 
 /// How a file that cannot be had is answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestoreMode {
     /// A standby asks again and again, and has other ways: an outage is bounded, and answered as not there.
-    #[default]
-    Standby,
+    Standby {
+        /// The timeline of its leader, once it has had one. A history above it is somebody's who never opened, or who
+        /// was cut off: following it would be a fork.
+        newest: Option<TimelineId>,
+    },
     /// On the way to promotion: postgres takes the first timeline for which there is no history file.
     Promoting {
         /// The timeline that is being replayed; its own history is never invented.
@@ -54,6 +57,12 @@ pub enum RestoreMode {
     },
     /// Recovery from the archive alone: an outage is waited for, then the recovery is aborted.
     Recovery,
+}
+
+impl Default for RestoreMode {
+    fn default() -> Self {
+        Self::Standby { newest: None }
+    }
 }
 
 /// The crashed holder's manager did not serve a file.

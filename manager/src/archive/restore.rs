@@ -139,7 +139,7 @@ async fn ask_tail(tail: &dyn TailSource, name: WalName, bounds: Bounds) -> Resul
 fn stopped(mode: RestoreMode) -> (Outcome, String) {
     let why = "the manager is stopping".to_owned();
     match mode {
-        RestoreMode::Standby | RestoreMode::Promoting { .. } => (Outcome::NotThere, why),
+        RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => (Outcome::NotThere, why),
         RestoreMode::Recovery => (Outcome::Abort, why),
     }
 }

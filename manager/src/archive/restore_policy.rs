@@ -47,10 +47,12 @@ pub(super) enum Decision<T> {
     Abort(String),
 }
 
-/// The answer that needs no asking: at promotion, the timelines from the reserved one on are free (invariant I2).
+/// The answer that needs no asking: at promotion, the timelines from the reserved one on are free (invariant I2);
+/// a standby knows of none above its leader's.
 pub(super) fn is_known_missing(mode: RestoreMode, name: WalName) -> bool {
     match (mode, name) {
         (RestoreMode::Promoting { reserved, .. }, WalName::History(timeline)) => timeline >= reserved,
+        (RestoreMode::Standby { newest: Some(newest) }, WalName::History(timeline)) => timeline > newest,
         _ => false,
     }
 }
@@ -58,7 +60,7 @@ pub(super) fn is_known_missing(mode: RestoreMode, name: WalName) -> bool {
 /// How long one round of asking may take.
 pub(super) fn bound(mode: RestoreMode, bounds: Bounds) -> Duration {
     match mode {
-        RestoreMode::Standby | RestoreMode::Promoting { .. } => bounds.short,
+        RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => bounds.short,
         RestoreMode::Recovery => bounds.attempt,
     }
 }
@@ -80,7 +82,7 @@ pub(super) fn decide<T>(
         Found::ProvenMissing | Found::Unknown(_) if between => Decision::ServeStub,
         Found::ProvenMissing => Decision::NotThere(String::new()),
         Found::Unknown(why) => match mode {
-            RestoreMode::Standby | RestoreMode::Promoting { .. } => Decision::NotThere(why),
+            RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => Decision::NotThere(why),
             RestoreMode::Recovery if waited < bounds.recovery => Decision::Wait,
             RestoreMode::Recovery => Decision::Abort(why),
         },
@@ -108,7 +110,7 @@ mod tests {
     fn an_outage_is_not_there_on_a_standby_and_never_the_end_of_a_recovery() {
         let segment = "000000030000000000000001";
         let down = || Decision::NotThere("down".to_owned());
-        assert_eq!(answer(RestoreMode::Standby, segment, outage(), SHORT), down());
+        assert_eq!(answer(RestoreMode::default(), segment, outage(), SHORT), down());
         assert_eq!(answer(PROMOTING, segment, outage(), SHORT), down());
         assert_eq!(answer(RestoreMode::Recovery, segment, outage(), SHORT), Decision::Wait);
         assert_eq!(answer(RestoreMode::Recovery, segment, outage(), LONG), Decision::Abort("down".to_owned()));
@@ -129,7 +131,14 @@ mod tests {
                 }
             }
         }
-        assert!(!is_known_missing(RestoreMode::Standby, WalName::History(TimelineId(9))));
+        assert!(!is_known_missing(RestoreMode::default(), WalName::History(TimelineId(9))));
+    }
+
+    #[test]
+    fn a_standby_follows_no_history_above_its_leaders() {
+        let mode = RestoreMode::Standby { newest: Some(TimelineId(3)) };
+        assert!(!is_known_missing(mode, WalName::History(TimelineId(3))));
+        assert!(is_known_missing(mode, WalName::History(TimelineId(4))));
     }
 
     #[test]
@@ -140,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_was_found_is_served_in_every_mode() {
-        for mode in [RestoreMode::Standby, PROMOTING, RestoreMode::Recovery] {
+        for mode in [RestoreMode::default(), PROMOTING, RestoreMode::Recovery] {
             let got = answer(mode, "00000004.history", Found::Content(()), LONG);
             assert_eq!(got, Decision::Serve(()));
         }

@@ -23,7 +23,7 @@ async fn a_file_is_restored_and_a_proven_miss_is_exit_1() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_bounded_on_a_standby() {
     for fault in [Fault::Off, Fault::Hang, Fault::Status(403, "AccessDenied"), Fault::Status(503, "SlowDown")] {
-        let bed = Bed::restoring(RestoreMode::Standby, 1).await;
+        let bed = Bed::restoring(RestoreMode::default(), 1).await;
         bed.stored(segment(1), content(segment(1))).await;
         bed.fault.set(fault);
         let started = Instant::now();
@@ -111,7 +111,7 @@ impl TailSource for Tail {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_old_holder_is_asked_first_and_the_archive_when_it_has_nothing() {
-    let bed = Bed::restoring(RestoreMode::Standby, 1).await;
+    let bed = Bed::restoring(RestoreMode::default(), 1).await;
     bed.stored(segment(1), content(segment(1))).await;
     bed.archive.set_tail(Some(Arc::new(Tail(Ok(Some(content(segment(7))))))));
     assert_eq!(bed.restore_command(segment(1)).await, (0, Some(content(segment(7)).to_vec())));
@@ -133,7 +133,7 @@ impl TailSource for Frozen {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_holder_that_hangs_leaves_time_for_the_archive() {
-    let bed = Bed::restoring(RestoreMode::Standby, 1).await;
+    let bed = Bed::restoring(RestoreMode::default(), 1).await;
     bed.stored(segment(1), content(segment(1))).await;
     bed.archive.set_tail(Some(Arc::new(Frozen)));
     assert_eq!(bed.restore_command(segment(1)).await.0, 0);

@@ -58,8 +58,7 @@ impl Announcer {
     /// # Errors
     /// [`AnnounceError::Refused`] when the cluster has a database, or another instance makes it.
     pub async fn claim_initialization(&self) -> Result<(), AnnounceError> {
-        let raw: Api<DynamicObject> =
-            Api::namespaced_with(self.api.client.clone(), &self.api.namespace, &ApiResource::erase::<Cluster>(&()));
+        let raw = self.raw();
         let mut cluster = within("read the Cluster", raw.get(&self.api.name)).await?;
         let status = cluster.data.get("status").cloned().unwrap_or_else(|| json!({}));
         if let Some(id) = status.get("systemID").and_then(Value::as_str).filter(|id| !id.is_empty()) {
@@ -122,11 +121,55 @@ impl Announcer {
         within("report on the pod", self.api.pods.patch(&self.pod, &params, &Patch::Merge(patch))).await.map(drop)
     }
 
+    /// Sets one condition of the Cluster, by compare-and-swap: the list has several writers.
+    ///
+    /// # Errors
+    /// When it could not be written; a conflict is one more reason to try again.
+    pub async fn set_condition(
+        &self,
+        kind: &str,
+        holds: bool,
+        reason: &str,
+        message: &str,
+    ) -> Result<(), AnnounceError> {
+        let raw = self.raw();
+        let mut cluster = within("read the Cluster", raw.get(&self.api.name)).await?;
+        let generation = cluster.metadata.generation;
+        let status = if holds { "True" } else { "False" };
+        let Some(Value::Object(fields)) = cluster.data.get_mut("status") else { return Ok(()) };
+        let conditions = fields.entry("conditions").or_insert_with(|| json!([]));
+        let Some(list) = conditions.as_array_mut() else { return Ok(()) };
+        let known = list.iter().position(|condition| condition.get("type").and_then(Value::as_str) == Some(kind));
+        let old = known.and_then(|at| list.get(at));
+        let same_status = old.and_then(|c| c.get("status")).and_then(Value::as_str) == Some(status);
+        let since = old.and_then(|c| c.get("lastTransitionTime")).filter(|_| same_status).cloned();
+        let fresh = json!({
+            "type": kind, "status": status, "reason": reason, "message": message, "observedGeneration": generation,
+            "lastTransitionTime": since.unwrap_or_else(|| json!(wall_seconds())),
+        });
+        match known.and_then(|at| list.get_mut(at)) {
+            Some(slot) => *slot = fresh,
+            None => list.push(fresh),
+        }
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        within("set a condition", raw.replace_status(&self.api.name, &params, &cluster)).await.map(drop)
+    }
+
+    /// The Cluster as it is stored: a full PUT of it must not lose what this version has no type for.
+    fn raw(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.api.client.clone(), &self.api.namespace, &ApiResource::erase::<Cluster>(&()))
+    }
+
     async fn patch_status(&self, what: &'static str, status: Value) -> Result<(), AnnounceError> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(json!({"status": status}));
         within(what, self.api.clusters.patch_status(&self.api.name, &params, &patch)).await.map(drop)
     }
+}
+
+/// Now, to the second, as conditions have it.
+fn wall_seconds() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 const FIELD_MANAGER: &str = "pgherd-manager";

@@ -50,7 +50,7 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
             drop(tasks.spawn(async move { finish(op, bootstrap::publish(&cx, id).await) }));
         }
         Command::CloneFrom(op, leader) => {
-            drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader).await) }))
+            drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader).await) }));
         }
         Command::Rejoin(op, leader) => drop(tasks.spawn(async move { finish(op, rejoin::rejoin(&cx, &leader).await) })),
         Command::StartPostgres(op, role) => drop(tasks.spawn(async move { finish(op, start::start(&cx, role).await) })),
@@ -66,7 +66,7 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
             drop(tasks.spawn(async move { finish(op, tail::look_for_proof(&cx, &pod, &nonce).await) }));
         }
         Command::Promote(op, timeline) => {
-            drop(tasks.spawn(async move { finish(op, promote::promote(&cx, timeline).await) }))
+            drop(tasks.spawn(async move { finish(op, promote::promote(&cx, timeline).await) }));
         }
         Command::AnnouncePrimary(timeline) => drop(tasks.spawn(async move { promote::announce(&cx, timeline).await })),
         Command::Fence(op, term) => drop(tasks.spawn(async move { fence::fence(&cx, op, term).await })),
@@ -74,7 +74,7 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
             drop(tasks.spawn(async move { finish(op, lease::put(&cx, &over, &record).await) }));
         }
         Command::ProveWritePath { op, sql } => {
-            drop(tasks.spawn(async move { finish(op, lease::prove(&cx, sql).await) }))
+            drop(tasks.spawn(async move { finish(op, lease::prove(&cx, sql).await) }));
         }
         // The driver's own.
         Command::AnswerTail(..) | Command::RefuseFence(..) | Command::Exit(_) => {}

@@ -33,7 +33,7 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
         StartAs::Standby(leader) => As::Standby(leader.clone()),
     };
     if let As::Standby(leader) = &wanted {
-        cx.following.send_replace(leader.clone());
+        note_leader(cx, leader.as_ref());
     }
     let prepared = Arc::clone(cx);
     tokio::task::spawn_blocking(move || prepare(&prepared, &wanted)).await.map_err(|e| chain(&e))??;
@@ -98,9 +98,16 @@ pub async fn local(cx: &Context, database: &str) -> Result<Session, pgherd_postg
     Session::local(to, SQL_DEADLINE).await
 }
 
+fn note_leader(cx: &Context, leader: Option<&Leader>) {
+    cx.following.send_replace(leader.cloned());
+    if let Some(leader) = leader {
+        cx.archiving.following(leader.timeline);
+    }
+}
+
 /// Points the running standby at `leader`.
 pub async fn follow(cx: &Arc<Context>, leader: Option<Leader>) -> Effect {
-    cx.following.send_replace(leader.clone());
+    note_leader(cx, leader.as_ref());
     rewrite(cx, As::Standby(leader)).await;
     Effect::Quiet
 }
