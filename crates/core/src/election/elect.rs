@@ -5,7 +5,7 @@ use super::switchover::check_target;
 use super::{Candidate, Refusal, Rejection, Why, sat};
 use crate::cluster::{Desired, ElectionFact, MemberPhase, Observed, PodView, TailFact};
 use crate::identity::Incarnation;
-use crate::lease::{LeaseRecord, Versioned, WalPosition};
+use crate::lease::{HolderState, LeaseRecord, Versioned, WalPosition};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -88,14 +88,17 @@ fn elected(
 }
 
 /// WAL beyond the winner's that can still be read: the holder's own while it is recovering, which it
-/// keeps until the winner has confirmed it, even if the winner lacks nothing; else any member's.
+/// keeps until the winner has confirmed it, even if the winner lacks nothing; that of a holder which has
+/// released and is there still; else any member's.
 fn find_tail(observed: &Observed, lease: &LeaseRecord, best: &Candidate) -> Option<TailFact> {
-    if let (Some(holder), Some(end)) = (lease.held_by(), lease.tail) {
+    if let (Some(holder), Some(end)) = (lease.holder.as_ref(), lease.tail) {
         let alive = observed.pod_by_uid(&holder.pod_uid).is_some_and(|pod| {
             pod.report.as_ref().is_none_or(|report| report.nonce == holder.nonce)
                 && !pod.dead_nonces.contains(&holder.nonce)
         });
-        if alive && lease.state == crate::lease::HolderState::Recovering {
+        let recovers = lease.state == HolderState::Recovering;
+        let has_more = lease.state == HolderState::Released && end > best.position && holder.name != best.name;
+        if alive && (recovers || has_more) {
             let (pod, address) = (holder.name.clone(), holder.address.clone());
             return Some(TailFact { pod, pod_uid: holder.pod_uid.clone(), address, end });
         }

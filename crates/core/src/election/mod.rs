@@ -19,4 +19,4 @@ pub use rank::{Candidate, Standing};
 pub use refusal::{Refusal, Rejection};
 pub use satisfy::{Shortage, sat};
 pub use switchover::{MAX_SWITCHOVER_LAG, SWITCHOVER_REFUSED};
-pub use why::{Why, why};
+pub use why::{Why, is_switchover, why};

@@ -1,7 +1,7 @@
 //! Whether there is anything to elect now, from observations that cost nothing. Whom to ask follows from it.
 
-use super::{Why, why};
-use crate::cluster::{Desired, ElectionFact, MemberPhase, Observed, PodView};
+use super::{Why, is_switchover, why};
+use crate::cluster::{Desired, MemberPhase, Observed, PodView};
 use crate::lease::{HolderState, LeaseRecord, Versioned};
 use crate::time::Instant;
 use core::time::Duration;
@@ -94,7 +94,7 @@ fn under_way(observed: &Observed, lease: &Versioned<LeaseRecord>, why: &Why, now
     let bound = match why {
         Why::Released => true,
         Why::Recovering => election.tail.as_ref().map(|tail| tail.end) == lease.value.tail,
-        Why::ProofOfDeath | Why::Stale => election.lease_version == lease.version,
+        Why::ProofOfDeath | Why::Stale => election.lease_version == lease.version && !is_switchover(election),
         Why::Switchover { .. } => false,
     };
     let working = current(winner).is_some_and(|phase| matches!(phase, MemberPhase::Candidate | MemberPhase::Promoting));
@@ -131,11 +131,6 @@ fn while_held(observed: &Observed, lease: &Versioned<LeaseRecord>, now: Instant)
         (false, _) => cancel("the chosen instance is gone"),
         (true, false) => cancel("the primary did not hand over in time"),
     }
-}
-
-fn is_switchover(election: &ElectionFact) -> bool {
-    let asked = Why::Switchover { target: election.winner.clone() };
-    election.reason == asked.to_string()
 }
 
 /// The phase a member is in, unless the manager that said so is dead.

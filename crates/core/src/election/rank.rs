@@ -35,10 +35,17 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Better candidates have smaller keys: (standing, timeline and flushed LSN, not the last holder, zone, serial).
-    /// Terms must not order candidates (hole 9).
+    /// Better candidates have smaller keys: (timeline, standing, flushed LSN, not the last holder, zone, serial).
+    /// Whoever is not on the last timeline may have diverged from it, and could not fetch its end. Terms must not order candidates (hole 9).
     fn key(&self) -> impl Ord + use<> {
-        (self.standing, Reverse(self.position), self.was_holder, !self.same_zone, self.serial)
+        (
+            Reverse(self.position.timeline),
+            self.standing,
+            Reverse(self.position),
+            self.was_holder,
+            !self.same_zone,
+            self.serial,
+        )
     }
 }
 

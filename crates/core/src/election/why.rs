@@ -1,6 +1,6 @@
 //! Why an election is due at all (rule E1): the lease and the members' words, nothing else.
 
-use crate::cluster::Observed;
+use crate::cluster::{ElectionFact, Observed};
 use crate::lease::HolderState;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -66,4 +66,11 @@ pub fn why(observed: &Observed) -> Option<Why> {
         return Some(Why::Stale);
     }
     (lease.value.state == HolderState::Recovering).then_some(Why::Recovering)
+}
+
+/// Whether the election was made from a primary that was well: its evidence is not the end of that primary's WAL.
+#[must_use]
+pub fn is_switchover(election: &ElectionFact) -> bool {
+    let asked = Why::Switchover { target: election.winner.clone() };
+    election.reason == asked.to_string()
 }

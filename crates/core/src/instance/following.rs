@@ -3,7 +3,7 @@
 use super::bounds::{DECLINE_PAUSE, LINK_PATIENCE, RETRY_PAUSE};
 use super::command::{Command, Op, StartAs, Stop};
 use super::event::Outcome;
-use super::machine::Machine;
+use super::machine::{Declined, Machine};
 use super::phase::{AfterKill, Crashed, Initializing, Phase, Standby};
 use super::view::Leader;
 use crate::lease::{HolderState, Term};
@@ -73,7 +73,8 @@ impl Machine {
         match &self.phase {
             Phase::Standby(Standby::Running { .. }) => self.standby_failed(now),
             Phase::Candidate(_) => {
-                self.declined = self.election().cloned().map(|election| (election, now.plus(DECLINE_PAUSE)));
+                let until = now.plus(DECLINE_PAUSE);
+                self.declined = self.election().cloned().map(|election| Declined { election, until, lacks_wal: false });
                 self.standby_failed(now);
             }
             Phase::Primary => {

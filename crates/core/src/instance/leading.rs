@@ -165,7 +165,9 @@ impl Machine {
                 self.out.push(Command::AnswerTail(op, Ok(version)));
                 self.phase = Phase::Offering(end);
             }
-            Phase::SteppingDown(SteppingDown { then, step: StepDown::Releasing(end) }) => self.after_release(then, end),
+            Phase::SteppingDown(SteppingDown { then, step: StepDown::Releasing(end) }) => {
+                self.after_release(then, end, true)
+            }
             _ => {}
         }
     }
@@ -177,14 +179,21 @@ impl Machine {
                 self.refuse_tail(op, "the release of the lease had no answer");
                 self.phase = Phase::Offering(end);
             }
-            Phase::SteppingDown(SteppingDown { then, step: StepDown::Releasing(end) }) => self.after_release(then, end),
+            Phase::SteppingDown(SteppingDown { then, step: StepDown::Releasing(end) }) => {
+                self.after_release(then, end, false)
+            }
             _ => {}
         }
     }
 
-    fn after_release(&mut self, then: AfterRelease, end: WalPosition) {
+    /// Whoever leaves stays until another has taken the lease, lest the last of its WAL goes with it.
+    fn after_release(&mut self, then: AfterRelease, end: WalPosition, stored: bool) {
         match then {
             AfterRelease::Follow => self.phase = Phase::Offering(end),
+            AfterRelease::Exit if stored && self.electable_peers() => {
+                self.lingers_until = Some(self.now.plus(TAIL_BOUND));
+                self.phase = Phase::Offering(end);
+            }
             AfterRelease::Exit => self.kill(AfterKill::Exit(0)),
         }
     }

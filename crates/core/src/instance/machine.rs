@@ -4,7 +4,7 @@ use super::command::{ArchiveMode, Command, Op, StartAs};
 use super::doubt::Unresolved;
 use super::event::{Event, Link, Outcome};
 use super::keeping::{LeaseIo, Proof};
-use super::phase::{AfterKill, Crashed, Initializing, Phase, Promoting, Standby, StepDown};
+use super::phase::{AfterKill, Crashed, Initializing, Phase, Promoting, Standby, StepDown, SteppingDown};
 use super::view::{ClusterView, Leader, Me, Peer, Volume};
 use crate::cluster::{ElectionFact, TailFact};
 use crate::identity::{AttemptId, Nonce};
@@ -18,6 +18,7 @@ const MAX_STEPS: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Machine {
     pub(super) me: Me,
+    pub(super) now: Instant,
     pub(super) timings: Timings,
     pub(super) phase: Phase,
     pub(super) cluster: Option<ClusterView>,
@@ -32,15 +33,28 @@ pub struct Machine {
     pub(super) unresolved: Option<Unresolved>,
     pub(super) proof: Proof,
     pub(super) terminating: bool,
-    pub(super) declined: Option<(ElectionFact, Instant)>,
+    pub(super) declined: Option<Declined>,
+    /// Told to stop, but it offers its WAL until then, or until somebody has taken the lease.
+    pub(super) lingers_until: Option<Instant>,
     pub(super) link: Option<Link>,
     pub(super) failures: u32,
     pub(super) chosen_in_place: bool,
     /// The postmaster that is being started has ended already.
     pub(super) start_is_void: bool,
+    /// A SIGKILL to everything spares nobody but PID 1: the watchdog went with the rest.
+    pub(super) watchdog_is_gone: bool,
     pub(super) out: Vec<Command>,
     applied: Applied,
     ops: u64,
+}
+
+/// An election that is not run for again before `until`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Declined {
+    pub election: ElectionFact,
+    pub until: Instant,
+    /// The WAL that it names did not come: somebody else should be elected.
+    pub lacks_wal: bool,
 }
 
 /// What the shell was last told; settled again after each event.
@@ -59,6 +73,7 @@ impl Machine {
     pub fn new(me: Me, timings: Timings) -> Self {
         Self {
             me,
+            now: Instant::default(),
             timings,
             phase: Phase::Starting(None),
             cluster: None,
@@ -74,10 +89,12 @@ impl Machine {
             proof: Proof::default(),
             terminating: false,
             declined: None,
+            lingers_until: None,
             link: None,
             failures: 0,
             chosen_in_place: false,
             start_is_void: false,
+            watchdog_is_gone: false,
             out: Vec::new(),
             applied: Applied::default(),
             ops: 0,
@@ -105,9 +122,10 @@ impl Machine {
     /// Takes one event in and says what to do.
     #[must_use]
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Command> {
+        self.now = now;
         self.note(event, now);
         self.resolve_take(now);
-        self.declined.take_if(|(_, until)| now >= *until);
+        self.declined.take_if(|declined| now >= declined.until);
         self.fence_if_overdue(now);
         for _ in 0..MAX_STEPS {
             let before = self.phase.clone();
@@ -150,6 +168,7 @@ impl Machine {
 
     fn finished(&mut self, op: Op, outcome: Outcome, now: Instant) {
         let outcome = self.as_started(op, outcome);
+        self.watchdog_is_gone |= self.is_kill(op);
         if self.io.as_ref().is_some_and(|io| io.op == op) {
             return self.lease_answered(outcome, now);
         }
@@ -222,7 +241,8 @@ impl Machine {
             self.out.push(Command::ApplyConfiguration);
         }
         // First of all: the watchdog is armed before postgres is started or promoted (hole 20).
-        if wanted.armed != before.armed {
+        if wanted.armed != before.armed || (self.watchdog_is_gone && wanted.armed.is_some()) {
+            self.watchdog_is_gone = false;
             self.out.insert(0, wanted.armed.map_or(Command::DisarmWatchdog, Command::ArmWatchdog));
         }
         self.applied = wanted;
@@ -254,9 +274,10 @@ impl Machine {
 
     fn tail_to_use(&self) -> Option<TailFact> {
         match &self.phase {
-            Phase::Candidate(candidate) => candidate.election.tail.clone(),
-            Phase::Standby(_) => self.lease.as_ref().and_then(|lease| {
-                let holder = lease.value.held_by().filter(|_| lease.value.state == HolderState::Recovering)?;
+            Phase::Candidate(candidate) if candidate.election.tail.is_some() => candidate.election.tail.clone(),
+            Phase::Standby(_) | Phase::Candidate(_) => self.lease.as_ref().and_then(|lease| {
+                let stopped = matches!(lease.value.state, HolderState::Recovering | HolderState::Released);
+                let holder = lease.value.holder.as_ref().filter(|_| stopped)?;
                 let end = lease.value.tail?;
                 (holder.nonce != self.me.holder.nonce).then(|| TailFact {
                     pod: holder.name.clone(),
@@ -289,6 +310,11 @@ impl Machine {
     pub(super) fn leader(&self) -> Option<Leader> {
         let lease = &self.lease.as_ref()?.value;
         let holder = lease.held_by().filter(|_| lease.state == HolderState::Open)?;
+        // One that does not renew is nobody to go through a rejoin or a clone for: its followers stay electable.
+        let silent = self.observation.age(&self.lease.as_ref()?.version, self.now) >= self.timings.lease_duration;
+        if silent || self.dead.contains(&holder.nonce) {
+            return None;
+        }
         let same_volume = holder.name == self.me.holder.name;
         (!same_volume && lease.term > self.fence).then(|| Leader {
             name: holder.name.clone(),
@@ -305,7 +331,7 @@ impl Machine {
         let lease = &self.lease.as_ref()?.value;
         let nonce = lease.holder.as_ref().map(|h| h.nonce.clone()).unwrap_or_default();
         let current = lease.term == election.term && nonce == election.holder_nonce;
-        let declined = self.declined.as_ref().is_some_and(|(given_up, _)| given_up == election);
+        let declined = self.declined.as_ref().is_some_and(|declined| declined.election == *election);
         (current && !declined).then_some(election)
     }
 
@@ -339,6 +365,15 @@ impl Machine {
             _ => false,
         };
         if start && self.start_is_void { Outcome::Failed("postgres ended as it started".to_owned()) } else { outcome }
+    }
+
+    fn is_kill(&self, op: Op) -> bool {
+        match self.phase {
+            Phase::Killing(kill, _)
+            | Phase::Crashed(Crashed::Killing(kill))
+            | Phase::SteppingDown(SteppingDown { step: StepDown::Killing(kill), .. }) => kill == op,
+            _ => false,
+        }
     }
 
     pub(super) fn op(&mut self) -> Op {

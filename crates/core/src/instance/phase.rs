@@ -100,6 +100,8 @@ pub struct Candidate {
     pub election: ElectionFact,
     /// Since when.
     pub since: Instant,
+    /// The WAL that it needs before it takes.
+    pub needs: WalPosition,
     /// How far it is.
     pub step: CandidateStep,
 }

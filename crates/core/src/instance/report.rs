@@ -46,6 +46,7 @@ impl Machine {
             phase: self.member_phase(),
             message: match &self.phase {
                 Phase::Waiting { why, .. } => why.clone(),
+                _ if self.member_phase() == MemberPhase::Stuck => "the WAL of the last primary did not come".to_owned(),
                 _ => String::new(),
             },
             incarnation: data.map(|d| d.incarnation.clone()),
@@ -71,6 +72,7 @@ impl Machine {
             Phase::Initializing(_) => MemberPhase::Initializing,
             Phase::Joining(..) => MemberPhase::Joining,
             Phase::Rejoining(..) => MemberPhase::Rejoining,
+            Phase::Standby(_) if self.declined.as_ref().is_some_and(|d| d.lacks_wal) => MemberPhase::Stuck,
             Phase::Standby(_) => MemberPhase::Standby,
             Phase::Candidate(_) => MemberPhase::Candidate,
             Phase::Promoting(_) => MemberPhase::Promoting,

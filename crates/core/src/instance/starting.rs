@@ -241,7 +241,11 @@ impl Machine {
             return;
         }
         if self.terminating {
-            return self.kill(AfterKill::Exit(0));
+            let free = self.lease.as_ref().is_some_and(|lease| lease.value.held_by().is_none());
+            if !(free && self.lingers_until.is_some_and(|until| now < until)) {
+                self.kill(AfterKill::Exit(0));
+            }
+            return;
         }
         if let Some(leader) = self.leader() {
             return self.rejoin(leader);
@@ -259,7 +263,10 @@ impl Machine {
         // Its own lease, from an earlier life of this volume: taken back in place, then handed over or reopened.
         self.chosen_in_place = chosen;
         let watched = self.observation.age(&lease.version, now);
-        let own = chosen || lease.value.held_by().is_some_and(|holder| holder.name == self.me.holder.name);
+        let named = self.won().is_some_and(|election| election.lease_version == lease.version);
+        let own = named
+            || lease.value.held_by().is_none() && chosen
+            || lease.value.held_by().is_some_and(|holder| holder.name == self.me.holder.name);
         if own && may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead).is_ok() {
             self.take(&lease, Purpose::InPlace { tail: Some(end) });
         }

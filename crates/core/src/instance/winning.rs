@@ -4,19 +4,24 @@ use super::bounds::{ASK_AGAIN, CANDIDATE_BOUND, DECLINE_PAUSE};
 use super::command::{Command, Op};
 use super::event::Outcome;
 use super::keeping::IoKind;
-use super::machine::Machine;
+use super::machine::{Declined, Machine};
 use super::phase::{Candidate, CandidateStep, Phase, Promoting, Standby};
 use crate::cluster::{ElectionFact, TailFact};
-use crate::lease::{HolderState, Purpose, Versioned, may_take, released};
+use crate::election::is_switchover;
+use crate::lease::{Ground, HolderState, LeaseRecord, Purpose, Versioned, WalPosition, may_take, released};
 use crate::time::Instant;
 
 impl Machine {
     pub(super) fn run_for(&mut self, election: ElectionFact, now: Instant) {
         let needed = election.tail.as_ref().map_or(election.evidence, |tail| tail.end.max(election.evidence));
+        let step = self.gather(needed);
+        self.phase = Phase::Candidate(Candidate { election, since: now, needs: needed, step });
+    }
+
+    fn gather(&mut self, needed: WalPosition) -> CandidateStep {
         let op = self.op();
         self.out.push(Command::AwaitPosition(op, needed));
-        let step = CandidateStep::Gathering(op);
-        self.phase = Phase::Candidate(Candidate { election, since: now, step });
+        CandidateStep::Gathering(op)
     }
 
     pub(super) fn candidate(&mut self, candidate: Candidate, now: Instant) {
@@ -31,7 +36,7 @@ impl Machine {
         let void = self.election() != Some(&candidate.election);
         let late = now.since(candidate.since) >= CANDIDATE_BOUND;
         if self.terminating || (!asked && (void || late)) {
-            return self.decline(candidate.election, now);
+            return self.decline(candidate, now);
         }
         match candidate.step {
             CandidateStep::Pausing(until) if now < until => {}
@@ -46,7 +51,18 @@ impl Machine {
         let Some(lease) = self.lease.clone() else { return };
         let watched = self.observation.age(&lease.version, now);
         let allowed = may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead);
+        // Of a primary that was well when it was elected, the end of WAL is known by its release and not before.
+        let handover = is_switchover(&candidate.election);
+        let tail = lease.value.tail;
+        let needs = tail.filter(|_| handover).map_or(candidate.needs, |tail| tail.max(candidate.needs));
         let step = match (allowed, lease.value.held_by()) {
+            (Ok(Ground::Released), _) if needs > candidate.needs => self.gather(needs),
+            (Ok(Ground::Released), _) => {
+                self.take(&lease, Purpose::Promotion);
+                CandidateStep::Taking
+            }
+            // An unreleased lease is taken as it was elected from (E5): the next election knows more.
+            (Ok(_), _) if handover || !is_named(&candidate.election, &lease) => return,
             (Ok(_), _) => {
                 self.take(&lease, Purpose::Promotion);
                 CandidateStep::Taking
@@ -66,6 +82,7 @@ impl Machine {
                 self.out.push(Command::ConfirmTail(op, source, lease.value.term));
                 CandidateStep::Confirming(op)
             }
+            (Err(_), Some(_)) if handover || !is_named(&candidate.election, &lease) => return,
             (Err(_), Some(holder)) => {
                 let op = self.op();
                 self.out.push(Command::LookForProof(op, holder.name.clone(), holder.nonce.clone()));
@@ -73,7 +90,7 @@ impl Machine {
             }
             (Err(_), None) => return,
         };
-        self.phase = Phase::Candidate(Candidate { step, ..candidate });
+        self.phase = Phase::Candidate(Candidate { step, needs, ..candidate });
     }
 
     pub(super) fn candidate_finished(&mut self, candidate: Candidate, op: Op, outcome: Outcome, now: Instant) {
@@ -96,7 +113,7 @@ impl Machine {
                 }
                 CandidateStep::Ready
             }
-            (CandidateStep::Gathering(o), _) if o == op => return self.decline(candidate.election, now),
+            (CandidateStep::Gathering(o), _) if o == op => return self.decline(candidate, now),
             (CandidateStep::Confirming(o) | CandidateStep::Proving(o), _) if o == op => {
                 CandidateStep::Pausing(now.plus(ASK_AGAIN))
             }
@@ -117,8 +134,9 @@ impl Machine {
     }
 
     /// Back to being a standby: the same election is not run for again at once.
-    fn decline(&mut self, election: ElectionFact, now: Instant) {
-        self.declined = Some((election, now.plus(DECLINE_PAUSE)));
+    fn decline(&mut self, candidate: Candidate, now: Instant) {
+        let lacks_wal = matches!(candidate.step, CandidateStep::Gathering(_));
+        self.declined = Some(Declined { election: candidate.election, until: now.plus(DECLINE_PAUSE), lacks_wal });
         self.phase = Phase::Standby(Standby::Running { leader: None, unlinked: None });
     }
 
@@ -140,4 +158,11 @@ impl Machine {
             self.become_primary();
         }
     }
+}
+
+/// The very version that the election was made from, or one that offers the same tail still.
+fn is_named(election: &ElectionFact, lease: &Versioned<LeaseRecord>) -> bool {
+    let tail = election.tail.as_ref().map(|tail| tail.end);
+    let same_tail = lease.value.state == HolderState::Recovering && tail.is_some() && tail == lease.value.tail;
+    election.lease_version == lease.version || same_tail
 }

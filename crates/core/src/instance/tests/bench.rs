@@ -62,7 +62,7 @@ pub(super) fn election(winner: &str, tail: Option<WalPosition>) -> ElectionFact 
     ElectionFact {
         winner: winner.to_owned(),
         winner_pod_uid: PodUid(format!("uid-{winner}")),
-        lease_version: "10".to_owned(),
+        lease_version: "11".to_owned(),
         holder_nonce: Nonce::from("nonce-c-1"),
         term: Term(4),
         reason: "test".to_owned(),

@@ -13,7 +13,7 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 fn offering() -> Bench {
     let mut bench = Bench::primary();
     assert_eq!(bench.tell(Event::PostgresExited("signal 9".to_owned())), ["KillEverything", "Archive Stopping"]);
-    assert_eq!(bench.done(), ["InspectVolume"]);
+    assert_eq!(bench.done(), ["ArmWatchdog in 5000 ms", "InspectVolume"], "the watchdog was killed with the rest");
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 500))));
     assert_eq!(said, ["ProveWritePath", "OfferTail 0/1F4 on timeline 3"]);
     assert_eq!(bench.proven(), ["PutLease over 13: Recovering, term 5, timeline 3"]);
@@ -69,9 +69,9 @@ fn a_confirmation_of_another_term_or_of_less_wal_or_during_a_renewal_is_refused(
 fn a_kill_that_fails_is_no_ground_for_a_release() {
     let mut bench = Bench::primary();
     bench.tell(Event::PostgresExited("signal 9".to_owned()));
-    assert_eq!(bench.fails(), ["KillEverything"]);
+    assert_eq!(bench.fails().last().map(String::as_str), Some("KillEverything"));
     assert!(!bench.holds());
-    assert_eq!(bench.fails(), ["KillEverything"]);
+    assert_eq!(bench.fails().last().map(String::as_str), Some("KillEverything"));
     assert!(bench.put.is_none());
 }
 

@@ -10,11 +10,19 @@ fn open_again(term: u64, timeline: u32, pod: &str) -> LeaseRecord {
     LeaseRecord { term: Term(term), timeline: TimelineId(timeline), ..held(pod, HolderState::Open) }
 }
 
+/// The leader renews meanwhile.
+fn ten_seconds(bench: &mut Bench) -> Vec<String> {
+    assert!(bench.see(held("c-1", HolderState::Open)).is_empty());
+    assert!(bench.after(Duration::from_secs(5)).is_empty());
+    assert!(bench.see(held("c-1", HolderState::Open)).is_empty());
+    bench.after(Duration::from_secs(5))
+}
+
 /// c-2, ten seconds without a link although its leader is open.
 fn cut_off() -> Bench {
     let mut bench = Bench::standby();
     bench.tell(Event::LinkSampled(Link { streaming: false, position: wal(2, 100) }));
-    assert_eq!(bench.after(Duration::from_secs(10)), ["StopPostgres smart none fast 20"]);
+    assert_eq!(ten_seconds(&mut bench), ["StopPostgres smart none fast 20"]);
     assert_eq!(bench.done(), ["KillEverything", "Archive Stopping"]);
     assert_eq!(bench.done(), ["InspectVolume", "Archive Standby"]);
     bench
@@ -75,10 +83,24 @@ fn a_standby_that_does_not_stream_goes_through_rejoin_and_then_is_cloned() {
     );
     bench.done();
     bench.after(Duration::from_millis(100));
-    bench.after(Duration::from_secs(10));
+    assert_eq!(ten_seconds(&mut bench), ["StopPostgres smart none fast 20"]);
     bench.done();
     bench.done();
     assert_eq!(bench.answer(Outcome::Inspected(data(DataRole::Standby, wal(2, 100)))), ["CloneFrom c-1"]);
+}
+
+#[test]
+fn a_leader_that_does_not_renew_or_is_dead_is_not_worth_a_rejoin() {
+    let mut bench = Bench::standby();
+    bench.tell(Event::LinkSampled(Link { streaming: false, position: wal(2, 100) }));
+    assert!(bench.after(Duration::from_secs(8)).is_empty());
+    assert!(bench.after(Duration::from_secs(60)).is_empty());
+    let mut bench = Bench::standby();
+    bench.tell(Event::LinkSampled(Link { streaming: false, position: wal(2, 100) }));
+    bench.tell(Event::DeathsSeen(vec![crate::identity::Nonce::from("nonce-c-1")]));
+    bench.see(held("c-1", HolderState::Open));
+    assert!(bench.after(Duration::from_secs(10)).is_empty());
+    assert!(matches!(bench.machine.phase(), Phase::Standby(_)), "it stays electable");
 }
 
 #[test]

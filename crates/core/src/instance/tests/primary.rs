@@ -18,7 +18,7 @@ fn a_switchover_stops_without_a_smart_phase_and_releases_with_the_end_of_wal() {
     let said = bench.tell(Event::ClusterSeen(switchover(None)));
     assert_eq!(said, ["StopPostgres smart none fast 3600", "Archive Stopping"]);
     assert_eq!(bench.done(), ["KillEverything"]);
-    assert_eq!(bench.done(), ["InspectVolume"]);
+    assert_eq!(bench.done(), ["ArmWatchdog in 5000 ms", "InspectVolume"]);
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
     assert_eq!(said, ["DisarmWatchdog", "PutLease over 13: Released, term 5, timeline 3"]);
     assert_eq!(bench.put.as_ref().and_then(|(_, _, record)| record.tail), Some(wal(3, 600)));

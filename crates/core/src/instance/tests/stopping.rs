@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::lease::{HolderState, LeaseRecord};
+use crate::lease::{HolderState, LeaseRecord, Term};
 use core::time::Duration;
 
 fn sigterm(bench: &mut Bench) -> Vec<String> {
@@ -17,7 +17,9 @@ fn a_primary_with_an_electable_standby_stops_fast_releases_and_leaves() {
     bench.done();
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
     assert_eq!(said, ["DisarmWatchdog", "PutLease over 13: Released, term 5, timeline 3"]);
-    assert_eq!(bench.stored(), ["KillEverything"]);
+    assert_eq!(bench.stored().len(), 2, "it offers its WAL still");
+    assert!(bench.after(Duration::from_millis(2999)).is_empty());
+    assert_eq!(bench.after(Duration::from_millis(1))[0], "KillEverything");
     assert_eq!(bench.done(), ["Exit(0)"]);
 }
 
@@ -68,11 +70,13 @@ fn a_crashed_holder_releases_with_its_tail_before_it_leaves() {
     let mut bench = Bench::primary();
     bench.tell(Event::PostgresExited("signal 9".to_owned()));
     assert!(sigterm(&mut bench).is_empty(), "the kill comes to its end first");
-    assert_eq!(bench.done(), ["InspectVolume"]);
+    assert_eq!(bench.done(), ["ArmWatchdog in 5000 ms", "InspectVolume"]);
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
     assert_eq!(said, ["DisarmWatchdog", "PutLease over 13: Released, term 5, timeline 3"]);
     assert_eq!(bench.put.as_ref().and_then(|(_, _, record)| record.tail), Some(wal(3, 600)));
-    assert_eq!(bench.stored(), ["KillEverything"]);
+    bench.stored();
+    let taken = LeaseRecord { term: Term(6), ..held("c-3", HolderState::Promoting) };
+    assert_eq!(bench.see(taken)[0], "KillEverything");
     assert_eq!(bench.done(), ["Exit(0)"]);
 }
 
@@ -84,7 +88,7 @@ fn a_recovery_in_place_is_broken_off_and_the_lease_released_after_the_kill() {
     bench.done();
     bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
     assert_eq!(sigterm(&mut bench), ["KillEverything", "Archive Stopping"]);
-    assert_eq!(bench.done(), ["InspectVolume"]);
+    assert_eq!(bench.done(), ["ArmWatchdog in 5000 ms", "InspectVolume"]);
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
     assert_eq!(said[1], "PutLease over 13: Released, term 5, timeline 3");
 }
@@ -134,7 +138,9 @@ fn a_handover_that_a_sigterm_meets_ends_in_leaving() {
     bench.done();
     bench.done();
     bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
-    assert_eq!(bench.stored(), ["KillEverything"]);
+    bench.stored();
+    let taken = LeaseRecord { term: Term(6), ..held("c-3", HolderState::Promoting) };
+    assert_eq!(bench.see(taken)[0], "KillEverything");
     assert_eq!(bench.done(), ["Exit(0)"]);
 }
 
