@@ -1,0 +1,82 @@
+//! Clients that write wherever they can, and replication.
+
+use super::directory::{Directory, Record};
+use super::node::Postgres;
+use super::oracle::Acknowledged;
+use super::world::{MEMBERS, World};
+
+impl World {
+    /// Worst case: a client that still has a connection writes there, whatever the services say.
+    pub fn clients_write(&mut self) {
+        for at in 0..MEMBERS {
+            if self.nodes[at].postgres == Postgres::Primary {
+                self.may_commit(at);
+                let id = self.write_record(at);
+                let now = self.elapsed();
+                self.oracle.acknowledged.push(Acknowledged { id, by: at, at: now });
+                self.oracle.last_commit = now;
+            }
+        }
+        let pause = self.dice.between(20, 60);
+        self.later(pause, World::clients_write);
+    }
+
+    pub fn write_record(&mut self, at: usize) -> u64 {
+        let id = self.next_id();
+        if let Some(data) = &mut self.nodes[at].disk.data {
+            let timeline = data.end().timeline.0;
+            data.wal.push(Record { timeline, id });
+        }
+        id
+    }
+
+    pub fn replicate(&mut self) {
+        for at in 0..MEMBERS {
+            let leader = self.leader_of(at);
+            self.nodes[at].streaming = leader.is_some();
+            if let (Some(leader), true) = (leader, self.dice.percent(70)) {
+                self.ship(leader, at);
+            }
+            self.restore_tail(at);
+        }
+        self.later(20, World::replicate);
+    }
+
+    /// Whose walsender this member hangs on, if all fits.
+    fn leader_of(&self, at: usize) -> Option<usize> {
+        let node = &self.nodes[at];
+        let leader = node.following.as_ref().filter(|_| node.postgres == Postgres::Standby && node.reaches_peers())?;
+        let from = self.nodes.iter().position(|other| other.uid == leader.pod_uid)?;
+        let source = &self.nodes[from];
+        let open = source.postgres == Postgres::Primary && source.reaches_peers();
+        (open && fits(node.disk.data.as_ref()?, source.disk.data.as_ref()?)).then_some(from)
+    }
+
+    pub fn ship(&mut self, from: usize, to: usize) {
+        let Some(source) = self.nodes[from].disk.data.clone() else { return };
+        if let Some(data) = &mut self.nodes[to].disk.data {
+            data.receive(&source, usize::MAX);
+        }
+    }
+
+    /// restore_command: WAL that a crashed member offers, as far as it is valid.
+    fn restore_tail(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        let Some(fact) = node.tail_source.as_ref().filter(|_| node.postgres == Postgres::Standby) else { return };
+        let Some(source) = self.nodes.iter().find(|other| other.uid == fact.pod_uid && other.offered.is_some()) else {
+            return;
+        };
+        let reached = node.reaches_peers() && source.reaches_peers() && source.machine.is_some() && !source.frozen;
+        let (Some(from), Some(mine)) = (source.disk.data.as_ref(), node.disk.data.as_ref()) else { return };
+        if reached && fits(mine, from) {
+            let (from, to) = (from.clone(), fact.end.lsn.0 as usize);
+            if let Some(data) = &mut self.nodes[at].disk.data {
+                data.receive(&from, to);
+            }
+        }
+    }
+}
+
+fn fits(mine: &Directory, theirs: &Directory) -> bool {
+    mine.is_prefix_of(theirs)
+}

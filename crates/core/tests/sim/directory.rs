@@ -1,0 +1,71 @@
+//! A volume: its WAL is the list of records, each made once, so that equal records at one place mean equal prefixes.
+
+use pgherd_core::identity::Incarnation;
+use pgherd_core::instance::{Data, DataRole, Volume};
+use pgherd_core::lease::{Term, WalPosition};
+use pgherd_core::lsn::Lsn;
+use pgherd_core::timeline::TimelineId;
+
+/// One WAL record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub timeline: u32,
+    pub id: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    /// A half-made directory lies there.
+    pub partial: bool,
+    pub data: Option<Directory>,
+    pub fence: Term,
+}
+
+#[derive(Clone, Debug)]
+pub struct Directory {
+    pub incarnation: u64,
+    pub role: DataRole,
+    pub torn: bool,
+    pub wal: Vec<Record>,
+}
+
+impl Directory {
+    pub fn end(&self) -> WalPosition {
+        let timeline = TimelineId(self.wal.last().map_or(1, |record| record.timeline));
+        WalPosition { timeline, lsn: Lsn(self.wal.len() as u64) }
+    }
+
+    /// Whether all of this WAL is the beginning of `other`'s.
+    pub fn is_prefix_of(&self, other: &Directory) -> bool {
+        match self.wal.len().checked_sub(1) {
+            None => true,
+            Some(last) => other.wal.get(last) == self.wal.last(),
+        }
+    }
+
+    /// Copies what is missing, as far as `to`.
+    pub fn receive(&mut self, from: &Directory, to: usize) {
+        let to = to.min(from.wal.len());
+        if let Some(more) = from.wal.get(self.wal.len()..to) {
+            self.wal.extend_from_slice(more);
+        }
+    }
+}
+
+impl Disk {
+    pub fn inspect(&self) -> Volume {
+        if self.partial {
+            return Volume::Partial("half".to_owned());
+        }
+        self.data.as_ref().map_or(Volume::Empty, |directory| {
+            Volume::Data(Data {
+                system_id: super::world::SYSTEM,
+                incarnation: Incarnation(directory.incarnation.to_string()),
+                role: directory.role,
+                end: directory.end(),
+                torn: directory.torn,
+                fence: self.fence,
+            })
+        })
+    }
+}

@@ -1,0 +1,164 @@
+//! What goes wrong, and when it is over.
+
+use super::node::Postgres;
+use super::world::{MEMBERS, World};
+use pgherd_core::identity::PodUid;
+use pgherd_core::instance::Event;
+
+/// The cluster has come up by then, as a rule: a fault may meet it in the making, too.
+const FIRST: u64 = 4_000;
+const LAST: u64 = 45_000;
+
+/// How bad it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Every volume can be read again soon: processes die and are restarted with proof, answers get lost.
+    Gentle,
+    /// Also partitions, frozen processes, lost nodes, pods replaced without proof, a lost volume.
+    Harsh,
+}
+
+pub fn schedule(world: &mut World, kind: Kind) {
+    let count = world.dice.between(2, 7);
+    let mut healed = FIRST;
+    let mut volumes_lost = 0;
+    for _ in 0..count {
+        let at = world.dice.between(FIRST, LAST);
+        let member = world.dice.between(0, MEMBERS as u64) as usize;
+        let of_primary = world.dice.percent(60);
+        let lasts = world.dice.between(200, 15_000);
+        let which = world.dice.between(0, if kind == Kind::Gentle { 6 } else { 13 });
+        let which = if which == 12 && volumes_lost > 0 { 0 } else { which };
+        volumes_lost += u64::from(which == 12);
+        healed = healed.max(at + lasts + 1_000);
+        world.later(at, move |w| {
+            let member = if of_primary { w.primary().unwrap_or(member) } else { member };
+            w.strike(which, member, lasts);
+        });
+    }
+    world.healed_at = healed;
+}
+
+impl World {
+    fn primary(&self) -> Option<usize> {
+        let holder = self.lease.value.held_by()?;
+        self.nodes.iter().position(|node| node.name == holder.name)
+    }
+
+    fn strike(&mut self, which: u64, at: usize, lasts: u64) {
+        let names = [
+            "postmaster dies",
+            "manager dies",
+            "answers get lost",
+            "SIGTERM",
+            "switchover",
+            "controller down",
+            "cut from API",
+            "isolated",
+            "frozen",
+            "node lost",
+            "manager dies, proven late",
+            "pod replaced",
+            "volume lost",
+        ];
+        self.note(|w| format!("FAULT {} of {} for {lasts} ms", names[which as usize], w.nodes[at].name));
+        match which {
+            0 => self.crash_postgres(at),
+            1 => self.restart_container(at, true, 200, 900),
+            2 => {
+                self.nodes[at].loses_answers = true;
+                self.later(lasts.min(5_000), move |w| w.nodes[at].loses_answers = false);
+            }
+            3 => self.tell(at, Event::TerminationRequested),
+            4 => {
+                let standby = self.nodes[at].postgres == Postgres::Standby;
+                let target = if standby { at } else { (at + 1) % MEMBERS };
+                self.status.target_primary = Some(self.nodes[target].name.clone());
+                self.cluster_changed();
+            }
+            5 => {
+                self.controller.down = true;
+                self.later(lasts, |w| {
+                    w.controller.down = false;
+                    w.wake_controller();
+                });
+            }
+            6 | 7 => self.cut(at, which == 7, lasts),
+            8 => self.freeze(at, lasts),
+            9 => {
+                self.unreadable(at, lasts + 5_000);
+                self.nodes[at].off = true;
+                self.end_container(at, false);
+                let nonce = self.nodes[at].nonce.clone();
+                self.later(lasts, move |w| {
+                    w.nodes[at].off = false;
+                    w.nodes[at].dead_nonces.push(nonce);
+                    w.pods_changed();
+                    w.boot(at);
+                });
+            }
+            10 => {
+                // The kubelet says so much later.
+                self.unreadable(at, 30_000);
+                let nonce = self.nodes[at].nonce.clone();
+                self.restart_container(at, false, 200, 9_000);
+                let late = self.dice.between(5_000, 25_000);
+                self.later(late, move |w| {
+                    w.nodes[at].dead_nonces.push(nonce);
+                    w.pods_changed();
+                });
+            }
+            11 => {
+                self.unreadable(at, 20_000);
+                let generation = self.nodes[at].generation;
+                self.restart_container(at, false, 500, 9_000);
+                self.nodes[at].uid = PodUid(format!("uid-{}-{generation}", self.nodes[at].name));
+            }
+            _ => {
+                self.unreadable(at, u64::MAX / 2);
+                self.restart_container(at, true, 500, 9_000);
+                self.nodes[at].disk = super::directory::Disk::default();
+            }
+        }
+    }
+
+    fn unreadable(&mut self, at: usize, lasts: u64) {
+        let from = self.elapsed();
+        self.oracle.unreadable.push((at, from, from + lasts));
+    }
+
+    fn restart_container(&mut self, at: usize, proof: bool, least: u64, most: u64) {
+        if self.nodes[at].machine.is_some() {
+            self.end_container(at, proof);
+        }
+        let delay = self.dice.between(least, most);
+        self.later(delay, move |w| w.boot(at));
+    }
+
+    fn cut(&mut self, at: usize, from_all: bool, lasts: u64) {
+        self.unreadable(at, lasts + 10_000);
+        (self.nodes[at].cut_from_api, self.nodes[at].cut_from_peers) =
+            (true, from_all || self.nodes[at].cut_from_peers);
+        self.later(lasts, move |w| {
+            (w.nodes[at].cut_from_api, w.nodes[at].cut_from_peers) = (false, false);
+            w.note(|w| format!("{} is no longer cut off", w.nodes[at].name));
+            w.list(at);
+        });
+    }
+
+    /// The manager stands still; the watchdog does not.
+    fn freeze(&mut self, at: usize, lasts: u64) {
+        self.unreadable(at, lasts + 10_000);
+        self.nodes[at].frozen = true;
+        let generation = self.nodes[at].generation;
+        self.later(lasts, move |w| {
+            if w.lives(at, generation) {
+                w.nodes[at].frozen = false;
+                w.note(|w| format!("{} thaws", w.nodes[at].name));
+                for event in core::mem::take(&mut w.nodes[at].pending) {
+                    w.tell(at, event);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,106 @@
+//! What must hold at each instant, and at the end.
+
+use super::node::Postgres;
+use super::world::World;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The watchdog looks every 50 ms, and killing takes a moment.
+const KILL_GRACE: Duration = Duration::from_millis(150);
+
+/// A commit that a client was told of.
+pub struct Acknowledged {
+    pub id: u64,
+    pub by: usize,
+    pub at: u64,
+}
+
+#[derive(Default)]
+pub struct Oracle {
+    pub violation: Option<String>,
+    pub acknowledged: Vec<Acknowledged>,
+    pub last_commit: u64,
+    /// Timeline to who promoted to it, and when.
+    promoted: BTreeMap<u32, (usize, u64)>,
+    /// Whose volume could not be read, from when to when.
+    pub unreadable: Vec<(usize, u64, u64)>,
+}
+
+impl Oracle {
+    pub fn violated(&mut self, why: String) {
+        self.violation.get_or_insert(why);
+    }
+}
+
+impl World {
+    /// I1: whoever commits is the only one who could, under a lease of its own whose deadline has not passed.
+    pub fn may_commit(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        let others: Vec<&str> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(other, node)| *other != at && node.postgres == Postgres::Primary)
+            .map(|(_, node)| node.name.as_str())
+            .collect();
+        let holder = self.lease.value.held_by();
+        let wrong = if !others.is_empty() {
+            Some(format!("{} and {} are open for writes", node.name, others.join(", ")))
+        } else if node.armed.is_none_or(|deadline| self.now > deadline.plus(KILL_GRACE)) {
+            Some(format!("{} commits after its deadline", node.name))
+        } else if holder.is_none_or(|holder| holder.nonce != node.nonce) {
+            Some(format!("{} commits although the lease is {:?}'s", node.name, holder.map(|h| h.nonce.clone())))
+        } else {
+            None
+        };
+        if let Some(why) = wrong {
+            self.oracle.violated(why);
+        }
+    }
+
+    /// I2: a timeline is promoted to once, and only the reserved one by its holder.
+    pub fn is_promoted(&mut self, at: usize, timeline: u32) {
+        let elapsed = self.elapsed();
+        let name = self.nodes[at].name.clone();
+        if let Some((other, when)) = self.oracle.promoted.insert(timeline, (at, elapsed)) {
+            let other = self.nodes[other].name.clone();
+            self.oracle.violated(format!("{name} promotes to timeline {timeline}, as {other} did at {when} ms"));
+        }
+    }
+
+    /// One primary, open; two that stream from it; and clients that write.
+    pub fn is_whole(&self) -> bool {
+        let primaries = self.nodes.iter().filter(|node| node.postgres == Postgres::Primary).count();
+        let standbys = self.nodes.iter().filter(|node| node.postgres == Postgres::Standby && node.streaming).count();
+        let open = self.lease.value.state == pgherd_core::lease::HolderState::Open;
+        let reports = |node: &super::node::Node| node.annotation.as_ref().is_some_and(|r| r.system_id.is_some());
+        let writes = self.elapsed() < self.oracle.last_commit + 500;
+        primaries == 1 && standbys == self.nodes.len() - 1 && open && writes && self.nodes.iter().all(reports)
+    }
+
+    /// I3 as far as asynchronous replication goes: what was acknowledged is there, unless the volume that it was
+    /// acknowledged from could not be read until somebody else was promoted.
+    pub fn everything_is_there(&self) -> Result<(), String> {
+        let primary = self.nodes.iter().find(|node| node.postgres == Postgres::Primary);
+        let Some(data) = primary.and_then(|node| node.disk.data.as_ref()) else { return Err("no primary".to_owned()) };
+        let there: BTreeSet<u64> = data.wal.iter().map(|record| record.id).collect();
+        let missing: Vec<_> = self.oracle.acknowledged.iter().filter(|commit| !there.contains(&commit.id)).collect();
+        let unexcused = missing.iter().find(|commit| {
+            let promotion =
+                self.oracle.promoted.values().map(|(_, when)| *when).filter(|when| *when >= commit.at).min();
+            let until = promotion.unwrap_or(commit.at);
+            !self.oracle.unreadable.iter().any(|(who, from, to)| {
+                *who == commit.by && *from <= until && commit.at <= to.saturating_add(KILL_GRACE.as_millis() as u64)
+            })
+        });
+        match unexcused {
+            None => Ok(()),
+            Some(commit) => Err(format!(
+                "{} acknowledged commits are missing, the first that nothing excuses made by {} at {} ms",
+                missing.len(),
+                self.nodes[commit.by].name,
+                commit.at
+            )),
+        }
+    }
+}
