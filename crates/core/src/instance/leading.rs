@@ -166,7 +166,7 @@ impl Machine {
                 self.phase = Phase::Offering(end);
             }
             Phase::SteppingDown(SteppingDown { then, step: StepDown::Releasing(end) }) => {
-                self.after_release(then, end, true)
+                self.after_release(then, end, true);
             }
             _ => {}
         }
@@ -180,7 +180,7 @@ impl Machine {
                 self.phase = Phase::Offering(end);
             }
             Phase::SteppingDown(SteppingDown { then, step: StepDown::Releasing(end) }) => {
-                self.after_release(then, end, false)
+                self.after_release(then, end, false);
             }
             _ => {}
         }

@@ -13,7 +13,7 @@ impl World {
                 self.may_commit(at);
                 let id = self.write_record(at);
                 let now = self.elapsed();
-                self.oracle.acknowledged.push(Acknowledged { id, by: at, at: now });
+                self.oracle.acknowledged.push(Acknowledged { id, at: now });
                 self.oracle.last_commit = now;
             }
         }

@@ -66,7 +66,7 @@ impl World {
             let seen = self.lease.clone();
             // One watch tells in order, however late.
             let due = self.elapsed() + self.watch_delay();
-            self.nodes[at].watched_until = self.nodes[at].watched_until.max(due) + 1;
+            self.nodes[at].watched_until = self.nodes[at].watched_until.max(due) + 3;
             let delay = self.nodes[at].watched_until - self.elapsed();
             let generation = self.nodes[at].generation;
             self.later(delay, move |w| {
