@@ -9,7 +9,7 @@ use crate::driver::{Driver, Ears};
 use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_router};
 use crate::metrics::Registry;
 use crate::sampler::{PostgresProbe, Sampler, SamplerSettings};
-use crate::{clock, condition, link, tasks};
+use crate::{clock, condition, leftovers, link, tasks};
 use core::time::Duration;
 use pgherd_core::identity::Nonce;
 use pgherd_core::lease::Timings;
@@ -105,6 +105,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     let (report, reported) = watch::channel(None);
     let (snapshot, snapshots) = watch::channel(Arc::default());
     running.spawn(tasks::annotate(context.announcer.clone(), reported));
+    running.spawn(leftovers::archive(Arc::clone(&context)));
     running.spawn(condition::follow(Arc::clone(&context), snapshots.clone()));
     let shared = Shared {
         instance: snapshots,

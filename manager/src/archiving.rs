@@ -122,6 +122,20 @@ impl Archiving {
         Ok(())
     }
 
+    /// The same beside a running standby. A manager that is stopping goes on stopping.
+    ///
+    /// # Errors
+    /// As [`Archiving::archive_all_ready`].
+    pub async fn archive_leftovers(&self, bound: Duration) -> Result<usize, String> {
+        self.archive.archive_all_ready(bound).await.map_err(|e| chain(&e))
+    }
+
+    /// Something in pg_wal is not archived yet, or it cannot be told. Blocks.
+    #[must_use]
+    pub fn waiting(&self) -> bool {
+        self.archive.waiting().map_or(true, |waiting| waiting > 0)
+    }
+
     /// For status and metrics.
     #[must_use]
     pub fn view(&self) -> ArchiveView {

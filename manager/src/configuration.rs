@@ -48,6 +48,10 @@ pub enum As {
     Standby(Option<Leader>),
 }
 
+/// The largest number of megabytes that the parameter takes: restartpoints of a standby remove WAL that is not archived
+/// otherwise (see `leftovers`).
+const KEEP_ALL_WAL: &str = "wal_keep_size = 2147483647\n";
+
 /// Writes whatever changed. Blocks; true when a file is another than before.
 ///
 /// # Errors
@@ -75,7 +79,10 @@ pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
         major: u32::from(context.major.number()),
         role: &role,
     };
-    let rendered = pgconf::render(inputs)?;
+    let mut rendered = pgconf::render(inputs)?;
+    if matches!(role, Role::Standby { .. }) && context.archiving.waiting() {
+        rendered.override_conf.push_str(KEEP_ALL_WAL);
+    }
     let user = system_user();
     write_files(
         &context.config.pgdata,

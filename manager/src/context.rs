@@ -15,6 +15,7 @@ use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::version::Major;
 use pgherd_postgres::volume_lock::VolumeLock;
 use pgherd_proto::cluster::Cluster;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -65,6 +66,8 @@ pub struct Context {
     pub offered: watch::Sender<Option<WalPosition>>,
     /// The timeline that this instance writes or follows, as last known.
     pub timeline: watch::Sender<TimelineId>,
+    /// A parameter was changed that takes effect only after a restart.
+    pub pending_restart: AtomicBool,
     watchdog: Mutex<Option<Watchdog>>,
     postmaster: Mutex<Option<Running>>,
 }
@@ -122,6 +125,7 @@ impl Context {
             following: watch::Sender::new(None),
             offered: watch::Sender::new(None),
             timeline: watch::Sender::new(TimelineId::default()),
+            pending_restart: AtomicBool::new(false),
             watchdog: Mutex::new(None),
             postmaster: Mutex::new(None),
             config,

@@ -18,6 +18,7 @@ pub mod context;
 pub mod driver;
 pub mod effects;
 pub mod http;
+pub mod leftovers;
 pub mod link;
 pub mod metrics;
 pub mod peer;

@@ -7,6 +7,7 @@ use pgherd_core::lease::WalPosition;
 use pgherd_postgres::sample::{Role, Sample};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
 /// Tells the machine how its link is, sample by sample; and clears away what a clone has replaced once it streams.
@@ -15,6 +16,7 @@ pub async fn report(context: Arc<Context>, mut samples: watch::Receiver<Option<A
     while samples.changed().await.is_ok() {
         let Some(sampled) = samples.borrow_and_update().clone() else { continue };
         let Ok(look) = &sampled.postgres else { continue };
+        context.pending_restart.store(!look.sample.pending_restart.is_empty(), Ordering::Relaxed);
         let Some(link) = link_of(&context, &look.sample) else { continue };
         if link.streaming && !cleared {
             cleared = true;

@@ -8,6 +8,7 @@ use pgherd_core::instance::{Machine, Phase, Report};
 use pgherd_core::time::Instant;
 use pgherd_proto::member::{LeaseSeen, MemberReport};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
 /// One word for a phase, for the log.
@@ -46,7 +47,7 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
         lease_seen: LeaseSeen { resource_version, term, state, stale },
         position: report.position,
         tail: report.tail,
-        pending_restart: false,
+        pending_restart: context.pending_restart.load(Ordering::Relaxed),
         ready: matches!(report.phase, MemberPhase::Primary | MemberPhase::Standby),
     }
 }

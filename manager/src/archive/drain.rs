@@ -1,4 +1,4 @@
-//! Before a rewind or a re-clone: everything that waits goes to the archive, without postgres.
+//! Before a rewind or a re-clone, and on a former primary: everything that waits goes to the archive, without postgres.
 
 use super::control::{Archiving, Control, StoreConfig};
 use super::ready::{list_ready, mark_done};
@@ -41,7 +41,7 @@ pub enum DrainError {
 
 /// Archives every `.ready` file, oldest first, and marks each `.done` durably. Answers how many there were.
 ///
-/// Postgres must not be running. A file whose content is gone is left `.ready`, and fails the drain.
+/// Postgres must not archive at the same time: it is not running, or in recovery. A file whose content is gone is left `.ready`, and fails the drain.
 pub(super) async fn drain(
     pg_wal: &Path,
     mut control: watch::Receiver<Control>,

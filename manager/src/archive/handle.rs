@@ -3,6 +3,7 @@
 use super::control::{ArchiveRole, Archiving, Control, RestoreMode, StoreConfig, TailSource};
 use super::drain::{self, DrainError};
 use super::prefetch::Prefetch;
+use super::ready::list_ready;
 use super::restore::Restorer;
 use super::restore_policy::Bounds;
 use super::server::{self, ServeError};
@@ -114,10 +115,22 @@ impl Archive {
         self.status.subscribe()
     }
 
-    /// Archives every `.ready` file of a data directory whose postgres is not running, whatever the role, and marks
+    /// Archives every `.ready` file of a data directory whose postgres does not archive by itself (it is not running, or a
+    /// standby), whatever the role, and marks
     /// each as done: before a rewind or a re-clone takes them away. Answers how many there were.
     pub async fn archive_all_ready(&self, bound: Duration) -> Result<usize, DrainError> {
         drain::drain(&self.pg_wal, self.control.subscribe(), bound).await
+    }
+
+    /// How many files wait to be archived; none where nothing is archived. Blocks.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn waiting(&self) -> std::io::Result<usize> {
+        if matches!(self.control.borrow().archiving, Archiving::Off) {
+            return Ok(0);
+        }
+        list_ready(&self.pg_wal).map(|names| names.len())
     }
 
     fn change(&self, change: impl FnOnce(&mut Control)) {

@@ -11,7 +11,7 @@ mod stop;
 mod tail;
 mod volume;
 
-pub use start::reload;
+pub use start::{reconfigure, reload};
 pub use volume::control_data;
 
 use crate::context::Context;
