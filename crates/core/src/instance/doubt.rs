@@ -4,6 +4,7 @@ use super::bounds::RENEW_RETRY;
 use super::keeping::{IoKind, LeaseIo};
 use super::machine::Machine;
 use super::phase::{Initializing, Phase};
+use super::view::Volume;
 use crate::lease::{Hold, LeaseRecord, released};
 use crate::time::Instant;
 
@@ -63,7 +64,11 @@ impl Machine {
         let mine = lease.value.held_by().is_some_and(|holder| holder.nonce == self.me.holder.nonce);
         let due = self.proof.next_renewal.is_none_or(|at| now >= at);
         if mine && due && self.cannot_use_the_lease(lease.value.timeline) {
-            let (over, record) = (lease.version.clone(), released(&lease.value, lease.value.tail));
+            let end = match &self.volume {
+                Some(Volume::Data(data)) if data.end.timeline == lease.value.timeline => Some(data.end),
+                _ => None,
+            };
+            let (over, record) = (lease.version.clone(), released(&lease.value, lease.value.tail.max(end)));
             self.put(IoKind::Release, over, record);
         }
     }

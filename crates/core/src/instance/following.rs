@@ -77,14 +77,18 @@ impl Machine {
                 self.declined = self.election().cloned().map(|election| Declined { election, until, lacks_wal: false });
                 self.standby_failed(now);
             }
-            Phase::Primary => {
+            // A client may have written as soon as postgres was promoted, whatever the lease says of it yet.
+            Phase::Primary
+            | Phase::Promoting(_)
+            | Phase::Initializing(Initializing::Opening)
+            | Phase::Crashed(Crashed::Opening(_)) => {
                 let op = self.op();
                 self.out.push(Command::KillEverything(op));
                 self.phase = Phase::Crashed(Crashed::Killing(op));
             }
-            // While it promotes or opens nothing was promised to a client yet: start over from what is on disk.
+            // Nothing was promised to a client yet: start over from what is on disk.
             Phase::Initializing(Initializing::StartingPostgres(_)) => self.start_is_void = true,
-            Phase::Promoting(_) | Phase::Initializing(_) | Phase::Crashed(Crashed::Opening) => self.lose_and_pause(now),
+            Phase::Initializing(_) => self.lose_and_pause(now),
             // Whoever waits for a start, a stop or a kill learns of it by that command's outcome.
             _ => self.start_is_void = true,
         }

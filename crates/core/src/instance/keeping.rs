@@ -163,7 +163,8 @@ impl Machine {
             return self.release(hold.lease.value.tail); // The answer to a take came after it was given up.
         }
         let wanted = self.wanted_record(&hold.lease.value);
-        let news = wanted.state != hold.lease.value.state || wanted.tail != hold.lease.value.tail;
+        let stored = &hold.lease.value;
+        let news = (wanted.state, wanted.tail, wanted.term) != (stored.state, stored.tail, stored.term);
         let due = self.proof.next_renewal.is_none_or(|at| now >= at);
         if !(news || due) {
             return;
@@ -192,11 +193,12 @@ impl Machine {
                 record.state = HolderState::Open;
                 record.tail = None;
             }
-            // Rule E6: the members were fenced at this term while the tail was offered; the next one frees them.
-            Phase::Crashed(Crashed::Opening) if stored.state != HolderState::Open => {
+            // Rule E6: the members were fenced at this term while the tail was offered; the next one frees them,
+            // and voids what elections and late renewals still say of the crash.
+            Phase::Crashed(Crashed::Opening(past)) => {
                 record.state = HolderState::Open;
                 record.tail = None;
-                record.term = stored.term.next();
+                record.term = stored.term.max(past.next());
             }
             Phase::Crashed(Crashed::Offered { end, .. }) => {
                 record.state = HolderState::Recovering;

@@ -6,7 +6,7 @@ use super::event::{Outcome, TailCall};
 use super::machine::Machine;
 use super::phase::{AfterKill, AfterRelease, Crashed, Phase, StepDown, SteppingDown};
 use super::view::Volume;
-use crate::lease::{HolderState, WalPosition};
+use crate::lease::{HolderState, LeaseRecord, WalPosition};
 use crate::time::Instant;
 use core::time::Duration;
 
@@ -56,14 +56,17 @@ impl Machine {
                 }
             }
             // Nothing was promised to a client yet: dead again, then as above.
-            Crashed::StartingInPlace(..) | Crashed::Opening if self.terminating => {
+            Crashed::StartingInPlace(..) if self.terminating => {
                 let op = self.op();
                 self.out.push(Command::KillEverything(op));
                 self.phase = Phase::Crashed(Crashed::Killing(op));
             }
             Crashed::StartingInPlace(_, since) if now.since(since) >= RECOVERY_BOUND => self.lose_and_pause(now),
-            Crashed::Opening if self.hold.as_ref().is_some_and(|h| h.lease.value.state == HolderState::Open) => {
-                self.become_primary();
+            Crashed::Opening(past) => {
+                let opened = |lease: &LeaseRecord| lease.state == HolderState::Open && lease.term > past;
+                if self.hold.as_ref().is_some_and(|hold| opened(&hold.lease.value)) {
+                    self.become_primary();
+                }
             }
             _ => {}
         }
@@ -87,10 +90,14 @@ impl Machine {
             }
             (Crashed::Reading(o), Outcome::Inspected(Volume::Data(data))) if o == op => {
                 self.volume = Some(Volume::Data(data.clone()));
+                if self.hold.as_ref().is_some_and(|hold| hold.lease.value.timeline != data.end.timeline) {
+                    return self.lose_and_pause(now); // It was not promoted: there is no tail of this term.
+                }
                 self.phase = Phase::Crashed(Crashed::Offered { since: now, end: data.end });
             }
             (Crashed::StartingInPlace(o, _), Outcome::Done) if o == op => {
-                self.phase = Phase::Crashed(Crashed::Opening);
+                let past = self.hold.as_ref().map(|hold| hold.lease.value.term).unwrap_or_default();
+                self.phase = Phase::Crashed(Crashed::Opening(past));
             }
             (Crashed::Killing(o) | Crashed::Reading(o) | Crashed::StartingInPlace(o, _), _) if o == op => {
                 self.failures = self.failures.saturating_add(1);

@@ -208,7 +208,7 @@ impl Machine {
             Phase::Joining(..) | Phase::Rejoining(..) if self.terminating => self.kill(AfterKill::Exit(0)),
             Phase::Standby(step) => self.standby(step, now),
             Phase::Candidate(candidate) => self.candidate(candidate, now),
-            Phase::Promoting(_) if self.terminating => self.lose(),
+            Phase::Promoting(Promoting::Asked(_)) if self.terminating => self.lose(),
             Phase::Promoting(step) => self.promoting(step),
             Phase::Primary => self.primary(),
             Phase::Crashed(step) => self.crashed(step, now),
@@ -255,7 +255,7 @@ impl Machine {
             | Phase::Promoting(_)
             | Phase::Initializing(Initializing::StartingPostgres(_) | Initializing::Bootstrapping(_))
             | Phase::Initializing(Initializing::Publishing(..) | Initializing::Opening)
-            | Phase::Crashed(Crashed::StartingInPlace(..) | Crashed::Opening) => ArchiveMode::Primary,
+            | Phase::Crashed(Crashed::StartingInPlace(..) | Crashed::Opening(_)) => ArchiveMode::Primary,
             Phase::Crashed(_) | Phase::SteppingDown(_) | Phase::Stopping(_) | Phase::Killing(..) | Phase::Exited => {
                 ArchiveMode::Stopping
             }

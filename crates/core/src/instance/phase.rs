@@ -4,7 +4,7 @@ use super::command::Op;
 use super::view::Leader;
 use crate::cluster::ElectionFact;
 use crate::identity::SystemId;
-use crate::lease::WalPosition;
+use crate::lease::{Term, WalPosition};
 use crate::time::Instant;
 
 /// What comes after everything was killed.
@@ -150,8 +150,8 @@ pub enum Crashed {
     Releasing(Op, WalPosition),
     /// Starting again where it fell.
     StartingInPlace(Op, Instant),
-    /// Started; the lease is to say `open`.
-    Opening,
+    /// Started; the lease is to say `open`, with a later term than this one.
+    Opening(Term),
 }
 
 /// Where a stepping down leads.

@@ -131,8 +131,23 @@ fn a_promotion_that_fails_leaves_a_standby_that_gives_the_lease_back() {
 }
 
 #[test]
-fn postgres_dying_while_it_is_promoted_ends_the_attempt() {
+fn postgres_dying_before_it_is_promoted_ends_the_attempt_and_gives_the_lease_back() {
     let mut bench = Bench::promoting();
-    assert_eq!(bench.tell(Event::PostgresExited("signal 9".to_owned())), ["KillEverything", "Archive Stopping"]);
+    assert_eq!(bench.tell(Event::PostgresExited("signal 9".to_owned()))[0], "KillEverything");
+    bench.done();
+    let said = bench.answer(Outcome::Inspected(data(DataRole::Standby, wal(2, 100))));
+    assert_eq!(said, ["KillEverything"]);
     assert!(!bench.holds());
+    assert!(bench.done().contains(&"PutLease over 12: Released, term 5, timeline 3".to_owned()));
+}
+
+#[test]
+fn postgres_dying_just_after_it_was_promoted_has_a_tail_as_any_primary() {
+    let mut bench = Bench::promoting();
+    bench.answer(Outcome::Promoted(TimelineId(3)));
+    assert_eq!(bench.tell(Event::PostgresExited("signal 9".to_owned()))[0], "KillEverything");
+    bench.done();
+    bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 101))));
+    assert!(bench.holds());
+    assert_eq!(bench.machine.report(bench.now).tail, Some(wal(3, 101)));
 }

@@ -112,6 +112,10 @@ fn alone_it_goes_on_in_place_at_once() {
     bench.done();
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 500))));
     assert_eq!(said, ["StartPostgres Primary", "Archive Primary"]);
+    // A later term, or a renewal that is still on its way could say `recovering` of an open primary.
+    assert_eq!(bench.done(), ["ProveWritePath"]);
+    assert_eq!(bench.proven(), ["PutLease over 13: Open, term 6, timeline 3"]);
+    assert_eq!(bench.stored(), ["AnnouncePrimary 3"]);
 }
 
 #[test]
