@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use pgherd_testkit::checker::{Verdict, judge, read_table};
-use pgherd_testkit::journal::{self, Journal, boottime};
+use pgherd_testkit::journal::{self, Entry, Journal, boottime};
 use pgherd_testkit::writer::{Writer, create_table};
 use tokio_postgres::Config;
 
@@ -17,6 +17,18 @@ pub struct Load {
     writer: Writer,
     journal: PathBuf,
     config: Config,
+}
+
+impl Load {
+    /// What was acknowledged until now.
+    pub fn promised(&self) -> Vec<Entry> {
+        journal::read(&self.journal).unwrap()
+    }
+
+    /// Ends the writer.
+    pub async fn stop(self) {
+        self.writer.stop().await.unwrap();
+    }
 }
 
 impl Bed {
@@ -66,7 +78,7 @@ impl Bed {
         let since = boottime();
         hurt().await;
         self.written(load, 90).await;
-        let gap = journal::longest_gap(&journal::read(&load.journal).unwrap(), since).unwrap();
+        let gap = journal::longest_gap(&load.promised(), since).unwrap();
         let timelines = format!("timeline {} to {}", gap.before.timeline, gap.after.timeline);
         self.say(&format!("gap: {what}: {:.3} s without an acknowledged row, {timelines}", gap.seconds()));
     }
@@ -81,7 +93,7 @@ impl Bed {
     /// What the judge finds now.
     pub async fn verdict(&self, load: &Load) -> Verdict {
         // The journal first: what it promises must be in a table that is read later.
-        let promised = journal::read(&load.journal).unwrap();
+        let promised = load.promised();
         let table = self.until("the table", 60, async || read_table(&load.config).await.map_err(|e| e.to_string()));
         judge(&promised, &table.await)
     }

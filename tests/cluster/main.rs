@@ -4,11 +4,14 @@
 //! Needs root, PostgreSQL and the built binaries beside the test's own, as `make test` has them. One cluster at a time:
 //! an environment is held by a lock. How long a failover took is printed, and never asserted.
 
+mod apart;
 mod archive;
 mod bed;
 mod cluster;
 mod failovers;
 mod load;
+mod outage;
 mod pods;
 mod processes;
 mod shell;
+mod size;
