@@ -5,7 +5,7 @@ use super::keeping::{IoKind, LeaseIo};
 use super::machine::Machine;
 use super::phase::{Initializing, Phase};
 use super::view::Volume;
-use crate::lease::{Hold, LeaseRecord, released};
+use crate::lease::{Ground, Hold, LeaseRecord, Versioned, may_take, released};
 use crate::time::Instant;
 
 /// A take that may or may not have been stored.
@@ -45,7 +45,8 @@ impl Machine {
     }
 
     /// Without a hold: the same take once more while its fate is open, since one of the two is stored at most; and
-    /// a lease that names this process, of which nothing writes any more, is given back (L6).
+    /// a lease that names this process, or an earlier pod of its volume, of which nothing writes any more, is given
+    /// back (L6).
     pub(super) fn settle_doubts(&mut self, now: Instant) {
         if self.io.is_some() {
             return;
@@ -63,7 +64,7 @@ impl Machine {
         let Some(lease) = &self.lease else { return };
         let mine = lease.value.held_by().is_some_and(|holder| holder.nonce == self.me.holder.nonce);
         let due = self.proof.next_renewal.is_none_or(|at| now >= at);
-        if mine && due && self.cannot_use_the_lease(lease.value.timeline) {
+        if (mine || self.inherits(lease, now)) && due && self.cannot_use_the_lease(lease.value.timeline) {
             let end = match &self.volume {
                 Some(Volume::Data(data)) if data.end.timeline == lease.value.timeline => Some(data.end),
                 _ => None,
@@ -71,6 +72,13 @@ impl Machine {
             let (over, record) = (lease.version.clone(), released(&lease.value, lease.value.tail.max(end)));
             self.put(IoKind::Release, over, record);
         }
+    }
+
+    /// The holder was an earlier pod on this volume. Where its heir cannot go on in place, the others get the lease.
+    fn inherits(&self, lease: &Versioned<LeaseRecord>, now: Instant) -> bool {
+        let watched = self.observation.age(&lease.version, now);
+        let ground = may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead);
+        ground == Ok(Ground::VolumeInherited) && matches!(self.volume, Some(Volume::Data(_)))
     }
 
     /// Postgres is down or in recovery, and this phase does not lead to writing.

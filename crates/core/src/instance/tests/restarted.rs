@@ -49,6 +49,17 @@ fn the_heir_of_the_volume_waits_for_a_whole_lease_duration() {
 }
 
 #[test]
+fn an_heir_that_was_never_promoted_gives_the_lease_to_the_others() {
+    let mut lease = LeaseRecord { state: HolderState::Promoting, timeline: TimelineId(3), ..predecessors() };
+    lease.holder = lease.holder.map(|h| Holder { pod_uid: PodUid::from("a pod that was deleted"), ..h });
+    let (mut bench, said) = Bench::started("c-1", cluster(), lease, data(DataRole::Standby, wal(2, 100)));
+    assert_eq!(said, ["StartPostgres Standby"]);
+    bench.done();
+    assert!(bench.after(Duration::from_millis(7999)).is_empty());
+    assert_eq!(bench.after(Duration::from_millis(1)), ["PutLease over 10: Released, term 4, timeline 3"]);
+}
+
+#[test]
 fn an_old_primary_of_an_earlier_timeline_is_promoted_and_never_opened_in_place() {
     let lease = LeaseRecord { term: Term(4), timeline: TimelineId(3), ..held("c-3", HolderState::Released) };
     let mut bench = restarted(wal(2, 100), lease);
