@@ -164,7 +164,9 @@ impl Machine {
         }
         let wanted = self.wanted_record(&hold.lease.value);
         let stored = &hold.lease.value;
-        let news = (wanted.state, wanted.tail, wanted.term) != (stored.state, stored.tail, stored.term);
+        // Until a member is named it could not take over from a holder that vanished without proof (hole 13).
+        let is_new = wanted.takers.iter().any(|taker| !stored.takers.contains(taker));
+        let news = is_new || (wanted.state, wanted.tail, wanted.term) != (stored.state, stored.tail, stored.term);
         let due = self.proof.next_renewal.is_none_or(|at| now >= at);
         if !(news || due) {
             return;
