@@ -39,6 +39,8 @@ pub struct Caches {
     pub secrets: Store<Secret>,
     /// All schedules.
     pub schedules: Store<ScheduledBackup>,
+    /// True once each of these has listed what there is.
+    pub listed: tokio::sync::watch::Receiver<bool>,
 }
 
 impl Caches {
@@ -46,7 +48,8 @@ impl Caches {
     pub fn start(client: &Client, waker: &Waker, tasks: &mut JoinSet<()>) -> Self {
         let labelled = || watcher::Config::default().labels(labels::CLUSTER);
         let all = watcher::Config::default;
-        Self {
+        let (told, listed) = tokio::sync::watch::channel(false);
+        let caches = Self {
             clusters: watch(client, all(), waker, tasks, |cluster: &Cluster| {
                 Some(Key { namespace: cluster.namespace()?, name: cluster.name_any() })
             }),
@@ -57,14 +60,27 @@ impl Caches {
             schedules: watch(client, all(), waker, tasks, |schedule: &ScheduledBackup| {
                 Some(Key { namespace: schedule.namespace()?, name: schedule.spec.cluster.name.clone() })
             }),
-        }
+            listed,
+        };
+        // A store wakes only the last of those who wait for it: so one task waits, and tells everybody.
+        let waiting = caches.clone();
+        tasks.spawn(async move {
+            if waiting.stores_listed().await.is_ok() {
+                told.send_replace(true);
+            }
+        });
+        caches
     }
 
     /// Waits until each watch has listed what there is: planning on less could take what is there for gone.
     ///
     /// # Errors
     /// A watch has ended.
-    pub async fn ready(&self) -> Result<(), reflector::store::WriterDropped> {
+    pub async fn ready(&self) -> Result<(), tokio::sync::watch::error::RecvError> {
+        self.listed.clone().wait_for(|listed| *listed).await.map(drop)
+    }
+
+    async fn stores_listed(&self) -> Result<(), reflector::store::WriterDropped> {
         self.clusters.wait_until_ready().await?;
         self.pods.wait_until_ready().await?;
         self.claims.wait_until_ready().await?;

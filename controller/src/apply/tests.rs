@@ -33,6 +33,7 @@ fn caches() -> Caches {
         services: store().0,
         secrets: store().0,
         schedules: store().0,
+        listed: tokio::sync::watch::channel(true).1,
     }
 }
 
