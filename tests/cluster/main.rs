@@ -8,6 +8,7 @@ mod apart;
 mod archive;
 mod bed;
 mod cluster;
+mod controller;
 mod failovers;
 mod load;
 mod outage;
