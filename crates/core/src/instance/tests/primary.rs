@@ -82,3 +82,39 @@ fn the_election_that_made_it_primary_does_not_make_it_hand_over() {
     let record = LeaseRecord { term: Term(5), ..held("c-2", HolderState::Open) };
     assert!(bench.see(record).is_empty());
 }
+
+/// c-2, elected by a request while c-1 is open.
+fn asked_for() -> Bench {
+    let mut bench = Bench::standby();
+    let reason = crate::election::Why::Switchover { target: "c-2".to_owned() }.to_string();
+    let election = ElectionFact { lease_version: "10".to_owned(), reason, ..election("c-2", None) };
+    let said = bench.tell(Event::ClusterSeen(ClusterView { election: Some(election), ..cluster() }));
+    assert_eq!(said, ["AwaitPosition 0/64 on timeline 2"]);
+    assert!(bench.done().is_empty(), "it waits for the release");
+    bench
+}
+
+#[test]
+fn the_winner_of_a_switchover_has_the_shutdown_checkpoint_before_it_takes() {
+    let mut bench = asked_for();
+    let released = LeaseRecord { tail: Some(wal(2, 300)), ..held("c-1", HolderState::Released) };
+    assert_eq!(bench.see(released), ["AwaitPosition 0/12C on timeline 2", "UseTail c-1"]);
+    assert_eq!(bench.done(), ["PutLease over 11: Promoting, term 5, timeline 3"]);
+}
+
+#[test]
+fn the_winner_of_a_switchover_does_not_take_from_a_dead_or_silent_primary() {
+    let mut bench = asked_for();
+    assert!(bench.tell(Event::DeathsSeen(vec![Nonce::from("nonce-c-1")])).is_empty());
+    assert!(bench.after(Duration::from_secs(9)).is_empty(), "what it knows is older than the end of that WAL");
+}
+
+#[test]
+fn who_did_not_get_the_wal_is_not_elected_again_at_once() {
+    let mut bench = asked_for();
+    bench.see(LeaseRecord { tail: Some(wal(2, 300)), ..held("c-1", HolderState::Released) });
+    bench.fails();
+    assert_eq!(bench.machine.report(bench.now).phase, crate::cluster::MemberPhase::Stuck);
+    bench.after(Duration::from_secs(2));
+    assert_eq!(bench.machine.report(bench.now).phase, crate::cluster::MemberPhase::Candidate);
+}
