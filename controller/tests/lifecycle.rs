@@ -1,6 +1,13 @@
 //! The controller's program against the small API server, from the example manifest to a cluster that is gone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test"
+)]
 
 mod api;
 
@@ -36,7 +43,7 @@ where
 async fn play(client: &Client, serial: u32, phase: &str, ip: &str) -> Pod {
     let (pods, name) = (api::<Pod>(client), format!("{NAME}-{serial}"));
     let (pod, _) = until("the pod", || async { pods.get_opt(&name).await.unwrap() }).await;
-    let report = report(serial, pod.uid().unwrap(), phase);
+    let report = report(serial, &pod.uid().unwrap(), phase);
     let note = json!({ "metadata": { "annotations": { "pgherd.io/member": report.to_string() } } });
     pods.patch(&name, &PatchParams::default(), &Patch::Merge(note)).await.unwrap();
     let status = json!({ "status": { "phase": "Running", "podIP": ip, "podIPs": [{ "ip": ip }],
@@ -44,7 +51,7 @@ async fn play(client: &Client, serial: u32, phase: &str, ip: &str) -> Pod {
     pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap()
 }
 
-fn report(serial: u32, uid: String, phase: &str) -> Value {
+fn report(serial: u32, uid: &str, phase: &str) -> Value {
     json!({ "nonce": format!("n{serial}"), "podUID": uid, "incarnation": format!("i{serial}"), "systemID": "7",
         "phase": phase, "position": { "timeline": 1, "lsn": format!("0/300000{serial}") }, "ready": true })
 }

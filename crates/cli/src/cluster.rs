@@ -40,7 +40,8 @@ pub async fn find_cluster(wanted: &ClusterArguments) -> anyhow::Result<Found> {
         None => Api::all(client.clone()),
     };
     let all = clusters.list(&kube::api::ListParams::default()).await?.items;
-    let is_meant = |cluster: &Cluster| wanted.cluster.as_ref().is_none_or(|name| cluster.metadata.name.as_ref() == Some(name));
+    let is_meant =
+        |cluster: &Cluster| wanted.cluster.as_ref().is_none_or(|name| cluster.metadata.name.as_ref() == Some(name));
     let mut meant: Vec<Cluster> = all.into_iter().filter(is_meant).collect();
     let names: Vec<String> = meant.iter().map(full_name).collect();
     match (meant.pop(), names.len()) {

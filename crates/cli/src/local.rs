@@ -109,7 +109,8 @@ fn progress(cluster: &Cluster) -> Option<String> {
     let status = cluster.status.as_ref();
     let ready = status.and_then(|status| status.ready_instances).unwrap_or(0);
     let wanted = cluster.spec.instances;
-    let phase = status.and_then(|status| status.phase.clone()).unwrap_or_else(|| "not seen by the controller yet".into());
+    let phase =
+        status.and_then(|status| status.phase.clone()).unwrap_or_else(|| "not seen by the controller yet".into());
     let name = cluster.metadata.name.clone().unwrap_or_default();
     (i64::from(ready) < i64::from(wanted)).then(|| format!("{name}: {ready} of {wanted} ready, {phase}"))
 }
@@ -124,7 +125,8 @@ async fn stop(environment: &Environment, purge: bool, json: bool) -> anyhow::Res
         Err(_) => {
             let found = sweep(&directory).await?;
             if purge && directory.exists() {
-                std::fs::remove_dir_all(&directory).with_context(|| format!("failed to remove {}", directory.display()))?;
+                std::fs::remove_dir_all(&directory)
+                    .with_context(|| format!("failed to remove {}", directory.display()))?;
             }
             if found.is_empty() { "nothing was up".to_owned() } else { format!("swept {}", found.join(", ")) }
         }
@@ -158,7 +160,8 @@ fn logs(environment: &Environment, json: bool) -> anyhow::Result<u8> {
     };
     let daemon = read("daemon.log")?;
     let controller = read("controller.log").unwrap_or_default();
-    let value = json!({"daemon": daemon.lines().collect::<Vec<_>>(), "controller": controller.lines().collect::<Vec<_>>()});
+    let value =
+        json!({"daemon": daemon.lines().collect::<Vec<_>>(), "controller": controller.lines().collect::<Vec<_>>()});
     output::print(json, &value, || format!("--- daemon\n{daemon}\n--- controller\n{controller}"))?;
     Ok(0)
 }

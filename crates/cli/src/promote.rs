@@ -14,7 +14,12 @@ use crate::output;
 pub async fn run(cluster: &ClusterArguments, instance: &str, json: bool) -> anyhow::Result<u8> {
     let found = find_cluster(cluster).await?;
     if pgherd_proto::names::serial(&found.name, instance).is_none() {
-        bail!("{instance} is no instance of {}: they are called {}-1, {}-2 and so on", found.name, found.name, found.name);
+        bail!(
+            "{instance} is no instance of {}: they are called {}-1, {}-2 and so on",
+            found.name,
+            found.name,
+            found.name
+        );
     }
     let clusters: Api<Cluster> = Api::namespaced(found.client.clone(), &found.namespace);
     let patch = json!({"status": {"targetPrimary": instance}});

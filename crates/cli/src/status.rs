@@ -94,7 +94,8 @@ fn look(cluster: &Cluster, pods: &[Pod], lease: Option<&Lease>) -> View {
 }
 
 fn lease_view(lease: &Lease) -> LeaseView {
-    let note = |key: &str| lease.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned().unwrap_or_default();
+    let note =
+        |key: &str| lease.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned().unwrap_or_default();
     let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default();
     LeaseView { holder, state: note(labels::LEASE_STATE), term: note(labels::LEASE_TERM) }
 }

@@ -23,7 +23,10 @@ struct Environment {
 }
 
 async fn start(name: &str) -> Environment {
-    assert!(nix::unistd::Uid::effective().is_root(), "this test makes namespaces and must run as root (make test does)");
+    assert!(
+        nix::unistd::Uid::effective().is_root(),
+        "this test makes namespaces and must run as root (make test does)"
+    );
     let _provider = rustls::crypto::ring::default_provider().install_default();
     let directory = PathBuf::from(format!("/var/tmp/pgherd-test-{}-{name}", std::process::id()));
     let name = format!("t{}{name}", std::process::id());
@@ -85,7 +88,10 @@ impl Drop for Environment {
         let sweeping = std::thread::spawn(move || {
             let log = std::fs::read_to_string(directory.join("daemon.log")).unwrap_or_default();
             eprintln!("the daemon said:\n{log}");
-            let found = std::process::Command::new("grep").args(["-r", "", "--include=*.log"]).arg(directory.join("node")).output();
+            let found = std::process::Command::new("grep")
+                .args(["-r", "", "--include=*.log"])
+                .arg(directory.join("node"))
+                .output();
             eprintln!("the containers said:\n{}", String::from_utf8_lossy(&found.unwrap().stdout));
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(pgherd_localkube::daemon::sweep(&directory)).unwrap();
@@ -136,7 +142,11 @@ async fn service(environment: &Environment, name: &str) -> SocketAddr {
     let services = Api::namespaced(environment.client.clone(), "default");
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
         "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": "http"}]}});
-    services.create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.map(|_: k8s_openapi::api::core::v1::Service| ()).unwrap();
+    services
+        .create(&PostParams::default(), &serde_json::from_value(service).unwrap())
+        .await
+        .map(|_: k8s_openapi::api::core::v1::Service| ())
+        .unwrap();
     environment.handle.forward("default", name, 80).await.unwrap()
 }
 
@@ -148,7 +158,11 @@ async fn get(address: SocketAddr) -> std::io::Result<String> {
     answer.rsplit_once("\r\n\r\n").map(|(_, body)| body.to_owned()).ok_or_else(|| std::io::Error::other("no answer"))
 }
 
-async fn eventually(address: SocketAddr, what: &str, is: impl Fn(&std::io::Result<String>) -> bool) -> std::io::Result<String> {
+async fn eventually(
+    address: SocketAddr,
+    what: &str,
+    is: impl Fn(&std::io::Result<String>) -> bool,
+) -> std::io::Result<String> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let answer = tokio::time::timeout(Duration::from_secs(2), get(address)).await;
@@ -246,12 +260,18 @@ async fn what_a_killed_daemon_leaves_is_swept_and_pods_come_back_with_the_next_u
 async fn s3_can_be_turned_off_and_made_to_answer_errors() {
     let environment = start("s3").await;
     let address = environment.handle.status().await.unwrap().s3;
-    eventually(address, "S3 answers", |answer| answer.as_ref().is_ok_and(|body| body.contains("AccessDenied"))).await.unwrap();
+    eventually(address, "S3 answers", |answer| answer.as_ref().is_ok_and(|body| body.contains("AccessDenied")))
+        .await
+        .unwrap();
     environment.handle.fault(FaultRequest::S3 { what: S3Fault::Status(503) }).await.unwrap();
-    eventually(address, "S3 is busy", |answer| answer.as_ref().is_ok_and(|body| body.contains("SlowDown"))).await.unwrap();
+    eventually(address, "S3 is busy", |answer| answer.as_ref().is_ok_and(|body| body.contains("SlowDown")))
+        .await
+        .unwrap();
     environment.handle.fault(FaultRequest::S3 { what: S3Fault::Off }).await.unwrap();
     eventually(address, "S3 is off", Result::is_err).await.unwrap_err();
     environment.handle.fault(FaultRequest::Heal).await.unwrap();
-    eventually(address, "S3 is back", |answer| answer.as_ref().is_ok_and(|body| body.contains("AccessDenied"))).await.unwrap();
+    eventually(address, "S3 is back", |answer| answer.as_ref().is_ok_and(|body| body.contains("AccessDenied")))
+        .await
+        .unwrap();
     environment.down().await;
 }

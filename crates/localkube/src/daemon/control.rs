@@ -154,8 +154,10 @@ impl Control {
                 Ok(json!(done))
             }
             Request::Process { namespace, pod, container } => {
-                let found = self.pods.find(&namespace, &pod).ok_or_else(|| format!("pod {namespace}/{pod} does not run"))?;
-                let container = found.containers.get(&container).ok_or_else(|| format!("container {container} does not run"))?;
+                let found =
+                    self.pods.find(&namespace, &pod).ok_or_else(|| format!("pod {namespace}/{pod} does not run"))?;
+                let container =
+                    found.containers.get(&container).ok_or_else(|| format!("container {container} does not run"))?;
                 Ok(json!(container.process))
             }
             Request::Apply { files } => (self.apply)(&files).map(|done| json!(done)).map_err(|error| text(&error)),
@@ -187,7 +189,8 @@ impl Control {
     }
 
     async fn status(&self) -> Result<Status, String> {
-        let forward = async |port: u16| self.forwards.to((GATEWAY, port).into()).await.map_err(|error| error.to_string());
+        let forward =
+            async |port: u16| self.forwards.to((GATEWAY, port).into()).await.map_err(|error| error.to_string());
         let pod = |pod: RunningPod| {
             let address = pod.address.map(|address| address.to_string()).unwrap_or_default();
             (format!("{}/{}", pod.namespace, pod.name), address)

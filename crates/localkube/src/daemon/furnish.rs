@@ -39,7 +39,8 @@ pub(super) fn s3_keys(options: &UpOptions, path: &Path) -> Result<S3Keys, Daemon
     let keys = S3Keys { id, secret: format!("{}{}", random(), random()) };
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut open = std::fs::OpenOptions::new();
-    let mut out = open.write(true).create(true).truncate(true).mode(0o600).open(&file).map_err(DaemonError::file(&file))?;
+    let mut out =
+        open.write(true).create(true).truncate(true).mode(0o600).open(&file).map_err(DaemonError::file(&file))?;
     use std::io::Write as _;
     writeln!(out, "{} {}", keys.id, keys.secret).map_err(DaemonError::file(&file))?;
     Ok(keys)
@@ -49,7 +50,8 @@ pub(super) fn s3_keys(options: &UpOptions, path: &Path) -> Result<S3Keys, Daemon
 pub(super) fn basics(store: &Store, options: &UpOptions) -> Result<(), DaemonError> {
     for definition in [Cluster::crd(), Backup::crd(), ScheduledBackup::crd()] {
         let parsed = serde_json::to_value(&definition);
-        let object = parsed.map_err(|error| DaemonError::Apply { what: "a definition".into(), why: error.to_string() })?;
+        let object =
+            parsed.map_err(|error| DaemonError::Apply { what: "a definition".into(), why: error.to_string() })?;
         manifests::apply(store, object)?;
     }
     for node in &options.nodes {

@@ -45,7 +45,8 @@ pub fn find(state_dir: &Path) -> Result<Handle, DaemonError> {
 /// # Errors
 /// If the machine lacks something, the environment is up already, or a manifest is refused.
 pub async fn up(options: UpOptions) -> Result<Handle, DaemonError> {
-    let lacking: Vec<String> = preflight(&options).into_iter().filter(|f| f.fatal).map(|f| format!("- {}", f.text)).collect();
+    let lacking: Vec<String> =
+        preflight(&options).into_iter().filter(|f| f.fatal).map(|f| format!("- {}", f.text)).collect();
     if !lacking.is_empty() {
         return Err(DaemonError::Preflight(lacking.join("\n")));
     }
@@ -187,7 +188,8 @@ impl Handle {
 
     async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, DaemonError> {
         let path = self.layout.socket();
-        let parse = |error: serde_json::Error| DaemonError::Parse { path: self.layout.socket(), why: error.to_string() };
+        let parse =
+            |error: serde_json::Error| DaemonError::Parse { path: self.layout.socket(), why: error.to_string() };
         let mut stream = UnixStream::connect(&path).await.map_err(DaemonError::file(&path))?;
         let line = serde_json::to_string(request).map_err(parse)?;
         stream.write_all(format!("{line}\n").as_bytes()).await.map_err(DaemonError::file(&path))?;

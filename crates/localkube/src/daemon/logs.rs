@@ -39,7 +39,8 @@ impl PodLogs for LogFiles {
             let since = options.since_seconds.and_then(|seconds| {
                 jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_secs(i64::try_from(seconds).ok()?)).ok()
             });
-            let shown: Vec<u8> = lines.iter().filter_map(|line| show(line, since, options.timestamps)).flatten().collect();
+            let shown: Vec<u8> =
+                lines.iter().filter_map(|line| show(line, since, options.timestamps)).flatten().collect();
             let first = stream::once(std::future::ready(Bytes::from(shown)));
             if !options.follow {
                 return Ok(first.boxed());
@@ -47,8 +48,11 @@ impl PodLogs for LogFiles {
             let at = u64::try_from(text.len()).unwrap_or(u64::MAX);
             let rest = stream::unfold((path, at, options.timestamps), |(path, at, timestamps)| async move {
                 let (chunk, at) = more(&path, at).await?;
-                let whole: Vec<u8> =
-                    chunk.split_inclusive(|b| *b == b'\n').filter_map(|line| show(line, None, timestamps)).flatten().collect();
+                let whole: Vec<u8> = chunk
+                    .split_inclusive(|b| *b == b'\n')
+                    .filter_map(|line| show(line, None, timestamps))
+                    .flatten()
+                    .collect();
                 Some((Bytes::from(whole), (path, at, timestamps)))
             });
             Ok(first.chain(rest).boxed())
@@ -65,7 +69,8 @@ impl LogFiles {
         } else {
             &options.container
         };
-        let statuses = list(&object, "/status/containerStatuses").iter().chain(list(&object, "/status/initContainerStatuses"));
+        let statuses =
+            list(&object, "/status/containerStatuses").iter().chain(list(&object, "/status/initContainerStatuses"));
         let status = statuses.into_iter().find(|status| text(status, "/name") == container);
         let restarts = status.and_then(|status| status.get("restartCount")?.as_u64()).unwrap_or(0);
         let attempt = if options.previous {

@@ -299,7 +299,8 @@ fn applier(
 fn start_spawner(network: &NetworkNamespace, runtime: tokio::runtime::Handle) -> Result<Spawner, DaemonError> {
     let path = network.path();
     let file = std::fs::File::open(&path).map_err(DaemonError::file(&path))?;
-    Spawner::start(runtime, move || setns(file, CloneFlags::CLONE_NEWNET).map_err(Into::into)).map_err(DaemonError::Start)
+    Spawner::start(runtime, move || setns(file, CloneFlags::CLONE_NEWNET).map_err(Into::into))
+        .map_err(DaemonError::Start)
 }
 
 fn node_context(

@@ -20,10 +20,9 @@ fn rules(peer: Peer) -> [String; 2] {
         Peer::Address(address) => [format!("ip saddr {address} drop"), format!("ip daddr {address} drop")],
         Peer::Api => port_rules(API_PORT),
         Peer::S3 => port_rules(S3_PORT),
-        Peer::All => [
-            format!("iifname \"eth0\" ip saddr != {NODE} drop"),
-            format!("oifname \"eth0\" ip daddr != {NODE} drop"),
-        ],
+        Peer::All => {
+            [format!("iifname \"eth0\" ip saddr != {NODE} drop"), format!("oifname \"eth0\" ip daddr != {NODE} drop")]
+        }
     }
 }
 

@@ -5,8 +5,16 @@ use crate::node::process::Seen;
 
 /// Postgres names its own helpers in the command line; everything else that is a child of the postmaster is a client's.
 const HELPERS: [&str; 10] = [
-    "checkpointer", "background writer", "walwriter", "autovacuum", "archiver", "logical replication", "logger",
-    "startup", "walreceiver", "stats",
+    "checkpointer",
+    "background writer",
+    "walwriter",
+    "autovacuum",
+    "archiver",
+    "logical replication",
+    "logger",
+    "startup",
+    "walreceiver",
+    "stats",
 ];
 
 /// The processes of a container that are meant. `members` has PID 1 first.

@@ -6,9 +6,9 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use super::NetError;
 use super::address::{GATEWAY, NODE, SERVICE_NETWORK};
 use super::namespace::NetworkNamespace;
-use super::NetError;
 
 /// The bridge's name inside the namespace.
 pub const BRIDGE: &str = "cluster0";

@@ -75,7 +75,8 @@ fn refresh(
             let (namespace, name) = (namespace(service).to_owned(), name(service).to_owned());
             known.push(ServiceName { namespace, name, address });
         }
-        let Some(selector) = service.pointer("/spec/selector").and_then(Value::as_object).filter(|s| !s.is_empty()) else {
+        let Some(selector) = service.pointer("/spec/selector").and_then(Value::as_object).filter(|s| !s.is_empty())
+        else {
             continue;
         };
         let selected: Vec<&Value> = pods
@@ -86,7 +87,9 @@ fn refresh(
         publish(store, service, &selected);
         let Some(address) = address else { continue };
         for port in list(service, "/spec/ports") {
-            let Some(number) = port.get("port").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()) else { continue };
+            let Some(number) = port.get("port").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()) else {
+                continue;
+            };
             let serves = selected.iter().filter(|pod| is_ready(service, pod)).filter_map(|pod| backend(pod, port));
             wanted.insert((address, number), serves.collect());
         }

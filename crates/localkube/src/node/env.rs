@@ -38,9 +38,10 @@ pub(super) fn environment(
             (None, None) => continue,
         };
         match data(context, resource, namespace, name) {
-            Ok(data) => env.extend(data.into_iter().map(|(key, value)| {
-                (format!("{prefix}{key}"), String::from_utf8_lossy(&value).into_owned())
-            })),
+            Ok(data) => env.extend(
+                data.into_iter()
+                    .map(|(key, value)| (format!("{prefix}{key}"), String::from_utf8_lossy(&value).into_owned())),
+            ),
             Err(_) if optional == Some(true) => {}
             Err(error) => return Err(error),
         }
@@ -90,7 +91,8 @@ fn value_of(
 
 fn resource_of(container: &Container, variable: &EnvVar) -> Result<String, NodeError> {
     let unknown = || NodeError::Unsupported(format!("the source of variable {}", variable.name));
-    let reference = variable.value_from.as_ref().and_then(|from| from.resource_field_ref.as_ref()).ok_or_else(unknown)?;
+    let reference =
+        variable.value_from.as_ref().and_then(|from| from.resource_field_ref.as_ref()).ok_or_else(unknown)?;
     let (kind, name) = reference.resource.split_once('.').ok_or_else(unknown)?;
     let resources = container.resources.as_ref().ok_or_else(unknown)?;
     let set = if kind == "limits" { &resources.limits } else { &resources.requests };

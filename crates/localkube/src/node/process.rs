@@ -72,7 +72,8 @@ pub fn members(init: i32) -> Vec<Seen> {
     let Some(wanted) = namespace_of(init) else { return Vec::new() };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let mut found: Vec<Seen> = pids.filter(|pid| namespace_of(*pid).as_ref() == Some(&wanted)).filter_map(look).collect();
+    let mut found: Vec<Seen> =
+        pids.filter(|pid| namespace_of(*pid).as_ref() == Some(&wanted)).filter_map(look).collect();
     found.sort_by_key(|seen| (seen.id.pid != init, seen.id.start, seen.id.pid));
     found
 }
@@ -85,7 +86,8 @@ fn look(pid: i32) -> Option<Seen> {
     let Stat { parent, start, .. } = stat(pid)?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned();
     let raw = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: Vec<_> = raw.split(|byte| *byte == 0).map(|word| std::ffi::OsStr::from_bytes(word).to_string_lossy()).collect();
+    let words: Vec<_> =
+        raw.split(|byte| *byte == 0).map(|word| std::ffi::OsStr::from_bytes(word).to_string_lossy()).collect();
     Some(Seen { id: ProcessId { pid, start }, parent, name, command: words.join(" ").trim_end().to_owned() })
 }
 

@@ -168,7 +168,8 @@ impl ContainerRun {
     fn failed_to_start(&mut self, error: &NodeError) {
         let message = pgherd_telemetry::chain(error);
         tracing::warn!(container = self.spec.name, error = %message, "a container cannot be started");
-        let reason = if matches!(error, NodeError::Missing(_)) { "CreateContainerConfigError" } else { "CreateContainerError" };
+        let reason =
+            if matches!(error, NodeError::Missing(_)) { "CreateContainerConfigError" } else { "CreateContainerError" };
         self.state = State::Waiting { reason, message };
         self.due = later(START_RETRY);
     }
@@ -176,16 +177,22 @@ impl ContainerRun {
     /// What the init container does in a real pod: the manager's binary into the volume of the other container.
     fn bring_manager(&mut self, context: &NodeContext, manager: &std::path::Path, sandbox: &PodSandbox, pod: &Pod) {
         let target = self.spec.command.iter().chain(self.spec.args.iter()).flatten().next_back().cloned();
-        let done = target.ok_or_else(|| NodeError::Missing("the target of the manager".to_owned())).and_then(|target| {
-            volumes::place(context, pod, &self.spec, sandbox, std::path::Path::new(&target), manager)
-        });
+        let done =
+            target.ok_or_else(|| NodeError::Missing("the target of the manager".to_owned())).and_then(|target| {
+                volumes::place(context, pod, &self.spec, sandbox, std::path::Path::new(&target), manager)
+            });
         match done {
             Ok(()) => {
                 let now = jiff::Timestamp::now();
                 self.id = format!("pgherd://{}", uuid::Uuid::new_v4().simple());
                 self.state = State::Terminated(Terminated {
-                    exit_code: 0, signal: None, reason: "Completed", message: String::new(), started_at: now,
-                    finished_at: now, container_id: self.id.clone(),
+                    exit_code: 0,
+                    signal: None,
+                    reason: "Completed",
+                    message: String::new(),
+                    started_at: now,
+                    finished_at: now,
+                    container_id: self.id.clone(),
                 });
                 (self.ready, self.started) = (true, false);
             }

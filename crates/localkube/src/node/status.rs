@@ -167,7 +167,15 @@ mod tests {
 
     fn view<'a>(state: &'a State, ready: bool) -> PodView<'a> {
         let container = ContainerView {
-            name: "c", image: "i", init: false, state, last: None, restarts: 0, ready, started: true, id: "",
+            name: "c",
+            image: "i",
+            init: false,
+            state,
+            last: None,
+            restarts: 0,
+            ready,
+            started: true,
+            id: "",
         };
         PodView {
             address: Some("10.213.0.10".into()),
@@ -196,8 +204,13 @@ mod tests {
     fn a_killed_container_is_told_with_signal_and_message() {
         let at = jiff::Timestamp::UNIX_EPOCH;
         let state = State::Terminated(Terminated {
-            exit_code: 137, signal: Some(9), reason: "Error", message: "nonce".into(), started_at: at,
-            finished_at: at, container_id: "pgherd://1".into(),
+            exit_code: 137,
+            signal: Some(9),
+            reason: "Error",
+            message: "nonce".into(),
+            started_at: at,
+            finished_at: at,
+            container_id: "pgherd://1".into(),
         });
         let status = render(&view(&state, false), &mut Transitions::new(), at);
         let end = &status["containerStatuses"][0]["state"]["terminated"];

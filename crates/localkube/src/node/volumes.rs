@@ -35,7 +35,8 @@ pub(super) fn mounts(
         .collect();
     let mut mounts = Vec::new();
     for wanted in container.volume_mounts.iter().flatten() {
-        let volume = volumes.get(wanted.name.as_str()).ok_or_else(|| NodeError::Missing(format!("volume {}", wanted.name)))?;
+        let volume =
+            volumes.get(wanted.name.as_str()).ok_or_else(|| NodeError::Missing(format!("volume {}", wanted.name)))?;
         let kind = match source(context, pod, volume, directory, address, user)? {
             MountKind::Bind(source) => {
                 let below = wanted.sub_path.as_deref().unwrap_or_default();

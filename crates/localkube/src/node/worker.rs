@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use serde_json::{Value, json};
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
 use super::NodeError;
 use super::container::Ended;
 use super::context::NodeContext;
 use super::pod_sandbox::PodSandbox;
+use super::probe::ProbeResult;
 use super::run_container::ContainerRun;
 use super::runner::{RunningContainer, RunningPod, RunningPods};
-use super::probe::ProbeResult;
 use super::status::{PodView, State, Transitions, render};
 use crate::api::DeleteOptions;
 use crate::api::object::{is_terminating, name, namespace, uid};
@@ -61,11 +61,19 @@ impl Worker {
         let spec = typed.spec.clone().unwrap_or_default();
         let init = spec.init_containers.unwrap_or_default().into_iter().map(|c| (c, true));
         let all = init.chain(spec.containers.into_iter().map(|c| (c, false)));
-        let containers = all.map(|(c, init): (Container, bool)| ContainerRun::restore(&context, &pod, c, init)).collect();
+        let containers =
+            all.map(|(c, init): (Container, bool)| ContainerRun::restore(&context, &pod, c, init)).collect();
         let begun = pod.pointer("/status/startTime").and_then(Value::as_str).map(str::to_owned);
         let started_at = begun.unwrap_or_else(|| jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         Ok(Self {
-            context, running, pod, typed, containers, events, received, started_at,
+            context,
+            running,
+            pod,
+            typed,
+            containers,
+            events,
+            received,
+            started_at,
             sandbox: None,
             sandbox_due: Instant::now(),
             sandbox_problem: String::new(),
@@ -235,7 +243,8 @@ impl Worker {
     }
 
     async fn remove(&self) {
-        let options = DeleteOptions { grace: Some(0), uid: Some(uid(&self.pod).to_owned()), ..DeleteOptions::default() };
+        let options =
+            DeleteOptions { grace: Some(0), uid: Some(uid(&self.pod).to_owned()), ..DeleteOptions::default() };
         if let Err(error) = self.context.store.delete("pods", namespace(&self.pod), name(&self.pod), &options) {
             tracing::debug!(%error, "the pod is gone from the API already");
         }

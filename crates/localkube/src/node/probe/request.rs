@@ -19,7 +19,11 @@ use crate::net::address::NODE;
 const LINE_LIMIT: u64 = 1024;
 
 /// Asks once. An error is a sentence for people, as the kubelet would put it into an event.
-pub(super) async fn ask(probe: &Probe, address: Ipv4Addr, port_named: impl Fn(&str) -> Option<u16>) -> Result<(), String> {
+pub(super) async fn ask(
+    probe: &Probe,
+    address: Ipv4Addr,
+    port_named: impl Fn(&str) -> Option<u16>,
+) -> Result<(), String> {
     let port = |port: &IntOrString| match port {
         IntOrString::Int(number) => u16::try_from(*number).map_err(|_| format!("{number} is no port")),
         IntOrString::String(name) => port_named(name).ok_or_else(|| format!("there is no port named {name}")),

@@ -44,13 +44,14 @@ pub async fn run(
     verdicts: mpsc::Sender<ProbeResult>,
 ) {
     let seconds = |value: Option<i32>, default: u64| {
-        Duration::from_secs(value.and_then(|value| u64::try_from(value).ok()).filter(|value| *value > 0).unwrap_or(default))
+        Duration::from_secs(
+            value.and_then(|value| u64::try_from(value).ok()).filter(|value| *value > 0).unwrap_or(default),
+        )
     };
     let count = |value: Option<i32>, default: u32| value.and_then(|value| u32::try_from(value).ok()).unwrap_or(default);
     let period = seconds(probe.period_seconds, 10);
     let timeout = seconds(probe.timeout_seconds, 1);
-    let mut counter =
-        Counter::new(count(probe.success_threshold, 1), count(probe.failure_threshold, 3), period);
+    let mut counter = Counter::new(count(probe.success_threshold, 1), count(probe.failure_threshold, 3), period);
     let began = Instant::now();
     let mut current = None;
     let delay = u64::from(count(probe.initial_delay_seconds, 0));

@@ -79,7 +79,11 @@ fn apply(root: &Path, wanted: &Mount) -> Result<(), SandboxError> {
     };
     match &wanted.kind {
         MountKind::Bind(source) => {
-            if source.is_dir() { directory(&target, 0o755)? } else { file(&target)? };
+            if source.is_dir() {
+                directory(&target, 0o755)?
+            } else {
+                file(&target)?
+            };
             bind(source, &target, wanted.read_only)
         }
         MountKind::Memory(limit) => {
