@@ -31,14 +31,17 @@ async fn a_primary_that_is_cut_off_or_frozen_stops_in_time_and_follows_the_next(
     assert_ne!(bed.identity_of(&primary), directory, "without its WAL it can only be cloned");
     bed.lost_only_apart(&load).await;
 
-    bed.hurt(&load, "the primary frozen", async || {
-        bed.fault(FaultRequest::Freeze { target: Target::Pod, pod: format!("{NAMESPACE}/{next}") }).await;
-        bed.another_primary(&next, 90).await;
-    })
-    .await;
-    bed.fault(FaultRequest::Heal).await;
-    bed.healthy(120).await;
-    bed.lost_only_apart(&load).await;
+    let mut primary = next;
+    for target in [Target::Pod, Target::Manager, Target::Postmaster] {
+        bed.hurt(&load, &format!("frozen at the primary: {target:?}"), async || {
+            bed.fault(FaultRequest::Freeze { target, pod: format!("{NAMESPACE}/{primary}") }).await;
+            bed.another_primary(&primary, 90).await;
+        })
+        .await;
+        bed.fault(FaultRequest::Heal).await;
+        primary = bed.healthy(120).await;
+        bed.lost_only_apart(&load).await;
+    }
     load.stop().await;
     bed.down().await;
 }
