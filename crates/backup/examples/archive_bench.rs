@@ -2,17 +2,21 @@
 //!
 //! Reads everything from its environment, which `tests/tools/archive-bench.sh` prepares: `BENCH_SEGMENTS` (a folder
 //! of WAL segments), `BENCH_ENDPOINT`, `BENCH_BUCKET`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `BENCH_BARMAN`
-//! (the program), `BENCH_COMMIT`, `BENCH_OUT` (the JSON file). Megabytes are 10^6 bytes of WAL; "per core" is by CPU
-//! time, ours of this process, barman's of its processes.
+//! (the program), `BENCH_COMMAND` (what `manager/examples/archive_command.rs` printed), `BENCH_COMMIT` and the like, and
+//! `BENCH_OUT` (the JSON file). Megabytes are 10^6 bytes of WAL; "per core" is by CPU time, ours of this process,
+//! barman's of its processes.
+//!
+//! barman's gzip default is its level `medium`, which is 6, so its two figures are to be alike; that its option is
+//! heard at all shows in the size of what level 9 made.
 #![allow(clippy::expect_used, clippy::cast_precision_loss)]
 
 use pgherd_backup::{Source, WalArchive, WalSettings, gzip};
 use pgherd_core::wal::{Compression, WalName};
-use pgherd_objectstore::{S3Config, S3Credentials, S3Store};
+use pgherd_objectstore::{ObjectStore, S3Config, S3Credentials, S3Store, list_all};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
@@ -41,8 +45,8 @@ fn segments() -> Vec<(WalName, PathBuf)> {
     found
 }
 
-async fn ours(segments: &[(WalName, PathBuf)]) -> (f64, f64) {
-    let config = S3Config {
+fn store() -> Arc<dyn ObjectStore> {
+    Arc::new(S3Store::new(S3Config {
         endpoint_url: Some(variable("BENCH_ENDPOINT")),
         region: Some("us-east-1".to_owned()),
         credentials: S3Credentials::Given {
@@ -51,15 +55,36 @@ async fn ours(segments: &[(WalName, PathBuf)]) -> (f64, f64) {
             session_token: None,
         },
         ..S3Config::new(variable("BENCH_BUCKET"))
-    };
+    }))
+}
+
+async fn ours(segments: &[(WalName, PathBuf)]) -> (f64, f64) {
     let settings =
         WalSettings { root: "ours/c".into(), compression: Some(Compression::Gzip), ..WalSettings::default() };
-    let archive = WalArchive::new(Arc::new(S3Store::new(config)), settings).expect("an archive");
+    let archive = WalArchive::new(store(), settings).expect("an archive");
     let (cpu, wall) = (cpu_seconds(false), Instant::now());
     for (name, path) in segments {
         archive.put(*name, Source::File(path.clone())).await.expect("archived");
     }
     (cpu_seconds(false) - cpu, wall.elapsed().as_secs_f64())
+}
+
+/// How many bytes of WAL became one byte in the store.
+async fn ratio(segments: &[(WalName, PathBuf)], root: &str) -> Option<f64> {
+    let objects = list_all(store().as_ref(), &format!("{root}/wals/")).await.ok()?;
+    let stored: u64 = objects.iter().map(|object| object.size).sum();
+    (objects.len() == segments.len()).then(|| megabytes(segments) * 1e6 / stored as f64)
+}
+
+fn megabytes(segments: &[(WalName, PathBuf)]) -> f64 {
+    segments.iter().map(|(_, path)| size(path)).sum::<f64>() / 1e6
+}
+
+/// A field of what `archive_command` printed, which is one flat object.
+fn command_field(name: &str) -> Option<f64> {
+    let printed = variable("BENCH_COMMAND");
+    let (_, after) = printed.split_once(&format!("\"{name}\": "))?;
+    after.split([',', '}']).next()?.trim().parse().ok()
 }
 
 fn barman(segments: &[(WalName, PathBuf)], server: &str, level: &[&str]) -> Option<(f64, f64)> {
@@ -89,45 +114,55 @@ fn size(path: &Path) -> f64 {
 
 #[tokio::main]
 async fn main() {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let segments = segments();
-    let megabytes = segments.iter().map(|(_, path)| size(path)).sum::<f64>() / 1e6;
-    let (mut plain, mut packed) = (0.0, 0.0);
+    let all = megabytes(&segments);
     let compressing = cpu_seconds(false);
     for (_, path) in &segments {
         let content = std::fs::read(path).expect("a segment");
-        plain += content.len() as f64;
-        packed += gzip(&content).expect("compressed").len() as f64;
+        let packed = gzip(&content).expect("compressed");
+        assert!(!packed.is_empty());
     }
     let compressing = cpu_seconds(false) - compressing;
-    eprintln!("{} segments, {megabytes:.0} MB, ratio {:.2}", segments.len(), plain / packed);
     let (our_cpu, our_wall) = ours(&segments).await;
-    eprintln!("ours: {:.1} MB/s per core, {:.1} MB/s wall", megabytes / our_cpu, megabytes / our_wall);
-    let default: Vec<_> = segments.iter().take(6).cloned().collect();
-    let part = default.iter().map(|(_, path)| size(path)).sum::<f64>() / 1e6;
-    let plainly = barman(&default, "default", &[]);
-    let level_6 = barman(&default, "level6", &["--compression-level", "6"]);
-    let per_core = |run: Option<(f64, f64)>| run.map(|(cpu, _)| part / cpu);
-    let per_wall = |run: Option<(f64, f64)>| run.map(|(_, wall)| part / wall);
+    eprintln!("ours: {} segments, {:.1} MB/s per core, {:.1} MB/s wall", segments.len(), all / our_cpu, all / our_wall);
+    // Spread over all of them: the first ones after a checkpoint hold more whole pages than the last.
+    let part: Vec<_> = segments.iter().step_by((segments.len() / 6).max(1)).take(6).cloned().collect();
+    let (some, two) = (megabytes(&part), part.iter().take(2).cloned().collect::<Vec<_>>());
+    let plainly = barman(&part, "default", &[]);
+    let level_6 = barman(&part, "level6", &["--compression-level", "6"]);
+    let level_9 = barman(&two, "level9", &["--compression-level", "9"]);
+    let speed = |run: Option<(f64, f64)>| run.map(|(cpu, _)| some / cpu);
+    let wall = |run: Option<(f64, f64)>| run.map(|(_, wall)| some / wall);
+    eprintln!("barman: {} and at level 6 {} MB/s per core", number(speed(plainly)), number(speed(level_6)));
+    let text = |name: &str| format!("\"{}\"", variable(name).replace(['"', '\\'], ""));
     let fields = [
-        ("commit", format!("\"{}\"", variable("BENCH_COMMIT"))),
-        ("started_at", format!("\"{}\"", variable("BENCH_STARTED_AT"))),
-        ("started_at_unix", started.to_string()),
-        ("host", format!("\"{}\"", variable("BENCH_HOST"))),
-        ("command", "\"archive_bench\"".to_owned()),
+        ("commit", text("BENCH_COMMIT")),
+        ("command", "\"make bench\"".to_owned()),
+        ("started_at", text("BENCH_STARTED_AT")),
+        ("host", text("BENCH_HOST")),
+        ("load_before", text("BENCH_LOAD")),
+        ("build", text("BENCH_BUILD")),
+        ("wal", text("BENCH_WAL")),
         ("segments", segments.len().to_string()),
-        ("mb_per_s_core", number(Some(megabytes / our_cpu))),
-        ("mb_per_s", number(Some(megabytes / our_wall))),
-        ("compress_mb_per_s_core", number(Some(megabytes / compressing))),
-        ("ratio", number(Some(plain / packed))),
-        (
-            "command_p50_ms",
-            variable("BENCH_COMMAND_P50_MS").parse().map_or_else(|_| number(None), |ms| number(Some(ms))),
-        ),
-        ("barman_mb_per_s_core", number(per_core(plainly))),
-        ("barman_mb_per_s", number(per_wall(plainly))),
-        ("barman_l6_mb_per_s_core", number(per_core(level_6))),
-        ("barman_l6_mb_per_s", number(per_wall(level_6))),
+        ("mb_per_s_core", number(Some(all / our_cpu))),
+        ("mb_per_s", number(Some(all / our_wall))),
+        ("compress_mb_per_s_core", number(Some(all / compressing))),
+        ("ratio", number(ratio(&segments, "ours/c").await)),
+        ("command_p50_ms", number(command_field("p50_ms"))),
+        ("command_p99_ms", number(command_field("p99_ms"))),
+        ("command_max_ms", number(command_field("max_ms"))),
+        ("command_first_ms", number(command_field("first_ms"))),
+        ("commands", command_field("commands").map_or_else(|| number(None), |count| format!("{count:.0}"))),
+        ("barman", text("BENCH_BARMAN_VERSION")),
+        ("barman_segments", part.len().to_string()),
+        ("barman_mb_per_s_core", number(speed(plainly))),
+        ("barman_mb_per_s", number(wall(plainly))),
+        ("barman_ratio", number(ratio(&part, "barman/default").await)),
+        ("barman_l6_mb_per_s_core", number(speed(level_6))),
+        ("barman_l6_mb_per_s", number(wall(level_6))),
+        ("barman_l6_ratio", number(ratio(&part, "barman/level6").await)),
+        ("barman_l9_mb_per_s_core", number(level_9.map(|(cpu, _)| megabytes(&two) / cpu))),
+        ("barman_l9_ratio", number(ratio(&two, "barman/level9").await)),
     ];
     let lines: Vec<String> = fields.iter().map(|(name, value)| format!("  \"{name}\": {value}")).collect();
     let json = format!("{{\n{}\n}}\n", lines.join(",\n"));
