@@ -14,9 +14,10 @@ test: ## Everything that CI runs, tier by tier
 	@tests/tools/setup.sh
 	@tests/tools/test.sh
 
-bench: ## WAL archiving beside barman-cloud, into target/bench/archive.json
+bench: ## WAL archiving beside barman, and failovers (RUNS=5 of each kind), into target/bench/*.json
 	@tests/tools/setup.sh
 	@tests/tools/archive-bench.sh
+	@tests/tools/failover-bench.sh
 
 lint: ## Formatting, clippy, and the house's own checks
 	@tests/tools/test.sh lint

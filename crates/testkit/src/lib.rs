@@ -5,7 +5,9 @@
 
 pub mod checker;
 pub mod demo;
+pub mod failover;
 pub mod journal;
+pub mod machine;
 pub mod scenario;
 pub mod wait;
 pub mod writer;

@@ -3,9 +3,10 @@
 use anyhow::Context as _;
 use core::time::Duration;
 use pgherd_localkube::daemon::{STATE_ROOT, UpOptions};
-use pgherd_testkit::demo::{Bed, Host, Place, Plan, Report, run};
+use pgherd_testkit::demo::{Bed, Place, Plan, Report, run};
+use pgherd_testkit::machine;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,8 +19,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     let binaries = std::env::current_exe()?.parent().map(Path::to_path_buf).context("no directory of our own")?;
     let directory = PathBuf::from("target/demo");
     std::fs::create_dir_all(&directory).context("failed to make target/demo")?;
-    let mut report =
-        Report { commit: commit(), started_at: jiff::Timestamp::now().to_string(), host: host(), ..Report::default() };
+    let mut report = Report {
+        commit: machine::commit(),
+        started_at: jiff::Timestamp::now().to_string(),
+        host: machine::host(),
+        ..Report::default()
+    };
     println!("demo: this takes one to three minutes from here");
     let place = Place { namespace: "phoenix-guardian".to_owned(), cluster: "phoenix-guardian-db".to_owned() };
     let plan = Plan {
@@ -79,28 +84,5 @@ async fn leave(bed: Bed, directory: &Path, report: &mut Report) {
             "demo: nothing of it is left in {STATE_ROOT}/{NAME}; logs are in {}",
             directory.join("logs").display()
         );
-    }
-}
-
-fn said(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn commit() -> String {
-    let Some(head) = said("git", &["rev-parse", "HEAD"]) else { return "unknown".to_owned() };
-    let clean = said("git", &["status", "--porcelain"]).is_some_and(|changes| changes.is_empty());
-    if clean { head } else { format!("{head}-dirty") }
-}
-
-fn host() -> Host {
-    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib =
-        memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    Host {
-        cores: std::thread::available_parallelism().map_or(0, usize::from),
-        memory_mib: kib.unwrap_or(0) / 1024,
-        system: said("uname", &["-srm"]).unwrap_or_default(),
-        build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
     }
 }

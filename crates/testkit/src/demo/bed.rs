@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, bail};
 use core::time::Duration;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use pgherd_localkube::daemon::{self, Handle, UpOptions};
 use pgherd_localkube::fault::{FaultRequest, Target};
@@ -154,8 +155,40 @@ impl Bed {
     /// # Errors
     /// If there is none.
     pub async fn kill_postmaster(&self, pod: &str) -> anyhow::Result<String> {
+        self.kill(Target::Postmaster, pod).await
+    }
+
+    /// SIGKILL to a process of a pod.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn kill(&self, target: Target, pod: &str) -> anyhow::Result<String> {
         let pod = format!("{}/{pod}", self.place.namespace);
-        Ok(self.handle.fault(FaultRequest::Kill { target: Target::Postmaster, pod }).await?)
+        Ok(self.handle.fault(FaultRequest::Kill { target, pod }).await?)
+    }
+
+    /// Deletes a pod, with its grace period.
+    ///
+    /// # Errors
+    /// Of the API.
+    pub async fn delete_pod(&self, pod: &str) -> anyhow::Result<()> {
+        self.pods().delete(pod, &DeleteParams::default()).await.context("failed to delete the pod")?;
+        Ok(())
+    }
+
+    /// What tells one run of a pod's container from the next: the pod's UID and its restarts.
+    ///
+    /// # Errors
+    /// Of the API, or while there is no such pod.
+    pub async fn run_of(&self, pod: &str) -> anyhow::Result<String> {
+        let found = self.pods().get(pod).await.context("failed to read the pod")?;
+        let status = found.status.as_ref().and_then(|status| status.container_statuses.as_ref()?.first());
+        let restarts = status.map_or(0, |container| container.restart_count);
+        Ok(format!("{}/{restarts}", found.metadata.uid.unwrap_or_default()))
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.place.namespace)
     }
 
     /// The WAL segments that the archive has, by the names in S3.

@@ -1,0 +1,8 @@
+//! How long a client that writes all the time is without an acknowledged row when its primary goes away, measured
+//! again and again. The program is `bin/bench-failover.rs`.
+
+mod report;
+mod steps;
+
+pub use report::{Measured, Report};
+pub use steps::{Plan, Scenario, run};
