@@ -172,7 +172,7 @@ async fn the_example_manifest_becomes_a_cluster_survives_its_primary_and_goes_aw
     assert_eq!(claim.annotations()["cnpg.io/pvcStatus"], "ready");
 
     // Its postmaster dies: from the annotation to the election.
-    serve(&client, second, report(2, standby.uid().unwrap(), "standby"), &mut tasks).await;
+    serve(&client, second, report(2, &standby.uid().unwrap(), "standby"), &mut tasks).await;
     let end = WalPosition { timeline: TimelineId(1), lsn: Lsn(0x300_0148) };
     write_lease(&client, |record| {
         record.state = HolderState::Recovering;

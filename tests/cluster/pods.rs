@@ -52,19 +52,34 @@ async fn pods_and_volumes_that_go_away_come_back() {
 
     bed.hurt(&load, "a standby's volume deleted with its pod", async || {
         let standby = bed.standby().await;
-        let claims: Api<PersistentVolumeClaim> = Api::namespaced(bed.client.clone(), NAMESPACE);
-        let old = claims.get(&standby).await.unwrap().metadata.uid;
-        claims.delete(&standby, &DeleteParams::default()).await.unwrap();
-        bed.pods().delete(&standby, &DeleteParams::default()).await.unwrap();
-        bed.until("another volume", 60, async || match claims.get_opt(&standby).await {
-            Ok(Some(claim)) if claim.metadata.uid != old => Ok(()),
-            other => Err(format!("{:?}", other.map(|claim| claim.map(|claim| claim.metadata.deletion_timestamp)))),
-        })
-        .await;
+        bed.lose_volume(&standby).await;
+    })
+    .await;
+    let primary = bed.healthy(120).await;
+
+    // It hands over before it goes, so even this loses nothing.
+    bed.hurt(&load, "the primary's volume deleted with its pod", async || {
+        bed.lose_volume(&primary).await;
+        bed.another_primary(&primary, 60).await;
     })
     .await;
     bed.healthy(120).await;
 
     bed.settle(load).await;
     bed.down().await;
+}
+
+impl Bed {
+    /// Deletes a volume and the pod that uses it, and waits until there is another volume.
+    async fn lose_volume(&self, pod: &str) {
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let old = claims.get(pod).await.unwrap().metadata.uid;
+        claims.delete(pod, &DeleteParams::default()).await.unwrap();
+        self.pods().delete(pod, &DeleteParams::default()).await.unwrap();
+        self.until("another volume", 60, async || match claims.get_opt(pod).await {
+            Ok(Some(claim)) if claim.metadata.uid != old => Ok(()),
+            other => Err(format!("{:?}", other.map(|claim| claim.map(|claim| claim.metadata.deletion_timestamp)))),
+        })
+        .await;
+    }
 }

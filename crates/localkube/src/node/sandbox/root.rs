@@ -80,9 +80,9 @@ fn apply(root: &Path, wanted: &Mount) -> Result<(), SandboxError> {
     match &wanted.kind {
         MountKind::Bind(source) => {
             if source.is_dir() {
-                directory(&target, 0o755)?
+                directory(&target, 0o755)?;
             } else {
-                file(&target)?
+                file(&target)?;
             };
             bind(source, &target, wanted.read_only)
         }
