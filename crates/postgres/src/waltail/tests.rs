@@ -33,7 +33,7 @@ impl Writer {
     }
 
     fn page_header(&mut self, remaining: u32, flags: u16) {
-        let long = self.at % MIB == 0;
+        let long = self.at.is_multiple_of(MIB);
         let mut info = flags | if long { 2 } else { 0 };
         info |= u16::from(remaining > 0);
         let mut header = Vec::new();
