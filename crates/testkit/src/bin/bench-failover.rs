@@ -32,7 +32,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         load_before: machine::load(),
         ..Report::default()
     };
-    println!("failover: {runs} runs of each of {} scenarios, five to twenty seconds a run", plan.scenarios.len());
+    println!(
+        "failover: {runs} runs of each of {} scenarios, some five seconds a run, more where restarts back off",
+        plan.scenarios.len()
+    );
     let mut options = UpOptions::new(NAME, &binaries(&plan.directory)?);
     options.files = vec![std::path::absolute(MANIFEST)?];
     match Bed::up(options, place).await {

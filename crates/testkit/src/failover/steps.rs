@@ -18,7 +18,8 @@ use tokio_postgres::{Config, NoTls};
 pub enum Scenario {
     /// kill -9 of its postmaster.
     PostmasterKilled,
-    /// kill -9 of its manager, and so of everything in the container.
+    /// kill -9 of its manager, and so of everything in the container. From the second time on a pod the restart is held
+    /// back as the kubelet does it (10 s, 20 s, ...), so that the standbys have to do without the old primary.
     ManagerKilled,
     /// Its pod is deleted, with its grace period.
     PodDeleted,
