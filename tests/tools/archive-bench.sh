@@ -16,7 +16,8 @@ work=$(mktemp -d /tmp/pgherd-archive-bench.XXXXXX)
 chmod 755 "$work"
 weed_pid=
 finish() {
-    [ -z "$weed_pid" ] || kill "$weed_pid" 2>/dev/null || true
+    # It does not always end when it is asked to, and there is nothing in it to be kept.
+    if [ -n "$weed_pid" ]; then kill -9 "$weed_pid" 2>/dev/null && wait "$weed_pid" 2>/dev/null || true; fi
     [ ! -f "$work/pg/postmaster.pid" ] || as_postgres "$bin/pg_ctl" -D "$work/pg" -m immediate stop >/dev/null 2>&1 || true
     rm -rf "$work"
 }
