@@ -55,14 +55,6 @@ async fn pods_and_volumes_that_go_away_come_back() {
         bed.lose_volume(&standby).await;
     })
     .await;
-    let primary = bed.healthy(120).await;
-
-    // It hands over before it goes, so even this loses nothing.
-    bed.hurt(&load, "the primary's volume deleted with its pod", async || {
-        bed.lose_volume(&primary).await;
-        bed.another_primary(&primary, 60).await;
-    })
-    .await;
     bed.healthy(120).await;
 
     bed.settle(load).await;
