@@ -2,12 +2,12 @@
 
 use super::control::{Archiving, Control, StoreConfig};
 use super::ready::{list_ready, mark_done};
-use super::status::chain;
 use futures::StreamExt;
 use pgherd_backup::{Source, WalPutError};
 use pgherd_core::archive::Backoff;
 use pgherd_core::wal::WalName;
 use pgherd_objectstore::Then;
+use pgherd_telemetry::chain;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;

@@ -3,11 +3,11 @@
 use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailSource};
 use super::prefetch::Prefetch;
 use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_known_missing};
-use super::status::chain;
 use super::wire::Outcome;
 use bytes::Bytes;
 use pgherd_core::archive::Backoff;
 use pgherd_core::wal::{SegmentSize, WalName};
+use pgherd_telemetry::chain;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

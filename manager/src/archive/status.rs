@@ -39,15 +39,3 @@ pub struct ArchiverStatus {
     /// Rates and estimate.
     pub progress: Option<Progress>,
 }
-
-/// An error with its causes, on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
-}

@@ -2,12 +2,13 @@
 
 use super::control::{ArchiveRole, Archiving, Control, StoreConfig};
 use super::ready::list_ready;
-use super::status::{ArchiverStatus, Failure, chain};
+use super::status::{ArchiverStatus, Failure};
 use pgherd_backup::{Source, WalPutError};
 use pgherd_core::archive::{Backoff, CatchUp, Finished, Queue, Standing};
 use pgherd_core::time::Instant;
 use pgherd_core::wal::WalName;
 use pgherd_objectstore::Then;
+use pgherd_telemetry::chain;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

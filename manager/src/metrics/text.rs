@@ -76,7 +76,7 @@ impl Exposition {
 }
 
 /// A count as a sample value; exact up to 2^53, which is what the format can carry.
-#[allow(clippy::cast_precision_loss)]
+#[expect(clippy::cast_precision_loss, reason = "a Prometheus sample is a double")]
 #[must_use]
 pub fn float(count: u64) -> f64 {
     count as f64

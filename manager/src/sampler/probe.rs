@@ -5,6 +5,7 @@ use core::time::Duration;
 use pgherd_core::wal::SegmentSize;
 use pgherd_postgres::sample::sample;
 use pgherd_postgres::sql::{Local, Session, SqlError, within};
+use pgherd_telemetry::chain;
 use std::path::PathBuf;
 
 /// How we show in `pg_stat_activity`.
@@ -93,16 +94,4 @@ async fn add_extras(look: &mut Look, session: &Session, deadline: Duration) -> R
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a u64 holds")]
 fn whole(bytes: f64) -> u64 {
     bytes.max(0.0) as u64
-}
-
-/// An error and its sources on one line, for the status.
-fn chain(error: &dyn core::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
