@@ -37,6 +37,10 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
     }
     let prepared = Arc::clone(cx);
     tokio::task::spawn_blocking(move || prepare(&prepared, &wanted)).await.map_err(|e| chain(&e))??;
+    // Without it a frozen manager would be a second writer (hole 20).
+    if matches!(role, StartAs::Primary) && !super::stop::guarded(cx) {
+        return Err("there is no watchdog, and without one no primary is started".to_owned());
+    }
     let postgres = Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT)
         .map_err(|error| chain(&error))?;
     let mut postmaster =
