@@ -6,7 +6,7 @@ use crate::cluster_api::{Announcer, ClusterApi, LeaseApi};
 use crate::config::Config;
 use crate::watchdog::Watchdog;
 use pgherd_core::instance::{Event, Leader};
-use pgherd_core::lease::{Timings, WalPosition};
+use pgherd_core::lease::Timings;
 use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::dir::Volume;
 use pgherd_postgres::lines::LineSink;
@@ -62,8 +62,6 @@ pub struct Context {
     pub nudge: Arc<Notify>,
     /// Whom a standby is told to follow.
     pub following: watch::Sender<Option<Leader>>,
-    /// Up to where pg_wal is served, while it is.
-    pub offered: watch::Sender<Option<WalPosition>>,
     /// The timeline that this instance writes or follows, as last known.
     pub timeline: watch::Sender<TimelineId>,
     /// A parameter was changed that takes effect only after a restart.
@@ -123,7 +121,6 @@ impl Context {
             lease: LeaseApi::new(api.clone()),
             announcer: Announcer::new(api.clone(), &config.me.name, &config.me.pod_uid, &config.me.address),
             following: watch::Sender::new(None),
-            offered: watch::Sender::new(None),
             timeline: watch::Sender::new(TimelineId::default()),
             pending_restart: AtomicBool::new(false),
             watchdog: Mutex::new(None),

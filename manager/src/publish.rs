@@ -1,8 +1,7 @@
 //! What is known, put where others read it: the pod's annotation and the HTTP server's snapshot.
 
-use crate::configuration;
 use crate::context::Context;
-use crate::http::{ArchiveView, Identity, InstanceSnapshot, LeaseView, PostgresState, Role};
+use crate::http::{Identity, InstanceSnapshot, LeaseView, PostgresState, Role};
 use pgherd_core::cluster::MemberPhase;
 use pgherd_core::instance::{Machine, Phase, Report};
 use pgherd_core::time::Instant;
@@ -98,12 +97,12 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
         system_id: report.system_id,
         incarnation: report.incarnation,
         timeline: *context.timeline.borrow(),
-        config_hash: context.cluster_now().map(|c| configuration::fingerprint(&c)).unwrap_or_default(),
+        config_hash: machine.configuration().unwrap_or_default().to_owned(),
         fenced: false,
         rejoining: matches!(machine.phase(), Phase::Rejoining(..)),
         serves_tail: report.tail.is_some(),
         switchover_required: false,
-        archive: ArchiveView { ..archive },
+        archive,
     }));
 }
 

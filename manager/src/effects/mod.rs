@@ -39,7 +39,6 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::ArmWatchdog(deadline) => stop::arm(context, deadline),
         Command::DisarmWatchdog => stop::disarm(context),
         Command::UseTail(source) => context.archiving.use_tail(source),
-        Command::OfferTail(end) => drop(context.offered.send_replace(end)),
         Command::Archive(mode) => context.archiving.set_mode(mode),
         Command::InspectVolume(op) => drop(tasks.spawn(async move { finish(op, volume::inspect(&cx).await) })),
         Command::DiscardPartial(op) => drop(tasks.spawn(async move { finish(op, volume::discard(&cx).await) })),
@@ -76,7 +75,7 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::ProveWritePath { op, sql } => {
             drop(tasks.spawn(async move { finish(op, lease::prove(&cx, sql).await) }));
         }
-        // The driver's own.
-        Command::AnswerTail(..) | Command::RefuseFence(..) | Command::Exit(_) => {}
+        // The driver's own; and the tail is served as the published snapshot says.
+        Command::OfferTail(_) | Command::AnswerTail(..) | Command::RefuseFence(..) | Command::Exit(_) => {}
     }
 }

@@ -1,7 +1,7 @@
 //! Promotion, and what a new primary tells the world.
 
 use super::Effect;
-use super::start::{local, rewrite};
+use super::start::{checkpoint, local, rewrite};
 use crate::configuration::As;
 use crate::context::Context;
 use core::time::Duration;
@@ -45,7 +45,7 @@ pub async fn announce(cx: &Arc<Context>, timeline: TimelineId) -> Effect {
     cx.nudge.notify_one();
     let (said, ()) = tokio::join!(say(cx, timeline), async {
         rewrite(cx, As::Primary).await;
-        checkpoint(cx).await;
+        checkpoint(cx, CHECKPOINT_WITHIN, "after the promotion").await;
     });
     if !said {
         tracing::warn!("the Cluster's status does not name this primary: it is not the primary any more");
@@ -66,14 +66,4 @@ async fn say(cx: &Context, timeline: TimelineId) -> bool {
         tokio::time::sleep(ANNOUNCE_AGAIN).await;
     }
     false
-}
-
-async fn checkpoint(cx: &Context) {
-    let asked = async {
-        let session = local(cx, "postgres").await?;
-        session.batch("checkpoint", "CHECKPOINT", CHECKPOINT_WITHIN).await
-    };
-    if let Err(error) = asked.await {
-        tracing::warn!(error = %chain(&error), "no checkpoint after the promotion");
-    }
 }

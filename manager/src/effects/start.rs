@@ -136,6 +136,17 @@ pub async fn rewrite(cx: &Arc<Context>, role: As) {
     }
 }
 
+/// CHECKPOINT, within a bound; without one nothing is lost but time, so an error is only logged.
+pub async fn checkpoint(cx: &Context, within: Duration, when: &'static str) {
+    let asked = async {
+        let session = local(cx, "postgres").await?;
+        session.batch("checkpoint", "CHECKPOINT", within).await
+    };
+    if let Err(error) = asked.await {
+        tracing::warn!(when, error = %chain(&error), "there was no checkpoint");
+    }
+}
+
 /// SIGHUP to the postmaster, if there is one.
 pub fn reload(cx: &Context) {
     if let Some(handle) = cx.running()

@@ -1,6 +1,6 @@
 //! Stopping in order, killing without asking, and the watchdog that kills when the manager cannot.
 
-use super::start::{local, reload};
+use super::start::{checkpoint, reload};
 use crate::configuration;
 use crate::context::Context;
 use crate::watchdog::Watchdog;
@@ -21,7 +21,8 @@ const IMMEDIATE_BOUND: Duration = Duration::from_secs(5);
 pub async fn stop(cx: &Arc<Context>, how: Stop) -> Outcome {
     let Some(handle) = cx.running() else { return Outcome::Done };
     if how.checkpoint_first {
-        checkpoint(cx).await;
+        // The shutdown checkpoint that follows is a short one then.
+        checkpoint(cx, CHECKPOINT_BOUND, "before the shutdown").await;
     }
     if let Some(running) = cx.postmaster().as_mut() {
         running.stopping = true;
@@ -49,17 +50,6 @@ async fn ended(handle: &PostmasterHandle, mode: StopMode, bound: Duration) -> bo
         tracing::debug!(error = %chain(&error), "the postmaster was not signalled");
     }
     tokio::time::timeout(bound, handle.wait()).await.is_ok()
-}
-
-/// Makes the shutdown checkpoint that follows a short one.
-async fn checkpoint(cx: &Context) {
-    let asked = async {
-        let session = local(cx, "postgres").await?;
-        session.batch("checkpoint", "CHECKPOINT", CHECKPOINT_BOUND).await
-    };
-    if let Err(error) = asked.await {
-        tracing::warn!(error = %chain(&error), "no checkpoint before the shutdown");
-    }
 }
 
 /// SIGKILL to everything, until nothing is left.

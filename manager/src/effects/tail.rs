@@ -10,7 +10,8 @@ use pgherd_core::cluster::TailFact;
 use pgherd_core::identity::Nonce;
 use pgherd_core::instance::Outcome;
 use pgherd_core::lease::{Term, WalPosition};
-use pgherd_core::lsn::Lsn;
+use pgherd_postgres::sample::standby_position;
+use pgherd_postgres::sql::Session;
 use pgherd_proto::control::{TailConfirmed, TailRequest};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
@@ -27,18 +28,32 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 /// # Errors
 /// When postgres does not answer.
 pub async fn position(cx: &Context) -> Result<WalPosition, String> {
-    let sql = "SELECT coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')::text";
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
-    let text: String = session.scalar("read its position", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;
-    let lsn: Lsn = text.parse().map_err(|e| chain(&e))?;
+    position_in(cx, &session).await
+}
+
+async fn position_in(cx: &Context, session: &Session) -> Result<WalPosition, String> {
+    let lsn = standby_position(session, SQL_DEADLINE).await.map_err(|e| chain(&e))?.unwrap_or_default();
     Ok(WalPosition { timeline: *cx.timeline.borrow(), lsn })
+}
+
+/// The same over a session that is kept while it works: this is asked many times on the way to a promotion.
+async fn position_again(cx: &Context, kept: &mut Option<Session>) -> Result<WalPosition, String> {
+    let session = match kept.take() {
+        Some(session) => session,
+        None => local(cx, "postgres").await.map_err(|e| chain(&e))?,
+    };
+    let position = position_in(cx, &session).await?;
+    *kept = Some(session);
+    Ok(position)
 }
 
 /// Waits until everything up to `to` is on this disk.
 pub async fn arrived(cx: &Context, to: WalPosition) -> Outcome {
     let waiting = async {
+        let mut session = None;
         loop {
-            match position(cx).await {
+            match position_again(cx, &mut session).await {
                 Ok(at) if at.lsn >= to.lsn => return Outcome::Done,
                 Ok(at) => tracing::debug!(%at, %to, "waiting for WAL"),
                 Err(why) => tracing::debug!(%why, "waiting for WAL"),

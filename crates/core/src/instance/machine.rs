@@ -119,6 +119,12 @@ impl Machine {
         self.lease.as_ref()
     }
 
+    /// Fingerprint of the configuration that the Cluster asks for, once it was seen.
+    #[must_use]
+    pub fn configuration(&self) -> Option<&str> {
+        self.cluster.as_ref().map(|cluster| cluster.configuration.as_str())
+    }
+
     /// Takes one event in and says what to do.
     #[must_use]
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Command> {
