@@ -124,6 +124,7 @@ impl Driver {
         match command {
             Command::Exit(code) => self.exit = Some(code),
             Command::AnswerTail(op, answer) => self.answer_tail(op, answer),
+            Command::AnswerPledge(op, answer) => tracing::debug!(?op, ?answer, "pledge"),
             Command::RefuseFence(op, why) => self.refuse_fence(op, why),
             command => effects::carry_out(&self.context, command, &mut self.tasks),
         }

@@ -55,6 +55,9 @@ pub struct MemberReport {
     /// End of valid WAL on its volume, which it serves at GET `/pg/wal/<name>`.
     #[schemars(with = "Option<crate::control::WalPositionSchema>")]
     pub tail: Option<WalPosition>,
+    /// The highest term that it has promised to follow nobody of (rule E3).
+    #[schemars(with = "u64")]
+    pub fence: Term,
     /// Some parameter takes effect only after a restart of postgres.
     pub pending_restart: bool,
     /// As answered to the readiness probe.

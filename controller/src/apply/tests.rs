@@ -70,6 +70,8 @@ fn election() -> Step {
         reason: "because".into(),
         evidence: WalPosition { timeline: TimelineId(1), lsn: Lsn(0x300_0148) },
         tail: None,
+        winner_incarnation: None,
+        answered: Vec::new(),
     }))
 }
 

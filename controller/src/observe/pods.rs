@@ -72,6 +72,7 @@ pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
         lease_seen: LeaseSeen { version: report.lease_seen.resource_version.clone(), stale: report.lease_seen.stale },
         position: report.position,
         tail: report.tail,
+        fence: report.fence,
         fresh,
     }
 }

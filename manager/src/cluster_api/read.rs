@@ -24,6 +24,8 @@ pub fn cluster_view(cluster: &Cluster, configuration: String) -> ClusterView {
         smart_shutdown: cluster.spec.smart_shutdown_timeout.map(seconds),
         switchover_delay: seconds(cluster.spec.switchover_delay),
         configuration,
+        sync: None,
+        domain: Vec::new(),
     }
 }
 
@@ -47,6 +49,10 @@ fn peer(pod: &Pod) -> Option<Peer> {
         name: pod.metadata.name.clone()?,
         pod_uid: uid,
         electable: follows && pod.metadata.deletion_timestamp.is_none(),
+        incarnation: report.as_ref().and_then(|report| report.incarnation.clone()),
+        address: pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default(),
+        domain: Vec::new(),
+        fence: report.as_ref().map(|report| report.fence).unwrap_or_default(),
     })
 }
 

@@ -75,6 +75,10 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::ProveWritePath { op, sql } => {
             drop(tasks.spawn(async move { finish(op, lease::prove(&cx, sql).await) }));
         }
+        Command::SetSynchronous(op, _) | Command::Barrier(op, ..) | Command::AskPledges(op, _) => {
+            drop(tasks.spawn(async move { finish(op, Outcome::Failed("synchronous replication is off".to_owned())) }));
+        }
+        Command::ConfigureSynchronous(_) | Command::GateClients(_) | Command::AnswerPledge(..) => {}
         // The driver's own; and the tail is served as the published snapshot says.
         Command::OfferTail(_) | Command::AnswerTail(..) | Command::RefuseFence(..) | Command::Exit(_) => {}
     }

@@ -2,7 +2,7 @@
 
 use crate::control::WalPositionSchema;
 use pgherd_core::cluster::{ElectionFact, TailFact};
-use pgherd_core::identity::{Nonce, PodUid};
+use pgherd_core::identity::{Incarnation, Nonce, PodUid};
 use pgherd_core::lease::{Term, WalPosition};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,14 @@ pub struct ElectionStatus {
     /// WAL to fetch before taking.
     #[serde(default)]
     pub tail: Option<TailStatus>,
+    /// The winner's data directory.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub winner_incarnation: Option<Incarnation>,
+    /// The data directories that had fenced themselves at the term when they reported.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub answered: Vec<Incarnation>,
     /// RFC 3339, for people.
     #[serde(default)]
     pub at: String,
@@ -80,19 +88,63 @@ impl ElectionStatus {
     #[must_use]
     pub fn to_fact(&self) -> ElectionFact {
         // No `..`: a new field must find its way here.
-        let Self { winner, winner_pod_uid, lease_version, holder_nonce, term, reason, evidence, tail, at: _ } =
-            self.clone();
+        let Self {
+            winner,
+            winner_pod_uid,
+            lease_version,
+            holder_nonce,
+            term,
+            reason,
+            evidence,
+            tail,
+            winner_incarnation,
+            answered,
+            at: _,
+        } = self.clone();
         let tail = tail.map(|TailStatus { pod, pod_uid, address, end }| TailFact { pod, pod_uid, address, end });
-        ElectionFact { winner, winner_pod_uid, lease_version, holder_nonce, term, reason, evidence, tail }
+        ElectionFact {
+            winner,
+            winner_pod_uid,
+            lease_version,
+            holder_nonce,
+            term,
+            reason,
+            evidence,
+            tail,
+            winner_incarnation,
+            answered,
+        }
     }
 
     /// As it is stored; `at` is RFC 3339.
     #[must_use]
     pub fn from_fact(fact: &ElectionFact, at: String) -> Self {
-        let ElectionFact { winner, winner_pod_uid, lease_version, holder_nonce, term, reason, evidence, tail } =
-            fact.clone();
+        let ElectionFact {
+            winner,
+            winner_pod_uid,
+            lease_version,
+            holder_nonce,
+            term,
+            reason,
+            evidence,
+            tail,
+            winner_incarnation,
+            answered,
+        } = fact.clone();
         let tail = tail.map(|TailFact { pod, pod_uid, address, end }| TailStatus { pod, pod_uid, address, end });
-        Self { winner, winner_pod_uid, lease_version, holder_nonce, term, reason, evidence, tail, at }
+        Self {
+            winner,
+            winner_pod_uid,
+            lease_version,
+            holder_nonce,
+            term,
+            reason,
+            evidence,
+            tail,
+            winner_incarnation,
+            answered,
+            at,
+        }
     }
 }
 

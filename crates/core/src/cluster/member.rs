@@ -1,7 +1,7 @@
 //! What one member says about itself: its pod's annotation, or its answer when it is fenced.
 
 use crate::identity::{Incarnation, Nonce, PodUid, SystemId};
-use crate::lease::WalPosition;
+use crate::lease::{Term, WalPosition};
 use serde::{Deserialize, Serialize};
 
 /// What a member's manager is doing.
@@ -67,6 +67,8 @@ pub struct Report {
     pub position: Option<WalPosition>,
     /// End of valid WAL on its volume, which it serves to others.
     pub tail: Option<WalPosition>,
+    /// The highest term that it has promised to follow nobody of (rule E3).
+    pub fence: Term,
     /// Answered in this round, after its fence (rule E3); false for an annotation.
     pub fresh: bool,
 }

@@ -1,7 +1,7 @@
 //! Everything that is there, at one moment.
 
 use super::{ObjectKind, PodView, VolumeView};
-use crate::identity::{Nonce, PodUid, SystemId};
+use crate::identity::{Incarnation, Nonce, PodUid, SystemId};
 use crate::lease::{Holder, LeaseRecord, Term, Versioned, WalPosition};
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,12 @@ pub struct ElectionFact {
     pub evidence: WalPosition,
     /// WAL to fetch before taking.
     pub tail: Option<TailFact>,
+    /// The winner's data directory, which it checks against its own (rule E5).
+    #[serde(default)]
+    pub winner_incarnation: Option<Incarnation>,
+    /// R of rule E4: the data directories that had fenced themselves at the term when they reported.
+    #[serde(default)]
+    pub answered: Vec<Incarnation>,
 }
 
 /// `status.electionRefusal` as stored.

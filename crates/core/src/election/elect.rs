@@ -38,7 +38,7 @@ pub enum Answer {
 pub fn elect(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseRecord>, why: &Why) -> Answer {
     if let Why::Switchover { target } = why {
         return match check_target(desired, observed, &lease.value, target) {
-            Ok((pod, position)) => elected(lease, why, pod, position, None, Vec::new(), Vec::new(), None),
+            Ok((pod, position)) => elected(lease, why, pod, position, None, Vec::new(), Vec::new(), None, Vec::new()),
             Err(refusal) => Answer::Refused(refusal),
         };
     }
@@ -54,13 +54,14 @@ pub fn elect(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseReco
         return Answer::Refused(Refusal { reason, members: rejected, shortages: Vec::new() });
     };
     let tail = find_tail(observed, &lease.value, &best);
-    let shortages = sat(&lease.value.records, &answered(observed, &lease.value, tail.as_ref()));
+    let answered = answered(observed, &lease.value, &best, tail.as_ref());
+    let shortages = sat(&lease.value.records, &answered);
     if !shortages.is_empty() {
         let reason = "an acknowledged commit may be missing on all who answered".to_owned();
         return Answer::Refused(Refusal { reason, members: rejected, shortages });
     }
     let may_lose = what_may_be_lost(&lease.value, why, &best, tail.as_ref());
-    elected(lease, why, winner, best.position, tail, candidates, rejected, may_lose)
+    elected(lease, why, winner, best.position, tail, candidates, rejected, may_lose, answered.into_iter().collect())
 }
 
 #[expect(clippy::too_many_arguments, reason = "the fields of one record, put together in one place")]
@@ -73,6 +74,7 @@ fn elected(
     candidates: Vec<Candidate>,
     rejected: Vec<(String, Rejection)>,
     may_lose: Option<String>,
+    answered: Vec<Incarnation>,
 ) -> Answer {
     let fact = ElectionFact {
         winner: winner.name.clone(),
@@ -83,6 +85,8 @@ fn elected(
         reason: why.to_string(),
         evidence,
         tail,
+        winner_incarnation: winner.report.as_ref().and_then(|report| report.incarnation.clone()),
+        answered,
     };
     Answer::Elected(Box::new(Election { fact, candidates, rejected, may_lose }))
 }
@@ -116,12 +120,24 @@ fn find_tail(observed: &Observed, lease: &LeaseRecord, best: &Candidate) -> Opti
     observed.pods.iter().filter(|pod| pod.name != best.name).filter_map(offers).max_by_key(|tail| tail.end)
 }
 
-/// R of rule E4: the data directories that answered, and the one whose tail will be fetched.
-fn answered(observed: &Observed, lease: &LeaseRecord, tail: Option<&TailFact>) -> BTreeSet<Incarnation> {
+/// R of rule E4: the data directories that had fenced themselves at the lease's term when they answered and hold no
+/// more than the winner will, and the last holder's, where its own end of WAL will be fetched: it writes no more.
+/// Somebody else who offers WAL and did not answer might stream again, and acknowledge, before the lease is taken.
+fn answered(
+    observed: &Observed,
+    lease: &LeaseRecord,
+    best: &Candidate,
+    tail: Option<&TailFact>,
+) -> BTreeSet<Incarnation> {
+    let reached = tail.map_or(best.position, |tail| tail.end.max(best.position));
+    let last = lease.holder.as_ref().map(|holder| &holder.pod_uid);
     let speaks = |pod: &&PodView| {
-        let is_source = tail.is_some_and(|tail| tail.pod_uid == pod.uid);
-        let holder = lease.held_by().is_some_and(|holder| holder.pod_uid == pod.uid);
-        is_source || (!holder && pod.report.as_ref().is_some_and(|report| report.fresh))
+        let is_source = tail.is_some_and(|tail| Some(&tail.pod_uid) == last && tail.pod_uid == pod.uid);
+        let holds = lease.held_by().is_some() && Some(&pod.uid) == last;
+        let fenced = pod.report.as_ref().is_some_and(|report| {
+            report.fresh && report.fence >= lease.term && report.reach().is_some_and(|reach| reach <= reached)
+        });
+        is_source || (!holds && fenced)
     };
     let incarnation = |pod: &PodView| pod.report.as_ref().and_then(|report| report.incarnation.clone());
     observed.pods.iter().filter(speaks).filter_map(incarnation).collect()

@@ -4,6 +4,7 @@
 //! decides once the answers are in. Both are level-triggered and bound to the lease they were given (I10).
 
 mod elect;
+mod evidence;
 mod next;
 mod rank;
 mod refusal;
@@ -14,6 +15,7 @@ mod tests;
 mod why;
 
 pub use elect::{Answer, Election, elect};
+pub use evidence::{Doubt, verify};
 pub use next::{Next, Waiting, next};
 pub use rank::{Candidate, Standing};
 pub use refusal::{Refusal, Rejection};

@@ -24,6 +24,7 @@ fn pod(serial: u32, phase: MemberPhase, lsn: u64) -> PodView {
         system_id: Some(SystemId(7)),
         phase,
         position: Some(at(lsn)),
+        fence: Term(4),
         fresh: true,
         ..Report::default()
     };

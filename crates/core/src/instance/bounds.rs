@@ -20,3 +20,9 @@ pub const PROOF_FRESH: Duration = Duration::from_secs(3);
 pub const RENEW_RETRY: Duration = Duration::from_millis(500);
 /// A restart in place and a crash recovery may take this long before the lease is given up.
 pub const RECOVERY_BOUND: Duration = Duration::from_secs(600);
+/// A member of the synchronous set may be away for this long before another set is chosen.
+pub const MEMBER_PATIENCE: Duration = Duration::from_secs(3);
+/// A member whose directory is to be replaced waits this long, at most, to leave the synchronous set.
+pub const LEAVE_BOUND: Duration = Duration::from_secs(10);
+/// A renewal that has had no answer for so long makes the holder ask its members for pledges.
+pub const FAILSAFE_AFTER: Duration = Duration::from_secs(1);

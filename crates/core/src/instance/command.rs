@@ -1,9 +1,11 @@
 //! What the machine tells the shell to do. Imperatives; each asynchronous one carries the [`Op`] to answer with.
 
-use super::view::Leader;
+use super::view::{Leader, Peer};
 use crate::cluster::TailFact;
 use crate::identity::{Nonce, SystemId};
 use crate::lease::{LeaseRecord, Term, WalPosition};
+use crate::lsn::Lsn;
+use crate::sync::{Pledge, SyncSetting};
 use crate::time::Instant;
 use crate::timeline::TimelineId;
 use core::time::Duration;
@@ -30,6 +32,19 @@ pub struct Stop {
     pub fast: Duration,
     /// A checkpoint first, while clients are still served.
     pub checkpoint_first: bool,
+}
+
+/// One round of rule L7.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PledgeRound {
+    /// The holder.
+    pub nonce: Nonce,
+    /// Its term.
+    pub term: Term,
+    /// Counts its rounds.
+    pub round: u64,
+    /// Whom to ask: every member that may take the lease. One without an address cannot pledge.
+    pub members: Vec<Peer>,
 }
 
 /// One thing to do.
@@ -99,6 +114,23 @@ pub enum Command {
     Archive(ArchiveMode),
     /// Render the configuration again and reload.
     ApplyConfiguration,
+    /// From now on postgres' configuration has this `synchronous_standby_names`: told before the [`Command::Promote`]
+    /// and the [`Command::StartPostgres`] whose postgres will write by it (Q6, hole 10). A running postgres that is
+    /// to be promoted must have read it before.
+    ConfigureSynchronous(SyncSetting),
+    /// Put the setting in force in every walsender of this primary (Q4), then write WAL and answer
+    /// [`super::Outcome::InForce`] with where it ends; bounded. It stays in the configuration, whatever the answer.
+    SetSynchronous(Op, SyncSetting),
+    /// Wait until [`SyncSetting::needed_of_members`] of the setting's members, by incarnation, have flushed WAL up to
+    /// here; bounded, since it is asked for again.
+    Barrier(Op, SyncSetting, Lsn),
+    /// `true`: new connections are refused, but for the manager's own and replication. `false`: as the user wants.
+    GateClients(bool),
+    /// Ask each member for a pledge (rule L7) and answer [`super::Outcome::Pledged`] with those who said yes, within
+    /// [`crate::sync::MAX_PLEDGE_ROUND`] of the sending.
+    AskPledges(Op, PledgeRound),
+    /// Answer a request of [`super::Event::PledgeAsked`].
+    AnswerPledge(Op, Result<Pledge, String>),
     /// Answer a request of [`super::Event::TailConfirmed`] with the version of the released lease, or refuse.
     AnswerTail(Op, Result<String, String>),
     /// Refuse a request of [`super::Event::FenceRequested`].

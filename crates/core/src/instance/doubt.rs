@@ -66,7 +66,11 @@ impl Machine {
         let due = self.proof.next_renewal.is_none_or(|at| now >= at);
         if (mine || self.inherits(lease, now)) && due && self.cannot_use_the_lease(lease.value.timeline) {
             let end = match &self.volume {
-                Some(Volume::Data(data)) if data.end.timeline == lease.value.timeline => Some(data.end),
+                Some(Volume::Data(data))
+                    if data.end.timeline == lease.value.timeline && self.wrote_last(&lease.value) =>
+                {
+                    Some(data.end)
+                }
                 _ => None,
             };
             let (over, record) = (lease.version.clone(), released(&lease.value, lease.value.tail.max(end)));

@@ -4,6 +4,8 @@ use super::command::Op;
 use super::view::{ClusterView, Peer, Volume};
 use crate::identity::Nonce;
 use crate::lease::{LeaseRecord, Term, Versioned, WalPosition};
+use crate::lsn::Lsn;
+use crate::sync::Pledge;
 use crate::time::Instant;
 use crate::timeline::TimelineId;
 
@@ -26,6 +28,10 @@ pub enum Event {
     PostgresExited(String),
     /// A standby's link, sampled.
     LinkSampled(Link),
+    /// The names (`application_name`) of the standbys whose walsenders on this primary are in state `streaming`.
+    StandbysSampled(Vec<String>),
+    /// A holder that cannot reach the API asks for a pledge (rule L7).
+    PledgeAsked(Op, PledgeCall),
     /// A command came to its end.
     Finished(Op, Outcome),
     /// The pod is to stop (SIGTERM).
@@ -41,6 +47,17 @@ pub enum Event {
 pub struct FenceCall {
     /// The term that the election is to end.
     pub term: Term,
+}
+
+/// A holder's request for a pledge.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PledgeCall {
+    /// The holder.
+    pub nonce: Nonce,
+    /// Its term.
+    pub term: Term,
+    /// Counts its rounds, for the log.
+    pub round: u64,
 }
 
 /// A candidate's confirmation.
@@ -88,6 +105,18 @@ pub enum Outcome {
     },
     /// WAL could be written; the proof began at this instant.
     Proven(Instant),
+    /// The setting is in force in every walsender, and WAL ended here after that (Q4, Q3's X).
+    InForce {
+        /// Later than everything that was flushed before.
+        flush: Lsn,
+    },
+    /// The round of pledges is over: who said yes within it.
+    Pledged {
+        /// `CLOCK_BOOTTIME` before the first request of the round was sent.
+        sent: Instant,
+        /// Who pledged.
+        by: Vec<Pledge>,
+    },
     /// Postgres was promoted and chose this timeline.
     Promoted(TimelineId),
     /// The holder released; the version of that.

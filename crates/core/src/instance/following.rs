@@ -107,6 +107,8 @@ impl Machine {
         });
         let refusal = if self.hold.is_some() {
             Some("this member holds the lease")
+        } else if self.is_pledged(now) {
+            Some("this member has pledged itself to the holder, which cannot reach the API")
         } else if lease.value.term > term {
             Some("the lease has a later term")
         } else if alive {

@@ -5,7 +5,9 @@ use super::command::{Command, Op};
 use super::event::Outcome;
 use super::machine::Machine;
 use super::phase::{AfterKill, Crashed, Initializing, Phase, Promoting};
+use super::view::Peer;
 use crate::lease::{Conflict, Hold, HolderState, LeaseRecord, Purpose, Versioned, conflict, released, taken};
+use crate::sync::own_raised;
 use crate::time::Instant;
 
 /// The one request about the lease that is in flight.
@@ -15,6 +17,8 @@ pub(super) struct LeaseIo {
     pub kind: IoKind,
     pub over: String,
     pub record: LeaseRecord,
+    /// When it was sent.
+    pub since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub(super) enum IoKind {
 pub(super) struct Proof {
     pub op: Option<Op>,
     pub began: Option<Instant>,
+    /// The last one, whether a renewal has used it or not.
+    pub shown: Option<Instant>,
     pub next_renewal: Option<Instant>,
     pub next_proof: Option<Instant>,
 }
@@ -55,6 +61,7 @@ impl Machine {
                 let lease = Versioned { version, value: io.record };
                 self.note_stored(lease.clone(), now);
                 self.unresolved = None;
+                self.unanswered.clear();
                 self.hold = Hold::from_answer(lease, sent, now, self.timings);
                 self.proof = Proof { next_renewal: Some(sent.plus(self.timings.retry_period)), ..Proof::default() };
             }
@@ -64,6 +71,7 @@ impl Machine {
                 if let Some(hold) = &mut self.hold {
                     hold.renewed(lease.clone(), sent, self.timings);
                 }
+                self.unanswered.clear();
                 self.note_stored(lease, now);
                 self.proof.next_renewal = Some(sent.plus(self.timings.retry_period));
             }
@@ -73,6 +81,8 @@ impl Machine {
                     if let Some(hold) = &mut self.hold {
                         hold.lease = stored.clone();
                     }
+                    // Those that were sent over an earlier version can be stored no more.
+                    self.unanswered.clear();
                     self.note_stored(stored, now);
                     self.proof.next_renewal = Some(now);
                 }
@@ -107,7 +117,12 @@ impl Machine {
                 self.proof.next_renewal = Some(now.plus(RENEW_RETRY));
                 self.release_lost(io.kind);
             }
-            (IoKind::Renew, _) => self.proof.next_renewal = Some(now.plus(RENEW_RETRY)),
+            (IoKind::Renew, _) => {
+                if !self.unanswered.contains(&io.record) {
+                    self.unanswered.push(io.record);
+                }
+                self.proof.next_renewal = Some(now.plus(RENEW_RETRY));
+            }
             (IoKind::Take, _) => self.release_lost(io.kind),
         }
     }
@@ -120,7 +135,7 @@ impl Machine {
     pub(super) fn proof_answered(&mut self, outcome: &Outcome, now: Instant) {
         self.proof.op = None;
         match outcome {
-            Outcome::Proven(began) => self.proof.began = Some(*began),
+            Outcome::Proven(began) => (self.proof.began, self.proof.shown) = (Some(*began), Some(*began)),
             _ => self.proof.next_proof = Some(now.plus(RENEW_RETRY)),
         }
     }
@@ -146,6 +161,7 @@ impl Machine {
         self.hold = None;
         self.io = None;
         self.unresolved = None;
+        self.unanswered.clear();
         self.proof.next_renewal = None;
         if !matches!(self.phase, Phase::Killing(..) | Phase::Exited) {
             self.kill(if self.terminating { AfterKill::Exit(0) } else { then });
@@ -166,40 +182,55 @@ impl Machine {
         let stored = &hold.lease.value;
         // Until a member is named it could not take over from a holder that vanished without proof (hole 13).
         let is_new = wanted.takers.iter().any(|taker| !stored.takers.contains(taker));
-        let news = is_new || (wanted.state, wanted.tail, wanted.term) != (stored.state, stored.tail, stored.term);
+        let news = is_new
+            || (wanted.state, wanted.tail, wanted.term) != (stored.state, stored.tail, stored.term)
+            || wanted.records != stored.records;
         let due = self.proof.next_renewal.is_none_or(|at| now >= at);
         if !(news || due) {
             return;
         }
         let fresh = self.proof.began.is_some_and(|began| now.since(began) < PROOF_FRESH);
         if !fresh {
-            if self.proof.op.is_none() && self.proof.next_proof.is_none_or(|at| now >= at) {
-                let op = self.op();
-                let sql = matches!(self.phase, Phase::Primary);
-                self.proof.op = Some(op);
-                self.out.push(Command::ProveWritePath { op, sql });
-            }
-            return;
+            return self.prove(now);
         }
         let over = hold.lease.version.clone();
         self.proof.began = None;
         self.put(IoKind::Renew, over, wanted);
     }
 
+    pub(super) fn prove(&mut self, now: Instant) {
+        if self.proof.op.is_none() && self.proof.next_proof.is_none_or(|at| now >= at) {
+            let op = self.op();
+            let sql = matches!(self.phase, Phase::Primary);
+            self.proof.op = Some(op);
+            self.out.push(Command::ProveWritePath { op, sql });
+        }
+    }
+
     fn wanted_record(&self, stored: &LeaseRecord) -> LeaseRecord {
         let mut record = stored.clone();
-        record.takers = self.takers();
+        // Frozen while the members pledge (L7).
+        if !self.failsafe.active() {
+            record.takers = self.takers();
+            record.records = self.wanted_records(stored);
+        }
         record.holder = Some(self.me.holder.clone());
         match &self.phase {
             Phase::Primary | Phase::Promoting(Promoting::Opening) | Phase::Initializing(Initializing::Opening) => {
                 record.state = HolderState::Open;
                 record.tail = None;
+                // The same after a false alarm: members that have promised to follow nobody of this term.
+                if let Some(fence) = self.peers.iter().map(|peer| peer.fence).max().filter(|f| *f >= stored.term) {
+                    record.records = own_raised(&record, fence.next());
+                    record.term = fence.next();
+                }
             }
             // Rule E6: the members were fenced at this term while the tail was offered; the next one frees them,
             // and voids what elections and late renewals still say of the crash.
             Phase::Crashed(Crashed::Opening(past)) => {
                 record.state = HolderState::Open;
                 record.tail = None;
+                record.records = own_raised(&record, stored.term.max(past.next()));
                 record.term = stored.term.max(past.next());
             }
             Phase::Crashed(Crashed::Offered { end, .. }) => {
@@ -212,19 +243,21 @@ impl Machine {
     }
 
     pub(super) fn takers(&self) -> Vec<crate::identity::PodUid> {
-        self.peers.iter().filter(|peer| peer.electable).map(|peer| peer.pod_uid.clone()).collect()
+        let reached = |peer: &&Peer| peer.electable && !self.out_of_reach(&peer.name, self.now);
+        self.peers.iter().filter(reached).map(|peer| peer.pod_uid.clone()).collect()
     }
 
     pub(super) fn put(&mut self, kind: IoKind, over: String, record: LeaseRecord) {
         let op = self.op();
         self.out.push(Command::PutLease { op, over: over.clone(), record: record.clone() });
-        self.io = Some(LeaseIo { op, kind, over, record });
+        self.io = Some(LeaseIo { op, kind, over, record, since: Some(self.now) });
     }
 
     /// Rule L2, over the version that was looked at.
     pub(super) fn take(&mut self, over: &Versioned<LeaseRecord>, purpose: Purpose) {
         let attempt = self.attempt();
-        let record = taken(&over.value, self.me.holder.clone(), attempt, purpose, self.takers());
+        let own = self.promise();
+        let record = taken(&over.value, self.me.holder.clone(), attempt, purpose, self.takers(), own);
         self.put(IoKind::Take, over.version.clone(), record);
     }
 

@@ -51,6 +51,7 @@ impl Machine {
                 if self.terminating {
                     self.leave_crashed(end);
                 } else if alone || chosen || waited {
+                    self.barrier_before_clients();
                     let op = self.start_postgres(StartAs::Primary);
                     self.phase = Phase::Crashed(Crashed::StartingInPlace(op, now));
                 }

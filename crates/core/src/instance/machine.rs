@@ -3,8 +3,10 @@
 use super::command::{ArchiveMode, Command, Op, StartAs};
 use super::doubt::Unresolved;
 use super::event::{Event, Link, Outcome};
+use super::failsafe::Failsafe;
 use super::keeping::{LeaseIo, Proof};
 use super::phase::{AfterKill, Crashed, Initializing, Phase, Promoting, Standby, StepDown, SteppingDown};
+use super::replicating::Replication;
 use super::view::{ClusterView, Leader, Me, Peer, Volume};
 use crate::cluster::{ElectionFact, TailFact};
 use crate::identity::{AttemptId, Nonce};
@@ -31,6 +33,10 @@ pub struct Machine {
     pub(super) hold: Option<Hold>,
     pub(super) io: Option<LeaseIo>,
     pub(super) unresolved: Option<Unresolved>,
+    /// Renewals since the last confirmed one that had no answer: each may be stored.
+    pub(super) unanswered: Vec<LeaseRecord>,
+    pub(super) replication: Replication,
+    pub(super) failsafe: Failsafe,
     pub(super) proof: Proof,
     pub(super) terminating: bool,
     pub(super) declined: Option<Declined>,
@@ -65,6 +71,7 @@ struct Applied {
     offered: Option<WalPosition>,
     armed: Option<Instant>,
     configuration: Option<String>,
+    gated: bool,
 }
 
 impl Machine {
@@ -86,6 +93,9 @@ impl Machine {
             hold: None,
             io: None,
             unresolved: None,
+            unanswered: Vec::new(),
+            replication: Replication::default(),
+            failsafe: Failsafe::default(),
             proof: Proof::default(),
             terminating: false,
             declined: None,
@@ -141,6 +151,8 @@ impl Machine {
             }
         }
         self.keep_lease(now);
+        self.keep_synchronous(now);
+        self.keep_failsafe(now);
         self.settle();
         core::mem::take(&mut self.out)
     }
@@ -168,6 +180,8 @@ impl Machine {
             Event::TerminationRequested => self.terminating = true,
             Event::FenceRequested(op, call) => self.fence_requested(op, call.term, now),
             Event::TailConfirmed(op, call) => self.tail_confirmed(op, &call),
+            Event::StandbysSampled(names) => self.standbys_sampled(names),
+            Event::PledgeAsked(op, call) => self.pledge_asked(op, &call, now),
             Event::Finished(op, outcome) => self.finished(op, outcome, now),
         }
     }
@@ -180,6 +194,12 @@ impl Machine {
         }
         if self.proof.op == Some(op) {
             return self.proof_answered(&outcome, now);
+        }
+        if self.failsafe.is_round(op) {
+            return self.pledges_in(outcome, now);
+        }
+        if self.is_synchronous_step(op) {
+            return self.synchronous_finished(&outcome, now);
         }
         match self.phase.clone() {
             Phase::Starting(Some(o)) if o == op => self.volume_read(outcome, now),
@@ -233,6 +253,7 @@ impl Machine {
             offered: self.tail_to_offer(),
             armed: self.armed_until(before.armed),
             configuration: self.running_configuration().or_else(|| before.configuration.clone()),
+            gated: self.gated(),
         };
         if wanted.archive != before.archive {
             self.out.extend(wanted.archive.map(Command::Archive));
@@ -245,6 +266,10 @@ impl Machine {
         }
         if wanted.configuration != before.configuration && before.configuration.is_some() {
             self.out.push(Command::ApplyConfiguration);
+        }
+        // Before postgres is started or promoted.
+        if wanted.gated != before.gated {
+            self.out.insert(0, Command::GateClients(wanted.gated));
         }
         // First of all: the watchdog is armed before postgres is started or promoted (hole 20).
         if wanted.armed != before.armed || (self.watchdog_is_gone && wanted.armed.is_some()) {
@@ -358,6 +383,9 @@ impl Machine {
     pub(super) fn start_postgres(&mut self, how: StartAs) -> Op {
         let op = self.op();
         self.start_is_void = false;
+        if how == StartAs::Primary {
+            self.configure_synchronous();
+        }
         self.out.push(Command::StartPostgres(op, how));
         op
     }

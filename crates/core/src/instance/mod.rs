@@ -8,11 +8,13 @@ mod bounds;
 mod command;
 mod doubt;
 mod event;
+mod failsafe;
 mod following;
 mod keeping;
 mod leading;
 mod machine;
 mod phase;
+mod replicating;
 mod report;
 mod starting;
 #[cfg(test)]
@@ -20,8 +22,8 @@ mod tests;
 mod view;
 mod winning;
 
-pub use command::{ArchiveMode, Command, Op, StartAs, Stop};
-pub use event::{Event, FenceCall, Link, Outcome, TailCall};
+pub use command::{ArchiveMode, Command, Op, PledgeRound, StartAs, Stop};
+pub use event::{Event, FenceCall, Link, Outcome, PledgeCall, TailCall};
 pub use machine::Machine;
 pub use phase::Phase;
 pub use report::Report;

@@ -25,6 +25,8 @@ pub struct Report {
     pub position: Option<WalPosition>,
     /// The end of WAL that it offers.
     pub tail: Option<WalPosition>,
+    /// The highest term that it has promised to follow nobody of.
+    pub fence: Term,
 }
 
 impl Machine {
@@ -62,6 +64,7 @@ impl Machine {
             }),
             position: self.link.map(|link| link.position).or(data.map(|d| d.end)),
             tail,
+            fence: self.fence,
         }
     }
 

@@ -6,7 +6,8 @@ use super::event::Outcome;
 use super::machine::Machine;
 use super::phase::{AfterKill, Crashed, Initializing, Phase};
 use super::view::{Data, DataRole, Leader, Volume};
-use crate::lease::{Purpose, WalPosition, may_take};
+use crate::election::verify;
+use crate::lease::{LeaseRecord, Purpose, WalPosition, may_take};
 use crate::time::Instant;
 use core::cmp::Ordering;
 
@@ -66,7 +67,7 @@ impl Machine {
         }
     }
 
-    fn decide_with_data(&mut self, data: &Data, cluster: &super::view::ClusterView, _now: Instant) {
+    fn decide_with_data(&mut self, data: &Data, cluster: &super::view::ClusterView, now: Instant) {
         match cluster.system_id {
             Some(expected) if expected != data.system_id => self.wait(
                 format!(
@@ -81,6 +82,9 @@ impl Machine {
             }
             None => self.wait("the volume holds a database, but the cluster has none yet", None),
             Some(_) => match (self.leader(), data.role) {
+                (Some(_), _) if self.replaces(data) && self.leaves_set_first(data, now) => {
+                    self.wait("leaving the synchronous set of the primary before the data is replaced", None);
+                }
                 (Some(leader), _) if data.torn || self.failures >= FAILURES_BEFORE_CLONE => self.join(leader),
                 (None, _) if data.torn => self.wait("a rewind was interrupted; waiting for a primary to clone", None),
                 (Some(leader), DataRole::Standby)
@@ -93,6 +97,13 @@ impl Machine {
                 (None, DataRole::Primary) => self.phase = Phase::Offering(data.end),
             },
         }
+    }
+
+    /// What comes next may give the directory another incarnation.
+    fn replaces(&self, data: &Data) -> bool {
+        let follows = self.leader().is_some_and(|leader| leader.timeline == data.end.timeline);
+        let failing = self.failures >= FAILURES_BEFORE_REJOIN;
+        data.torn || data.role == DataRole::Primary || failing || !follows
     }
 
     pub(super) fn join(&mut self, leader: Leader) {
@@ -231,6 +242,11 @@ impl Machine {
         }
     }
 
+    /// Its directory is the last writer's: nothing that was acknowledged is missing on it (rule E2).
+    pub(super) fn wrote_last(&self, lease: &LeaseRecord) -> bool {
+        lease.records.last().is_none_or(|record| Some(&record.writer) == self.incarnation())
+    }
+
     /// A primary's directory without the lease: never opened of its own accord, never thrown away.
     pub(super) fn offering(&mut self, end: WalPosition, now: Instant) {
         if self.hold.as_ref().is_some_and(|hold| hold.lease.value.timeline == end.timeline) {
@@ -267,7 +283,9 @@ impl Machine {
         let own = named
             || lease.value.held_by().is_none() && chosen
             || lease.value.held_by().is_some_and(|holder| holder.name == self.me.holder.name);
-        if own && may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead).is_ok() {
+        let doubted = !self.wrote_last(&lease.value)
+            && self.won().is_none_or(|won| verify(&won, &lease.value, self.incarnation(), end).is_err());
+        if own && !doubted && may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead).is_ok() {
             self.take(&lease, Purpose::InPlace { tail: Some(end) });
         }
     }

@@ -3,6 +3,7 @@
 use crate::cluster::ElectionFact;
 use crate::identity::{Incarnation, PodUid, SystemId};
 use crate::lease::{Holder, Term, WalPosition};
+use crate::sync::SyncSpec;
 use crate::timeline::TimelineId;
 use core::time::Duration;
 
@@ -27,6 +28,10 @@ pub struct ClusterView {
     pub switchover_delay: Duration,
     /// Fingerprint of everything that ends up in postgres' configuration.
     pub configuration: String,
+    /// The synchronous replication asked for; `None` for asynchronous replication.
+    pub sync: Option<SyncSpec>,
+    /// Where this instance is: the values of the labels by which failure domains are told apart.
+    pub domain: Vec<String>,
 }
 
 /// Another member of the cluster.
@@ -38,6 +43,14 @@ pub struct Peer {
     pub pod_uid: PodUid,
     /// It follows, or could: its last report said so and its pod is not being deleted.
     pub electable: bool,
+    /// Its data directory, by its last report.
+    pub incarnation: Option<Incarnation>,
+    /// Where its manager listens (pod IP); empty while it has none.
+    pub address: String,
+    /// Where it is, by the same labels as [`ClusterView::domain`].
+    pub domain: Vec<String>,
+    /// Highest term that it has promised to follow nobody of, by its last report (rule E3).
+    pub fence: Term,
 }
 
 /// What a data directory is for.

@@ -7,7 +7,7 @@ use super::keeping::IoKind;
 use super::machine::{Declined, Machine};
 use super::phase::{Candidate, CandidateStep, Phase, Promoting, Standby};
 use crate::cluster::{ElectionFact, TailFact};
-use crate::election::is_switchover;
+use crate::election::{is_switchover, verify};
 use crate::lease::{Ground, HolderState, LeaseRecord, Purpose, Versioned, WalPosition, may_take, released};
 use crate::time::Instant;
 
@@ -27,6 +27,7 @@ impl Machine {
     pub(super) fn candidate(&mut self, candidate: Candidate, now: Instant) {
         if self.hold.is_some() && !self.terminating {
             let timeline = self.hold.as_ref().map(|h| h.lease.value.timeline).unwrap_or_default();
+            self.configure_synchronous();
             let op = self.op();
             self.out.push(Command::Promote(op, timeline));
             self.phase = Phase::Promoting(Promoting::Asked(op));
@@ -55,14 +56,17 @@ impl Machine {
         let handover = is_switchover(&candidate.election);
         let tail = lease.value.tail;
         let needs = tail.filter(|_| handover).map_or(candidate.needs, |tail| tail.max(candidate.needs));
+        let doubted = verify(&candidate.election, &lease.value, self.incarnation(), needs).is_err();
         let step = match (allowed, lease.value.held_by()) {
             (Ok(Ground::Released), _) if needs > candidate.needs => self.gather(needs),
+            (Ok(Ground::Released), _) if doubted => return self.decline(candidate, now),
             (Ok(Ground::Released), _) => {
                 self.take(&lease, Purpose::Promotion);
                 CandidateStep::Taking
             }
             // An unreleased lease is taken as it was elected from (E5): the next election knows more.
             (Ok(_), _) if handover || !is_named(&candidate.election, &lease) => return,
+            (Ok(_), _) if doubted => return self.decline(candidate, now),
             (Ok(_), _) => {
                 self.take(&lease, Purpose::Promotion);
                 CandidateStep::Taking

@@ -1,7 +1,8 @@
 //! Rules L2 and L3: who may take the lease, what a take writes, and when it makes a holder.
 
-use super::{Holder, HolderState, LeaseRecord, Timings, Versioned, WalPosition};
+use super::{ElectableRecord, Holder, HolderState, LeaseRecord, Timings, Versioned, WalPosition};
 use crate::identity::{AttemptId, Nonce, PodUid};
+use crate::sync::joined;
 use crate::time::Instant;
 use crate::timeline::TimelineId;
 use core::time::Duration;
@@ -86,7 +87,8 @@ pub enum Purpose {
     },
 }
 
-/// The record that a take writes over `before`.
+/// The record that a take writes over `before`. What its writer promises under synchronous replication (`own`, at
+/// whichever term) is appended to the records and replaces none (hole 7).
 #[must_use]
 pub fn taken(
     before: &LeaseRecord,
@@ -94,6 +96,7 @@ pub fn taken(
     attempt: AttemptId,
     purpose: Purpose,
     takers: Vec<PodUid>,
+    own: Option<ElectableRecord>,
 ) -> LeaseRecord {
     let (state, timeline, tail) = match purpose {
         Purpose::FirstDatabase(timeline) => (HolderState::Promoting, timeline, None),
@@ -102,14 +105,15 @@ pub fn taken(
             (HolderState::Recovering, before.timeline.max(tail.map(|t| t.timeline).unwrap_or_default()), tail)
         }
     };
+    let term = before.term.next();
     LeaseRecord {
         holder: Some(me),
         attempt,
         state,
-        term: before.term.next(),
+        term,
         timeline,
         takers,
-        records: before.records.clone(),
+        records: joined(&before.records, own.map(|own| ElectableRecord { term, ..own })),
         tail,
     }
 }
@@ -134,6 +138,11 @@ impl Hold {
     /// Rule L4: a confirmed renewal moves the deadline, never backwards.
     pub fn renewed(&mut self, lease: Versioned<LeaseRecord>, sent: Instant, timings: Timings) {
         self.lease = lease;
+        self.deadline = self.deadline.max(sent.plus(timings.renew_deadline));
+    }
+
+    /// Rule L7: a round of pledges, sent then, is worth as much.
+    pub fn extended(&mut self, sent: Instant, timings: Timings) {
         self.deadline = self.deadline.max(sent.plus(timings.renew_deadline));
     }
 

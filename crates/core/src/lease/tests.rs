@@ -75,14 +75,14 @@ fn a_restarted_container_never_outwaits_its_predecessor_in_the_same_pod() {
 
 #[test]
 fn a_promotion_reserves_the_next_term_and_the_next_timeline_in_one_write() {
-    let after = taken(&held(), holder("c-2"), AttemptId::from("a"), Purpose::Promotion, vec![]);
+    let after = taken(&held(), holder("c-2"), AttemptId::from("a"), Purpose::Promotion, vec![], None);
     assert_eq!((after.term, after.timeline, after.state), (Term(5), TimelineId(3), HolderState::Promoting));
 }
 
 #[test]
 fn going_on_in_place_moves_the_term_and_keeps_the_timeline() {
     let tail = Some(WalPosition { timeline: TimelineId(2), lsn: Lsn(9) });
-    let after = taken(&held(), holder("c-1"), AttemptId::from("a"), Purpose::InPlace { tail }, vec![]);
+    let after = taken(&held(), holder("c-1"), AttemptId::from("a"), Purpose::InPlace { tail }, vec![], None);
     assert_eq!((after.term, after.timeline, after.state), (Term(5), TimelineId(2), HolderState::Recovering));
     assert_eq!(after.tail, tail);
 }

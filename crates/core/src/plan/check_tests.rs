@@ -21,6 +21,8 @@ fn election(winner: u32) -> ElectionFact {
         reason: "because".into(),
         evidence: WalPosition::default(),
         tail: None,
+        winner_incarnation: None,
+        answered: Vec::new(),
     }
 }
 

@@ -84,6 +84,12 @@ impl World {
             Command::UseTail(source) => self.nodes[at].tail_source = source,
             Command::OfferTail(end) => self.nodes[at].offered = end,
             Command::Archive(_) | Command::ApplyConfiguration => {}
+            Command::ConfigureSynchronous(_) | Command::GateClients(_) => {}
+            Command::SetSynchronous(op, _) | Command::Barrier(op, ..) => {
+                self.after(at, (1, 5), op, |_, _| Outcome::Failed("asynchronous".to_owned()));
+            }
+            Command::AskPledges(op, round) => self.ask_pledges(at, op, round),
+            Command::AnswerPledge(op, answer) => self.answer_pledge(op, answer),
             Command::AnswerTail(op, answer) => self.answer_tail(op, answer),
             Command::Exit(_) => {
                 self.end_container(at, true);

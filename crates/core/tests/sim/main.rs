@@ -20,6 +20,7 @@ mod effects;
 mod faults;
 mod node;
 mod oracle;
+mod pledges;
 mod process;
 mod store;
 mod tail;

@@ -96,6 +96,7 @@ impl Node {
             lease_seen: LeaseSeen { version, stale },
             position: report.position,
             tail: report.tail,
+            fence: report.fence,
             fresh: false,
         }
     }
@@ -215,6 +216,10 @@ impl World {
                     && matches!(report.phase, MemberPhase::Standby | MemberPhase::Candidate)
                     && report.system_id.is_some()
             }),
+            incarnation: node.annotation.as_ref().and_then(|report| report.incarnation.clone()),
+            address: node.name.clone(),
+            domain: Vec::new(),
+            fence: node.annotation.as_ref().map(|report| report.fence).unwrap_or_default(),
         };
         others.map(peer).collect()
     }

@@ -112,6 +112,8 @@ impl World {
             smart_shutdown: None,
             switchover_delay: Duration::from_secs(3600),
             configuration: "a".to_owned(),
+            sync: None,
+            domain: Vec::new(),
         };
         self.tell(at, Event::ClusterSeen(view));
     }

@@ -13,12 +13,14 @@ const RELEASE_WITHIN: u64 = 3_000;
 pub enum Asked {
     /// The controller waits; for the round of this number.
     Fence { round: u64, member: usize },
+    /// A holder waits for pledges; in this round.
+    Pledge { round: u64 },
     /// A candidate waits.
     Tail { by: usize, generation: u64, op: Op },
 }
 
 impl World {
-    fn request(&mut self, asked: Asked) -> Op {
+    pub fn request(&mut self, asked: Asked) -> Op {
         let number = u64::MAX - self.next_id();
         self.asked.insert(number, asked);
         Op(number)

@@ -38,6 +38,7 @@ pub struct World {
     pub log: Vec<String>,
     /// Requests between pods and what they wait for.
     pub asked: BTreeMap<u64, super::tail::Asked>,
+    pub rounds: BTreeMap<u64, super::pledges::Round>,
     queue: BTreeMap<(u64, u64), Act>,
     order: u64,
 }
@@ -58,6 +59,7 @@ impl World {
             keep_log,
             log: Vec::new(),
             asked: BTreeMap::new(),
+            rounds: BTreeMap::new(),
             queue: BTreeMap::new(),
             order: 0,
         };

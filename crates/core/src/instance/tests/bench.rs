@@ -53,7 +53,15 @@ pub(super) fn data(role: DataRole, end: WalPosition) -> Volume {
 }
 
 pub(super) fn peer(pod: &str, electable: bool) -> Peer {
-    Peer { name: pod.to_owned(), pod_uid: PodUid(format!("uid-{pod}")), electable }
+    Peer {
+        name: pod.to_owned(),
+        pod_uid: PodUid(format!("uid-{pod}")),
+        electable,
+        incarnation: Some(Incarnation(format!("i-{pod}"))),
+        address: format!("ip-{pod}"),
+        domain: Vec::new(),
+        fence: Term(0),
+    }
 }
 
 /// An election of `winner` over the lease of [`held`] by c-1.
@@ -68,6 +76,8 @@ pub(super) fn election(winner: &str, tail: Option<WalPosition>) -> ElectionFact 
         reason: "test".to_owned(),
         evidence: wal(2, 100),
         tail: tail.map(served),
+        winner_incarnation: None,
+        answered: Vec::new(),
     }
 }
 
@@ -250,6 +260,13 @@ impl Bench {
             Command::AnswerTail(_, answer) => format!("AnswerTail {answer:?}"),
             Command::RefuseFence(_, why) => format!("RefuseFence: {why}"),
             Command::Fence(_, term) => format!("Fence {term}"),
+            Command::AskPledges(op, round) => {
+                let names: Vec<&str> = round.members.iter().map(|peer| peer.name.as_str()).collect();
+                self.named(*op, &format!("AskPledges {}", names.join(" ")))
+            }
+            Command::SetSynchronous(op, setting) => self.named(*op, &format!("SetSynchronous {}", words(setting))),
+            Command::Barrier(op, setting, lsn) => self.named(*op, &format!("Barrier {} at {lsn}", words(setting))),
+            Command::ConfigureSynchronous(setting) => format!("ConfigureSynchronous {}", words(setting)),
             other => format!("{other:?}"),
         }
     }
@@ -258,4 +275,10 @@ impl Bench {
         self.op = op;
         words.to_owned()
     }
+}
+
+/// `1 of c-2 c-3`.
+pub(super) fn words(setting: &crate::sync::SyncSetting) -> String {
+    let names: Vec<&str> = setting.members.iter().map(|member| member.name.as_str()).collect();
+    format!("{} of {}", setting.needed, if names.is_empty() { "nobody".to_owned() } else { names.join(" ") })
 }

@@ -122,7 +122,7 @@ fn a_renewal_without_an_answer_is_tried_again_with_another_proof() {
     let mut bench = Bench::primary();
     bench.after(MS(2000));
     bench.proven();
-    assert!(bench.put_unanswered().is_empty());
+    assert_eq!(bench.put_unanswered(), ["AskPledges c-3"]);
     assert_eq!(bench.after(MS(500)), ["ProveWritePath with a commit"]);
     assert_eq!(bench.proven(), ["PutLease over 13: Open, term 5, timeline 3"]);
 }

@@ -1,0 +1,41 @@
+//! Rule E5: what the winner checks for itself before it takes.
+
+use super::{Shortage, sat};
+use crate::cluster::ElectionFact;
+use crate::identity::Incarnation;
+use crate::lease::{LeaseRecord, WalPosition};
+use std::collections::BTreeSet;
+
+/// Why the winner does not take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// Another data directory was elected than the one that is here now (hole 8).
+    #[error("the data directory has been replaced since the election")]
+    OtherData,
+    /// The answers that it was made from do not satisfy the records of the lease as they are now.
+    #[error("the election does not satisfy the records of the lease: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Short(Vec<Shortage>),
+}
+
+/// Whether `election` holds for `lease` as it is now, for a winner on the directory `mine` that has reached `reached`,
+/// which is no less than the election's evidence. Where that is the end of the last writer's WAL, nothing that any
+/// record speaks of can be missing.
+///
+/// # Errors
+/// [`Doubt`] says what is wrong; another election may be right.
+pub fn verify(
+    election: &ElectionFact,
+    lease: &LeaseRecord,
+    mine: Option<&Incarnation>,
+    reached: WalPosition,
+) -> Result<(), Doubt> {
+    if lease.records.is_empty() || lease.tail.is_some_and(|end| reached >= end) {
+        return Ok(());
+    }
+    if mine.is_none() || election.winner_incarnation.as_ref() != mine {
+        return Err(Doubt::OtherData);
+    }
+    let answered: BTreeSet<Incarnation> = election.answered.iter().cloned().collect();
+    let shortages = sat(&lease.records, &answered);
+    if shortages.is_empty() { Ok(()) } else { Err(Doubt::Short(shortages)) }
+}
