@@ -51,7 +51,7 @@ impl Machine {
             return;
         }
         // A disk that hangs is as good a reason to stop as it is with the API there (hole 26).
-        if !self.proof.shown.is_some_and(|began| now.since(began) < PROOF_FRESH) {
+        if self.proof.shown.is_none_or(|began| now.since(began) >= PROOF_FRESH) {
             return self.prove(now);
         }
         let (nonce, term) = (self.me.holder.nonce.clone(), hold.lease.value.term);

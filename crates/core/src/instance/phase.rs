@@ -97,7 +97,7 @@ pub enum Standby {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// What it was elected by.
-    pub election: ElectionFact,
+    pub election: Box<ElectionFact>,
     /// Since when.
     pub since: Instant,
     /// The WAL that it needs before it takes.

@@ -22,8 +22,8 @@ pub(super) struct Replication {
     again: Option<Instant>,
     /// After a crash recovery in place: clients wait for the barrier (hole 11).
     barrier_due: bool,
-    /// What the shell has in postgres' configuration.
-    told: SyncSetting,
+    /// The shell was told a setting once.
+    configured: bool,
     streaming: Option<Vec<String>>,
     /// Since when a member does not stream.
     absent: BTreeMap<String, Instant>,
@@ -41,7 +41,7 @@ impl Machine {
     /// What a take promises: the setting that postgres will have before it writes, and the record of it (Q6).
     pub(super) fn promise(&mut self) -> Option<ElectableRecord> {
         let spec = self.cluster.as_ref().and_then(|cluster| cluster.sync.clone());
-        let setting = spec.as_ref().map(|spec| choose(spec, &self.fit(), &SyncSetting::default()));
+        let setting = spec.as_ref().map(|spec| choose(spec.as_ref(), &self.fit(), &SyncSetting::default()));
         let record = setting.as_ref().zip(self.incarnation()).map(|(s, writer)| record_of(s, Term::default(), writer));
         self.replication.progress = Progress::started(setting.unwrap_or_default());
         record
@@ -51,8 +51,9 @@ impl Machine {
     pub(super) fn configure_synchronous(&mut self) {
         let setting = self.replication.progress.asked_for();
         self.replication.progress = Progress::started(setting.clone());
-        if setting != self.replication.told {
-            self.replication.told = setting.clone();
+        // A standby's start makes the shell forget it; a manager that has just started knows of none.
+        if self.replication.configured || setting != SyncSetting::default() {
+            self.replication.configured = true;
             self.out.push(Command::ConfigureSynchronous(setting));
         }
     }
@@ -97,7 +98,7 @@ impl Machine {
             (Move::Set(_), Some(Step::Setting(_))) | (Move::AwaitBarrier(..), Some(_)) => {}
             (Move::Set(setting), _) if !paused => {
                 replication.progress.setting(setting.clone());
-                replication.told = setting.clone();
+                replication.configured = true;
                 let op = self.op();
                 self.replication.step = Some(Step::Setting(op));
                 self.out.push(Command::SetSynchronous(op, setting));
@@ -135,7 +136,7 @@ impl Machine {
     /// What rule Q has it do next; nothing while it cannot reach the API (Q5, L7).
     fn next_move(&self) -> Option<Move> {
         let hold = self.hold.as_ref().filter(|_| !self.failsafe.active())?;
-        let spec = self.cluster.as_ref()?.sync.as_ref();
+        let spec = self.cluster.as_ref()?.sync.as_deref();
         let confirmed = &hold.lease.value;
         let present = self.replication.progress.asked_for();
         let goal = Goal {

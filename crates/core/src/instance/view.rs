@@ -29,7 +29,7 @@ pub struct ClusterView {
     /// Fingerprint of everything that ends up in postgres' configuration.
     pub configuration: String,
     /// The synchronous replication asked for; `None` for asynchronous replication.
-    pub sync: Option<SyncSpec>,
+    pub sync: Option<Box<SyncSpec>>,
     /// Where this instance is: the values of the labels by which failure domains are told apart.
     pub domain: Vec<String>,
 }

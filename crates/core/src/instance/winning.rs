@@ -15,7 +15,7 @@ impl Machine {
     pub(super) fn run_for(&mut self, election: ElectionFact, now: Instant) {
         let needed = election.tail.as_ref().map_or(election.evidence, |tail| tail.end.max(election.evidence));
         let step = self.gather(needed);
-        self.phase = Phase::Candidate(Candidate { election, since: now, needs: needed, step });
+        self.phase = Phase::Candidate(Candidate { election: Box::new(election), since: now, needs: needed, step });
     }
 
     fn gather(&mut self, needed: WalPosition) -> CandidateStep {
@@ -34,7 +34,7 @@ impl Machine {
             return;
         }
         let asked = self.io.is_some() || self.unresolved.is_some();
-        let void = self.election() != Some(&candidate.election);
+        let void = self.election() != Some(candidate.election.as_ref());
         let late = now.since(candidate.since) >= CANDIDATE_BOUND;
         if self.terminating || (!asked && (void || late)) {
             return self.decline(candidate, now);
@@ -140,7 +140,7 @@ impl Machine {
     /// Back to being a standby: the same election is not run for again at once.
     fn decline(&mut self, candidate: Candidate, now: Instant) {
         let lacks_wal = matches!(candidate.step, CandidateStep::Gathering(_));
-        self.declined = Some(Declined { election: candidate.election, until: now.plus(DECLINE_PAUSE), lacks_wal });
+        self.declined = Some(Declined { election: *candidate.election, until: now.plus(DECLINE_PAUSE), lacks_wal });
         self.phase = Phase::Standby(Standby::Running { leader: None, unlinked: None });
     }
 

@@ -121,7 +121,7 @@ fn a_take_appends_its_entry_and_an_older_one_that_says_the_same_goes() {
     let own = |term| ElectableRecord { term: Term(term), ..record(1, &["s"]) };
     let other = ElectableRecord { writer: "q".into(), ..own(3) };
     assert_eq!(joined(&[other.clone(), own(4)], Some(own(5))), [other.clone(), own(5)]);
-    assert_eq!(joined(&[other.clone()], None), [other]);
+    assert_eq!(joined(std::slice::from_ref(&other), None), [other]);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_member_pledges_unless_it_writes_takes_is_fenced_or_knows_better() {
     assert_eq!(ask(Pledger { writes: true, ..free.clone() }), Err(PledgeRefusal::Writes));
     assert_eq!(ask(Pledger { takes: true, ..free.clone() }), Err(PledgeRefusal::Takes));
     assert_eq!(ask(Pledger { fence: Term(4), ..free.clone() }), Err(PledgeRefusal::Fenced(Term(4))));
-    assert_eq!(ask(Pledger { lease: Some((Term(4), None)), ..free.clone() }), Err(PledgeRefusal::MovedOn(Term(4))));
-    assert_eq!(ask(Pledger { lease: Some((Term(5), None)), ..free.clone() }), Err(PledgeRefusal::MovedOn(Term(5))));
+    assert_eq!(ask(Pledger { lease: Some((Term(4), None)), ..free }), Err(PledgeRefusal::MovedOn(Term(4))));
+    assert_eq!(ask(Pledger { lease: Some((Term(5), None)), ..free }), Err(PledgeRefusal::MovedOn(Term(5))));
     assert_eq!(ask(Pledger { lease: Some((Term(3), None)), ..free }), Ok(()), "its watch lags");
 }
