@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::fault_args::FaultVerb;
+
 /// PostgreSQL clusters: look at them, reach them, try them on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "pgherd", version)]
@@ -182,38 +184,4 @@ pub enum LocalVerb {
         #[command(subcommand)]
         verb: FaultVerb,
     },
-}
-
-/// Which processes.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Who {
-    /// The parent of all postgres processes.
-    Postmaster,
-    /// One client's backend.
-    Backend,
-    /// PID 1.
-    Manager,
-    /// Everything.
-    Pod,
-}
-
-/// Faults. A pod is NAME or NAMESPACE/NAME.
-#[derive(Debug, Subcommand)]
-pub enum FaultVerb {
-    /// kill -9.
-    Kill { who: Who, pod: String },
-    /// SIGSTOP.
-    Freeze { who: Who, pod: String },
-    /// SIGCONT for the whole pod.
-    Resume { pod: String },
-    /// Drop packets between a pod and another pod, `api`, `s3` or `all`.
-    Partition { pod: String, from: String },
-    /// S3: off, silent, slow=MILLISECONDS, status=CODE, none.
-    S3 { what: String },
-    /// API: off, silent, slow=MILLISECONDS, errors=COUNTxSTATUS.
-    Api { what: String },
-    /// kill -9 of the controller.
-    KillController,
-    /// End every lasting fault.
-    Heal,
 }

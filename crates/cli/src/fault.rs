@@ -2,35 +2,64 @@
 
 use anyhow::{Context, bail};
 use pgherd_localkube::daemon::find;
-use pgherd_localkube::fault::{ApiFault, FaultRequest, Target};
+use pgherd_localkube::fault::{ApiFault, ControllerFault, Cut, FaultRequest, Flap, Target, Way};
 use pgherd_localkube::s3::S3Fault;
-use serde_json::json;
 
-use crate::args::{Environment, FaultVerb, Who};
+use crate::args::Environment;
+use crate::fault_args::{ControllerWhat, Direction, FaultVerb, Who};
 use crate::output;
 
 /// Puts it on, and says what was done.
 pub async fn run(environment: &Environment, verb: FaultVerb, json: bool) -> anyhow::Result<u8> {
     let handle = find(&environment.directory())?;
-    let done = match request(verb)? {
-        Some(request) => handle.fault(request).await?,
-        None => handle.kill_controller().await?,
+    let Some(request) = request(verb)? else {
+        let faults = handle.faults().await?;
+        output::print(json, &faults, || match faults.as_slice() {
+            [] => "no fault lasts".to_owned(),
+            some => output::table(
+                &some.iter().map(|f| vec![f.id.clone(), format!("{:.0}", f.since), f.what.clone()]).collect::<Vec<_>>(),
+            ),
+        })?;
+        return Ok(0);
     };
-    output::print(json, &json!({ "done": done }), || done.clone())?;
+    let done = handle.inject(request).await?;
+    output::print(json, &done, || match &done.id {
+        Some(id) => format!("{}\nends with: pgherd local fault heal {id}", done.text),
+        None => done.text.clone(),
+    })?;
     Ok(0)
 }
 
-/// `None` is the controller, which is no pod here.
+/// `None` is the list.
 fn request(verb: FaultVerb) -> anyhow::Result<Option<FaultRequest>> {
     Ok(Some(match verb {
         FaultVerb::Kill { who, pod } => FaultRequest::Kill { target: target(who), pod },
         FaultVerb::Freeze { who, pod } => FaultRequest::Freeze { target: target(who), pod },
         FaultVerb::Resume { pod } => FaultRequest::Resume { pod },
-        FaultVerb::Partition { pod, from } => FaultRequest::Partition { pod, from },
+        FaultVerb::Partition { pod, from, way, flap, percent } => FaultRequest::Cut(Cut {
+            pods: pod.split(',').map(str::to_owned).collect(),
+            from,
+            way: direction(way),
+            flap: flap.as_deref().map(turns).transpose()?,
+            percent,
+        }),
+        FaultVerb::Link { pod, kbit, delay } => {
+            if kbit.or(delay).is_none() {
+                bail!("say --kbit or --delay");
+            }
+            FaultRequest::Link { pod, kbit, delay }
+        }
+        FaultVerb::ForceDelete { pod } => FaultRequest::ForceDelete { pod },
+        FaultVerb::KubeletApart { of } => FaultRequest::KubeletApart { of },
+        FaultVerb::NodeLost { node } => FaultRequest::NodeLost { node },
         FaultVerb::S3 { what } => FaultRequest::S3 { what: s3(&what)? },
         FaultVerb::Api { what } => FaultRequest::Api { what: api(&what)? },
-        FaultVerb::Heal => FaultRequest::Heal,
-        FaultVerb::KillController => return Ok(None),
+        FaultVerb::Controller { what } => FaultRequest::Controller { what: controller(what) },
+        FaultVerb::KillController => FaultRequest::Controller { what: ControllerFault::Kill },
+        FaultVerb::Heal { id: Some(id), .. } => FaultRequest::HealOne { id },
+        FaultVerb::Heal { pod: Some(pod), .. } => FaultRequest::HealPod { pod },
+        FaultVerb::Heal { .. } => FaultRequest::Heal,
+        FaultVerb::List => return Ok(None),
     }))
 }
 
@@ -38,9 +67,39 @@ fn target(who: Who) -> Target {
     match who {
         Who::Postmaster => Target::Postmaster,
         Who::Backend => Target::Backend,
+        Who::Backends => Target::Backends,
+        Who::Walsender => Target::Walsender,
+        Who::Walreceiver => Target::Walreceiver,
+        Who::Checkpointer => Target::Checkpointer,
+        Who::Startup => Target::Startup,
+        Who::Postgres => Target::Postgres,
         Who::Manager => Target::Manager,
+        Who::Watchdog => Target::Watchdog,
+        Who::Container => Target::Container,
         Who::Pod => Target::Pod,
     }
+}
+
+fn direction(way: Direction) -> Way {
+    match way {
+        Direction::Both => Way::Both,
+        Direction::In => Way::In,
+        Direction::Out => Way::Out,
+    }
+}
+
+fn controller(what: ControllerWhat) -> ControllerFault {
+    match what {
+        ControllerWhat::Kill => ControllerFault::Kill,
+        ControllerWhat::Freeze => ControllerFault::Freeze,
+        ControllerWhat::Double => ControllerFault::Double,
+        ControllerWhat::Apart => ControllerFault::Apart,
+    }
+}
+
+fn turns(text: &str) -> anyhow::Result<Flap> {
+    let (cut, open) = text.split_once(',').context("--flap wants CUT,OPEN in milliseconds, as 500,2000")?;
+    Ok(Flap { cut: cut.parse()?, open: open.parse()? })
 }
 
 fn s3(what: &str) -> anyhow::Result<S3Fault> {
@@ -58,12 +117,17 @@ fn api(what: &str) -> anyhow::Result<ApiFault> {
     Ok(match what.split_once('=') {
         None if what == "off" => ApiFault::Off,
         None if what == "silent" => ApiFault::Silent,
+        None if what == "drop-watches" => ApiFault::DropWatches,
+        None if what == "forget" => ApiFault::Forget,
+        None if what == "none" => ApiFault::None,
         Some(("slow", milliseconds)) => ApiFault::Slow(milliseconds.parse().context("slow wants milliseconds")?),
         Some(("errors", text)) => {
             let (count, status) = text.split_once('x').context("errors wants COUNTxSTATUS, as 5x503")?;
             ApiFault::Errors { count: count.parse()?, status: status.parse()? }
         }
-        _ => bail!("expected off, silent, slow=MILLISECONDS or errors=COUNTxSTATUS, not {what:?}"),
+        _ => bail!(
+            "expected off, silent, slow=MILLISECONDS, errors=COUNTxSTATUS, drop-watches, forget or none, not {what:?}"
+        ),
     })
 }
 

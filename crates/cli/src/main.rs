@@ -4,6 +4,7 @@ mod args;
 mod cluster;
 mod env;
 mod fault;
+mod fault_args;
 mod local;
 mod logs;
 mod output;

@@ -40,11 +40,12 @@ impl Faults {
 #[derive(Debug, Clone)]
 pub struct FaultSwitch {
     faults: Arc<watch::Sender<Faults>>,
+    drops: Arc<watch::Sender<u64>>,
 }
 
 impl Default for FaultSwitch {
     fn default() -> Self {
-        Self { faults: Arc::new(watch::Sender::new(Faults::default())) }
+        Self { faults: Arc::new(watch::Sender::new(Faults::default())), drops: Arc::default() }
     }
 }
 
@@ -76,6 +77,16 @@ impl FaultSwitch {
     /// Answers the next `count` requests with `status`.
     pub fn fail_next(&self, count: u32, status: u16) {
         self.faults.send_modify(|faults| faults.errors = (count > 0).then_some((count, status)));
+    }
+
+    /// Resets every connection that is open now; new ones are served.
+    pub fn drop_connections(&self) {
+        self.drops.send_modify(|drops| *drops = drops.wrapping_add(1));
+    }
+
+    /// Told each time when connections are to be dropped.
+    pub fn drops(&self) -> watch::Receiver<u64> {
+        self.drops.subscribe()
     }
 
     /// Ends all faults.

@@ -8,17 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::DaemonError;
 use crate::api::Store;
 use crate::api::object::text;
-use crate::fault::{FaultRequest, Faults};
+use crate::fault::{Controllers, FaultRequest, Faults};
 use crate::net::address::{API_PORT, GATEWAY, S3_PORT};
 use crate::net::forward::Forwards;
-use crate::node::process::ProcessId;
 use crate::node::{RunningPod, RunningPods};
 
 /// What can be asked.
@@ -55,8 +53,8 @@ pub enum Request {
         /// Absolute paths.
         files: Vec<PathBuf>,
     },
-    /// SIGKILL to the controller; it is started again.
-    KillController,
+    /// Faults that last.
+    Faults,
     /// Ends the environment; the answer comes before the end.
     Down {
         /// Pods are killed instead of being given their time to end.
@@ -99,7 +97,7 @@ pub(super) struct Control {
     pub forwards: Forwards,
     pub pods: RunningPods,
     pub faults: Faults,
-    pub controller: watch::Receiver<Option<ProcessId>>,
+    pub controllers: Controllers,
     pub made: Vec<String>,
     pub apply: Apply,
     pub stop: CancellationToken,
@@ -150,7 +148,7 @@ impl Control {
             }
             Request::Fault { request } => {
                 let done = self.faults.apply(&request).await.map_err(|error| text(&error))?;
-                tracing::info!(fault = ?request, done, "a fault was put on");
+                tracing::info!(fault = ?request, done = done.text, "a fault was put on");
                 Ok(json!(done))
             }
             Request::Process { namespace, pod, container } => {
@@ -161,11 +159,7 @@ impl Control {
                 Ok(json!(container.process))
             }
             Request::Apply { files } => (self.apply)(&files).map(|done| json!(done)).map_err(|error| text(&error)),
-            Request::KillController => {
-                let running = *self.controller.borrow();
-                let killed = running.is_some_and(|id| id.signal(nix::sys::signal::Signal::SIGKILL));
-                if killed { Ok(json!("the controller was killed")) } else { Err("no controller runs".to_owned()) }
-            }
+            Request::Faults => Ok(json!(self.faults.lasting())),
             Request::Down { at_once } => {
                 if at_once {
                     self.at_once.cancel();
@@ -202,8 +196,8 @@ impl Control {
             s3: forward(S3_PORT).await?,
             s3_inner: format!("http://{GATEWAY}:{S3_PORT}"),
             pods: self.pods.all().into_iter().map(pod).collect(),
-            controller: self.controller.borrow().is_some(),
-            faults: self.faults.lasting(),
+            controller: self.controllers.first.borrow().is_some(),
+            faults: self.faults.lasting().into_iter().map(|fault| format!("{}: {}", fault.id, fault.what)).collect(),
             made: self.made.clone(),
         })
     }

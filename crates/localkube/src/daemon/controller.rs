@@ -1,13 +1,22 @@
 //! The controller as a child process in the cluster's network, started again when it ends.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tokio::process::Command;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::options::{Layout, UpOptions};
+use super::serve::listen;
+use super::{DaemonError, kubeconfig};
+use crate::api::Credentials;
+use crate::fault::Controllers;
+use crate::net::address::{API_PORT, CONTROLLER_PORTS, GATEWAY};
+use crate::node::NodeContext;
 use crate::node::process::ProcessId;
 use crate::node::records::Records;
 use crate::node::spawner::Spawner;
@@ -16,16 +25,87 @@ use crate::node::spawner::Spawner;
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// What it is started with.
-pub(super) struct Controller {
-    pub helper: PathBuf,
-    pub program: PathBuf,
-    pub kubeconfig: PathBuf,
-    pub log: PathBuf,
-    pub env: BTreeMap<String, String>,
+#[derive(Clone)]
+struct Controller {
+    helper: PathBuf,
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    log: PathBuf,
+    /// Its pod's name, by which it is told from the other.
+    name: String,
+    env: BTreeMap<String, String>,
+}
+
+/// The first controller, and the second for when a fault wants it, each with a way to the API of its own.
+pub(super) async fn start_all(
+    controllers: &Controllers,
+    options: &UpOptions,
+    layout: &Layout,
+    credentials: &Credentials,
+    context: &NodeContext,
+    tasks: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> Result<(), DaemonError> {
+    let api = SocketAddr::from((GATEWAY, API_PORT));
+    let mut made = Vec::new();
+    for (number, (port, way)) in CONTROLLER_PORTS.into_iter().zip(controllers.ways.clone()).enumerate() {
+        let (listener, stop) = (listen(GATEWAY, port).await?, stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = way.run(listener, api) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        let Some(program) = options.controller.clone() else { continue };
+        let kubeconfig = layout.controller_kubeconfig(number);
+        kubeconfig::write(&kubeconfig, &format!("https://{GATEWAY}:{port}"), credentials, "default")?;
+        made.push(Controller {
+            helper: options.helper.clone(),
+            program,
+            kubeconfig,
+            log: layout.controller_log(number),
+            name: format!("pgherd-controller-local-{number}"),
+            env: context.env.clone(),
+        });
+    }
+    if let (Some(second), Some(first)) = (made.pop(), made.pop()) {
+        let (spawner, records) = (context.spawner.clone(), context.records.clone());
+        let running = controllers.first.clone();
+        tasks.spawn(run(first, spawner.clone(), records.clone(), running, stop.clone()));
+        tasks.spawn(run_second(second, spawner, records, controllers.clone(), stop.clone()));
+    }
+    Ok(())
+}
+
+/// A second one beside the first, while a fault wants it.
+async fn run_second(
+    controller: Controller,
+    spawner: Spawner,
+    records: Records,
+    controllers: Controllers,
+    stop: CancellationToken,
+) {
+    let mut wanted = controllers.doubled.subscribe();
+    loop {
+        tokio::select! {
+            told = wanted.wait_for(|wanted| *wanted) => if told.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+        let until = stop.child_token();
+        let running = controllers.second.clone();
+        let runs = run(controller.clone(), spawner.clone(), records.clone(), running, until.clone());
+        let mut runs = std::pin::pin!(runs);
+        let no_more = async { drop(wanted.wait_for(|wanted| !wanted).await) };
+        tokio::select! {
+            () = &mut runs => continue,
+            () = no_more => until.cancel(),
+        }
+        runs.await;
+    }
 }
 
 /// Keeps it running until `stop`, which ends it with SIGKILL (it must survive that at any time).
-pub(super) async fn run(
+async fn run(
     controller: Controller,
     spawner: Spawner,
     records: Records,
@@ -68,7 +148,7 @@ async fn once(
         .envs(&controller.env)
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("KUBECONFIG", &controller.kubeconfig)
-        .env("POD_NAME", "pgherd-controller-local")
+        .env("POD_NAME", &controller.name)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);

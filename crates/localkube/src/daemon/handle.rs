@@ -15,7 +15,7 @@ use super::options::Layout;
 use super::preflight::preflight;
 use super::sweep::{living, sweep};
 use super::{DaemonError, UpOptions};
-use crate::fault::FaultRequest;
+use crate::fault::{ControllerFault, Done, FaultRequest, Lasting};
 use crate::node::process::ProcessId;
 
 /// How long the daemon may take to be ready (pods are not waited for).
@@ -137,7 +137,23 @@ impl Handle {
     /// # Errors
     /// If there is no such pod or process.
     pub async fn fault(&self, request: FaultRequest) -> Result<String, DaemonError> {
+        Ok(self.inject(request).await?.text)
+    }
+
+    /// Puts a fault on; answers what was done, and the id that ends it (`HealOne`) if it lasts.
+    ///
+    /// # Errors
+    /// If there is no such pod or process.
+    pub async fn inject(&self, request: FaultRequest) -> Result<Done, DaemonError> {
         self.ask(&Request::Fault { request }).await
+    }
+
+    /// The faults that last.
+    ///
+    /// # Errors
+    /// If the daemon does not answer.
+    pub async fn faults(&self) -> Result<Vec<Lasting>, DaemonError> {
+        self.ask(&Request::Faults).await
     }
 
     /// PID 1 of a container, as the host sees it.
@@ -162,7 +178,7 @@ impl Handle {
     /// # Errors
     /// If none runs.
     pub async fn kill_controller(&self) -> Result<String, DaemonError> {
-        self.ask(&Request::KillController).await
+        self.fault(FaultRequest::Controller { what: ControllerFault::Kill }).await
     }
 
     /// Ends the environment, and sweeps whatever is left of it. Data stay in the state directory unless `purge`, which

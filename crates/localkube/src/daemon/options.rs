@@ -118,11 +118,13 @@ impl Layout {
         self.root.join("kubeconfig")
     }
 
-    pub fn inner_kubeconfig(&self) -> PathBuf {
-        self.root.join("kubeconfig.inner")
+    /// Of the first controller (0) or the second (1).
+    pub fn controller_kubeconfig(&self, number: usize) -> PathBuf {
+        self.root.join(format!("kubeconfig.controller-{number}"))
     }
 
-    pub fn controller_log(&self) -> PathBuf {
-        self.root.join("controller.log")
+    /// Of the first controller (0) or the second (1).
+    pub fn controller_log(&self, number: usize) -> PathBuf {
+        self.root.join(if number == 0 { "controller.log".to_owned() } else { format!("controller-{number}.log") })
     }
 }

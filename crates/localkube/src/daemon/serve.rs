@@ -16,13 +16,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::control::{self, Control};
-use super::controller::{self, Controller};
 use super::furnish::{self, S3Keys};
 use super::logs::LogFiles;
 use super::options::{Layout, UpOptions};
-use super::{DaemonError, claims, kubeconfig, manifests};
+use super::{DaemonError, claims, controller, kubeconfig, manifests};
 use crate::api::{ApiConfig, ApiServer, FaultSwitch, Store, load_or_create};
-use crate::fault::Faults;
+use crate::fault::{Controllers, FaultSetup, Faults};
 use crate::net::address::{API_PORT, API_SERVICE, GATEWAY, PodAddresses, S3_PORT, ServiceAddresses};
 use crate::net::forward::Forwards;
 use crate::net::host::HostSide;
@@ -31,7 +30,7 @@ use crate::net::{NetError, services};
 use crate::node::process::ProcessId;
 use crate::node::records::Records;
 use crate::node::spawner::Spawner;
-use crate::node::{self, LocalNode, NodeContext, PodUser, RunningPods};
+use crate::node::{self, Kubelets, LocalNode, NodeContext, PodUser, RunningPods};
 use crate::s3::{Behind, S3Gate, serve_folder};
 
 /// How long pods may take to end in good order.
@@ -87,7 +86,7 @@ fn run(options: &str) -> Result<(), DaemonError> {
     ended
 }
 
-async fn listen(address: Ipv4Addr, port: u16) -> Result<TcpListener, NetError> {
+pub(super) async fn listen(address: Ipv4Addr, port: u16) -> Result<TcpListener, NetError> {
     let address = SocketAddr::from((address, port));
     TcpListener::bind(address).await.map_err(|source| NetError::Listen { address, source })
 }
@@ -135,7 +134,8 @@ async fn serve(
     tasks.spawn(claims::run(store.clone(), layout.node(), stop.clone()));
     let records = Records::open(&layout.processes()).map_err(DaemonError::file(layout.processes()))?;
     let spawner = start_spawner(&network, runtime.clone())?;
-    let context = Arc::new(node_context(&options, &layout, &api, network, names, spawner.clone(), records.clone())?);
+    let context =
+        Arc::new(node_context(&options, &layout, &api, network.clone(), names, spawner.clone(), records.clone())?);
     let pods = RunningPods::default();
     let node_stop = CancellationToken::new();
     let node = tokio::spawn(node::run(Arc::clone(&context), pods.clone(), node_stop.clone()));
@@ -144,32 +144,31 @@ async fn serve(
     let outside = forwards.to((GATEWAY, API_PORT).into()).await?;
     let namespace = "default";
     kubeconfig::write(&layout.kubeconfig(), &format!("https://{outside}"), &credentials, namespace)?;
-    let inner = format!("https://{GATEWAY}:{API_PORT}");
-    kubeconfig::write(&layout.inner_kubeconfig(), &inner, &credentials, namespace)?;
-    let (controller_is, controller_seen) = watch::channel(None);
     let controller_stop = CancellationToken::new();
     let made = apply(&options.files)?;
     for sentence in &made {
         tracing::info!(made = sentence, "the local environment made or applied something");
     }
-    if let Some(program) = options.controller.clone() {
-        let controller = Controller {
-            helper: options.helper.clone(),
-            program,
-            kubeconfig: layout.inner_kubeconfig(),
-            log: layout.controller_log(),
-            env: context.env.clone(),
-        };
-        tasks.spawn(controller::run(controller, spawner, records, controller_is, controller_stop.clone()));
-    }
+    let controllers = Controllers::default();
+    controller::start_all(&controllers, &options, &layout, &credentials, &context, &mut tasks, &controller_stop)
+        .await?;
     let control = Arc::new(Control {
         name: options.name.clone(),
         kubeconfig: layout.kubeconfig(),
         store,
         forwards,
         pods: pods.clone(),
-        faults: Faults { pods: pods.clone(), api: api.faults(), s3: gate },
-        controller: controller_seen,
+        faults: Faults::new(FaultSetup {
+            pods: pods.clone(),
+            api: api.faults(),
+            s3: gate,
+            kubelets: context.kubelets.clone(),
+            controllers: controllers.clone(),
+            network,
+            nodes: options.nodes.iter().map(|node| node.name.clone()).collect(),
+            store: api.store(),
+        }),
+        controllers,
         made,
         apply: Box::new(apply),
         stop: CancellationToken::new(),
@@ -346,6 +345,7 @@ fn node_context(
         records,
         backoff_scale: options.backoff_scale,
         host_mounts: options.host_mounts.clone(),
+        kubelets: Kubelets::default(),
         stopping: CancellationToken::new(),
     })
 }

@@ -1,147 +1,176 @@
-//! Carrying out what was asked for.
+//! Carrying out what was asked for, and ending it.
 
-use std::time::Duration;
-
-use nix::sys::signal::Signal;
-
-use super::network::{self, Peer};
-use super::process::choose;
-use super::{ApiFault, FaultRequest, Target};
-use crate::api::{Cut, FaultSwitch};
-use crate::net::NetError;
-use crate::node::process::{Seen, members};
-use crate::node::{RunningPod, RunningPods};
+use super::controllers::Controllers;
+use super::lasting::{Lasting, Registry, Undo};
+use super::processes::{full_name, processes};
+use super::request::Cut;
+use super::{Done, FaultError, FaultRequest, Target, network};
+use crate::api::{FaultSwitch, Store};
+use crate::net::namespace::NetworkNamespace;
+use crate::node::{Kubelets, RunningPod, RunningPods};
 use crate::s3::{S3Fault, S3Gate};
-
-/// Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum FaultError {
-    /// No pod of that name runs here, or more than one.
-    #[error("no single running pod is called {0}")]
-    Pod(String),
-    /// The pod has no such process now.
-    #[error("{pod} has no {target:?} process now")]
-    Process {
-        /// The pod.
-        pod: String,
-        /// Who was looked for.
-        target: Target,
-    },
-    /// nftables refused.
-    #[error("failed to change the pod's network")]
-    Network(#[from] NetError),
-}
+use nix::sys::signal::Signal;
 
 /// Everything that faults can be put on.
 #[derive(Clone)]
 pub struct Faults {
+    pub(super) pods: RunningPods,
+    pub(super) api: FaultSwitch,
+    pub(super) s3: S3Gate,
+    pub(super) kubelets: Kubelets,
+    pub(super) controllers: Controllers,
+    pub(super) network: NetworkNamespace,
+    pub(super) nodes: Vec<String>,
+    pub(super) store: Store,
+    pub(super) registry: Registry,
+}
+
+/// What [`Faults`] are made of.
+pub struct FaultSetup {
     /// Pods that run.
     pub pods: RunningPods,
     /// The API's switch.
     pub api: FaultSwitch,
     /// S3's switch.
     pub s3: S3Gate,
+    /// The kubelets' switch.
+    pub kubelets: Kubelets,
+    /// The controllers.
+    pub controllers: Controllers,
+    /// The cluster's network.
+    pub network: NetworkNamespace,
+    /// The nodes' names.
+    pub nodes: Vec<String>,
+    /// The cluster's objects.
+    pub store: Store,
 }
 
 impl Faults {
-    /// Carries out a request; answers what was done, for people.
+    /// No fault is on.
+    pub fn new(setup: FaultSetup) -> Self {
+        let FaultSetup { pods, api, s3, kubelets, controllers, network, nodes, store } = setup;
+        Self { pods, api, s3, kubelets, controllers, network, nodes, store, registry: Registry::default() }
+    }
+
+    /// Carries out a request; answers what was done.
     ///
     /// # Errors
-    /// If there is no such pod or process, or the network cannot be changed.
-    pub async fn apply(&self, request: &FaultRequest) -> Result<String, FaultError> {
+    /// If there is no such pod, process, node or fault, or the network cannot be changed.
+    pub async fn apply(&self, request: &FaultRequest) -> Result<Done, FaultError> {
         match request {
-            FaultRequest::Kill { target, pod } => self.signal(*target, pod, Signal::SIGKILL),
-            FaultRequest::Freeze { target, pod } => self.signal(*target, pod, Signal::SIGSTOP),
-            FaultRequest::Resume { pod } => self.signal(Target::Pod, pod, Signal::SIGCONT),
-            FaultRequest::Partition { pod, from } => self.partition(pod, from).await,
+            FaultRequest::Kill { target, pod } => self.kill(*target, pod),
+            FaultRequest::Freeze { target, pod } => self.freeze(*target, pod),
+            FaultRequest::Resume { pod } => self.resume(pod),
+            FaultRequest::Partition { pod, from } => {
+                let cut = Cut { pods: vec![pod.clone()], from: vec![from.clone()], ..Cut::default() };
+                self.cut(&cut).await
+            }
+            FaultRequest::Cut(cut) => self.cut(cut).await,
+            FaultRequest::Link { pod, kbit, delay } => self.link(pod, *kbit, *delay).await,
+            FaultRequest::ForceDelete { pod } => self.force_delete(pod),
+            FaultRequest::KubeletApart { of } => self.kubelet_apart(of),
+            FaultRequest::NodeLost { node } => self.node_lost(node),
             FaultRequest::S3 { what } => {
                 self.s3.set(*what);
-                Ok(format!("S3: {what:?}"))
+                Ok(Done::lasts("s3", format!("S3: {what:?}")))
             }
-            FaultRequest::Api { what } => {
-                match *what {
-                    ApiFault::Off => self.api.cut_everyone(Cut::Reset),
-                    ApiFault::Silent => self.api.cut_everyone(Cut::Silent),
-                    ApiFault::Slow(milliseconds) => self.api.set_latency(Duration::from_millis(milliseconds)),
-                    ApiFault::Errors { count, status } => self.api.fail_next(count, status),
+            FaultRequest::Api { what } => Ok(self.api_fault(*what)),
+            FaultRequest::Controller { what } => self.controller(*what),
+            FaultRequest::HealOne { id } => self.heal_one(id).await,
+            FaultRequest::HealPod { pod } => {
+                let names = self.names_of(pod);
+                let found = self.registry.take(|l| l.pod.as_ref().is_some_and(|pod| names.contains(pod)));
+                self.end(found).await.map(|ended| Done::at_once(format!("{ended} faults of {pod} have ended")))
+            }
+            FaultRequest::Heal => {
+                self.s3.set(S3Fault::None);
+                self.api.heal();
+                let ended = self.end(self.registry.take(|_| true)).await;
+                for pod in self.pods.all() {
+                    Undo::resume(&processes(&pod, Target::Pod));
                 }
-                Ok(format!("API: {what:?}"))
+                ended.map(|_| Done::at_once("every lasting fault has ended"))
             }
-            FaultRequest::Heal => self.heal().await,
         }
     }
 
-    /// What lasts now, for people.
-    pub fn lasting(&self) -> Vec<String> {
-        let mut lasting = Vec::new();
+    /// What lasts now.
+    pub fn lasting(&self) -> Vec<Lasting> {
+        let since = jiff::Timestamp::now();
+        let mut lasting = self.registry.all();
+        let mut say = |id: &str, what: String| {
+            lasting.push(Lasting { id: id.to_owned(), pod: None, what, since });
+        };
         if self.s3.current() != S3Fault::None {
-            lasting.push(format!("S3: {:?}", self.s3.current()));
+            say("s3", format!("S3: {:?}", self.s3.current()));
         }
         let api = self.api.current();
         if api != crate::api::Faults::default() {
-            lasting.push(format!("API: {api:?}"));
+            say("api", format!("API: {api:?}"));
         }
         lasting
     }
 
-    fn find(&self, wanted: &str) -> Result<RunningPod, FaultError> {
-        let is = |pod: &RunningPod| pod.name == wanted || format!("{}/{}", pod.namespace, pod.name) == wanted;
-        let mut found = self.pods.all().into_iter().filter(is);
-        match (found.next(), found.next()) {
-            (Some(pod), None) => Ok(pod),
-            _ => Err(FaultError::Pod(wanted.to_owned())),
+    /// The pod that is meant. Of a pod that was force-deleted and the one that took its name, the new one is.
+    pub(super) fn find(&self, wanted: &str) -> Result<RunningPod, FaultError> {
+        let mut found = self.pods.named(wanted);
+        if found.len() > 1 {
+            let same = found.iter().all(|pod| found.first().is_some_and(|first| first.namespace == pod.namespace));
+            if !same {
+                return Err(FaultError::Pod(wanted.to_owned()));
+            }
         }
+        found.pop().ok_or_else(|| FaultError::Pod(wanted.to_owned()))
     }
 
-    fn signal(&self, target: Target, pod: &str, signal: Signal) -> Result<String, FaultError> {
-        let found = self.find(pod)?;
-        let mut told = Vec::new();
-        for container in found.containers.values() {
-            let inside = members(container.process.pid);
-            for Seen { id, name, .. } in choose(target, &inside) {
-                if id.signal(signal) {
-                    told.push(format!("{name} ({})", id.pid));
+    fn names_of(&self, pod: &str) -> Vec<String> {
+        let all = self.pods.named(pod).into_iter().flat_map(|pod| [pod.uid.clone(), full_name(&pod)]);
+        all.chain([pod.to_owned()]).collect()
+    }
+
+    async fn heal_one(&self, id: &str) -> Result<Done, FaultError> {
+        match id {
+            "s3" => self.s3.set(S3Fault::None),
+            "api" => self.api.heal(),
+            _ => {
+                let found = self.registry.take(|lasting| lasting.id == id);
+                if found.is_empty() {
+                    return Err(FaultError::Unknown(id.to_owned()));
+                }
+                self.end(found).await?;
+            }
+        }
+        Ok(Done::at_once(format!("{id} has ended")))
+    }
+
+    /// Ends them all, also after a failure; answers how many, or the first failure.
+    async fn end(&self, found: Vec<(Lasting, Undo)>) -> Result<usize, FaultError> {
+        let (count, mut first) = (found.len(), None);
+        for (_, undo) in found {
+            if let Err(error) = self.undo(undo).await {
+                first.get_or_insert(error);
+            }
+        }
+        first.map_or(Ok(count), Err)
+    }
+
+    async fn undo(&self, undo: Undo) -> Result<(), FaultError> {
+        match undo {
+            Undo::Frozen(processes) => Undo::resume(&processes),
+            Undo::Cut { holders, table, flapping } => {
+                if let Some(flapping) = flapping {
+                    flapping.abort();
+                }
+                for holder in holders {
+                    network::heal(holder, &table).await?;
                 }
             }
+            Undo::Link { holder, address } => network::fast(&self.network, holder, address).await?,
+            Undo::Kubelet(whose) => self.kubelets.heal(&whose),
+            Undo::ControllerFrozen => drop(self.controllers.signal(Signal::SIGCONT)),
+            Undo::ControllerDoubled => drop(self.controllers.doubled.send_replace(false)),
+            Undo::ControllerApart => self.controllers.set_apart(false),
         }
-        if target == Target::Pod
-            && signal == Signal::SIGKILL
-            && let Some(holder) = found.holder.filter(|holder| holder.signal(signal))
-        {
-            told.push(format!("sandbox ({})", holder.pid));
-        }
-        if told.is_empty() {
-            return Err(FaultError::Process { pod: pod.to_owned(), target });
-        }
-        Ok(format!("{signal} to {} of {}", told.join(", "), found.name))
-    }
-
-    async fn partition(&self, pod: &str, from: &str) -> Result<String, FaultError> {
-        let one = self.find(pod)?;
-        let holder = one.holder.ok_or_else(|| FaultError::Pod(pod.to_owned()))?;
-        let peer = match from {
-            "api" => Peer::Api,
-            "s3" => Peer::S3,
-            "all" => Peer::All,
-            other => Peer::Address(self.find(other)?.address.ok_or_else(|| FaultError::Pod(other.to_owned()))?),
-        };
-        network::cut(holder, peer).await?;
-        Ok(format!("{} is cut off from {from}", one.name))
-    }
-
-    async fn heal(&self) -> Result<String, FaultError> {
-        self.s3.set(S3Fault::None);
-        self.api.heal();
-        for pod in self.pods.all() {
-            if let Some(holder) = pod.holder {
-                network::heal(holder).await?;
-            }
-            for container in pod.containers.values() {
-                for seen in members(container.process.pid) {
-                    seen.id.signal(Signal::SIGCONT);
-                }
-            }
-        }
-        Ok("every lasting fault has ended".to_owned())
+        Ok(())
     }
 }

@@ -1,9 +1,21 @@
-//! Faults on purpose: processes killed or frozen, the network cut, S3 and the API off or slow; and the way back.
+//! Faults on purpose: processes killed or frozen, the network cut, kubelets, API, S3 and controller off or slow; and the way
+//! back from each.
+//!
+//! A fault that lasts has an id. It ends by that id, with the pod that it was put on, or with all others.
 
+mod control_plane;
+mod controllers;
+mod cuts;
+mod done;
 mod inject;
+mod lasting;
 mod network;
 mod process;
+mod processes;
 mod request;
 
-pub use inject::{FaultError, Faults};
-pub use request::{ApiFault, FaultRequest, Target};
+pub use controllers::Controllers;
+pub use done::{Done, FaultError};
+pub use inject::{FaultSetup, Faults};
+pub use lasting::Lasting;
+pub use request::{ApiFault, ControllerFault, Cut, FaultRequest, Flap, Target, Way};

@@ -19,6 +19,8 @@ pub const SERVICE_NETWORK: &str = "10.213.1.0/24";
 pub const API_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 213, 1, 1);
 /// The API server's port on [`GATEWAY`].
 pub const API_PORT: u16 = 6443;
+/// The ports on [`GATEWAY`] through which the first and the second controller reach the API server.
+pub const CONTROLLER_PORTS: [u16; 2] = [6444, 6445];
 /// The port of S3 on [`GATEWAY`].
 pub const S3_PORT: u16 = 9000;
 

@@ -13,5 +13,6 @@ pub mod link;
 pub mod namespace;
 pub mod proxy;
 pub mod services;
+pub mod valve;
 
 pub use error::NetError;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::kubelets::Kubelets;
 use super::records::Records;
 use super::spawner::Spawner;
 use crate::api::Store;
@@ -67,6 +68,8 @@ pub struct NodeContext {
     pub backoff_scale: f64,
     /// Directories of the host that containers see read-only, beside the usual ones.
     pub host_mounts: Vec<PathBuf>,
+    /// Kubelets that do not hear the API.
+    pub kubelets: Kubelets,
     /// Nothing is started any more.
     pub stopping: CancellationToken,
 }

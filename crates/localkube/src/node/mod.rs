@@ -7,6 +7,7 @@ mod container;
 mod context;
 mod env;
 mod error;
+mod kubelets;
 mod pod_sandbox;
 pub mod probe;
 pub mod process;
@@ -21,5 +22,6 @@ mod worker;
 
 pub use context::{LocalNode, NodeContext, PodUser};
 pub use error::NodeError;
+pub use kubelets::{Deaf, Kubelets, Whose};
 pub use runner::{RunningContainer, RunningPod, RunningPods, run};
 pub use volumes::claim_directory;

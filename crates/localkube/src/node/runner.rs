@@ -33,6 +33,10 @@ pub struct RunningPod {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// Its UID: a pod that was force-deleted may run beside the one that took its name.
+    pub uid: String,
+    /// Its node.
+    pub node: String,
     /// The process that holds its namespaces.
     pub holder: Option<ProcessId>,
     /// Its address.
@@ -48,9 +52,19 @@ pub struct RunningPods {
 }
 
 impl RunningPods {
-    /// The pod of this name.
+    /// The pod of this name; of two, the one that came last.
     pub fn find(&self, namespace: &str, name: &str) -> Option<RunningPod> {
-        self.all().into_iter().find(|pod| pod.namespace == namespace && pod.name == name)
+        self.named(name).into_iter().rfind(|pod| pod.namespace == namespace)
+    }
+
+    /// All that are meant by `NAME`, `NAMESPACE/NAME` or a UID, the oldest first.
+    pub fn named(&self, wanted: &str) -> Vec<RunningPod> {
+        let is = |pod: &RunningPod| {
+            pod.name == wanted || pod.uid == wanted || format!("{}/{}", pod.namespace, pod.name) == wanted
+        };
+        let mut found: Vec<RunningPod> = self.all().into_iter().filter(is).collect();
+        found.sort_by_key(|pod| pod.holder.map(|holder| holder.start));
+        found
     }
 
     /// All of them.

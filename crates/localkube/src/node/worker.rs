@@ -15,13 +15,14 @@ use tokio::sync::{mpsc, watch};
 use super::NodeError;
 use super::container::Ended;
 use super::context::NodeContext;
+use super::kubelets::Deaf;
 use super::pod_sandbox::PodSandbox;
 use super::probe::ProbeResult;
 use super::run_container::ContainerRun;
 use super::runner::{RunningContainer, RunningPod, RunningPods};
 use super::status::{PodView, State, Transitions, render};
 use crate::api::DeleteOptions;
-use crate::api::object::{is_terminating, name, namespace, uid};
+use crate::api::object::{is_terminating, name, namespace, text, uid};
 use crate::net::address::NODE;
 
 /// How long to wait after a sandbox could not be made.
@@ -86,25 +87,33 @@ impl Worker {
     /// Until the pod is gone. `wanted` is the pod as the API has it, `None` once it is removed there.
     pub async fn run(mut self, mut wanted: watch::Receiver<Option<Arc<Value>>>) {
         let mut names = self.context.names.clone();
+        let mut kubelets = self.context.kubelets.subscribe();
+        // Nothing more is heard of a pod that is removed; a deaf kubelet goes on with it all the same.
+        let mut heard = true;
         loop {
+            kubelets.borrow_and_update();
+            let deaf = self.deaf();
             let now = wanted.borrow_and_update().clone();
-            if let Some(pod) = &now {
+            if let (Some(pod), None) = (&now, deaf) {
                 self.pod = Arc::clone(pod);
             }
             let ending = now.as_ref().is_none_or(|pod| is_terminating(pod));
-            let next = if ending {
-                match self.end(now.is_none()).await {
+            let next = match deaf {
+                Some(Deaf::Stopped) => later(RESYNC),
+                // It goes on with what it last heard.
+                Some(Deaf::Apart) if self.ending_since.is_none() => self.advance().await,
+                _ if ending => match self.end(now.is_none()).await {
                     Some(next) => next,
                     None => break,
-                }
-            } else {
-                self.advance().await
+                },
+                _ => self.advance().await,
             };
             self.publish();
             tokio::select! {
-                changed = wanted.changed() => if changed.is_err() { break },
+                changed = wanted.changed(), if heard => heard = changed.is_ok(),
                 Some(event) = self.received.recv() => self.take(event),
                 Ok(()) = names.changed() => self.write_hosts(),
+                Ok(()) = kubelets.changed() => {}
                 () = tokio::time::sleep_until(next.into()) => {}
             }
         }
@@ -113,6 +122,11 @@ impl Worker {
         }
         self.running.remove(uid(&self.pod));
         self.remove().await;
+    }
+
+    /// What this pod's kubelet does not do now.
+    fn deaf(&self) -> Option<Deaf> {
+        self.context.kubelets.of(text(&self.pod, "/spec/nodeName"), uid(&self.pod))
     }
 
     /// Does what is due; answers when to look again.
@@ -203,12 +217,13 @@ impl Worker {
     }
 
     fn take(&mut self, event: Event) {
-        let policy = self.restart_policy();
+        let (policy, deaf) = (self.restart_policy(), self.deaf());
         let (Event::Exited { container, attempt, .. } | Event::Probed { container, attempt, .. }) = &event;
         let found = self.containers.iter_mut().find(|c| c.spec.name == *container && c.attempt == *attempt);
         let Some(run) = found else { return };
         match event {
             Event::Exited { ended, .. } => run.ended(ended, &policy),
+            Event::Probed { .. } if deaf == Some(Deaf::Stopped) => {}
             Event::Probed { result, .. } => {
                 run.probed(&result, &self.typed, self.sandbox.as_ref(), &self.events);
             }
@@ -274,7 +289,7 @@ impl Worker {
             let slot = self.typed.status.get_or_insert_default();
             slot.pod_ip = Some(address);
         }
-        if status == self.published {
+        if status == self.published || self.deaf().is_some() {
             return;
         }
         let patch = json!({"metadata": {"uid": uid(&self.pod)}, "status": status});
@@ -292,11 +307,18 @@ impl Worker {
         RunningPod {
             namespace: namespace(&self.pod).to_owned(),
             name: name(&self.pod).to_owned(),
+            uid: uid(&self.pod).to_owned(),
+            node: text(&self.pod, "/spec/nodeName").to_owned(),
             holder: self.sandbox.as_ref().map(|sandbox| sandbox.holder),
             address: self.sandbox.as_ref().map(|sandbox| sandbox.address),
             containers: containers.collect::<BTreeMap<_, _>>(),
         }
     }
+}
+
+fn later(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now)
 }
 
 fn view_address(status: &Value) -> Option<String> {

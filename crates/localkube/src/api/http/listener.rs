@@ -52,6 +52,7 @@ pub(super) async fn run(
 
 async fn connection(server: ApiServer, stream: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>) {
     let mut faults = server.inner.faults.subscribe();
+    let mut drops = server.inner.faults.drops();
     // Watches and leases are small messages that must not wait for others.
     let _ = stream.set_nodelay(true);
     if faults.borrow_and_update().cut(peer.ip()) == Some(Cut::Reset) {
@@ -85,6 +86,7 @@ async fn connection(server: ApiServer, stream: TcpStream, peer: SocketAddr, acce
             }
             None => tokio::select! {
                 () = &mut work => return,
+                _ = drops.changed() => return,
                 changed = changed_for(&mut faults) => if changed.is_err() { return },
             },
         }

@@ -70,6 +70,12 @@ impl History {
         }
     }
 
+    /// Forgets all changes up to `version`, the latest.
+    pub fn forget(&mut self, version: u64) {
+        self.changes.clear();
+        self.forgotten = version;
+    }
+
     /// All changes after a version, oldest first.
     ///
     /// # Errors

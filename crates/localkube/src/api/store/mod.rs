@@ -81,6 +81,11 @@ impl Store {
         self.lock().version()
     }
 
+    /// Forgets the history, as after a long time: a watch from a version of before is answered 410.
+    pub fn forget_history(&self) {
+        self.lock().forget_history();
+    }
+
     /// Forces what was written to the disk; called about ten times a second by the server's own task.
     ///
     /// # Errors

@@ -110,6 +110,11 @@ impl State {
         self.objects.iter().flat_map(|(gr, of_kind)| of_kind.iter().map(move |(key, object)| (gr, key, object)))
     }
 
+    /// Forgets the history up to now.
+    pub fn forget_history(&mut self) {
+        self.history.forget(self.version);
+    }
+
     /// Stores an object (or removes it) under the next version: to the journal, then to memory and history.
     /// Returns the object as stored; for a removal its last state with the version of the removal.
     pub fn commit(&mut self, gr: &GroupResource, key: &Key, object: Option<Value>) -> Result<Arc<Value>, ApiError> {

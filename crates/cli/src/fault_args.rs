@@ -1,0 +1,151 @@
+//! The command line of `pgherd local fault`.
+
+use clap::{Subcommand, ValueEnum};
+
+/// Which processes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Who {
+    /// The parent of all postgres processes.
+    Postmaster,
+    /// One client's backend.
+    Backend,
+    /// Every client's backend.
+    Backends,
+    /// Every walsender.
+    Walsender,
+    /// The walreceiver of a standby.
+    Walreceiver,
+    /// The checkpointer.
+    Checkpointer,
+    /// The startup process, which replays WAL.
+    Startup,
+    /// The postmaster and all its children.
+    Postgres,
+    /// PID 1; everything in the container dies with it.
+    Manager,
+    /// The manager's watchdog.
+    Watchdog,
+    /// Every process of the containers.
+    Container,
+    /// Every process of the containers, and the namespaces.
+    Pod,
+}
+
+/// Which packets are dropped, as the pod sees it.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum Direction {
+    /// Both.
+    #[default]
+    Both,
+    /// It can send, and hears nothing.
+    In,
+    /// It hears, and cannot send.
+    Out,
+}
+
+/// What is wrong with the controller.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ControllerWhat {
+    /// kill -9; it is started again.
+    Kill,
+    /// SIGSTOP.
+    Freeze,
+    /// A second one beside it.
+    Double,
+    /// It cannot reach the API.
+    Apart,
+}
+
+/// Faults. A pod is NAME, NAMESPACE/NAME or a UID. What lasts has an id and is listed by `list`; `heal` ends it.
+#[derive(Debug, Subcommand)]
+pub enum FaultVerb {
+    /// kill -9.
+    Kill {
+        /// Which processes.
+        who: Who,
+        /// Where.
+        pod: String,
+    },
+    /// SIGSTOP.
+    Freeze {
+        /// Which processes.
+        who: Who,
+        /// Where.
+        pod: String,
+    },
+    /// SIGCONT for the whole pod.
+    Resume {
+        /// Which.
+        pod: String,
+    },
+    /// Drop packets between pods and others.
+    Partition {
+        /// Pods that are cut off, with commas between.
+        pod: String,
+        /// From whom: a pod, api, s3, pods (all others), clients, controller, or all (but the node's probes).
+        #[arg(required = true)]
+        from: Vec<String>,
+        /// In which direction, as the pod sees it.
+        #[arg(long, value_enum, default_value_t)]
+        way: Direction,
+        /// Come and go: milliseconds cut, milliseconds open.
+        #[arg(long, value_name = "CUT,OPEN")]
+        flap: Option<String>,
+        /// Drop only so many of 100 packets.
+        #[arg(long)]
+        percent: Option<u8>,
+    },
+    /// Make a pod's link slow.
+    Link {
+        /// Which pod.
+        pod: String,
+        /// Kilobits a second, in each direction.
+        #[arg(long)]
+        kbit: Option<u32>,
+        /// Milliseconds that each packet waits (needs netem in the kernel).
+        #[arg(long)]
+        delay: Option<u32>,
+    },
+    /// Delete a pod's object at once while its processes run on.
+    ForceDelete {
+        /// Which.
+        pod: String,
+    },
+    /// A kubelet that neither hears the API nor reports to it.
+    KubeletApart {
+        /// A pod, or node/NAME.
+        of: String,
+    },
+    /// Kill everything on a node, and its kubelet.
+    NodeLost {
+        /// Its name.
+        node: String,
+    },
+    /// S3: off, silent, slow=MILLISECONDS, status=CODE, none.
+    S3 {
+        /// What is wrong.
+        what: String,
+    },
+    /// API: off, silent, slow=MILLISECONDS, errors=COUNTxSTATUS, drop-watches, forget (410), none.
+    Api {
+        /// What is wrong.
+        what: String,
+    },
+    /// The controller.
+    Controller {
+        /// What is wrong.
+        what: ControllerWhat,
+    },
+    /// kill -9 of the controller.
+    KillController,
+    /// What lasts now.
+    List,
+    /// End a lasting fault by its id, those of a pod, or all.
+    Heal {
+        /// From `list`; all if absent.
+        id: Option<String>,
+        /// Those that were put on this pod.
+        #[arg(long, conflicts_with = "id")]
+        pod: Option<String>,
+    },
+}

@@ -1,0 +1,56 @@
+//! What came of a request.
+
+use serde::{Deserialize, Serialize};
+
+use super::Target;
+use crate::net::NetError;
+
+/// Nothing was changed, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultError {
+    /// No pod of that name runs here, or several do.
+    #[error("no single running pod is called {0}")]
+    Pod(String),
+    /// The pod has no such process now.
+    #[error("{pod} has no {target:?} process now")]
+    Process {
+        /// The pod.
+        pod: String,
+        /// Who was looked for.
+        target: Target,
+    },
+    /// nftables or tc refused.
+    #[error("failed to change the pod's network")]
+    Network(#[from] NetError),
+    /// There is no such node.
+    #[error("there is no node {0}")]
+    Node(String),
+    /// No controller runs.
+    #[error("no controller runs")]
+    Controller,
+    /// There is no such lasting fault.
+    #[error("no lasting fault is called {0}; `pgherd local fault list` shows them")]
+    Unknown(String),
+    /// The API refused.
+    #[error("the API refused: {0}")]
+    Api(String),
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// For people.
+    pub text: String,
+    /// What ends it, if it lasts.
+    pub id: Option<String>,
+}
+
+impl Done {
+    pub(super) fn at_once(text: impl Into<String>) -> Self {
+        Self { text: text.into(), id: None }
+    }
+
+    pub(super) fn lasts(id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { text: text.into(), id: Some(id.into()) }
+    }
+}

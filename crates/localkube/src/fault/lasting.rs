@@ -1,0 +1,107 @@
+//! Faults that last, and what ends each.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+use tokio::task::AbortHandle;
+
+use crate::node::Whose;
+use crate::node::process::ProcessId;
+
+/// A fault that lasts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lasting {
+    /// What ends it: `freeze-3`, `cut-4`, `s3`, `api`.
+    pub id: String,
+    /// The pod that it was put on, if it is one.
+    pub pod: Option<String>,
+    /// What was done, for people.
+    pub what: String,
+    /// Since when, RFC 3339.
+    pub since: jiff::Timestamp,
+}
+
+/// How a fault is ended.
+#[derive(Debug, Clone)]
+pub(super) enum Undo {
+    /// These were stopped.
+    Frozen(Vec<ProcessId>),
+    /// These pods' namespaces have this table.
+    Cut { holders: Vec<ProcessId>, table: String, flapping: Option<AbortHandle> },
+    /// The link of this pod is slow.
+    Link { holder: ProcessId, address: std::net::Ipv4Addr },
+    /// This kubelet is deaf.
+    Kubelet(Whose),
+    /// The controller is stopped.
+    ControllerFrozen,
+    /// There are two.
+    ControllerDoubled,
+    /// It cannot reach the API.
+    ControllerApart,
+}
+
+/// What lasts now; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Registry {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    last: u64,
+    all: BTreeMap<String, (Lasting, Undo)>,
+}
+
+impl Registry {
+    /// A name for a fault that is about to be put on.
+    pub fn next(&self, kind: &str) -> String {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.last = inner.last.saturating_add(1);
+        format!("{kind}-{}", inner.last)
+    }
+
+    /// Notes one that was put on.
+    pub fn add(&self, id: &str, pod: Option<&str>, what: &str, undo: Undo) {
+        let lasting = Lasting {
+            id: id.to_owned(),
+            pod: pod.map(str::to_owned),
+            what: what.to_owned(),
+            since: jiff::Timestamp::now(),
+        };
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).all.insert(id.to_owned(), (lasting, undo));
+    }
+
+    /// Those that last, in the order of their ids. What has ended by itself (its processes are gone) is forgotten.
+    pub fn all(&self) -> Vec<Lasting> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.all.retain(|_, (_, undo)| !undo.is_over());
+        inner.all.values().map(|(lasting, _)| lasting.clone()).collect()
+    }
+
+    /// Takes out those for which `is` holds.
+    pub fn take(&self, is: impl Fn(&Lasting) -> bool) -> Vec<(Lasting, Undo)> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids: Vec<String> = inner.all.values().map(|(l, _)| l).filter(|l| is(l)).map(|l| l.id.clone()).collect();
+        ids.iter().filter_map(|id| inner.all.remove(id)).collect()
+    }
+}
+
+impl Undo {
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Frozen(all) => !all.iter().any(ProcessId::is_alive),
+            Self::Cut { holders, .. } => !holders.iter().any(ProcessId::is_alive),
+            Self::Link { holder, .. } => !holder.is_alive(),
+            _ => false,
+        }
+    }
+
+    /// Lets stopped processes run.
+    pub fn resume(all: &[ProcessId]) {
+        for process in all {
+            process.signal(Signal::SIGCONT);
+        }
+    }
+}

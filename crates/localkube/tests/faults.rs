@@ -1,0 +1,147 @@
+//! Faults of the local environment one by one: each does what it says, is listed, and ends. Needs root, as `make test`
+//! has it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod bed;
+
+use std::time::{Duration, Instant};
+
+use bed::{Environment, container, eventually, get, is_ready, start, web};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::WatchEvent;
+use pgherd_localkube::fault::{ApiFault, Cut, FaultRequest, Flap, Target, Way};
+
+async fn listed(environment: &Environment) -> Vec<String> {
+    environment.handle.faults().await.unwrap().into_iter().map(|fault| fault.id).collect()
+}
+
+async fn until(what: &str, is: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is().await {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_in_one_direction_or_now_and_then_ends_alone() {
+    let environment = start("oneway").await;
+    environment.create(web("web")).await;
+    environment.wait("web", "ready", is_ready).await;
+    let address = environment.handle.forward("default", "pod/web", 8080).await.unwrap();
+    eventually(address, "it answers", Result::is_ok).await.unwrap();
+    for way in [Way::In, Way::Out] {
+        let cut = Cut { pods: vec!["web".to_owned()], from: vec!["all".to_owned()], way, ..Cut::default() };
+        let done = environment.handle.inject(FaultRequest::Cut(cut)).await.unwrap();
+        let id = done.id.unwrap();
+        assert_eq!(listed(&environment).await, [id.as_str()]);
+        eventually(address, "it is cut off", Result::is_err).await.unwrap_err();
+        environment.handle.inject(FaultRequest::HealOne { id: id.clone() }).await.unwrap();
+        eventually(address, "it answers again", Result::is_ok).await.unwrap();
+        environment.handle.inject(FaultRequest::HealOne { id }).await.unwrap_err();
+    }
+    let flap = Some(Flap { cut: 2_000, open: 2_000 });
+    let cut = Cut { pods: vec!["web".to_owned()], from: vec!["all".to_owned()], flap, ..Cut::default() };
+    environment.handle.fault(FaultRequest::Cut(cut)).await.unwrap();
+    for _ in 0..2 {
+        eventually(address, "it is cut off", Result::is_err).await.unwrap_err();
+        eventually(address, "it is open", Result::is_ok).await.unwrap();
+    }
+    environment.handle.fault(FaultRequest::HealPod { pod: "default/web".to_owned() }).await.unwrap();
+    assert!(listed(&environment).await.is_empty());
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(5) {
+        eventually(address, "it stays open", Result::is_ok).await.unwrap();
+    }
+    environment.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_deleted_by_force_runs_on_until_its_kubelet_hears_of_it() {
+    let environment = start("forced").await;
+    environment.create(web("web")).await;
+    let old = environment.wait("web", "ready", is_ready).await;
+    let address = environment.handle.forward("default", "pod/web", 8080).await.unwrap();
+    eventually(address, "it answers", Result::is_ok).await.unwrap();
+    let inside = environment.handle.process("default", "web", "web").await.unwrap();
+
+    environment.handle.fault(FaultRequest::ForceDelete { pod: "web".to_owned() }).await.unwrap();
+    assert!(environment.pods().get_opt("web").await.unwrap().is_none(), "the object is gone");
+    environment.create(web("web")).await;
+    let new = environment.wait("web", "ready", is_ready).await;
+    assert_ne!(old.metadata.uid, new.metadata.uid);
+    assert!(inside.is_alive(), "the old one runs on beside the new one");
+    get(address).await.unwrap();
+    let second = environment.handle.process("default", "web", "web").await.unwrap();
+    assert_ne!(second, inside, "the name means the new one");
+
+    environment.handle.fault(FaultRequest::Heal).await.unwrap();
+    until("the kubelet ends the old one", async || !inside.is_alive()).await;
+    assert!(second.is_alive());
+    environment.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kubelet_that_is_apart_restarts_containers_and_reports_nothing() {
+    let environment = start("apart").await;
+    environment.create(web("web")).await;
+    environment.wait("web", "ready", is_ready).await;
+    environment.handle.fault(FaultRequest::KubeletApart { of: "web".to_owned() }).await.unwrap();
+    let before = environment.handle.process("default", "web", "web").await.unwrap();
+    environment.handle.fault(FaultRequest::Kill { target: Target::Container, pod: "web".to_owned() }).await.unwrap();
+    until("the container is started again", async || {
+        environment.handle.process("default", "web", "web").await.is_ok_and(|now| now != before)
+    })
+    .await;
+    let pod = environment.pods().get("web").await.unwrap();
+    assert_eq!((container(&pod).restart_count, is_ready(&pod)), (0, true), "as last reported");
+    environment.handle.fault(FaultRequest::Heal).await.unwrap();
+    environment.wait("web", "reported again", |pod| container(pod).restart_count == 1 && is_ready(pod)).await;
+
+    let node = "local-1".to_owned();
+    environment.handle.fault(FaultRequest::NodeLost { node }).await.unwrap();
+    until("nothing runs", async || environment.handle.process("default", "web", "web").await.is_err()).await;
+    environment.handle.fault(FaultRequest::Heal).await.unwrap();
+    environment.wait("web", "back", |pod| container(pod).restart_count == 2 && is_ready(pod)).await;
+    environment.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_watches_and_a_forgotten_history_are_seen_by_clients() {
+    use futures::TryStreamExt as _;
+    let environment = start("watches").await;
+    environment.create(web("web")).await;
+    let pod = environment.wait("web", "ready", is_ready).await;
+    let version = pod.metadata.resource_version.unwrap();
+    let watch = async || {
+        let parameters = kube::api::WatchParams::default().timeout(60);
+        environment.pods().watch(&parameters, &version).await.unwrap()
+    };
+    let mut open = Box::pin(watch().await);
+    environment.handle.fault(FaultRequest::Api { what: ApiFault::DropWatches }).await.unwrap();
+    let ended =
+        tokio::time::timeout(Duration::from_secs(20), async { while let Ok(Some(_)) = open.try_next().await {} });
+    ended.await.expect("the watch was not dropped");
+
+    // The newest version is never too old, so something has to come after it.
+    environment.create(web("other")).await;
+    environment.wait("other", "ready", is_ready).await;
+    environment.handle.fault(FaultRequest::Api { what: ApiFault::Forget }).await.unwrap();
+    let environment_of = &environment;
+    until("the version is gone", async || {
+        let parameters = kube::api::WatchParams::default().timeout(5);
+        match environment_of.pods().watch(&parameters, &version).await {
+            Err(kube::Error::Api(status)) => status.code == 410,
+            Err(_) => false,
+            Ok(events) => {
+                let mut events = Box::pin(events);
+                matches!(events.try_next().await, Ok(Some(WatchEvent::<Pod>::Error(status))) if status.code == 410)
+            }
+        }
+    })
+    .await;
+    // The node followed the same history, and goes on.
+    environment.create(web("third")).await;
+    environment.wait("third", "ready", is_ready).await;
+    environment.down().await;
+}
