@@ -34,10 +34,22 @@ of_crates() {
     return 0
 }
 
+# Selected as everything else is: `-p xtask` alone would build its dependencies anew, with other features.
+xtask() { cargo build -q --workspace --bin xtask && "${CARGO_TARGET_DIR:-target}/debug/xtask" "$@"; }
+
+# The same deny.toml as `xtask check` enforces, where the real program is at hand. Advisories are asked of somebody.
+cargo_deny() {
+    if ! cargo deny --version >/dev/null 2>&1; then return 0; fi
+    cargo deny --locked check --hide-inclusion-graph licenses bans sources
+}
+
 run_tier() {
     case $1 in
         build) cargo build --workspace --bins && cargo test --workspace --no-run ;;
-        lint) cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings && cargo run -q -p xtask -- check ;;
+        lint)
+            cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings &&
+                xtask check && cargo_deny
+            ;;
         unit) cargo test --workspace --lib --bins ;;
         interop) # shellcheck disable=SC2046
             cargo test --workspace $(of_crates | sort -u | sed 's/^/--test /') ;;

@@ -1,5 +1,6 @@
 //! The checks. Each says everything that is wrong, not only the first thing.
 
+mod deny;
 mod dependencies;
 mod drift;
 mod fields;
@@ -15,6 +16,7 @@ pub fn run(root: &Path) -> anyhow::Result<bool> {
     for (name, wrong) in [
         ("generated files equal the code", drift::check(root)?),
         ("dependencies point down", dependencies::check(root)?),
+        ("licences, crates and sources are those of deny.toml", deny::check(root)?),
         ("core has no effects", purity::check(root)?),
         ("files are small", sizes::check(root)?),
         ("the project stands alone", standalone::check(root)?),
