@@ -3,6 +3,7 @@
 mod deny;
 mod dependencies;
 mod drift;
+mod failures;
 mod fields;
 mod purity;
 mod sizes;
@@ -20,6 +21,7 @@ pub fn run(root: &Path) -> anyhow::Result<bool> {
         ("core has no effects", purity::check(root)?),
         ("files are small", sizes::check(root)?),
         ("the project stands alone", standalone::check(root)?),
+        ("every failure is shown by a test that exists, or said not to be", failures::check(root)?),
         ("every accepted field is read by somebody, or listed", fields::check(root)?),
     ] {
         println!("{} {name}", if wrong.is_empty() { "ok   " } else { "WRONG" });
