@@ -1,10 +1,11 @@
 //! What is known, put where others read it: the pod's annotation and the HTTP server's snapshot.
 
 use crate::context::Context;
-use crate::http::{Identity, InstanceSnapshot, LeaseView, PostgresState, Role};
+use crate::http::{ClusterFacts, Identity, InstanceSnapshot, LeaseView, PostgresState, Role};
 use pgherd_core::cluster::MemberPhase;
 use pgherd_core::instance::{Machine, Phase, Report};
 use pgherd_core::time::Instant;
+use pgherd_proto::cluster::Cluster;
 use pgherd_proto::member::{LeaseSeen, MemberReport};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -104,7 +105,21 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
         serves_tail: report.tail.is_some(),
         switchover_required: false,
         archive,
+        cluster: context.cluster_now().as_deref().map(facts),
     }));
+}
+
+/// What the metrics say of the Cluster.
+fn facts(cluster: &Cluster) -> ClusterFacts {
+    let status = cluster.status.as_ref();
+    let seconds = |text: Option<&String>| Some(text?.parse::<jiff::Timestamp>().ok()?.as_duration().as_secs_f64());
+    let topology = status.and_then(|status| status.topology.as_ref()).filter(|seen| seen.successfully_extracted);
+    ClusterFacts {
+        nodes_used: topology.and_then(|seen| u64::try_from(seen.nodes_used).ok()),
+        first_recoverable_at: seconds(status.and_then(|status| status.first_recoverability_point.as_ref())),
+        last_backup_at: seconds(status.and_then(|status| status.last_successful_backup.as_ref())),
+        last_failed_backup_at: seconds(status.and_then(|status| status.last_failed_backup.as_ref())),
+    }
 }
 
 fn nanos(duration: core::time::Duration) -> u64 {

@@ -6,9 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use pgherd_core::plan::{Phase, Plan, StatusUpdate};
-use pgherd_proto::cluster::{Cluster, ClusterStatus, condition, phase, reason};
+use pgherd_proto::cluster::{Cluster, ClusterStatus, Topology, condition, phase, reason};
 use pgherd_proto::labels;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 pub(super) async fn write(target: &Target<'_>, plan: &Plan, failure: Option<&ApplyError>) -> Result<(), ApplyError> {
     if target.desired.deleting {
@@ -73,6 +74,7 @@ fn fields(target: &Target<'_>, status: &StatusUpdate) -> Map<String, Value> {
     let failing = matches!(status.phase, Phase::FailingOver);
     let since = target.cluster.status.as_ref().and_then(|s| s.current_primary_failing_since_timestamp.clone());
     let failing_since = failing.then(|| since.unwrap_or_else(clock::wall));
+    let topology = topology(target.observed.pods.iter().map(|pod| pod.node.as_deref()));
     let latest = target.observed.pods.iter().map(|pod| pod.serial).max();
     let Value::Object(fields) = json!({
         "phase": status.phase.to_string(),
@@ -83,6 +85,7 @@ fn fields(target: &Target<'_>, status: &StatusUpdate) -> Map<String, Value> {
         "instancesStatus": {
             "healthy": status.healthy, "replicating": status.replicating, "failed": status.failed,
         },
+        "topology": topology,
         "pvcCount": status.volumes,
         "healthyPVC": status.healthy_volumes,
         "initializingPVC": status.initializing_volumes,
@@ -99,6 +102,13 @@ fn fields(target: &Target<'_>, status: &StatusUpdate) -> Map<String, Value> {
         return Map::new();
     };
     fields
+}
+
+/// Where the instances are; not known while one of them has no node yet.
+fn topology<'a>(nodes: impl Iterator<Item = Option<&'a str>>) -> Topology {
+    let placed: Option<BTreeSet<&str>> = nodes.collect();
+    let nodes_used = placed.as_ref().and_then(|nodes| i32::try_from(nodes.len()).ok()).unwrap_or_default();
+    Topology { successfully_extracted: nodes_used > 0, nodes_used, ..Topology::default() }
 }
 
 fn conditions(target: &Target<'_>, status: &StatusUpdate, before: &ClusterStatus) -> Vec<Condition> {
@@ -189,6 +199,17 @@ mod tests {
         assert_eq!(second[0], foreign);
         assert_eq!(second[1].last_transition_time, first[1].last_transition_time);
         assert_eq!(merge(second.clone(), vec![("Ready", false, "r", "b".into())], 3), second);
+    }
+
+    #[test]
+    fn nodes_are_counted_once_all_instances_have_one() {
+        let of = |nodes: &[Option<&str>]| {
+            let seen = topology(nodes.iter().copied());
+            (seen.successfully_extracted, seen.nodes_used)
+        };
+        assert_eq!(of(&[Some("a"), Some("b"), Some("a")]), (true, 2));
+        assert_eq!(of(&[Some("a"), None]), (false, 0));
+        assert_eq!(of(&[]), (false, 0));
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub struct Archiver {
     pub last_failed_wal: Option<String>,
     /// `last_failed_time`.
     pub last_failed_at: Option<f64>,
+    /// `stats_reset`.
+    pub stats_reset_at: Option<f64>,
 }
 
 /// A row of `pg_stat_replication`. Lags are seconds.
@@ -109,6 +111,10 @@ pub struct Replica {
     pub user: String,
     /// `client_addr`.
     pub client_address: Option<String>,
+    /// `client_port`; -1 on a UNIX socket.
+    pub client_port: Option<i32>,
+    /// Age of `backend_xmin`, in transactions: what hot standby feedback holds back.
+    pub xmin_age: Option<i32>,
     /// `state`.
     pub state: String,
     /// `sent_lsn`.
@@ -182,14 +188,15 @@ SELECT current_setting('server_version_num')::int4 AS version,
        w.flushed_lsn::text AS receiver_flushed,
        extract(epoch FROM w.last_msg_receipt_time)::float8 AS receiver_heard_at,
        a.archived_count, a.last_archived_wal, extract(epoch FROM a.last_archived_time)::float8 AS last_archived_at,
-       a.failed_count, a.last_failed_wal, extract(epoch FROM a.last_failed_time)::float8 AS last_failed_at
+       a.failed_count, a.last_failed_wal, extract(epoch FROM a.last_failed_time)::float8 AS last_failed_at,
+       extract(epoch FROM a.stats_reset)::float8 AS archiver_reset_at
   FROM (SELECT pg_is_in_recovery() AS recovering) r
   LEFT JOIN pg_stat_wal_receiver w ON true
   LEFT JOIN pg_stat_archiver a ON true";
 
 const REPLICATION: &str = "
 SELECT coalesce(application_name, '') AS application_name, coalesce(usename, '')::text AS usename,
-       host(client_addr) AS client_addr, coalesce(state, '') AS state,
+       host(client_addr) AS client_addr, client_port, age(backend_xmin) AS xmin_age, coalesce(state, '') AS state,
        sent_lsn::text AS sent, write_lsn::text AS written, flush_lsn::text AS flushed, replay_lsn::text AS replayed,
        extract(epoch FROM write_lag)::float8 AS write_lag, extract(epoch FROM flush_lag)::float8 AS flush_lag,
        extract(epoch FROM replay_lag)::float8 AS replay_lag, coalesce(sync_state, '') AS sync_state,
@@ -254,6 +261,7 @@ fn instance_sample(row: &Row, replication: Vec<Replica>, slots: Vec<Slot>) -> Re
             failed_count: get(row, "failed_count")?,
             last_failed_wal: get(row, "last_failed_wal")?,
             last_failed_at: get(row, "last_failed_at")?,
+            stats_reset_at: get(row, "archiver_reset_at")?,
         },
         client_sessions: get(row, "sessions")?,
         replication,
@@ -298,6 +306,8 @@ fn replica(row: &Row) -> Result<Replica, SqlError> {
         application_name: get(row, "application_name")?,
         user: get(row, "usename")?,
         client_address: get(row, "client_addr")?,
+        client_port: get(row, "client_port")?,
+        xmin_age: get(row, "xmin_age")?,
         state: get(row, "state")?,
         sent: lsn(row, "sent")?,
         written: lsn(row, "written")?,

@@ -95,8 +95,19 @@ pub struct ArchiveView {
     pub failed: u64,
     /// Why the last attempt failed, until one succeeds.
     pub error: Option<String>,
-    /// First time to which a recovery is possible, as seconds since 1970; `None` without a base backup.
+}
+
+/// What only the Cluster's status knows. Times are seconds since 1970; absent where there is no such backup.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClusterFacts {
+    /// Distinct nodes of the instances; `None` until the controller has seen them all placed.
+    pub nodes_used: Option<u64>,
+    /// First time to which a recovery is possible.
     pub first_recoverable_at: Option<f64>,
+    /// When the last good backup ended.
+    pub last_backup_at: Option<f64>,
+    /// When the last failed backup ended.
+    pub last_failed_backup_at: Option<f64>,
 }
 
 /// What the driver publishes. One writer: the driver.
@@ -134,6 +145,8 @@ pub struct InstanceSnapshot {
     pub switchover_required: bool,
     /// The archive.
     pub archive: ArchiveView,
+    /// The Cluster as last seen.
+    pub cluster: Option<ClusterFacts>,
 }
 
 /// One look at postgres. One writer: the sampler.
@@ -149,6 +162,8 @@ pub struct Sampled {
     pub took: Duration,
     /// Samples taken since the manager started.
     pub count: u64,
+    /// Those of them that postgres did not answer.
+    pub errors: u64,
 }
 
 /// All that one answer rests on.

@@ -28,11 +28,14 @@ fn look(role: SqlRole) -> Look {
         failed_count: 1,
         last_failed_wal: None,
         last_failed_at: None,
+        stats_reset_at: Some(1_600_000_000.0),
     };
     let replica = Replica {
         application_name: "c-2".into(),
         user: "streaming_replica".into(),
-        client_address: None,
+        client_address: Some("10.0.0.2".into()),
+        client_port: Some(40_000),
+        xmin_age: None,
         state: "streaming".into(),
         sent: Some(Lsn(0x300_0000)),
         written: None,
@@ -58,7 +61,7 @@ fn look(role: SqlRole) -> Look {
         client_sessions: 0,
         slots: Vec::new(),
     };
-    Look { sample, wal: None, segment_size: SegmentSize::DEFAULT, sender_end: Some(Lsn(0x300_0400)) }
+    Look { sample, wal: None, limits: None, segment_size: SegmentSize::DEFAULT, sender_end: Some(Lsn(0x300_0400)) }
 }
 
 fn writing() -> Look {
@@ -112,7 +115,14 @@ impl Scene {
             ..InstanceSnapshot::default()
         };
         let files = WalFiles { segments: 3, bytes: 3 << 24, ready: 2, done: 1 };
-        let sample = Sampled { postgres: Ok(look), files, taken_at: ago(1), took: Duration::from_millis(2), count: 9 };
+        let sample = Sampled {
+            postgres: Ok(look),
+            files,
+            taken_at: ago(1),
+            took: Duration::from_millis(2),
+            count: 9,
+            errors: 1,
+        };
         Self { instance, sample: Some(sample) }
     }
 
@@ -124,7 +134,7 @@ impl Scene {
         Self::new(Phase::Standby, Role::Standby, following())
     }
 
-    fn with(mut self, change: impl FnOnce(&mut InstanceSnapshot)) -> Self {
+    pub fn with(mut self, change: impl FnOnce(&mut InstanceSnapshot)) -> Self {
         change(&mut self.instance);
         self
     }

@@ -1,17 +1,9 @@
 //! The families that CNPG's dashboards and alerts key on.
 
-use crate::http::{Role, View};
-use crate::metrics::text::{Exposition, Kind, float};
+use crate::http::{ClusterFacts, Role, View};
+use crate::metrics::text::{Exposition, Kind, flag, float, usize_float};
 use crate::sampler::Look;
 use pgherd_core::wal::{SegmentSize, WalName};
-
-fn flag(on: bool) -> f64 {
-    if on { 1.0 } else { 0.0 }
-}
-
-fn usize_float(count: usize) -> f64 {
-    float(u64::try_from(count).unwrap_or(u64::MAX))
-}
 
 /// Where the named segment starts; -1 where no segment is named, as CNPG's query has it.
 fn start_lsn(name: Option<&str>, size: SegmentSize) -> f64 {
@@ -50,25 +42,11 @@ pub fn collector(page: &mut Exposition, view: &View) {
         Some(flag(instance.switchover_required)),
     );
     page.gauge(
-        "cnpg_collector_first_recoverability_point",
-        "The first point of recoverability for the cluster as a unix timestamp.",
-        instance.archive.first_recoverable_at,
+        "cnpg_collector_nodes_used",
+        "Number of distinct nodes that the instances are on; -1 while it is not known.",
+        instance.cluster.as_ref().map(|cluster| cluster.nodes_used.map_or(-1.0, float)),
     );
-    wal_files(page, view);
-    if let Some(wal) = sample.and_then(|look| look.wal.as_ref()) {
-        page.counter("cnpg_collector_wal_records", "Total number of WAL records generated.", Some(wal.records));
-        page.counter(
-            "cnpg_collector_wal_fpi",
-            "Total number of WAL full page images generated.",
-            Some(wal.full_page_images),
-        );
-        page.counter("cnpg_collector_wal_bytes", "Total amount of WAL generated in bytes.", Some(wal.bytes));
-        page.counter(
-            "cnpg_collector_wal_buffers_full",
-            "Number of times WAL data was written to disk because WAL buffers became full.",
-            Some(wal.buffers_full),
-        );
-    }
+    backups(page, view);
     let sampled = view.sample.as_deref();
     page.gauge(
         "cnpg_collector_last_collection_error",
@@ -86,6 +64,33 @@ pub fn collector(page: &mut Exposition, view: &View) {
         "Total number of times PostgreSQL was accessed for metrics.",
         sampled.map(|sampled| sampled.count),
     );
+    page.family(
+        "cnpg_collector_collection_errors_total",
+        Kind::Counter,
+        "Total errors occurred accessing PostgreSQL for metrics.",
+        sampled.map(|sampled| (&[("collector", "Collect.up")][..], float(sampled.errors))),
+    );
+}
+
+/// What the Cluster says of backups; only the primary's page has it. 0: there is none.
+fn backups(page: &mut Exposition, view: &View) {
+    let cluster = view.instance.cluster.as_ref().filter(|_| view.instance.role == Role::Primary);
+    let known = |of: fn(&ClusterFacts) -> Option<f64>| cluster.map(|cluster| of(cluster).unwrap_or(0.0));
+    page.gauge(
+        "cnpg_collector_first_recoverability_point",
+        "The first point of recoverability for the cluster as a unix timestamp.",
+        known(|cluster| cluster.first_recoverable_at),
+    );
+    page.gauge(
+        "cnpg_collector_last_available_backup_timestamp",
+        "The last available backup as a unix timestamp.",
+        known(|cluster| cluster.last_backup_at),
+    );
+    page.gauge(
+        "cnpg_collector_last_failed_backup_timestamp",
+        "The last failed backup as a unix timestamp.",
+        known(|cluster| cluster.last_failed_backup_at),
+    );
 }
 
 /// 15.18 for 150018, with the full text as a label.
@@ -98,48 +103,6 @@ fn version(page: &mut Exposition, cluster: &str, look: &Look) {
         Kind::Gauge,
         "Postgres version",
         [(&[("cluster", cluster), ("full", &full)][..], value)],
-    );
-}
-
-fn wal_files(page: &mut Exposition, view: &View) {
-    let Some(files) = view.sample.as_deref().map(|sampled| sampled.files) else { return };
-    page.family(
-        "cnpg_collector_pg_wal",
-        Kind::Gauge,
-        "Total size in bytes and number of WAL segments in the pg_wal directory.",
-        [(&[("value", "count")][..], float(files.segments)), (&[("value", "size")][..], float(files.bytes))],
-    );
-    page.family(
-        "cnpg_collector_pg_wal_archive_status",
-        Kind::Gauge,
-        "Number of WAL segments in the pg_wal/archive_status directory (ready, done).",
-        [(&[("value", "ready")][..], float(files.ready)), (&[("value", "done")][..], float(files.done))],
-    );
-}
-
-/// `cnpg_pg_replication_*` and the postmaster's start.
-pub fn replication(page: &mut Exposition, view: &View) {
-    let Ok(sample) = view.fresh() else { return };
-    page.gauge("cnpg_pg_replication_lag", "Replication lag behind primary in seconds", Some(sample.lag_seconds()));
-    page.gauge(
-        "cnpg_pg_replication_in_recovery",
-        "Whether the instance is in recovery",
-        Some(flag(sample.in_recovery())),
-    );
-    page.gauge(
-        "cnpg_pg_replication_is_wal_receiver_up",
-        "Whether the instance wal_receiver is up",
-        Some(flag(sample.receiver().is_some())),
-    );
-    page.gauge(
-        "cnpg_pg_replication_streaming_replicas",
-        "Number of streaming replicas connected to the instance",
-        Some(usize_float(sample.streaming_standbys())),
-    );
-    page.gauge(
-        "cnpg_pg_postmaster_start_time",
-        "Time at which postgres started (based on epoch)",
-        Some(sample.sample.started_at),
     );
 }
 
@@ -194,4 +157,5 @@ pub fn archiver(page: &mut Exposition, view: &View) {
         "Last failed WAL LSN",
         Some(start_lsn(archiver.last_failed_wal.as_deref(), sample.segment_size)),
     );
+    page.gauge(&name("stats_reset_time"), "Time at which these statistics were last reset", archiver.stats_reset_at);
 }

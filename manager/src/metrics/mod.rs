@@ -6,7 +6,9 @@
 mod cnpg;
 mod own;
 mod registry;
+mod replication;
 mod text;
+mod wal;
 
 use crate::http::View;
 
@@ -18,7 +20,8 @@ pub use text::{Exposition, Kind};
 pub fn render(view: &View, registry: &Registry) -> String {
     let mut page = Exposition::default();
     cnpg::collector(&mut page, view);
-    cnpg::replication(&mut page, view);
+    wal::wal(&mut page, view);
+    replication::replication(&mut page, view);
     cnpg::archiver(&mut page, view);
     own::instance(&mut page, view, registry);
     page.into_text()

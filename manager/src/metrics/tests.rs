@@ -1,5 +1,6 @@
 //! The page, from a known view.
 
+use crate::http::ClusterFacts;
 use crate::http::tests::Scene;
 use crate::metrics::{Registry, render};
 
@@ -15,11 +16,13 @@ fn a_primarys_page_has_the_names_that_dashboards_key_on() {
         "cnpg_collector_pg_wal_archive_status{value=\"ready\"} 2",
         "cnpg_collector_fencing_on 0",
         "cnpg_collector_collections_total 9",
+        "cnpg_collector_collection_errors_total{collector=\"Collect.up\"} 1",
         "cnpg_pg_replication_in_recovery 0",
         "cnpg_pg_replication_streaming_replicas 1",
         "cnpg_pg_stat_archiver_archived_count 7",
         "cnpg_pg_stat_archiver_seconds_since_last_archival 10",
         "cnpg_pg_stat_archiver_last_failed_time -1",
+        "cnpg_pg_stat_archiver_stats_reset_time 1600000000",
         "cnpg_pg_stat_archiver_last_archived_wal_start_lsn 33554432",
         "pgherd_instance_role{role=\"primary\"} 1",
         "pgherd_timeline 1",
@@ -30,6 +33,36 @@ fn a_primarys_page_has_the_names_that_dashboards_key_on() {
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
     }
+}
+
+#[test]
+fn what_only_the_cluster_knows_is_left_out_until_it_was_seen_and_is_the_primarys_to_say() {
+    let page = |scene: Scene| render(&scene.view(), &Registry::default());
+    assert!(!page(Scene::primary()).contains("cnpg_collector_nodes_used"));
+    let facts = ClusterFacts { nodes_used: None, last_failed_backup_at: Some(7.0), ..ClusterFacts::default() };
+    let knowing = |scene: Scene| page(scene.with(|instance| instance.cluster = Some(facts.clone())));
+    let primary = knowing(Scene::primary());
+    for line in [
+        "cnpg_collector_nodes_used -1",
+        "cnpg_collector_last_failed_backup_timestamp 7",
+        "cnpg_collector_last_available_backup_timestamp 0",
+        "cnpg_collector_first_recoverability_point 0",
+    ] {
+        assert!(primary.lines().any(|found| found == line), "{line} is not in\n{primary}");
+    }
+    let standby = knowing(Scene::standby());
+    assert!(standby.contains("\ncnpg_collector_nodes_used -1\n"), "{standby}");
+    assert!(!standby.contains("backup"), "{standby}");
+}
+
+#[test]
+fn each_standby_that_follows_has_its_lines_with_how_far_it_is_behind() {
+    let page = render(&Scene::primary().view(), &Registry::default());
+    let who = "{usename=\"streaming_replica\",application_name=\"c-2\",client_addr=\"10.0.0.2\",client_port=\"40000\"}";
+    // Written to 0/3000148, sent up to 0/3000000.
+    assert!(page.contains(&format!("\ncnpg_pg_stat_replication_sent_diff_bytes{who} 328\n")), "{page}");
+    assert!(page.contains(&format!("\ncnpg_pg_stat_replication_write_lag_seconds{who} 0.000123\n")), "{page}");
+    assert!(!page.contains("cnpg_pg_stat_replication_flush_diff_bytes"), "what is not known is left out: {page}");
 }
 
 #[test]

@@ -75,6 +75,18 @@ impl Exposition {
     }
 }
 
+/// 1 for true.
+#[must_use]
+pub fn flag(on: bool) -> f64 {
+    if on { 1.0 } else { 0.0 }
+}
+
+/// A count of things in memory as a sample value.
+#[must_use]
+pub fn usize_float(count: usize) -> f64 {
+    float(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
 /// A count as a sample value; exact up to 2^53, which is what the format can carry.
 #[expect(clippy::cast_precision_loss, reason = "a Prometheus sample is a double")]
 #[must_use]

@@ -6,7 +6,7 @@ use pgherd_core::wal::SegmentSize;
 use pgherd_postgres::sample::{Receiver, Role, Sample};
 
 /// `pg_stat_wal`, from PostgreSQL 14 on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WalCounters {
     /// Records.
     pub records: u64,
@@ -16,6 +16,29 @@ pub struct WalCounters {
     pub bytes: u64,
     /// Times that the WAL buffers were full.
     pub buffers_full: u64,
+    /// Writes, until PostgreSQL 17; later ones count them in `pg_stat_io`.
+    pub writes: Option<f64>,
+    /// Syncs, until PostgreSQL 17.
+    pub syncs: Option<f64>,
+    /// Milliseconds of writing, until PostgreSQL 17; 0 without `track_wal_io_timing`.
+    pub write_millis: Option<f64>,
+    /// Milliseconds of syncing, until PostgreSQL 17.
+    pub sync_millis: Option<f64>,
+    /// When the counters last started from zero. RFC 3339.
+    pub stats_reset: String,
+}
+
+/// The settings that bound `pg_wal`, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WalLimits {
+    /// `min_wal_size`.
+    pub min: u64,
+    /// `max_wal_size`.
+    pub max: u64,
+    /// `wal_keep_size`.
+    pub keep: u64,
+    /// `max_slot_wal_keep_size`; None where slots are not bounded.
+    pub slots_max: Option<u64>,
 }
 
 /// A sample and what goes with it.
@@ -25,6 +48,8 @@ pub struct Look {
     pub sample: Sample,
     /// WAL statistics, where the major has them.
     pub wal: Option<WalCounters>,
+    /// What bounds `pg_wal`, where it was asked.
+    pub limits: Option<WalLimits>,
     /// `wal_segment_size`.
     pub segment_size: SegmentSize,
     /// `pg_stat_wal_receiver.latest_end_lsn`: the end of WAL that the sender last reported.

@@ -8,7 +8,7 @@ mod probe;
 mod task;
 
 pub use files::{WalFiles, count_wal_files};
-pub use look::{Look, WalCounters};
+pub use look::{Look, WalCounters, WalLimits};
 pub use probe::PostgresProbe;
 pub use task::{Probe, Sampler, SamplerSettings};
 

@@ -1,12 +1,13 @@
 //! The probe of the real thing: one session on the UNIX socket, kept while it works.
 
-use crate::sampler::{Look, Probe, WalCounters};
+use crate::sampler::{Look, Probe, WalCounters, WalLimits};
 use core::time::Duration;
 use pgherd_core::wal::SegmentSize;
 use pgherd_postgres::sample::sample;
 use pgherd_postgres::sql::{Local, Session, SqlError, within};
 use pgherd_telemetry::chain;
 use std::path::PathBuf;
+use tokio_postgres::Row;
 
 /// How we show in `pg_stat_activity`.
 const APPLICATION: &str = "pgherd-sampler";
@@ -14,9 +15,16 @@ const APPLICATION: &str = "pgherd-sampler";
 /// What `pgherd_postgres::sample` leaves to us.
 const EXTRAS: &str = "
 SELECT w.wal_records, w.wal_fpi, w.wal_bytes::float8 AS wal_bytes, w.wal_buffers_full,
+       (j->>'wal_write')::float8 AS writes, (j->>'wal_sync')::float8 AS syncs,
+       (j->>'wal_write_time')::float8 AS write_millis, (j->>'wal_sync_time')::float8 AS sync_millis,
+       coalesce(to_char(w.stats_reset AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), '') AS stats_reset,
+       pg_size_bytes(current_setting('min_wal_size')) AS min,
+       pg_size_bytes(current_setting('max_wal_size')) AS max,
+       pg_size_bytes(current_setting('wal_keep_size')) AS keep,
+       pg_size_bytes(nullif(current_setting('max_slot_wal_keep_size'), '-1')) AS slots_max,
        (SELECT setting::int8 FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size,
        (SELECT latest_end_lsn::text FROM pg_stat_wal_receiver) AS sender_end
-  FROM pg_stat_wal w";
+  FROM pg_stat_wal w, to_jsonb(w) j";
 
 /// Asks our own postgres.
 pub struct PostgresProbe {
@@ -49,7 +57,7 @@ impl PostgresProbe {
             }
         };
         let sample = sample(&session, self.deadline).await?;
-        let mut look = Look { sample, wal: None, segment_size: SegmentSize::DEFAULT, sender_end: None };
+        let mut look = Look { sample, wal: None, limits: None, segment_size: SegmentSize::DEFAULT, sender_end: None };
         if look.sample.version >= 140_000 {
             add_extras(&mut look, &session, self.deadline).await?;
         }
@@ -68,25 +76,31 @@ impl Probe for PostgresProbe {
 async fn add_extras(look: &mut Look, session: &Session, deadline: Duration) -> Result<(), SqlError> {
     const WHAT: &str = "read the WAL statistics";
     let row = within(WHAT, deadline, session.client().query_one(EXTRAS, &[])).await?;
-    let read = || -> Result<_, tokio_postgres::Error> {
-        Ok((
-            [row.try_get::<_, i64>("wal_records")?, row.try_get("wal_fpi")?, row.try_get("wal_buffers_full")?],
-            row.try_get::<_, f64>("wal_bytes")?,
-            row.try_get::<_, Option<i64>>("segment_size")?,
-            row.try_get::<_, Option<String>>("sender_end")?,
-        ))
-    };
-    let ([records, full_page_images, buffers_full], bytes, segment_size, sender_end) =
-        read().map_err(|source| SqlError::Statement { what: WHAT, source })?;
+    read_extras(look, &row).map_err(|source| SqlError::Statement { what: WHAT, source })
+}
+
+fn read_extras(look: &mut Look, row: &Row) -> Result<(), tokio_postgres::Error> {
     let count = |value: i64| u64::try_from(value).unwrap_or(0);
     look.wal = Some(WalCounters {
-        records: count(records),
-        full_page_images: count(full_page_images),
-        bytes: whole(bytes),
-        buffers_full: count(buffers_full),
+        records: count(row.try_get("wal_records")?),
+        full_page_images: count(row.try_get("wal_fpi")?),
+        bytes: whole(row.try_get("wal_bytes")?),
+        buffers_full: count(row.try_get("wal_buffers_full")?),
+        writes: row.try_get("writes")?,
+        syncs: row.try_get("syncs")?,
+        write_millis: row.try_get("write_millis")?,
+        sync_millis: row.try_get("sync_millis")?,
+        stats_reset: row.try_get("stats_reset")?,
     });
+    look.limits = Some(WalLimits {
+        min: count(row.try_get("min")?),
+        max: count(row.try_get("max")?),
+        keep: count(row.try_get("keep")?),
+        slots_max: row.try_get::<_, Option<i64>>("slots_max")?.map(count),
+    });
+    let segment_size = row.try_get::<_, Option<i64>>("segment_size")?;
     look.segment_size = segment_size.and_then(|size| SegmentSize::new(count(size)).ok()).unwrap_or_default();
-    look.sender_end = sender_end.and_then(|text| text.parse().ok());
+    look.sender_end = row.try_get::<_, Option<String>>("sender_end")?.and_then(|text| text.parse().ok());
     Ok(())
 }
 

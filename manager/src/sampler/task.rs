@@ -57,7 +57,7 @@ impl Sampler {
     pub async fn run(self, mut probe: impl Probe) {
         let mut ticks = interval(self.settings.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut count = 0_u64;
+        let (mut count, mut errors) = (0_u64, 0_u64);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -69,9 +69,10 @@ impl Sampler {
                 Ok(answer) => answer,
                 Err(_) => Err(format!("no answer within {:?}", self.settings.deadline)),
             };
+            errors += u64::from(postgres.is_err());
             let files = self.count_files().await;
             let took = (self.settings.clock)().since(taken_at);
-            self.out.send_replace(Some(Arc::new(Sampled { postgres, files, taken_at, took, count })));
+            self.out.send_replace(Some(Arc::new(Sampled { postgres, files, taken_at, took, count, errors })));
         }
     }
 

@@ -37,7 +37,7 @@ pub use object_store::{
 pub use postgresql::PostgresConfiguration;
 pub use reference::{LocalObjectReference, SecretKeySelector};
 pub use spec::{Cluster, ClusterSpec, LogLevel};
-pub use status::{ClusterStatus, InstanceReportedState};
+pub use status::{ClusterStatus, InstanceReportedState, Topology};
 pub use storage::StorageConfiguration;
 
 /// Fields of a manifest that this version does not know.

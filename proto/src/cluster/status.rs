@@ -19,6 +19,19 @@ pub struct InstanceReportedState {
     pub ip: String,
 }
 
+/// Where the instances are (CNPG's `topology`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Topology {
+    /// Whether every instance has a node.
+    pub successfully_extracted: bool,
+    /// Distinct nodes of the instances; 1 means that one node takes all of them with it.
+    pub nodes_used: i32,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
 /// What there is. The managers own `currentPrimary`, `currentPrimaryTimestamp`, `initialization`, `systemID`, their
 /// own entry of `instancesReportedState` and the condition `ContinuousArchiving`; the controller owns the rest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +49,9 @@ pub struct ClusterStatus {
     /// By pod name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub instances_reported_state: BTreeMap<String, InstanceReportedState>,
+    /// Where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Topology>,
     /// Names of all instances.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub instance_names: Vec<String>,
