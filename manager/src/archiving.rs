@@ -5,16 +5,16 @@ use crate::archive::{
 };
 use crate::certificates::Certificates;
 use crate::cluster_api::ClusterApi;
-use crate::config::Config;
+use crate::config::{Config, STATUS_PORT};
 use crate::http::ArchiveView;
-use crate::peer::{self, PeerError};
 use bytes::Bytes;
 use core::time::Duration;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use pgherd_core::cluster::TailFact;
 use pgherd_core::instance::ArchiveMode;
 use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::{Compression, WalName};
+use pgherd_dial::{Call, CallError};
 use pgherd_objectstore::{Encryption, S3Credentials};
 use pgherd_proto::cluster::{self, BarmanObjectStore, Cluster, SecretKeySelector, WalCompression};
 use pgherd_telemetry::chain;
@@ -27,6 +27,10 @@ use tokio::task::JoinSet;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// While they cannot be read.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// The largest answer: a WAL segment of the largest size, and some room.
+const LONGEST_SEGMENT: usize = (1 << 30) + 4096;
+/// For one segment to come over.
+const SEGMENT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The archive, both ways.
 #[derive(Clone)]
@@ -162,10 +166,10 @@ struct HolderTail {
 impl TailSource for HolderTail {
     async fn fetch(&self, name: WalName) -> Result<Option<Bytes>, TailError> {
         let tls = self.certificates.client().ok_or_else(|| TailError("no certificate yet".to_owned()))?;
-        let path = format!("/pg/wal/{name}");
-        match peer::ask(tls, &self.address, Method::GET, &path, Vec::new(), Duration::from_secs(5)).await {
+        let call = Call::get(format!("/pg/wal/{name}"), SEGMENT_WITHIN).up_to(LONGEST_SEGMENT);
+        match pgherd_dial::ask(tls, &self.address, STATUS_PORT, call).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(PeerError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+            Err(CallError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
             Err(error) => Err(TailError(chain(&error))),
         }
     }

@@ -21,7 +21,6 @@ pub mod http;
 pub mod leftovers;
 pub mod link;
 pub mod metrics;
-pub mod peer;
 pub mod publish;
 pub mod sampler;
 pub mod tasks;

@@ -69,6 +69,16 @@ pub struct WalPositionSchema {
     lsn: String,
 }
 
+/// The JSON of a [`pgherd_core::timeline::Lineage`], for the generated schemas.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Lineage")]
+pub struct LineageSchema {
+    /// The timeline whose history it is.
+    timeline: i64,
+    /// Its ancestors, oldest first, and where each was left.
+    ancestors: Vec<WalPositionSchema>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -92,6 +92,8 @@ pub const LEASE_RECORDS: &str = "pgherd.io/records";
 pub const LEASE_ADDRESS: &str = "pgherd.io/address";
 /// On a Lease: JSON of the [`pgherd_core::lease::WalPosition`] where the holder's WAL ends.
 pub const LEASE_TAIL: &str = "pgherd.io/tail";
+/// On a Lease: JSON of the [`pgherd_core::timeline::Lineage`] of the last timeline that was opened to clients.
+pub const LEASE_LINEAGE: &str = "pgherd.io/lineage";
 /// Finalizer of the Lease: deleting it by hand must not make room for a second writer.
 pub const LEASE_FINALIZER: &str = "pgherd.io/lease";
 

@@ -3,6 +3,7 @@
 
 use pgherd_core::identity::{Incarnation, Nonce, PodUid, SystemId};
 use pgherd_core::lease::{HolderState, Term, WalPosition};
+use pgherd_core::timeline::Lineage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,10 @@ pub struct MemberReport {
     /// The highest term that it has promised to follow nobody of (rule E3).
     #[schemars(with = "u64")]
     pub fence: Term,
+    /// The history of the timeline of `position`: its ancestors, and where each was left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::control::LineageSchema>")]
+    pub lineage: Option<Lineage>,
     /// Some parameter takes effect only after a restart of postgres.
     pub pending_restart: bool,
     /// As answered to the readiness probe.

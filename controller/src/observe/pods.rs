@@ -73,6 +73,7 @@ pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
         position: report.position,
         tail: report.tail,
         fence: report.fence,
+        lineage: report.lineage.clone(),
         fresh,
     }
 }

@@ -2,14 +2,14 @@
 
 use super::start::{SQL_DEADLINE, local};
 use crate::cluster_api::deaths;
+use crate::config::STATUS_PORT;
 use crate::context::Context;
-use crate::peer;
 use core::time::Duration;
-use http::Method;
 use pgherd_core::cluster::TailFact;
 use pgherd_core::identity::Nonce;
 use pgherd_core::instance::Outcome;
 use pgherd_core::lease::{Term, WalPosition};
+use pgherd_dial::Call;
 use pgherd_postgres::sample::standby_position;
 use pgherd_postgres::sql::Session;
 use pgherd_proto::control::{TailConfirmed, TailRequest};
@@ -77,11 +77,9 @@ pub async fn confirm(cx: &Context, source: &TailFact, term: Term) -> Outcome {
     };
     let Some(tls) = cx.certificates.client() else { return Outcome::Failed("no certificate yet".to_owned()) };
     let body = serde_json::to_vec(&request).unwrap_or_default();
-    match peer::ask(tls, &source.address, Method::POST, "/pg/tail/confirm", body, RELEASE_WITHIN).await {
-        Ok(bytes) => match serde_json::from_slice::<TailConfirmed>(&bytes) {
-            Ok(confirmed) => Outcome::Released(confirmed.lease_version),
-            Err(error) => Outcome::Failed(chain(&error)),
-        },
+    let call = Call::post("/pg/tail/confirm", body, RELEASE_WITHIN);
+    match pgherd_dial::ask_json::<TailConfirmed>(tls, &source.address, STATUS_PORT, call).await {
+        Ok(confirmed) => Outcome::Released(confirmed.lease_version),
         Err(error) => {
             tracing::info!(error = %chain(&error), "the holder has not released yet");
             Outcome::Failed(chain(&error))

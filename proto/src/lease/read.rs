@@ -52,6 +52,7 @@ pub fn read_record(lease: &Lease) -> Result<LeaseRecord, LeaseError> {
         takers: parse_optional(annotations, labels::LEASE_TAKERS)?.unwrap_or_default(),
         records: parse_optional(annotations, labels::LEASE_RECORDS)?.unwrap_or_default(),
         tail: parse_optional(annotations, labels::LEASE_TAIL)?,
+        lineage: parse_optional(annotations, labels::LEASE_LINEAGE)?,
     })
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use pgherd_core::identity::{AttemptId, Incarnation, Nonce, PodUid};
 use pgherd_core::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Term, Timings, WalPosition};
 use pgherd_core::lsn::Lsn;
-use pgherd_core::timeline::TimelineId;
+use pgherd_core::timeline::{History, Lineage, TimelineId};
 use proptest::prelude::*;
 
 fn stored(version: &str) -> Lease {
@@ -31,6 +31,7 @@ fn held() -> LeaseRecord {
         takers: vec!["u2".into(), "u3".into()],
         records: Vec::new(),
         tail: None,
+        lineage: Some(Lineage::of(&History::parse(TimelineId(2), "1\t0/3000148\t\n").unwrap())),
     }
 }
 
@@ -121,6 +122,7 @@ fn a_missing_or_broken_annotation_is_named_and_never_read_as_free() {
         labels::LEASE_TAKERS,
         labels::LEASE_RECORDS,
         labels::LEASE_TAIL,
+        labels::LEASE_LINEAGE,
     ] {
         let mut lease = put(&held());
         lease.metadata.annotations.as_mut().unwrap().insert(name.to_owned(), "%".into());
@@ -160,6 +162,8 @@ fn any_record() -> impl Strategy<Value = LeaseRecord> {
     ];
     let position = (any::<u32>(), any::<u64>())
         .prop_map(|(timeline, lsn)| WalPosition { timeline: TimelineId(timeline), lsn: Lsn(lsn) });
+    let lineage = (any::<u32>(), proptest::collection::vec(position.clone(), 0..3))
+        .prop_map(|(timeline, ancestors)| Lineage { timeline: TimelineId(timeline), ancestors });
     (
         proptest::option::of(holder),
         "[a-z0-9]{0,8}",
@@ -169,8 +173,9 @@ fn any_record() -> impl Strategy<Value = LeaseRecord> {
         proptest::collection::vec(id.prop_map(PodUid), 0..4),
         proptest::collection::vec(electable, 0..3),
         proptest::option::of(position),
+        proptest::option::of(lineage),
     )
-        .prop_map(|(holder, attempt, state, term, timeline, takers, records, tail)| LeaseRecord {
+        .prop_map(|(holder, attempt, state, term, timeline, takers, records, tail, lineage)| LeaseRecord {
             // A state other than released means that there is a holder.
             state: if holder.is_none() { HolderState::Released } else { state },
             holder,
@@ -180,6 +185,7 @@ fn any_record() -> impl Strategy<Value = LeaseRecord> {
             takers,
             records,
             tail,
+            lineage,
         })
 }
 

@@ -54,7 +54,7 @@ pub fn empty(cluster: &str, namespace: &str, owner: Option<OwnerReference>) -> L
 
 fn annotate(annotations: &mut BTreeMap<String, String>, record: &LeaseRecord) {
     // No `..`: a new field of the record must find its annotation here.
-    let LeaseRecord { holder, attempt, state, term, timeline, takers, records, tail } = record;
+    let LeaseRecord { holder, attempt, state, term, timeline, takers, records, tail, lineage } = record;
     let mut set = |name: &str, value: Option<String>| match value {
         Some(value) => annotations.insert(name.to_owned(), value),
         None => annotations.remove(name),
@@ -71,6 +71,7 @@ fn annotate(annotations: &mut BTreeMap<String, String>, record: &LeaseRecord) {
     set(labels::LEASE_TAKERS, json(takers));
     set(labels::LEASE_RECORDS, json(records));
     set(labels::LEASE_TAIL, tail.as_ref().and_then(json));
+    set(labels::LEASE_LINEAGE, lineage.as_ref().and_then(json));
 }
 
 /// Strings and numbers only: this cannot fail, and a value that did would be missing, which no reader takes for free.

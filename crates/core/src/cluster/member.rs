@@ -2,6 +2,7 @@
 
 use crate::identity::{Incarnation, Nonce, PodUid, SystemId};
 use crate::lease::{Term, WalPosition};
+use crate::timeline::Lineage;
 use serde::{Deserialize, Serialize};
 
 /// What a member's manager is doing.
@@ -69,6 +70,9 @@ pub struct Report {
     pub tail: Option<WalPosition>,
     /// The highest term that it has promised to follow nobody of (rule E3).
     pub fence: Term,
+    /// The history of the timeline that `position` is on, from the volume; absent where it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
     /// Answered in this round, after its fence (rule E3); false for an annotation.
     pub fresh: bool,
 }

@@ -1,5 +1,6 @@
 //! The election itself: from one version of the lease and the members' answers to a winner, or a refusal.
 
+use super::ancestry::place;
 use super::rank::{Standing, rank};
 use super::switchover::check_target;
 use super::{Candidate, Refusal, Rejection, Why, sat};
@@ -114,7 +115,8 @@ fn find_tail(observed: &Observed, lease: &LeaseRecord, best: &Candidate) -> Opti
         let report = pod.report.as_ref().filter(|report| !pod.dead_nonces.contains(&report.nonce))?;
         let serves = matches!(report.phase, MemberPhase::Recovering | MemberPhase::Released | MemberPhase::Stuck);
         let same = report.system_id.is_none() || report.system_id == observed.status.system_id;
-        let end = report.tail.filter(|end| serves && same && *end > best.position && end.timeline <= lease.timeline)?;
+        let end = report.tail.filter(|end| serves && same && *end > best.position)?;
+        place(lease, report, end).ok()?;
         Some(TailFact { pod: pod.name.clone(), pod_uid: pod.uid.clone(), address: pod.ip.clone()?, end })
     };
     observed.pods.iter().filter(|pod| pod.name != best.name).filter_map(offers).max_by_key(|tail| tail.end)

@@ -3,6 +3,7 @@
 //! [`next`] says from cheap observations whether an election is needed and whom to ask first; [`elect`]
 //! decides once the answers are in. Both are level-triggered and bound to the lease they were given (I10).
 
+mod ancestry;
 mod elect;
 mod evidence;
 mod next;

@@ -1,6 +1,7 @@
 //! Who comes first among those who may be elected.
 
 use super::Rejection;
+use super::ancestry::{contradiction, place};
 use crate::cluster::{Desired, MemberPhase, Observed, PodView};
 use crate::lease::{LeaseRecord, WalPosition};
 use core::cmp::Reverse;
@@ -71,8 +72,32 @@ pub(super) fn rank(
             Err(rejection) => rejected.push((pod.name.clone(), rejection)),
         }
     }
+    reject_contradictions(observed, &mut candidates, &mut rejected);
     candidates.sort_by_key(Candidate::key);
     (candidates, rejected)
+}
+
+/// Where the lease has no history to hold them against, members that contradict each other all step back: one of
+/// them was promoted by hand, and electing it could take the other's commits away.
+fn reject_contradictions(
+    observed: &Observed,
+    candidates: &mut Vec<Candidate>,
+    rejected: &mut Vec<(String, Rejection)>,
+) {
+    let report = |name: &str| observed.pod(name).and_then(|pod| pod.report.as_ref());
+    let names: Vec<String> = candidates.iter().map(|candidate| candidate.name.clone()).collect();
+    let against = |name: &str| {
+        let own = report(name)?;
+        let others = names.iter().filter(|other| *other != name);
+        others.into_iter().find_map(|other| Some((other.clone(), contradiction(own, report(other)?)?)))
+    };
+    candidates.retain(|candidate| match against(&candidate.name) {
+        Some((member, timeline)) => {
+            rejected.push((candidate.name.clone(), Rejection::Contradicts { member, timeline }));
+            false
+        }
+        None => true,
+    });
 }
 
 /// What a member must be to take part in any election; the rest depends on the reason for it.
@@ -109,9 +134,7 @@ pub(super) fn judge(
     if observed.status.system_id.is_some_and(|expected| expected != system) {
         return Err(Rejection::WrongSystem(system));
     }
-    if position.timeline > lease.timeline {
-        return Err(Rejection::Forked(position));
-    }
+    let position = place(lease, report, position)?;
     if must_be_taker && !lease.takers.contains(&pod.uid) {
         return Err(Rejection::NotATaker);
     }

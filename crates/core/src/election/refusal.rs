@@ -4,6 +4,8 @@ use super::Shortage;
 use crate::cluster::MemberPhase;
 use crate::identity::SystemId;
 use crate::lease::WalPosition;
+use crate::lsn::Lsn;
+use crate::timeline::TimelineId;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,30 @@ pub enum Rejection {
     WrongSystem(SystemId),
     /// Its WAL lies on a timeline that no holder of the lease has reserved.
     Forked(WalPosition),
+    /// Its WAL goes past the point where the opened history left that timeline, or is on a timeline that is no part
+    /// of it: it must be rewound first.
+    Diverged {
+        /// Where its WAL ends.
+        position: WalPosition,
+        /// Where that timeline was left, if it is part of the opened history at all.
+        left: Option<Lsn>,
+    },
+    /// It is on a timeline of the right id that is not the elected primary's: somebody promoted it by hand.
+    OtherHistory {
+        /// The id.
+        timeline: TimelineId,
+        /// Where its own begins.
+        begins: Option<Lsn>,
+        /// Where the opened one begins.
+        expected: Option<Lsn>,
+    },
+    /// It and another member both know a timeline, and do not agree on where it begins.
+    Contradicts {
+        /// The other member.
+        member: String,
+        /// The timeline.
+        timeline: TimelineId,
+    },
     /// It holds the lease that is to be taken from it.
     IsTheHolder,
     /// The holder has not named it as one that may take a lease which was not released (hole 13).
@@ -48,12 +74,31 @@ impl fmt::Display for Rejection {
             Rejection::Busy(phase) => write!(f, "is {}", format!("{phase:?}").to_lowercase()),
             Rejection::WrongSystem(id) => write!(f, "holds another database system ({id})"),
             Rejection::Forked(at) => write!(f, "its WAL ({at}) lies on a timeline that was never reserved"),
+            Rejection::Diverged { position, left: Some(left) } => {
+                write!(f, "its WAL ends at {position}, which the primary's history left at {left}")
+            }
+            Rejection::Diverged { position, left: None } => {
+                write!(f, "its WAL ends at {position}, which is no part of the primary's history")
+            }
+            Rejection::OtherHistory { timeline, begins, expected } => write!(
+                f,
+                "its timeline {timeline} begins at {}, the primary's at {}: it was promoted behind the lease's back",
+                lsn(*begins),
+                lsn(*expected)
+            ),
+            Rejection::Contradicts { member, timeline } => {
+                write!(f, "does not agree with {member} on where timeline {timeline} begins")
+            }
             Rejection::IsTheHolder => f.write_str("is the primary that is to be replaced"),
             Rejection::NotATaker => f.write_str("is not among those who may take an unreleased lease"),
             Rejection::Lags(bytes) => write!(f, "is {bytes} bytes behind"),
             Rejection::Missing => f.write_str("is not there"),
         }
     }
+}
+
+fn lsn(known: Option<Lsn>) -> String {
+    known.map_or_else(|| "another place".to_owned(), |lsn| lsn.to_string())
 }
 
 /// Why nobody was elected.

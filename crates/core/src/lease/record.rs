@@ -2,7 +2,7 @@
 
 use crate::identity::{AttemptId, Incarnation, Nonce, PodUid};
 use crate::lsn::Lsn;
-use crate::timeline::TimelineId;
+use crate::timeline::{Lineage, TimelineId};
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,10 @@ pub struct LeaseRecord {
     pub records: Vec<ElectableRecord>,
     /// End of the holder's valid WAL, where it is known: of a crashed postgres, or of a shutdown checkpoint.
     pub tail: Option<WalPosition>,
+    /// The history of the last timeline that was opened to clients: whoever is elected must lie on it. It is
+    /// written when a primary opens, so while one is promoting it is older than [`LeaseRecord::timeline`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
 }
 
 impl LeaseRecord {

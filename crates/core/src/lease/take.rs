@@ -115,6 +115,7 @@ pub fn taken(
         takers,
         records: joined(&before.records, own.map(|own| ElectableRecord { term, ..own })),
         tail,
+        lineage: before.lineage.clone(),
     }
 }
 

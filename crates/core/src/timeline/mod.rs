@@ -4,8 +4,10 @@ mod ancestry;
 mod divergence;
 mod history;
 mod id;
+mod lineage;
 
 pub use ancestry::Fork;
 pub use divergence::{Leader, LocalCopy, RecloneReason, RefuseReason, Rejoin, rejoin};
 pub use history::{History, HistoryError, Switch};
 pub use id::TimelineId;
+pub use lineage::Lineage;
