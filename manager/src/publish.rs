@@ -47,6 +47,7 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
         lease_seen: LeaseSeen { resource_version, term, state, stale },
         position: report.position,
         tail: report.tail,
+        lineage: None,
         fence: report.fence,
         pending_restart: context.pending_restart.load(Ordering::Relaxed),
         ready: matches!(report.phase, MemberPhase::Primary | MemberPhase::Standby),
