@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 /// How an effect ended.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and gone at once")]
 pub enum Effect {
     /// For the machine.
     Finished(Op, Outcome),
