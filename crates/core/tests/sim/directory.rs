@@ -4,7 +4,7 @@ use pgherd_core::identity::Incarnation;
 use pgherd_core::instance::{Data, DataRole, Volume};
 use pgherd_core::lease::{Term, WalPosition};
 use pgherd_core::lsn::Lsn;
-use pgherd_core::timeline::TimelineId;
+use pgherd_core::timeline::{Lineage, TimelineId};
 
 /// One WAL record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,17 @@ impl Directory {
     pub fn end(&self) -> WalPosition {
         let timeline = TimelineId(self.wal.last().map_or(1, |record| record.timeline));
         WalPosition { timeline, lsn: Lsn(self.wal.len() as u64) }
+    }
+
+    /// Which timelines its WAL went through, and where each was left.
+    pub fn lineage(&self) -> Lineage {
+        let left = |(at, pair): (usize, &[Record])| {
+            let [before, after] = pair else { return None };
+            let end = WalPosition { timeline: TimelineId(before.timeline), lsn: Lsn(at as u64 + 1) };
+            (before.timeline != after.timeline).then_some(end)
+        };
+        let ancestors = self.wal.windows(2).enumerate().filter_map(left).collect();
+        Lineage { timeline: self.end().timeline, ancestors }
     }
 
     /// Whether all of this WAL is the beginning of `other`'s.

@@ -1,6 +1,6 @@
 //! One pod: its manager, its postgres, its volume, and what is wrong with it just now.
 
-use super::directory::Disk;
+use super::directory::{Directory, Disk};
 use super::world::World;
 use pgherd_core::cluster::{LeaseSeen, MemberPhase, Report};
 use pgherd_core::identity::{Nonce, PodUid};
@@ -97,6 +97,7 @@ impl Node {
             position: report.position,
             tail: report.tail,
             fence: report.fence,
+            lineage: self.disk.data.as_ref().map(Directory::lineage),
             fresh: false,
         }
     }
