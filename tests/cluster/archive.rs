@@ -2,38 +2,15 @@
 
 use std::io::Read;
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::Api;
-use pgherd_objectstore::{Location, S3Config, S3Credentials, S3Store, list_all};
-
-use crate::bed::{Bed, CLUSTER, NAMESPACE};
+use crate::bed::{Bed, CLUSTER};
 
 const SEGMENT: usize = 16 * 1024 * 1024;
 
 impl Bed {
-    async fn store(&self) -> (S3Store, Location) {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
-        let data = secrets.get("aws-creds").await.unwrap().data.unwrap_or_default();
-        let value = |key: &str| String::from_utf8(data.get(key).unwrap().0.clone()).unwrap();
-        let location = Location::parse("s3://phoenix-guardian-backups/db", CLUSTER).unwrap();
-        let config = S3Config {
-            endpoint_url: Some(format!("http://{}", self.handle.status().await.unwrap().s3)),
-            region: Some("us-east-1".to_owned()),
-            credentials: S3Credentials::Given {
-                access_key_id: value("ACCESS_KEY_ID"),
-                secret_access_key: value("SECRET_ACCESS_KEY"),
-                session_token: None,
-            },
-            ..S3Config::new(&location.bucket)
-        };
-        (S3Store::new(config), location)
-    }
-
     /// The names of the files in the archive, without their suffixes.
     pub async fn archived(&self) -> Vec<String> {
-        let (store, location) = self.store().await;
-        let objects = list_all(&store, &location.key("wals/")).await.unwrap();
-        objects.iter().map(|object| object.key.rsplit('/').next().unwrap().trim_end_matches(".gz").to_owned()).collect()
+        let files = self.archived_files().await.unwrap();
+        files.iter().map(|file| file.trim_end_matches(".gz").to_owned()).collect()
     }
 
     /// Ends the segment at hand, waits until it is in the archive, and answers its name.

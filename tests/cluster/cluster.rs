@@ -2,22 +2,14 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject};
+pub use pgherd_testkit::bed::{HEALTHY, text};
 use pgherd_testkit::wait;
 use serde_json::Value;
 
-use crate::bed::{Bed, CLUSTER, NAMESPACE};
-
-/// The phase of a cluster that lacks nothing.
-pub const HEALTHY: &str = "Cluster in healthy state";
+use crate::bed::Bed;
 
 impl Bed {
-    /// Pods of the namespace.
-    pub fn pods(&self) -> Api<Pod> {
-        Api::namespaced(self.client.clone(), NAMESPACE)
-    }
-
     /// Clusters of the namespace.
     pub fn clusters(&self) -> Api<DynamicObject> {
         self.objects("postgresql.cnpg.io", "Cluster")
@@ -25,21 +17,17 @@ impl Bed {
 
     /// The Cluster as JSON.
     pub async fn cluster(&self) -> Result<Value, String> {
-        let found = self.clusters().get(CLUSTER).await.map_err(|error| error.to_string())?;
-        serde_json::to_value(found).map_err(|error| error.to_string())
+        (**self).cluster().await.map_err(|error| format!("{error:#}"))
     }
 
     /// Who is the primary by the status.
     pub async fn primary(&self) -> String {
-        text(&self.cluster().await.unwrap(), "/status/currentPrimary")
+        (**self).primary().await.unwrap()
     }
 
     /// The standbys: every pod of the cluster that is not the primary.
     pub async fn standbys(&self) -> Vec<String> {
-        let primary = self.primary().await;
-        let pods = self.pods().list(&kube::api::ListParams::default()).await.unwrap().items;
-        let names = pods.into_iter().filter_map(|pod| pod.metadata.name);
-        names.filter(|name| name.starts_with(CLUSTER) && *name != primary).collect()
+        (**self).standbys().await.unwrap()
     }
 
     /// A standby.
@@ -74,34 +62,11 @@ impl Bed {
     /// Waits until the cluster is healthy by its own word and by what its instances say; answers the primary.
     pub async fn healthy(&self, seconds: u64) -> String {
         let began = std::time::Instant::now();
-        let primary = self.until("a healthy cluster", seconds, async || self.look().await).await;
+        let primary = self
+            .until("a healthy cluster", seconds, async || self.look().await.map_err(|error| format!("{error:#}")))
+            .await;
         self.say(&format!("healthy after {:.1} s, {primary} is the primary", began.elapsed().as_secs_f64()));
         primary
-    }
-
-    async fn look(&self) -> Result<String, String> {
-        let cluster = self.cluster().await?;
-        let wanted = cluster.pointer("/spec/instances").and_then(Value::as_u64).unwrap_or(1);
-        let ready = cluster.pointer("/status/readyInstances").and_then(Value::as_u64).unwrap_or(0);
-        let phase = text(&cluster, "/status/phase");
-        let (primary, target) = (text(&cluster, "/status/currentPrimary"), text(&cluster, "/status/targetPrimary"));
-        if phase != HEALTHY || ready != wanted || primary != target {
-            return Err(format!("{ready} of {wanted} ready, primary {primary}, target {target}, phase {phase:?}"));
-        }
-        let streaming = "SELECT count(DISTINCT application_name) FROM pg_stat_replication \
-                         WHERE state = 'streaming' AND NOT pg_is_in_recovery()";
-        let streaming = self.ask(&primary, streaming).await?;
-        if streaming != (wanted - 1).to_string() {
-            return Err(format!("{streaming} of {} standbys stream from {primary}", wanted - 1));
-        }
-        let system = self.ask(&primary, SYSTEM).await?;
-        for standby in self.standbys().await {
-            let other = self.ask(&standby, &format!("{SYSTEM} WHERE pg_is_in_recovery()")).await?;
-            if other != system {
-                return Err(format!("{standby} is of system {other:?}, the primary of {system}"));
-            }
-        }
-        Ok(primary)
     }
 
     /// Waits until somebody other than `old` is the primary by the status; answers who.
@@ -141,9 +106,3 @@ impl Bed {
 }
 
 const STARTED: &str = "SELECT pg_postmaster_start_time()";
-const SYSTEM: &str = "SELECT system_identifier FROM pg_control_system()";
-
-/// A text field, empty if it is not there.
-pub fn text(object: &Value, path: &str) -> String {
-    object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
-}

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::Api;
 use pgherd_testkit::checker::{Verdict, judge, read_table};
 use pgherd_testkit::journal::{self, Entry, Journal, boottime};
 use pgherd_testkit::writer::{Writer, create_table};
 use tokio_postgres::Config;
 
-use crate::bed::{Bed, CLUSTER, NAMESPACE};
+use crate::bed::Bed;
 
 /// Rows being written.
 pub struct Load {
@@ -32,26 +30,9 @@ impl Load {
 }
 
 impl Bed {
-    /// How the application connects to the primary.
-    pub async fn application(&self) -> Config {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
-        let data = secrets.get(&format!("{CLUSTER}-app")).await.unwrap().data.unwrap_or_default();
-        let value = |key: &str| String::from_utf8(data.get(key).unwrap().0.clone()).unwrap();
-        let address = self.handle.forward(NAMESPACE, &format!("{CLUSTER}-rw"), 5432).await.unwrap();
-        let mut config = Config::new();
-        config
-            .host(address.ip().to_string())
-            .port(address.port())
-            .user(value("username"))
-            .password(value("password"))
-            .dbname(value("dbname"))
-            .connect_timeout(Duration::from_secs(2));
-        config
-    }
-
     /// Starts writing, and waits for the first rows.
     pub async fn load(&self) -> Load {
-        let config = self.application().await;
+        let config = self.application(&self.place.service()).await.unwrap();
         create_table(&config).await.unwrap();
         let journal = self.directory.join("journal");
         let writer = Writer::start(config.clone(), Journal::create(&journal).unwrap(), Duration::from_millis(2));

@@ -17,5 +17,4 @@ mod load;
 mod outage;
 mod pods;
 mod processes;
-mod shell;
 mod size;

@@ -3,10 +3,14 @@
 //!
 //! Neighbours: `tests/` and the demo's program use it; no production crate does.
 
+pub mod bed;
+pub mod chaos;
 pub mod checker;
 pub mod demo;
 pub mod failover;
+pub mod history;
 pub mod journal;
+pub mod judge;
 pub mod machine;
 pub mod scenario;
 pub mod wait;

@@ -4,10 +4,10 @@
 
 use anyhow::Context as _;
 use pgherd_localkube::daemon::UpOptions;
-use pgherd_testkit::demo::{Bed, Place};
+use pgherd_testkit::bed::{Bed, Place, keep_binaries};
 use pgherd_testkit::failover::{Plan, Report, Scenario, run};
 use pgherd_testkit::machine;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +20,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let directory = PathBuf::from("target/bench");
     let runs = std::env::var("RUNS").map_or(Ok(5), |runs| runs.parse()).context("RUNS is not a number")?;
-    let place = Place { namespace: "phoenix-guardian".to_owned(), cluster: "phoenix-guardian-db".to_owned() };
+    let place = Place::of_example();
     let plan =
         Plan { cluster: place.cluster.clone(), directory: directory.join("work"), runs, scenarios: scenarios()? };
     std::fs::create_dir_all(&plan.directory).context("failed to make target/bench/work")?;
@@ -36,7 +36,9 @@ async fn main() -> anyhow::Result<ExitCode> {
         "failover: {runs} runs of each of {} scenarios, some five seconds a run, more where restarts back off",
         plan.scenarios.len()
     );
-    let mut options = UpOptions::new(NAME, &binaries(&plan.directory)?);
+    let own = std::env::current_exe()?;
+    let built = own.parent().context("no directory of our own")?;
+    let mut options = UpOptions::new(NAME, &keep_binaries(built, &plan.directory.join("bin"))?);
     options.files = vec![std::path::absolute(MANIFEST)?];
     match Bed::up(options, place).await {
         Err(error) => report.error = Some(format!("{error:#}")),
@@ -72,17 +74,4 @@ fn scenarios() -> anyhow::Result<Vec<Scenario>> {
     let Ok(names) = std::env::var("SCENARIOS") else { return Ok(Scenario::ALL.to_vec()) };
     let one = |name: &str| Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
     names.split(',').map(|name| one(name).with_context(|| format!("there is no scenario {name:?}"))).collect()
-}
-
-/// The binaries, under names that a build meanwhile does not replace; answers the one with the hidden verbs.
-fn binaries(directory: &Path) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let built = own.parent().context("no directory of our own")?;
-    let to = std::path::absolute(directory.join("bin"))?;
-    std::fs::create_dir_all(&to)?;
-    for program in ["pgherd", "manager", "controller"] {
-        let _earlier = std::fs::remove_file(to.join(program));
-        std::fs::copy(built.join(program), to.join(program)).with_context(|| format!("failed to copy {program}"))?;
-    }
-    Ok(to.join("pgherd"))
 }

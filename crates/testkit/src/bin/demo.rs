@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use core::time::Duration;
 use pgherd_localkube::daemon::{STATE_ROOT, UpOptions};
-use pgherd_testkit::demo::{Bed, Place, Plan, Report, run};
+use pgherd_testkit::bed::{Bed, Place};
+use pgherd_testkit::demo::{Plan, Report, run};
 use pgherd_testkit::machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         ..Report::default()
     };
     println!("demo: this takes one to three minutes from here");
-    let place = Place { namespace: "phoenix-guardian".to_owned(), cluster: "phoenix-guardian-db".to_owned() };
+    let place = Place::of_example();
     let plan = Plan {
         cluster: place.cluster.clone(),
         directory: directory.clone(),

@@ -1,12 +1,10 @@
 //! What `make demo` promises, how it is measured, and the report that says whether it was kept. The program is
 //! `bin/demo.rs`.
 
-mod bed;
 mod command;
 mod report;
 mod steps;
 
-pub use bed::{Bed, Place};
 pub use command::{CommandError, Tool, json};
 pub use report::{Host, Promise, Rejoined, Report};
 pub use steps::{Plan, run};

@@ -1,12 +1,14 @@
 //! The demo, step by step. Each step waits for what it promises, with a deadline, and says what it sees.
 
+use crate::bed::{Bed, text};
 use crate::checker::Verdict;
-use crate::demo::{Bed, Rejoined, Report, Tool, json};
+use crate::demo::{Rejoined, Report, Tool, json};
 use crate::journal::{self, Entry, Journal, boottime};
 use crate::wait;
 use crate::writer::{TABLE, Writer, create_table};
 use anyhow::{Context as _, ensure};
 use core::time::Duration;
+use pgherd_localkube::fault::Target;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -55,7 +57,7 @@ pub async fn run(bed: &Bed, plan: &Plan, report: &mut Report) -> anyhow::Result<
 
     let killed_at = boottime();
     let killed = Instant::now();
-    bed.kill_postmaster(&old).await.context("failed to kill the postmaster")?;
+    bed.kill(Target::Postmaster, &old).await.context("failed to kill the postmaster")?;
     say(&format!("kill -9 of the postmaster of {old}, after {} acknowledged rows", writer.acknowledged()));
     let first = wait::until("writes going on", Duration::from_secs(90), async || {
         // A row that was on its way when the kill came is still the old timeline's.
@@ -196,10 +198,6 @@ async fn ask(config: &Config, sql: &str) -> anyhow::Result<String> {
 
 fn last(path: &std::path::Path) -> anyhow::Result<Option<Entry>> {
     Ok(journal::read(path)?.last().copied())
-}
-
-fn text(object: &Value, path: &str) -> String {
-    object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The value of a sample by its whole name, labels included.

@@ -1,15 +1,14 @@
 //! The measurements: a healthy cluster, a writer, a fault, the gap, and healthy again.
 
 use super::report::{Measured, Report, backwards};
+use crate::bed::Bed;
 use crate::checker::{judge, read_table};
-use crate::demo::Bed;
 use crate::journal::{self, Journal, boottime};
 use crate::wait;
 use crate::writer::{TABLE, Writer, create_table};
 use anyhow::Context as _;
 use core::time::Duration;
 use pgherd_localkube::fault::Target;
-use serde_json::Value;
 use std::path::PathBuf;
 use tokio_postgres::{Config, NoTls};
 
@@ -116,7 +115,7 @@ async fn measure(
 /// Does it, and waits until it has taken place, where that takes a while.
 async fn hurt(bed: &Bed, scenario: Scenario, primary: &str) -> anyhow::Result<()> {
     match scenario {
-        Scenario::PostmasterKilled => bed.kill_postmaster(primary).await.map(drop),
+        Scenario::PostmasterKilled => bed.kill(Target::Postmaster, primary).await.map(drop),
         Scenario::ManagerKilled => {
             let before = bed.run_of(primary).await?;
             bed.kill(Target::Manager, primary).await?;
@@ -150,25 +149,9 @@ async fn written(writer: &Writer, rows: u64) -> anyhow::Result<()> {
     Ok(seen.await?)
 }
 
-/// Waits until the cluster says that it lacks nothing and two standbys stream; answers the primary.
+/// Waits until the cluster lacks nothing; answers the primary.
 async fn healthy(bed: &Bed) -> anyhow::Result<String> {
-    let seen = wait::until("a healthy cluster", Duration::from_secs(300), async || {
-        let cluster = bed.cluster().await.map_err(|error| format!("{error:#}"))?;
-        let text = |path: &str| cluster.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let ready = cluster.pointer("/status/readyInstances").and_then(Value::as_u64).unwrap_or(0);
-        let (primary, target) = (text("/status/currentPrimary"), text("/status/targetPrimary"));
-        let phase = text("/status/phase");
-        if ready < 3 || primary != target || phase != "Cluster in healthy state" {
-            return Err(format!("{ready} of 3 ready, primary {primary}, target {target}, phase {phase:?}"));
-        }
-        let page = bed.metrics(&primary).await.map_err(|error| format!("{error:#}"))?;
-        let streaming = page.lines().find_map(|line| line.strip_prefix("cnpg_pg_replication_streaming_replicas "));
-        match streaming.and_then(|count| count.parse::<f64>().ok()) {
-            Some(count) if count >= 2.0 => Ok(primary),
-            count => Err(format!("{count:?} standbys stream from {primary}")),
-        }
-    });
-    Ok(seen.await?)
+    Ok(bed.healthy(Duration::from_secs(300)).await?)
 }
 
 async fn empty_table(config: &Config) -> Result<(), tokio_postgres::Error> {

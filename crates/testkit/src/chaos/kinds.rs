@@ -1,0 +1,177 @@
+//! Every kind of fault, as data: a new one is a new line here.
+
+use super::dice::Dice;
+use pgherd_localkube::fault::{ApiFault, FaultRequest, Target};
+use pgherd_localkube::s3::S3Fault;
+
+/// Whom a fault is put on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// A pod, the primary's or a standby's.
+    Pod,
+    /// Something that all pods share.
+    Everybody,
+}
+
+/// What a fault does to the pod it is put on, where that is the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// It may stay the primary.
+    None,
+    /// It has to be replaced, and its volume can be read at once.
+    Deposed,
+    /// Its volume cannot be read while the fault lasts; where that is longer than a lease, it has to be replaced.
+    Hidden,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// By the daemon.
+    Fault(FaultRequest),
+    /// kill -9 of the controller, which is started again.
+    KillController,
+    /// The pod is deleted, with its grace period or without.
+    DeletePod {
+        /// Which.
+        pod: String,
+        /// At once, without a grace period.
+        force: bool,
+    },
+}
+
+/// The pods, when a fault is put on.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    /// Whom it is put on, as faults are told it.
+    pub pod: String,
+    /// All other pods of the cluster, the same way.
+    pub others: Vec<String>,
+}
+
+/// A kind of fault.
+pub struct Kind {
+    /// As the report has it.
+    pub name: &'static str,
+    /// On whom.
+    pub whom: Whom,
+    /// What it does to a primary.
+    pub harm: Harm,
+    /// How long it lasts, in milliseconds from, to; `None` is over at once.
+    pub lasts: Option<(u64, u64)>,
+    /// How likely it is, beside the others.
+    pub weight: u64,
+    /// What is to be done.
+    pub acts: fn(&Cast, &mut Dice) -> Vec<Act>,
+}
+
+impl Kind {
+    /// Whether a primary cannot outlive it.
+    #[must_use]
+    pub fn deposes(&self) -> bool {
+        match self.harm {
+            Harm::None => false,
+            Harm::Deposed => true,
+            Harm::Hidden => self.lasts.is_some_and(|(shortest, _)| shortest >= LEASE),
+        }
+    }
+}
+
+/// Longer than a lease, in milliseconds.
+const LEASE: u64 = 9_000;
+/// Shorter and longer than a lease.
+const SHORT_OR_LONG: Option<(u64, u64)> = Some((800, 20_000));
+/// Long enough for the standbys to do without.
+const LONG: Option<(u64, u64)> = Some((10_000, 20_000));
+
+const fn killed(name: &'static str, harm: Harm, weight: u64, acts: fn(&Cast, &mut Dice) -> Vec<Act>) -> Kind {
+    Kind { name, whom: Whom::Pod, harm, lasts: None, weight, acts }
+}
+
+const fn held(name: &'static str, harm: Harm, weight: u64, acts: fn(&Cast, &mut Dice) -> Vec<Act>) -> Kind {
+    let lasts = if matches!(harm, Harm::Hidden) { LONG } else { SHORT_OR_LONG };
+    Kind { name, whom: Whom::Pod, harm, lasts, weight, acts }
+}
+
+const fn shared(name: &'static str, weight: u64, acts: fn(&Cast, &mut Dice) -> Vec<Act>) -> Kind {
+    Kind { name, whom: Whom::Everybody, harm: Harm::None, lasts: SHORT_OR_LONG, weight, acts }
+}
+
+fn fault(request: FaultRequest) -> Vec<Act> {
+    vec![Act::Fault(request)]
+}
+
+fn kill(cast: &Cast, target: Target) -> Vec<Act> {
+    fault(FaultRequest::Kill { target, pod: cast.pod.clone() })
+}
+
+fn freeze(cast: &Cast, target: Target) -> Vec<Act> {
+    fault(FaultRequest::Freeze { target, pod: cast.pod.clone() })
+}
+
+fn cut(cast: &Cast, from: &str) -> Act {
+    Act::Fault(FaultRequest::Partition { pod: cast.pod.clone(), from: from.to_owned() })
+}
+
+fn cut_from_others(cast: &Cast) -> Vec<Act> {
+    cast.others.iter().map(|other| cut(cast, other)).collect()
+}
+
+fn isolate(cast: &Cast) -> Vec<Act> {
+    let mut acts = cut_from_others(cast);
+    acts.extend([cut(cast, "api"), cut(cast, "s3")]);
+    acts
+}
+
+fn delete(cast: &Cast, force: bool) -> Vec<Act> {
+    vec![Act::DeletePod { pod: cast.pod.clone(), force }]
+}
+
+fn s3(what: S3Fault) -> Vec<Act> {
+    fault(FaultRequest::S3 { what })
+}
+
+fn api(what: ApiFault) -> Vec<Act> {
+    fault(FaultRequest::Api { what })
+}
+
+/// All of them.
+pub const KINDS: [Kind; 25] = [
+    killed("kill_postmaster", Harm::Deposed, 12, |cast, _| kill(cast, Target::Postmaster)),
+    killed("kill_backend", Harm::Deposed, 4, |cast, _| kill(cast, Target::Backend)),
+    killed("kill_manager", Harm::Deposed, 10, |cast, _| kill(cast, Target::Manager)),
+    killed("kill_pod", Harm::Deposed, 8, |cast, _| kill(cast, Target::Pod)),
+    killed("delete_pod", Harm::Deposed, 8, |cast, _| delete(cast, false)),
+    killed("force_delete_pod", Harm::Deposed, 6, |cast, _| delete(cast, true)),
+    held("freeze_postmaster", Harm::Hidden, 6, |cast, _| freeze(cast, Target::Postmaster)),
+    held("freeze_backend", Harm::None, 4, |cast, _| freeze(cast, Target::Backend)),
+    held("freeze_manager", Harm::Hidden, 6, |cast, _| freeze(cast, Target::Manager)),
+    held("freeze_pod", Harm::Hidden, 6, |cast, _| freeze(cast, Target::Pod)),
+    Kind { lasts: Some((500, 4_000)), ..held("stall_pod", Harm::Hidden, 4, |cast, _| freeze(cast, Target::Pod)) },
+    held("cut_from_api", Harm::Hidden, 8, |cast, _| vec![cut(cast, "api")]),
+    held("cut_from_s3", Harm::None, 4, |cast, _| vec![cut(cast, "s3")]),
+    held("cut_from_one", Harm::None, 4, |cast, _| cut_from_others(cast).into_iter().take(1).collect()),
+    held("cut_from_others", Harm::Hidden, 6, |cast, _| cut_from_others(cast)),
+    held("cut_from_all", Harm::Hidden, 8, |cast, _| isolate(cast)),
+    Kind { lasts: Some((500, 3_000)), ..held("blink", Harm::Hidden, 6, |cast, _| isolate(cast)) },
+    shared("s3_off", 4, |_, _| s3(S3Fault::Off)),
+    shared("s3_silent", 4, |_, _| s3(S3Fault::Silent)),
+    shared("s3_slow", 3, |_, dice| s3(S3Fault::Slow(dice.between(20, 400)))),
+    shared("s3_errors", 3, |_, dice| s3(S3Fault::Status(if dice.percent(50) { 503 } else { 500 }))),
+    shared("api_off", 3, |_, _| api(ApiFault::Off)),
+    shared("api_slow", 4, |_, dice| api(ApiFault::Slow(dice.between(50, 900)))),
+    Kind {
+        lasts: None,
+        ..shared("api_errors", 4, |_, dice| {
+            let count = u32::try_from(dice.between(1, 30)).unwrap_or(1);
+            api(ApiFault::Errors { count, status: if dice.percent(50) { 500 } else { 429 } })
+        })
+    },
+    Kind { lasts: None, ..shared("kill_controller", 6, |_, _| vec![Act::KillController]) },
+];
+
+/// A kind by its name.
+#[must_use]
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}

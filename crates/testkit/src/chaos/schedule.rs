@@ -1,0 +1,100 @@
+//! What is done to a cluster, and when: from a seed alone. Who is the primary then is seen when it is done.
+
+use super::dice::Dice;
+use super::kinds::{KINDS, Kind, Whom};
+use serde::{Deserialize, Serialize};
+
+/// The role of the pod that a fault is put on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Who holds the lease then.
+    Primary,
+    /// One of the others.
+    Standby,
+    /// Nobody: the fault is everybody's.
+    Everybody,
+}
+
+/// One fault to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Milliseconds after the clients began.
+    pub at: u64,
+    /// How long it lasts, in milliseconds; 0 is over at once.
+    pub lasts: u64,
+    /// The kind's name.
+    pub kind: String,
+    /// On whom.
+    pub role: Role,
+    /// For the choice among standbys and for the fault's own numbers.
+    pub seed: u64,
+}
+
+/// No fault comes earlier, in milliseconds.
+const FIRST: u64 = 3_000;
+/// None comes later.
+const LAST: u64 = 40_000;
+
+/// The schedule of a seed: three to six faults of at least two kinds, the first of which takes a primary away.
+#[must_use]
+pub fn schedule(seed: u64) -> Vec<Planned> {
+    let mut dice = Dice::new(seed);
+    let count = dice.between(3, 7);
+    let mut planned: Vec<Planned> = Vec::new();
+    while planned.len() < usize::try_from(count).unwrap_or(3) {
+        let first = planned.is_empty();
+        let last_of_one_kind =
+            planned.len() == 2 && planned.windows(2).all(|two| matches!(two, [a, b] if a.kind == b.kind));
+        let weight = |kind: &Kind| {
+            let taken = last_of_one_kind && planned.iter().any(|one| one.kind == kind.name);
+            if taken || (first && !kind.deposes()) { 0 } else { kind.weight }
+        };
+        let Some(kind) = dice.weighted(&KINDS, weight) else { break };
+        let role = match kind.whom {
+            Whom::Everybody => Role::Everybody,
+            Whom::Pod if first || dice.percent(55) => Role::Primary,
+            Whom::Pod => Role::Standby,
+        };
+        let at = if first { dice.between(FIRST, 12_000) } else { dice.between(FIRST, LAST) };
+        let lasts = kind.lasts.map_or(0, |(from, to)| dice.between(from, to));
+        planned.push(Planned { at, lasts, kind: kind.name.to_owned(), role, seed: dice.roll() });
+    }
+    planned.sort_by_key(|one| one.at);
+    planned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::kinds::kind;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_seed_brings_one_schedule_and_another_seed_another() {
+        assert_eq!(schedule(5), schedule(5));
+        assert_ne!(schedule(5), schedule(6));
+    }
+
+    #[test]
+    fn every_schedule_has_three_faults_of_two_kinds_and_takes_a_primary_away() {
+        let mut seen = BTreeSet::new();
+        for seed in 0..2_000 {
+            let planned = schedule(seed);
+            let kinds: BTreeSet<_> = planned.iter().map(|one| one.kind.clone()).collect();
+            let deposes = |one: &Planned| one.role == Role::Primary && kind(&one.kind).unwrap().deposes();
+            assert!(planned.len() >= 3 && kinds.len() >= 2, "seed {seed}: {planned:?}");
+            assert!(planned.iter().any(deposes), "seed {seed}: {planned:?}");
+            assert!(planned.iter().all(|one| one.at >= FIRST && one.at < LAST), "seed {seed}: {planned:?}");
+            seen.extend(kinds);
+        }
+        assert_eq!(seen.len(), KINDS.len(), "a kind that never comes");
+    }
+
+    #[test]
+    fn faults_overlap() {
+        let overlapping = |planned: &[Planned]| planned.windows(2).any(|two| two[0].at + two[0].lasts > two[1].at);
+        let many = (0..100).filter(|seed| overlapping(&schedule(*seed))).count();
+        assert!(many > 40, "{many} of 100");
+    }
+}
