@@ -30,6 +30,9 @@ pub fn gaps(archive: &Archive, size: SegmentSize, first: Lsn, last: Lsn) -> Resu
     } else {
         History::parse(timeline, &archive.history).map_err(|error| format!("{timeline}.history: {error}"))?
     };
+    if archive.timeline > 1 && history.ancestors().is_empty() {
+        return Err(format!("{timeline}.history names no ancestor"));
+    }
     let held: BTreeSet<&str> = archive.files.iter().map(|file| whole(file)).collect();
     let name = |number| {
         // A switch copies the segment it falls into, up to the switch, onto the new timeline.

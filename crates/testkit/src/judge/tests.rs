@@ -134,7 +134,7 @@ fn a_gap_in_the_archive_and_instances_that_differ_are_seen() {
         }
     }
     broken(|evidence| evidence.archive = None, "could not be listed");
-    broken(|evidence| evidence.archive.as_mut().unwrap().history.clear(), "not in the archive");
+    broken(|evidence| evidence.archive.as_mut().unwrap().history.clear(), "cannot be restored");
     let fewer = |evidence: &mut Evidence| drop(evidence.databases.get_mut("c-1").unwrap().accounts.remove(&1));
     broken(fewer, "do not agree");
     broken(|evidence| evidence.databases.clear(), "no database");

@@ -6,6 +6,7 @@ use crate::history::{Did, Event, Outcome};
 use crate::journal::boottime;
 use std::io;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Statement};
 
 /// Appends until it is stopped.
@@ -25,7 +26,9 @@ pub async fn append(mut client: Client, config: Config) -> io::Result<()> {
         };
         n += 1;
         let began = boottime();
-        let asked = session.client.query_one(statement, &[&client.number, &n, &session.instance, &session.term()]);
+        let term = session.term();
+        let values: [&(dyn ToSql + Sync); 4] = [&client.number, &n, &session.instance, &term];
+        let asked = session.client.query_one(statement, &values);
         let (outcome, at) = match timeout(ANSWER, asked).await {
             Ok(Ok(row)) => (Outcome::Acknowledged, session.place(&row)),
             Ok(Err(error)) => (outcome_of(&error), None),

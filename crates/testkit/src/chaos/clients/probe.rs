@@ -8,6 +8,7 @@ use crate::history::{Did, Event, Outcome};
 use crate::journal::boottime;
 use std::io;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Statement};
 
 /// Probes one pod until it is stopped. Refusals are what a standby owes, and are not written down.
@@ -27,7 +28,9 @@ pub async fn probe(mut client: Client, bed: Bed, template: Config, pod: String) 
         };
         n += 1;
         let began = boottime();
-        let asked = session.client.query_one(statement, &[&client.number, &n, &session.instance, &session.term()]);
+        let term = session.term();
+        let values: [&(dyn ToSql + Sync); 4] = [&client.number, &n, &session.instance, &term];
+        let asked = session.client.query_one(statement, &values);
         let (outcome, at) = match timeout(ANSWER, asked).await {
             Ok(Ok(row)) => (Outcome::Acknowledged, session.place(&row)),
             Ok(Err(error)) => (outcome_of(&error), None),

@@ -9,6 +9,7 @@ use crate::journal::boottime;
 use crate::judge::ACCOUNTS;
 use std::io;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Error, Statement};
 
 /// From where to where.
@@ -84,9 +85,8 @@ async fn prepare(client: &Client, (session, note): &Open, order: Order) -> Resul
         session.client.execute(update, &[&account, &change]).await?;
     }
     let term = session.term();
-    let noted = [&client.number as &(dyn tokio_postgres::types::ToSql + Sync), &n, &session.instance, &term];
-    let rest: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&source, &target, &amount];
-    let row = session.client.query_one(note, &[noted.as_slice(), rest.as_slice()].concat()).await?;
+    let values: [&(dyn ToSql + Sync); 7] = [&client.number, &n, &session.instance, &term, &source, &target, &amount];
+    let row = session.client.query_one(note, &values).await?;
     Ok(session.place(&row))
 }
 
