@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test bench lint fmt docs clean
+.PHONY: help demo test bench chaos lint fmt docs clean
 
 help: ## What there is to run
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ bench: ## WAL archiving beside barman, and failovers (RUNS=5 of each kind), into
 	@tests/tools/setup.sh
 	@tests/tools/archive-bench.sh
 	@tests/tools/failover-bench.sh
+
+chaos: ## Clusters under random faults, judged by what clients were told (RUNS=2 SEED=1 JOBS=1 SELF_TEST=1)
+	@tests/tools/setup.sh
+	@tests/tools/chaos.sh
 
 lint: ## Formatting, clippy, and the house's own checks
 	@tests/tools/test.sh lint

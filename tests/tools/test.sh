@@ -16,6 +16,7 @@ tiers=(
     "interop 600 each crate against real things: postgres, kubectl, S3, processes in namespaces"
     "barman 180 the WAL archive on SeaweedFS, beside barman, both installed if they are missing"
     "cluster 360 whole clusters on real PostgreSQL, broken on purpose"
+    "chaos 300 faults of fixed seeds while clients write, judged by what they wrote down; hours of it: make chaos"
 )
 
 wanted() { [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $1 "* ]]; }
@@ -54,7 +55,7 @@ run_tier() {
         interop) # shellcheck disable=SC2046
             cargo test --workspace $(of_crates | sort -u | sed 's/^/--test /') ;;
         barman) tests/tools/interop.sh && cargo test --workspace --test interop ;;
-        cluster) cargo test --workspace --test cluster -- --test-threads=1 --nocapture ;;
+        cluster | chaos) cargo test --workspace --test "$1" -- --test-threads=1 --nocapture ;;
         *) cargo test --workspace --test "$1" ;;
     esac
 }

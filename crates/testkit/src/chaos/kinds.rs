@@ -1,7 +1,7 @@
 //! Every kind of fault, as data: a new one is a new line here.
 
 use super::dice::Dice;
-use pgherd_localkube::fault::{ApiFault, FaultRequest, Target};
+use pgherd_localkube::fault::{ApiFault, ControllerFault, Cut, FaultRequest, Flap, Target, Way};
 use pgherd_localkube::s3::S3Fault;
 
 /// Whom a fault is put on.
@@ -29,8 +29,6 @@ pub enum Harm {
 pub enum Act {
     /// By the daemon.
     Fault(FaultRequest),
-    /// kill -9 of the controller, which is started again.
-    KillController,
     /// The pod is deleted, with its grace period or without.
     DeletePod {
         /// Which.
@@ -81,6 +79,8 @@ impl Kind {
 const LEASE: u64 = 9_000;
 /// Shorter and longer than a lease.
 const SHORT_OR_LONG: Option<(u64, u64)> = Some((800, 20_000));
+/// Shorter than a lease.
+const BRIEF: Option<(u64, u64)> = Some((500, 4_000));
 /// Long enough for the standbys to do without.
 const LONG: Option<(u64, u64)> = Some((10_000, 20_000));
 
@@ -109,22 +109,44 @@ fn freeze(cast: &Cast, target: Target) -> Vec<Act> {
     fault(FaultRequest::Freeze { target, pod: cast.pod.clone() })
 }
 
-fn cut(cast: &Cast, from: &str) -> Act {
-    Act::Fault(FaultRequest::Partition { pod: cast.pod.clone(), from: from.to_owned() })
+fn cut(cast: &Cast, from: &[&str], way: Way) -> Cut {
+    let from = from.iter().map(|&peer| peer.to_owned()).collect();
+    Cut { pods: vec![cast.pod.clone()], from, way, ..Cut::default() }
 }
 
-fn cut_from_others(cast: &Cast) -> Vec<Act> {
-    cast.others.iter().map(|other| cut(cast, other)).collect()
+fn apart(cut: Cut) -> Vec<Act> {
+    fault(FaultRequest::Cut(cut))
 }
 
-fn isolate(cast: &Cast) -> Vec<Act> {
-    let mut acts = cut_from_others(cast);
-    acts.extend([cut(cast, "api"), cut(cast, "s3")]);
-    acts
+fn one_way(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
+    apart(cut(cast, &["api", "pods"], if dice.percent(50) { Way::In } else { Way::Out }))
+}
+
+fn flapping(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
+    let flap = Flap { cut: dice.between(300, 3_000), open: dice.between(300, 3_000) };
+    apart(Cut { flap: Some(flap), ..cut(cast, &["api", "pods"], Way::Both) })
+}
+
+fn lossy(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
+    let percent = u8::try_from(dice.between(5, 40)).ok();
+    apart(Cut { percent, ..cut(cast, &["api", "pods"], Way::Both) })
+}
+
+fn from_pods(cast: &Cast, _: &mut Dice) -> Vec<Act> {
+    apart(cut(cast, &["pods"], Way::Both))
+}
+
+fn from_one(cast: &Cast) -> Vec<Act> {
+    let first = cast.others.first().map(String::as_str);
+    apart(cut(cast, first.as_slice(), Way::Both))
 }
 
 fn delete(cast: &Cast, force: bool) -> Vec<Act> {
     vec![Act::DeletePod { pod: cast.pod.clone(), force }]
+}
+
+fn controller(what: ControllerFault) -> Vec<Act> {
+    fault(FaultRequest::Controller { what })
 }
 
 fn s3(what: S3Fault) -> Vec<Act> {
@@ -136,39 +158,55 @@ fn api(what: ApiFault) -> Vec<Act> {
 }
 
 /// All of them.
-pub const KINDS: [Kind; 25] = [
+pub const KINDS: [Kind; 42] = [
     killed("kill_postmaster", Harm::Deposed, 12, |cast, _| kill(cast, Target::Postmaster)),
     killed("kill_backend", Harm::Deposed, 4, |cast, _| kill(cast, Target::Backend)),
-    killed("kill_manager", Harm::Deposed, 10, |cast, _| kill(cast, Target::Manager)),
-    killed("kill_pod", Harm::Deposed, 8, |cast, _| kill(cast, Target::Pod)),
+    killed("kill_walsender", Harm::None, 3, |cast, _| kill(cast, Target::Walsender)),
+    killed("kill_checkpointer", Harm::Deposed, 3, |cast, _| kill(cast, Target::Checkpointer)),
+    killed("kill_manager", Harm::Deposed, 8, |cast, _| kill(cast, Target::Manager)),
+    killed("kill_watchdog", Harm::None, 5, |cast, _| kill(cast, Target::Watchdog)),
+    killed("kill_container", Harm::Deposed, 6, |cast, _| kill(cast, Target::Container)),
+    killed("kill_pod", Harm::Deposed, 6, |cast, _| kill(cast, Target::Pod)),
     killed("delete_pod", Harm::Deposed, 8, |cast, _| delete(cast, false)),
-    killed("force_delete_pod", Harm::Deposed, 6, |cast, _| delete(cast, true)),
-    held("freeze_postmaster", Harm::Hidden, 6, |cast, _| freeze(cast, Target::Postmaster)),
-    held("freeze_backend", Harm::None, 4, |cast, _| freeze(cast, Target::Backend)),
-    held("freeze_manager", Harm::Hidden, 6, |cast, _| freeze(cast, Target::Manager)),
-    held("freeze_pod", Harm::Hidden, 6, |cast, _| freeze(cast, Target::Pod)),
-    Kind { lasts: Some((500, 4_000)), ..held("stall_pod", Harm::Hidden, 4, |cast, _| freeze(cast, Target::Pod)) },
-    held("cut_from_api", Harm::Hidden, 8, |cast, _| vec![cut(cast, "api")]),
-    held("cut_from_s3", Harm::None, 4, |cast, _| vec![cut(cast, "s3")]),
-    held("cut_from_one", Harm::None, 4, |cast, _| cut_from_others(cast).into_iter().take(1).collect()),
-    held("cut_from_others", Harm::Hidden, 6, |cast, _| cut_from_others(cast)),
-    held("cut_from_all", Harm::Hidden, 8, |cast, _| isolate(cast)),
-    Kind { lasts: Some((500, 3_000)), ..held("blink", Harm::Hidden, 6, |cast, _| isolate(cast)) },
-    shared("s3_off", 4, |_, _| s3(S3Fault::Off)),
-    shared("s3_silent", 4, |_, _| s3(S3Fault::Silent)),
+    killed("force_delete_pod", Harm::Deposed, 5, |cast, _| delete(cast, true)),
+    held("force_delete_alive", Harm::Hidden, 5, |cast, _| fault(FaultRequest::ForceDelete { pod: cast.pod.clone() })),
+    held("kubelet_apart", Harm::None, 4, |cast, _| fault(FaultRequest::KubeletApart { of: cast.pod.clone() })),
+    held("freeze_postmaster", Harm::Hidden, 5, |cast, _| freeze(cast, Target::Postmaster)),
+    held("freeze_postgres", Harm::Hidden, 5, |cast, _| freeze(cast, Target::Postgres)),
+    held("freeze_backends", Harm::None, 4, |cast, _| freeze(cast, Target::Backends)),
+    held("freeze_walsender", Harm::None, 4, |cast, _| freeze(cast, Target::Walsender)),
+    held("freeze_checkpointer", Harm::None, 3, |cast, _| freeze(cast, Target::Checkpointer)),
+    held("freeze_startup", Harm::None, 3, |cast, _| freeze(cast, Target::Startup)),
+    held("freeze_manager", Harm::Hidden, 5, |cast, _| freeze(cast, Target::Manager)),
+    held("freeze_watchdog", Harm::None, 4, |cast, _| freeze(cast, Target::Watchdog)),
+    held("freeze_pod", Harm::Hidden, 5, |cast, _| freeze(cast, Target::Pod)),
+    Kind { lasts: BRIEF, ..held("stall_pod", Harm::Hidden, 4, |cast, _| freeze(cast, Target::Pod)) },
+    held("cut_from_api", Harm::Hidden, 7, |cast, _| apart(cut(cast, &["api"], Way::Both))),
+    held("cut_from_s3", Harm::None, 3, |cast, _| apart(cut(cast, &["s3"], Way::Both))),
+    held("cut_from_one", Harm::None, 4, |cast, _| from_one(cast)),
+    Kind { lasts: SHORT_OR_LONG, ..held("cut_from_pods", Harm::Hidden, 5, from_pods) },
+    held("cut_from_controller", Harm::None, 3, |cast, _| apart(cut(cast, &["controller"], Way::Both))),
+    held("cut_from_all", Harm::Hidden, 8, |cast, _| apart(cut(cast, &["all", "api"], Way::Both))),
+    held("cut_one_way", Harm::Hidden, 5, one_way),
+    Kind { lasts: SHORT_OR_LONG, ..held("cut_flapping", Harm::Hidden, 5, flapping) },
+    Kind { lasts: SHORT_OR_LONG, ..held("cut_lossy", Harm::Hidden, 4, lossy) },
+    Kind { lasts: BRIEF, ..held("blink", Harm::Hidden, 4, |cast, _| apart(cut(cast, &["all", "api"], Way::Both))) },
+    shared("s3_off", 3, |_, _| s3(S3Fault::Off)),
+    shared("s3_silent", 3, |_, _| s3(S3Fault::Silent)),
     shared("s3_slow", 3, |_, dice| s3(S3Fault::Slow(dice.between(20, 400)))),
     shared("s3_errors", 3, |_, dice| s3(S3Fault::Status(if dice.percent(50) { 503 } else { 500 }))),
-    shared("api_off", 3, |_, _| api(ApiFault::Off)),
-    shared("api_slow", 4, |_, dice| api(ApiFault::Slow(dice.between(50, 900)))),
-    Kind {
-        lasts: None,
-        ..shared("api_errors", 4, |_, dice| {
-            let count = u32::try_from(dice.between(1, 30)).unwrap_or(1);
-            api(ApiFault::Errors { count, status: if dice.percent(50) { 500 } else { 429 } })
-        })
-    },
-    Kind { lasts: None, ..shared("kill_controller", 6, |_, _| vec![Act::KillController]) },
+    shared("api_off", 4, |_, _| api(ApiFault::Off)),
+    shared("api_slow", 3, |_, dice| api(ApiFault::Slow(dice.between(50, 900)))),
+    Kind { lasts: None, ..shared("api_errors", 4, api_errors) },
+    Kind { lasts: None, ..shared("api_forgets", 3, |_, _| api(ApiFault::Forget)) },
+    Kind { lasts: None, ..shared("kill_controller", 5, |_, _| controller(ControllerFault::Kill)) },
+    shared("two_controllers", 4, |_, _| controller(ControllerFault::Double)),
 ];
+
+fn api_errors(_: &Cast, dice: &mut Dice) -> Vec<Act> {
+    let count = u32::try_from(dice.between(1, 30)).unwrap_or(1);
+    api(ApiFault::Errors { count, status: if dice.percent(50) { 500 } else { 429 } })
+}
 
 /// A kind by its name.
 #[must_use]

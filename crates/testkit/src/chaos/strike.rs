@@ -8,7 +8,7 @@ use crate::bed::Bed;
 use crate::journal::boottime;
 use anyhow::Context as _;
 use core::time::Duration;
-use pgherd_localkube::fault::FaultRequest;
+use pgherd_localkube::fault::{Done, FaultRequest};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -42,7 +42,7 @@ impl Struck {
     /// Spans in which the volume of a primary could not be read.
     #[must_use]
     pub fn unreadable(all: &[Self]) -> Vec<(u64, u64)> {
-        let container = |one: &Self| matches!(one.kind.as_str(), "kill_manager" | "kill_pod");
+        let container = |one: &Self| matches!(one.kind.as_str(), "kill_manager" | "kill_pod" | "kill_container");
         let mut spans = Vec::new();
         for (index, one) in all.iter().enumerate() {
             let hidden = kind(&one.kind).is_some_and(|kind| kind.harm == Harm::Hidden);
@@ -61,7 +61,7 @@ impl Struck {
 struct Lasting {
     ends: Instant,
     index: usize,
-    acts: Vec<Act>,
+    ids: Vec<String>,
 }
 
 /// Carries out a schedule.
@@ -101,17 +101,17 @@ impl<'a> Striker<'a> {
     async fn end_until(&mut self, then: Instant) -> anyhow::Result<()> {
         while let Some(next) = self.lasting.iter().map(|lasting| lasting.ends).min().filter(|ends| *ends <= then) {
             sleep_until(next).await;
-            let over: Vec<usize> = self.lasting.iter().filter(|one| one.ends <= next).map(|one| one.index).collect();
-            self.lasting.retain(|one| one.ends > next);
-            self.bed.fault(FaultRequest::Heal).await.context("failed to heal")?;
-            for index in over {
+            let (over, left): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.lasting).into_iter().partition(|one| one.ends <= next);
+            self.lasting = left;
+            for Lasting { index, ids, .. } in over {
+                for id in ids {
+                    // Gone with its pod, perhaps.
+                    let _ended = self.bed.handle.inject(FaultRequest::HealOne { id }).await;
+                }
                 if let Some(struck) = self.struck.get_mut(index) {
                     struck.until = boottime();
                 }
-            }
-            // Healing ends everything: what is to go on is put on again, where there is somebody still.
-            for act in self.lasting.iter().flat_map(|one| &one.acts) {
-                let _gone = carry_out(self.bed, act).await;
             }
         }
         sleep_until(then).await;
@@ -132,10 +132,13 @@ impl<'a> Striker<'a> {
             };
             let acts = (kind.acts)(&cast, &mut dice);
             let from = boottime();
-            let mut told = Vec::new();
+            let (mut told, mut ids) = (Vec::new(), Vec::new());
             for act in &acts {
                 match carry_out(self.bed, act).await {
-                    Ok(done) => told.push(done),
+                    Ok(Done { text, id }) => {
+                        told.push(text);
+                        ids.extend(id);
+                    }
                     Err(error) if Instant::now() >= deadline => told.push(format!("not done: {error:#}")),
                     Err(_) => {}
                 }
@@ -151,7 +154,7 @@ impl<'a> Striker<'a> {
             self.struck.push(Struck { kind: planned.kind.clone(), pod, primary, from, until: from, done });
             if planned.lasts > 0 {
                 let ends = Instant::now() + Duration::from_millis(planned.lasts);
-                self.lasting.push(Lasting { ends, index, acts });
+                self.lasting.push(Lasting { ends, index, ids });
             }
             return Ok(());
         }
@@ -174,10 +177,9 @@ impl<'a> Striker<'a> {
     }
 }
 
-async fn carry_out(bed: &Bed, act: &Act) -> anyhow::Result<String> {
+async fn carry_out(bed: &Bed, act: &Act) -> anyhow::Result<Done> {
     match act {
-        Act::Fault(request) => bed.fault(request.clone()).await,
-        Act::KillController => Ok(bed.handle.kill_controller().await?),
+        Act::Fault(request) => Ok(bed.handle.inject(request.clone()).await?),
         Act::DeletePod { pod, force } => {
             let name = pod.rsplit('/').next().unwrap_or_default();
             if *force {
@@ -185,7 +187,7 @@ async fn carry_out(bed: &Bed, act: &Act) -> anyhow::Result<String> {
             } else {
                 bed.delete_pod(name).await?
             }
-            Ok(format!("{name} was deleted"))
+            Ok(Done { text: format!("{name} was deleted"), id: None })
         }
     }
 }

@@ -9,11 +9,9 @@ use super::strike::Struck;
 use crate::bed::Bed;
 use crate::journal::boottime;
 use crate::wait;
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use core::time::Duration;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use pgherd_localkube::fault::FaultRequest;
+use pgherd_localkube::fault::{Cut, FaultRequest, Target};
 
 /// How long the election and the new primary's first rows may take.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -26,10 +24,12 @@ impl Ordeal for Unfenced {
         let old = knowledge.holder().context("nobody holds the lease")?;
         let from = boottime();
         let pod = bed.full(&old);
-        let stopped = stop_the_fence(bed, &old).await?;
-        for peer in bed.standbys().await?.iter().map(|name| bed.full(name)).chain(["api".to_owned()]) {
-            bed.fault(FaultRequest::Partition { pod: pod.clone(), from: peer }).await?;
+        let mut stopped = Vec::new();
+        for target in [Target::Watchdog, Target::Manager] {
+            stopped.push(bed.fault(FaultRequest::Freeze { target, pod: pod.clone() }).await?);
         }
+        let from_whom = ["api", "pods"].map(str::to_owned).to_vec();
+        bed.fault(FaultRequest::Cut(Cut { pods: vec![pod.clone()], from: from_whom, ..Cut::default() })).await?;
         let changed = wait::until("another holder of the lease", WITHIN, async || match knowledge.holder() {
             Some(holder) if holder != old => Ok(()),
             other => Err(format!("{other:?}")),
@@ -49,24 +49,7 @@ impl Ordeal for Unfenced {
         // Long enough for the old one's prober to have its turn, too.
         tokio::time::sleep(Duration::from_secs(3)).await;
         bed.fault(FaultRequest::Heal).await?;
-        let done = format!("SIGSTOP to {stopped:?}");
+        let done = stopped.join("; ");
         Ok(vec![Struck { kind: "unfenced".to_owned(), pod, primary: true, from, until: boottime(), done }])
     }
-}
-
-/// Stops PID 1 of the container and every other process of the manager's program.
-async fn stop_the_fence(bed: &Bed, pod: &str) -> anyhow::Result<Vec<i32>> {
-    let first = bed.handle.process(&bed.place.namespace, pod, "postgres").await?;
-    let mut stopped = Vec::new();
-    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", first.pid)).unwrap_or_default();
-    let children = children.split_whitespace().filter_map(|id| id.parse().ok());
-    for id in children.chain([first.pid]) {
-        let name = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-        if name.trim() != "postgres" {
-            kill(Pid::from_raw(id), Signal::SIGSTOP).with_context(|| format!("failed to stop process {id}"))?;
-            stopped.push(id);
-        }
-    }
-    ensure!(stopped.len() >= 2, "expected a manager and its watchdog in {pod}, found {stopped:?}");
-    Ok(stopped)
 }
