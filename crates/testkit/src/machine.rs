@@ -7,7 +7,8 @@ use std::process::Command;
 #[must_use]
 pub fn commit() -> String {
     let Some(head) = said("git", &["rev-parse", "HEAD"]) else { return "unknown".to_owned() };
-    let clean = said("git", &["--no-optional-locks", "status", "--porcelain"]).is_some_and(|changes| changes.is_empty());
+    let clean =
+        said("git", &["--no-optional-locks", "status", "--porcelain"]).is_some_and(|changes| changes.is_empty());
     if clean { head } else { format!("{head}-dirty") }
 }
 

@@ -1,6 +1,7 @@
-//! `chaos-judge DIRECTORY`: the judge of a chaos run as a program of its own. Reads the clients' histories in the
+//! `chaos-judge DIRECTORY [--verdict-only]`: the judge of a chaos run as a program of its own. Reads the clients' histories in the
 //! directory and the final databases that the environment names (`PGHERD_JUDGE_DSN`, a line `INSTANCE<TAB>DSN` each,
-//! since a command line is seen by everybody), prints its verdict as JSON, and exits with 1 if a rule was broken.
+//! since a command line is seen by everybody), prints its verdict as JSON, and exits with 1 if a rule was broken
+//! (with `--verdict-only`: with 0, whatever it says).
 
 use anyhow::Context as _;
 use pgherd_testkit::history::{clients_of, read};
@@ -27,7 +28,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     evidence.archive = if archive.exists() { Some(json(&archive)?) } else { None };
     let verdict = judge(&evidence);
     println!("{}", serde_json::to_string(&verdict)?);
-    Ok(if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let told = std::env::args().any(|word| word == "--verdict-only");
+    Ok(if told || verdict.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
