@@ -2,10 +2,9 @@
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::ResourceExt;
-use pgherd_core::cluster::{AntiAffinity, Desired, Resources, Storage};
+use pgherd_core::cluster::{AntiAffinity, Desired, PrimaryUpdate, Resources, Storage};
 use pgherd_core::identity::PodUid;
-use pgherd_proto::cluster::{AntiAffinityType, Cluster, ClusterSpec};
-use pgherd_proto::labels;
+use pgherd_proto::cluster::{AntiAffinityType, Cluster, ClusterSpec, PrimaryUpdateMethod, PrimaryUpdateStrategy};
 
 /// The image of postgres where the spec names none.
 pub const DEFAULT_IMAGE: &str = "ghcr.io/cloudnative-pg/postgresql:15";
@@ -28,6 +27,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         storage: spec.storage.as_ref().map_or_else(Storage::default, |storage| Storage {
             size: storage.size.clone(),
             class: storage.storage_class.clone(),
+            grows: storage.resize_in_use_volumes,
         }),
         resources: spec.resources.as_ref().map_or_else(Resources::default, resources),
         anti_affinity: match (affinity.enable_pod_anti_affinity, affinity.pod_anti_affinity_type) {
@@ -40,12 +40,16 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         owner: initdb.owner().to_owned(),
         owner_secret: initdb.secret.map(|secret| secret.name),
         timings: spec.timings(),
+        primary_update: PrimaryUpdate {
+            by_switchover: spec.primary_update_method == PrimaryUpdateMethod::Switchover,
+            supervised: spec.primary_update_strategy == PrimaryUpdateStrategy::Supervised,
+        },
         failover_delay: spec.failover_delay(),
         start_delay: spec.start_delay(),
         stop_delay: spec.stop_delay(),
         pod_monitor: spec.monitoring.as_ref().is_some_and(|monitoring| monitoring.enable_pod_monitor),
         disruption_budgets: spec.enable_pdb,
-        fenced: fenced(cluster),
+        fenced: cluster.fenced_instances(),
     }
 }
 
@@ -56,15 +60,10 @@ fn resources(from: &ResourceRequirements) -> Resources {
     Resources { requests: plain(&from.requests), limits: plain(&from.limits) }
 }
 
-/// Annotation `cnpg.io/fencedInstances`; what cannot be read fences nobody.
-fn fenced(cluster: &Cluster) -> Vec<String> {
-    let text = cluster.annotations().get(labels::FENCED_INSTANCES);
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pgherd_proto::labels;
 
     #[test]
     fn an_empty_spec_has_cnpgs_defaults() {

@@ -11,6 +11,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 pub mod desired;
+mod drift;
 pub mod dry_run;
 mod members;
 mod memory;

@@ -1,10 +1,11 @@
 //! One look at one cluster: observe, ask if need be, plan, check, apply.
 
-use crate::apply::{ApplyError, Target, apply, let_go_of_lease, mark_invalid};
-use crate::caches::{Caches, Key};
+use crate::apply::{ApplyError, Blueprint, Target, apply, let_go_of_lease, mark_invalid};
+use crate::caches::{Caches, Key, of};
 use crate::clock;
 use crate::config::Config;
 use crate::desired::desired;
+use crate::drift::outdated;
 use crate::members::Members;
 use crate::memory::Remembered;
 use crate::observe::{ObserveError, observe};
@@ -138,6 +139,14 @@ impl Reconciler {
         let now = clock::now();
         let mut observed = observe(&self.client, &self.caches, &cluster, &desired, memory, now).await?;
         observed.invalid.clone_from(&verdict.invalid);
+        let blueprint = Blueprint { spec: &verdict.spec, desired: &desired, config: &self.config };
+        let restarted_at = cluster.restarted_at();
+        for pod in of(&self.caches.pods, key) {
+            let view = observed.pods.iter_mut().find(|view| pod.metadata.uid.as_ref() == Some(&view.uid.0));
+            if let Some(view) = view {
+                view.outdated = outdated(&pod, blueprint, restarted_at.as_deref());
+            }
+        }
         if let (Next::Ask { why }, Some(lease)) = (next(&desired, &observed, now), observed.lease.clone()) {
             match why {
                 _ if !ask => believe_annotations(&mut observed),

@@ -66,6 +66,8 @@ pub struct Context {
     pub timeline: watch::Sender<TimelineId>,
     /// A parameter was changed that takes effect only after a restart.
     pub pending_restart: AtomicBool,
+    /// One of those parameters is decreased that a standby must not have less of than its primary.
+    pub pending_decrease: AtomicBool,
     watchdog: Mutex<Option<Watchdog>>,
     postmaster: Mutex<Option<Running>>,
 }
@@ -123,6 +125,7 @@ impl Context {
             following: watch::Sender::new(None),
             timeline: watch::Sender::new(TimelineId::default()),
             pending_restart: AtomicBool::new(false),
+            pending_decrease: AtomicBool::new(false),
             watchdog: Mutex::new(None),
             postmaster: Mutex::new(None),
             config,

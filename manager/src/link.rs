@@ -17,6 +17,7 @@ pub async fn report(context: Arc<Context>, mut samples: watch::Receiver<Option<A
         let Some(sampled) = samples.borrow_and_update().clone() else { continue };
         let Ok(look) = &sampled.postgres else { continue };
         context.pending_restart.store(!look.sample.pending_restart.is_empty(), Ordering::Relaxed);
+        context.pending_decrease.store(look.sample.pending_decrease, Ordering::Relaxed);
         let Some(link) = link_of(&context, &look.sample) else { continue };
         if link.streaming && !cleared {
             cleared = true;

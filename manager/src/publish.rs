@@ -50,6 +50,7 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
         lineage: None,
         fence: report.fence,
         pending_restart: context.pending_restart.load(Ordering::Relaxed),
+        pending_restart_for_decrease: context.pending_decrease.load(Ordering::Relaxed),
         ready: matches!(report.phase, MemberPhase::Primary | MemberPhase::Standby),
     }
 }
@@ -101,7 +102,7 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
         incarnation: report.incarnation,
         timeline: *context.timeline.borrow(),
         config_hash: machine.configuration().unwrap_or_default().to_owned(),
-        fenced: false,
+        fenced: machine.is_fenced(),
         rejoining: matches!(machine.phase(), Phase::Rejoining(..)),
         serves_tail: report.tail.is_some(),
         switchover_required: false,

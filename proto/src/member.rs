@@ -65,6 +65,8 @@ pub struct MemberReport {
     pub lineage: Option<Lineage>,
     /// Some parameter takes effect only after a restart of postgres.
     pub pending_restart: bool,
+    /// One of those is decreased that a standby must not have less of than its primary.
+    pub pending_restart_for_decrease: bool,
     /// As answered to the readiness probe.
     pub ready: bool,
 }

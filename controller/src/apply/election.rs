@@ -4,7 +4,8 @@ use super::{ApplyError, Target, failed};
 use crate::clock;
 use kube::api::{Patch, PatchParams};
 use pgherd_core::cluster::{ElectionFact, RefusalFact};
-use pgherd_proto::cluster::{Cluster, ElectionRefusal, ElectionStatus};
+use pgherd_core::identity::Nonce;
+use pgherd_proto::cluster::{Cluster, ElectionRefusal, ElectionStatus, RestartStatus};
 use pgherd_proto::labels;
 use serde_json::{Value, json};
 
@@ -53,6 +54,12 @@ pub(super) async fn clear_refusal(target: &Target<'_>) -> Result<(), ApplyError>
 pub(super) async fn set_target(target: &Target<'_>, pod: &str) -> Result<(), ApplyError> {
     let status = json!({ "targetPrimary": pod, "targetPrimaryTimestamp": clock::wall() });
     patch(target, status, "name the primary").await
+}
+
+/// Asks one manager process to restart its postgres where it is.
+pub(super) async fn restart(target: &Target<'_>, instance: &str, nonce: &Nonce) -> Result<(), ApplyError> {
+    let asked = RestartStatus { instance: instance.to_owned(), nonce: nonce.clone(), at: clock::wall() };
+    patch(target, json!({ "restart": asked }), "ask the primary to restart postgres").await
 }
 
 /// With the resourceVersion that was looked at: somebody else's write in between voids this one (I10).

@@ -15,6 +15,7 @@ mod tests;
 mod volumes;
 
 pub use lease::let_go as let_go_of_lease;
+pub use pods::{Blueprint, pod_spec};
 pub use secrets::read_authority;
 pub use status::mark_invalid;
 
@@ -183,7 +184,10 @@ async fn apply_step(target: &Target<'_>, step: &Step, memory: &mut Remembered, n
         Step::MarkVolumeReady { name } => volumes::mark_ready(target, name).await,
         Step::DeleteVolume { name } => volumes::delete(target, name).await,
         Step::CreatePod { serial } => pods::create(target, *serial).await,
-        Step::DeletePod { name, uid } => pods::delete(target, name, uid).await,
+        Step::ReplacePod { name, uid } | Step::DeletePod { name, uid } => pods::delete(target, name, uid).await,
+        Step::RestartInPlace { instance, nonce } => election::restart(target, instance, nonce).await,
+        Step::GrowVolume { name, size } => volumes::grow(target, name, size).await,
+        Step::SetVolumeRole { name, role } => volumes::set_role(target, name, *role).await,
         Step::SetRole { pod, uid, role } => labels::set_role(target, pod, uid, *role).await,
         Step::WriteElection(fact) => election::write(target, fact).await,
         Step::CancelElection { holder } => election::cancel(target, holder).await,

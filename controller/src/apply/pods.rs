@@ -1,6 +1,7 @@
 //! Pods of the instances, in CNPG's shape.
 
 use super::{ApplyError, Target, gone_is_fine};
+use crate::config::Config;
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
     ObjectFieldSelector, PersistentVolumeClaimVolumeSource, Pod, PodAffinityTerm, PodAntiAffinity, PodSecurityContext,
@@ -11,8 +12,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{DeleteParams, Preconditions};
-use pgherd_core::cluster::AntiAffinity;
+use pgherd_core::cluster::{AntiAffinity, Desired};
 use pgherd_core::identity::PodUid;
+use pgherd_proto::cluster::ClusterSpec;
 use pgherd_proto::{labels, names};
 use std::collections::BTreeMap;
 
@@ -35,6 +37,17 @@ pub(super) async fn delete(target: &Target<'_>, name: &str, uid: &PodUid) -> Res
     gone_is_fine(target.api::<Pod>().delete(name, &params).await, format!("delete pod {name}"))
 }
 
+/// What a pod's spec is made from.
+#[derive(Clone, Copy)]
+pub struct Blueprint<'a> {
+    /// The spec in force.
+    pub spec: &'a ClusterSpec,
+    /// The same as plain values.
+    pub desired: &'a Desired,
+    /// What this controller was started with.
+    pub config: &'a Config,
+}
+
 pub(super) fn build(target: &Target<'_>, serial: u32) -> Pod {
     let desired = target.desired;
     let name = desired.instance(serial);
@@ -46,8 +59,21 @@ pub(super) fn build(target: &Target<'_>, serial: u32) -> Pod {
     if let Some(major) = major(&desired.image) {
         metadata.labels.get_or_insert_default().insert(labels::APP_VERSION.to_owned(), major);
     }
-    metadata.annotations.get_or_insert_default().insert(labels::NODE_SERIAL.to_owned(), serial.to_string());
-    let spec = PodSpec {
+    let spec = pod_spec(Blueprint { spec: target.spec, desired, config: target.config }, serial);
+    let annotations = metadata.annotations.get_or_insert_default();
+    annotations.insert(labels::NODE_SERIAL.to_owned(), serial.to_string());
+    // The API server adds its defaults to the spec: this is what the next look compares with.
+    annotations.insert(labels::POD_SPEC.to_owned(), serde_json::to_string(&spec).unwrap_or_default());
+    annotations.extend(target.cluster.restarted_at().map(|at| (labels::RESTARTED_AT.to_owned(), at)));
+    Pod { metadata, spec: Some(spec), status: None }
+}
+
+/// The pod spec of one instance as it is wanted today.
+#[must_use]
+pub fn pod_spec(blueprint: Blueprint<'_>, serial: u32) -> PodSpec {
+    let desired = blueprint.desired;
+    let name = desired.instance(serial);
+    PodSpec {
         hostname: Some(name.clone()),
         service_account_name: Some(desired.name.clone()),
         automount_service_account_token: Some(false),
@@ -61,13 +87,12 @@ pub(super) fn build(target: &Target<'_>, serial: u32) -> Pod {
             seccomp_profile: Some(seccomp()),
             ..PodSecurityContext::default()
         }),
-        affinity: affinity(target),
-        init_containers: Some(vec![bootstrap(target)]),
-        containers: vec![postgres(target, &name)],
+        affinity: affinity(blueprint),
+        init_containers: Some(vec![bootstrap(blueprint)]),
+        containers: vec![postgres(blueprint, &name)],
         volumes: Some(volumes(&name)),
         ..PodSpec::default()
-    };
-    Pod { metadata, spec: Some(spec), status: None }
+    }
 }
 
 /// The major version in an image's tag, if that is how the tag begins.
@@ -93,34 +118,34 @@ fn container_security() -> SecurityContext {
     }
 }
 
-fn bootstrap(target: &Target<'_>) -> Container {
+fn bootstrap(blueprint: Blueprint<'_>) -> Container {
     Container {
         name: names::BOOTSTRAP_CONTAINER.to_owned(),
-        image: Some(target.config.manager_image.clone()),
-        image_pull_policy: target.spec.image_pull_policy.clone(),
+        image: Some(blueprint.config.manager_image.clone()),
+        image_pull_policy: blueprint.spec.image_pull_policy.clone(),
         command: Some(["/manager", "bootstrap", names::MANAGER_BINARY].map(str::to_owned).to_vec()),
         volume_mounts: Some(mounts()),
-        resources: Some(resources(target)),
+        resources: Some(resources(blueprint)),
         security_context: Some(container_security()),
         ..Container::default()
     }
 }
 
-fn postgres(target: &Target<'_>, name: &str) -> Container {
+fn postgres(blueprint: Blueprint<'_>, name: &str) -> Container {
     let port = |name: &str, port: u16| ContainerPort {
         name: Some(name.to_owned()),
         container_port: i32::from(port),
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
     };
-    let start = i32::try_from(target.desired.start_delay.as_secs()).unwrap_or(i32::MAX);
+    let start = i32::try_from(blueprint.desired.start_delay.as_secs()).unwrap_or(i32::MAX);
     Container {
         name: names::POSTGRES_CONTAINER.to_owned(),
-        image: Some(target.desired.image.clone()),
-        image_pull_policy: target.spec.image_pull_policy.clone(),
+        image: Some(blueprint.desired.image.clone()),
+        image_pull_policy: blueprint.spec.image_pull_policy.clone(),
         command: Some([names::MANAGER_BINARY, "run"].map(str::to_owned).to_vec()),
-        env: Some(environment(target, name)),
-        env_from: (!target.spec.env_from.is_empty()).then(|| target.spec.env_from.clone()),
+        env: Some(environment(blueprint, name)),
+        env_from: (!blueprint.spec.env_from.is_empty()).then(|| blueprint.spec.env_from.clone()),
         ports: Some(vec![
             port(names::POSTGRES_PORT_NAME, names::POSTGRES_PORT),
             port(names::METRICS_PORT_NAME, names::METRICS_PORT),
@@ -129,7 +154,7 @@ fn postgres(target: &Target<'_>, name: &str) -> Container {
         startup_probe: Some(probe("/startupz", STARTUP_PERIOD, start.max(1))),
         readiness_probe: Some(probe("/readyz", READINESS_PERIOD, 3)),
         liveness_probe: Some(probe("/healthz", PROBE_PERIOD, 3)),
-        resources: Some(resources(target)),
+        resources: Some(resources(blueprint)),
         security_context: Some(container_security()),
         termination_message_path: Some(names::TERMINATION_LOG.to_owned()),
         termination_message_policy: Some("File".to_owned()),
@@ -153,7 +178,7 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
     }
 }
 
-fn environment(target: &Target<'_>, name: &str) -> Vec<EnvVar> {
+fn environment(blueprint: Blueprint<'_>, name: &str) -> Vec<EnvVar> {
     let set =
         |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(value.to_owned()), value_from: None };
     let field = |name: &str, path: &str| EnvVar {
@@ -168,8 +193,8 @@ fn environment(target: &Target<'_>, name: &str) -> Vec<EnvVar> {
     let mut all = vec![
         set("PGDATA", names::PGDATA),
         set("POD_NAME", name),
-        set("NAMESPACE", &target.desired.namespace),
-        set("CLUSTER_NAME", &target.desired.name),
+        set("NAMESPACE", &blueprint.desired.namespace),
+        set("CLUSTER_NAME", &blueprint.desired.name),
         set("PSQL_HISTORY", "/controller/tmp/.psql_history"),
         set("PGPORT", &port),
         set("PGHOST", names::RUN_DIR),
@@ -179,7 +204,7 @@ fn environment(target: &Target<'_>, name: &str) -> Vec<EnvVar> {
     ];
     // Ours cannot be overridden: the manager would act for somebody else.
     let own: Vec<String> = all.iter().map(|variable| variable.name.clone()).collect();
-    all.extend(target.spec.env.iter().filter(|variable| !own.contains(&variable.name)).cloned());
+    all.extend(blueprint.spec.env.iter().filter(|variable| !own.contains(&variable.name)).cloned());
     all
 }
 
@@ -244,13 +269,13 @@ fn token_companions() -> (VolumeProjection, VolumeProjection) {
     )
 }
 
-fn resources(target: &Target<'_>) -> ResourceRequirements {
+fn resources(blueprint: Blueprint<'_>) -> ResourceRequirements {
     let quantities = |map: &BTreeMap<String, String>| {
         let all: BTreeMap<String, Quantity> =
             map.iter().map(|(name, value)| (name.clone(), Quantity(value.clone()))).collect();
         (!all.is_empty()).then_some(all)
     };
-    let resources = &target.desired.resources;
+    let resources = &blueprint.desired.resources;
     ResourceRequirements {
         requests: quantities(&resources.requests),
         limits: quantities(&resources.limits),
@@ -258,8 +283,8 @@ fn resources(target: &Target<'_>) -> ResourceRequirements {
     }
 }
 
-fn affinity(target: &Target<'_>) -> Option<Affinity> {
-    let desired = target.desired;
+fn affinity(blueprint: Blueprint<'_>) -> Option<Affinity> {
+    let desired = blueprint.desired;
     let selector = [
         (labels::CLUSTER.to_owned(), desired.name.clone()),
         (labels::POD_ROLE.to_owned(), labels::POD_ROLE_INSTANCE.to_owned()),

@@ -90,6 +90,7 @@ fn fields(target: &Target<'_>, status: &StatusUpdate) -> Map<String, Value> {
         "healthyPVC": status.healthy_volumes,
         "initializingPVC": status.initializing_volumes,
         "danglingPVC": status.dangling_volumes,
+        "resizingPVC": status.resizing_volumes,
         "timelineID": status.timeline,
         "currentPrimaryFailingSinceTimestamp": failing_since,
         "latestGeneratedNode": latest,

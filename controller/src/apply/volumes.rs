@@ -4,8 +4,9 @@ use super::{ApplyError, Target, failed, gone_is_fine};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::{DeleteParams, Patch, PatchParams};
+use pgherd_core::cluster::Role;
 use pgherd_proto::labels;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub(super) async fn create(target: &Target<'_>, serial: u32) -> Result<(), ApplyError> {
@@ -41,11 +42,26 @@ fn build(target: &Target<'_>, serial: u32, name: String) -> PersistentVolumeClai
 }
 
 pub(super) async fn mark_ready(target: &Target<'_>, name: &str) -> Result<(), ApplyError> {
-    let patch = json!({ "metadata": { "annotations": { labels::PVC_STATUS: "ready" } } });
+    let note = json!({ "metadata": { "annotations": { labels::PVC_STATUS: "ready" } } });
+    patch(target, name, note, "mark ready").await
+}
+
+/// The storage class must allow it; what it says to that is the failed step.
+pub(super) async fn grow(target: &Target<'_>, name: &str, size: &str) -> Result<(), ApplyError> {
+    let request = json!({ "spec": { "resources": { "requests": { "storage": size } } } });
+    patch(target, name, request, "grow").await
+}
+
+pub(super) async fn set_role(target: &Target<'_>, name: &str, role: Role) -> Result<(), ApplyError> {
+    let labels = json!({ labels::INSTANCE_ROLE: role.as_str(), labels::ROLE_DEPRECATED: role.as_str() });
+    patch(target, name, json!({ "metadata": { "labels": labels } }), "label").await
+}
+
+async fn patch(target: &Target<'_>, name: &str, patch: Value, what: &str) -> Result<(), ApplyError> {
     let params =
         PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patched = target.api::<PersistentVolumeClaim>().patch(name, &params, &Patch::Merge(patch)).await;
-    patched.map_err(failed(format!("mark volume {name} ready"))).map(drop)
+    patched.map_err(failed(format!("{what} volume {name}"))).map(drop)
 }
 
 pub(super) async fn delete(target: &Target<'_>, name: &str) -> Result<(), ApplyError> {

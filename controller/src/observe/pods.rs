@@ -1,12 +1,15 @@
 //! Pods and volume claims as `core` sees them.
 
 use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 use pgherd_core::cluster::{LeaseSeen, PodPhase, PodView, Report, Role, VolumeView, serial_of};
 use pgherd_core::identity::{Nonce, PodUid};
+use pgherd_core::rules::quantity::quantity as quantity_of;
 use pgherd_proto::labels;
 use pgherd_proto::member::MemberReport;
 use pgherd_proto::names::POSTGRES_CONTAINER;
+use std::collections::BTreeMap;
 
 /// A pod of `cluster`; `None` for pods that are not instances.
 #[must_use]
@@ -31,12 +34,8 @@ pub fn pod_view(cluster: &str, pod: &Pod) -> Option<PodView> {
         deleting: pod.metadata.deletion_timestamp.is_some(),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         zone: pod.labels().get("topology.kubernetes.io/zone").cloned(),
-        role: match pod.labels().get(labels::INSTANCE_ROLE).map(String::as_str) {
-            Some(labels::ROLE_PRIMARY) => Some(Role::Primary),
-            Some(labels::ROLE_REPLICA) => Some(Role::Replica),
-            Some(labels::ROLE_UNHEALTHY) => Some(Role::Unhealthy),
-            _ => None,
-        },
+        role: role(pod.labels()),
+        outdated: None,
         dead_nonces: dead_nonces(pod),
         // A report of another pod of this name was copied with its annotations: it is nobody's word.
         report: report.filter(|report| report.pod_uid == uid).map(|report| report_view(&report, false)),
@@ -74,6 +73,8 @@ pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
         tail: report.tail,
         fence: report.fence,
         lineage: report.lineage.clone(),
+        pending_restart: report.pending_restart,
+        pending_decrease: report.pending_restart_for_decrease,
         fresh,
     }
 }
@@ -82,12 +83,29 @@ pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
 #[must_use]
 pub fn volume_view(cluster: &str, claim: &PersistentVolumeClaim) -> Option<VolumeView> {
     let name = claim.name_any();
+    let bytes = |quantity: Option<&Quantity>| quantity.and_then(|text| quantity_of(&text.0).ok());
+    let spec = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"));
+    let status = claim.status.as_ref();
+    let capacity = status.and_then(|status| status.capacity.as_ref()?.get("storage"));
+    let (requested, capacity) = (bytes(spec), bytes(capacity));
     Some(VolumeView {
         serial: serial_of(cluster, &name)?,
         has_data: claim.annotations().get(labels::PVC_STATUS).is_some_and(|status| status == "ready"),
         deleting: claim.metadata.deletion_timestamp.is_some(),
+        resizing: capacity.is_some_and(|capacity| requested.is_some_and(|requested| capacity < requested)),
+        requested,
+        role: role(claim.labels()),
         name,
     })
+}
+
+fn role(present: &BTreeMap<String, String>) -> Option<Role> {
+    match present.get(labels::INSTANCE_ROLE).map(String::as_str) {
+        Some(labels::ROLE_PRIMARY) => Some(Role::Primary),
+        Some(labels::ROLE_REPLICA) => Some(Role::Replica),
+        Some(labels::ROLE_UNHEALTHY) => Some(Role::Unhealthy),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

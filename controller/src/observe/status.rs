@@ -2,7 +2,7 @@
 
 use pgherd_core::cluster::{RefusalFact, StatusFacts};
 use pgherd_core::identity::SystemId;
-use pgherd_proto::cluster::{Cluster, ElectionStatus};
+use pgherd_proto::cluster::{Cluster, ElectionStatus, RestartStatus};
 
 /// Reads the status; one that is absent says nothing.
 #[must_use]
@@ -20,5 +20,6 @@ pub fn facts(cluster: &Cluster) -> StatusFacts {
             missing: refusal.missing,
         }),
         phase: status.phase,
+        restart: status.restart.as_ref().map(RestartStatus::to_fact),
     }
 }

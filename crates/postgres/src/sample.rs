@@ -25,6 +25,9 @@ pub struct Sample {
     pub conf_loaded_at: f64,
     /// Settings that only a restart brings into force.
     pub pending_restart: Vec<String>,
+    /// One of those is smaller in the files than in force, and a standby must not have less of it than its primary
+    /// (PostgreSQL documentation, "Hot Standby", "Administrator's Overview").
+    pub pending_decrease: bool,
     /// `synchronous_standby_names` as this session sees it.
     pub synchronous_standby_names: String,
     /// Primary or standby, and what only one of them has.
@@ -172,6 +175,12 @@ SELECT current_setting('server_version_num')::int4 AS version,
        extract(epoch FROM pg_postmaster_start_time())::float8 AS started_at,
        extract(epoch FROM pg_conf_load_time())::float8 AS conf_loaded_at,
        (SELECT coalesce(array_agg(name ORDER BY name), '{}') FROM pg_settings WHERE pending_restart) AS pending,
+       (SELECT coalesce(bool_or(coalesce(
+                 (SELECT f.setting::int8 FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC LIMIT 1),
+                 s.boot_val::int8) < s.setting::int8), false)
+          FROM pg_settings s
+         WHERE s.pending_restart AND s.name IN ('max_connections', 'max_prepared_transactions', 'max_wal_senders',
+                                                'max_worker_processes', 'max_locks_per_transaction')) AS decrease,
        current_setting('synchronous_standby_names') AS ssn,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS sessions,
        r.recovering,
@@ -252,6 +261,7 @@ fn instance_sample(row: &Row, replication: Vec<Replica>, slots: Vec<Slot>) -> Re
         started_at: get(row, "started_at")?,
         conf_loaded_at: get(row, "conf_loaded_at")?,
         pending_restart: get(row, "pending")?,
+        pending_decrease: get(row, "decrease")?,
         synchronous_standby_names: get(row, "ssn")?,
         role: if get(row, "recovering")? { standby(row)? } else { primary(row)? },
         archiver: Archiver {

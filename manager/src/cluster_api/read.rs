@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use pgherd_core::cluster::MemberPhase;
 use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::instance::{ClusterView, Peer};
-use pgherd_proto::cluster::{Cluster, ElectionStatus};
+use pgherd_proto::cluster::{Cluster, ElectionStatus, RestartStatus};
 use pgherd_proto::labels;
 use pgherd_proto::member::MemberReport;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub fn cluster_view(cluster: &Cluster, configuration: String) -> ClusterView {
         configuration,
         sync: None,
         domain: Vec::new(),
+        fenced: cluster.fenced_instances(),
+        restart: status.restart.as_ref().map(RestartStatus::to_fact),
     }
 }
 

@@ -54,6 +54,7 @@ fn fill_from_look(status: &mut PostgresqlStatus, look: &Look) {
     status.is_primary = !look.in_recovery();
     status.replay_paused = look.replay_paused();
     status.pending_restart = !look.sample.pending_restart.is_empty();
+    status.pending_restart_for_decrease = look.sample.pending_decrease;
     status.is_wal_receiver_active = look.receiver().is_some();
     status.timeline_id = i64::from(look.timeline().0);
     status.system_id = look.sample.system_id.to_string();

@@ -54,6 +54,7 @@ fn look(role: SqlRole) -> Look {
         started_at: 1_700_000_000.0,
         conf_loaded_at: 0.0,
         pending_restart: Vec::new(),
+        pending_decrease: false,
         synchronous_standby_names: String::new(),
         replication: if matches!(role, SqlRole::Primary { .. }) { vec![replica] } else { Vec::new() },
         role,

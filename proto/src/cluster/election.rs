@@ -1,7 +1,7 @@
 //! What the status has beyond CNPG's: the intent of initdb, and the election.
 
 use crate::control::WalPositionSchema;
-use pgherd_core::cluster::{ElectionFact, TailFact};
+use pgherd_core::cluster::{ElectionFact, RestartFact, TailFact};
 use pgherd_core::identity::{Incarnation, Nonce, PodUid};
 use pgherd_core::lease::{Term, WalPosition};
 use schemars::JsonSchema;
@@ -145,6 +145,29 @@ impl ElectionStatus {
             answered,
             at,
         }
+    }
+}
+
+/// The primary shall restart its postgres where it is: a parameter asks for it. Written by the controller; the manager
+/// that it names does so once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartStatus {
+    /// The instance.
+    pub instance: String,
+    /// The manager process: void for any other.
+    #[schemars(with = "String")]
+    pub nonce: Nonce,
+    /// When it was asked for, RFC 3339 with microseconds: tells one request from the next.
+    pub at: String,
+}
+
+impl RestartStatus {
+    /// As the decisions see it.
+    #[must_use]
+    pub fn to_fact(&self) -> RestartFact {
+        let Self { instance, nonce, at } = self.clone();
+        RestartFact { instance, nonce, id: at }
     }
 }
 

@@ -24,11 +24,12 @@ mod status;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use affinity::{AffinityConfiguration, AntiAffinityType};
 pub use backup::{BackupConfiguration, BackupTarget};
 pub use bootstrap::{BootstrapConfiguration, BootstrapInitDb};
-pub use election::{ElectionRefusal, ElectionStatus, Evidence, Initialization, TailStatus};
+pub use election::{ElectionRefusal, ElectionStatus, Evidence, Initialization, RestartStatus, TailStatus};
 pub use lease_timings::PrimaryLease;
 pub use monitoring::MonitoringConfiguration;
 pub use object_store::{
@@ -39,6 +40,7 @@ pub use reference::{LocalObjectReference, SecretKeySelector};
 pub use spec::{Cluster, ClusterSpec, LogLevel};
 pub use status::{ClusterStatus, InstanceReportedState, Topology};
 pub use storage::StorageConfiguration;
+pub use update::{PrimaryUpdateMethod, PrimaryUpdateStrategy};
 
 /// Fields of a manifest that this version does not know.
 pub type Extra = std::collections::BTreeMap<String, serde_json::Value>;

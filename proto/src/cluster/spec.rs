@@ -4,7 +4,8 @@
 use super::lease_timings::seconds;
 use super::{
     AffinityConfiguration, BackupConfiguration, BootstrapConfiguration, BootstrapInitDb, ClusterStatus, Extra,
-    LocalObjectReference, MonitoringConfiguration, PostgresConfiguration, PrimaryLease, StorageConfiguration,
+    LocalObjectReference, MonitoringConfiguration, PostgresConfiguration, PrimaryLease, PrimaryUpdateMethod,
+    PrimaryUpdateStrategy, StorageConfiguration,
 };
 use core::time::Duration;
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements};
@@ -134,6 +135,10 @@ pub struct ClusterSpec {
     /// Seconds that an unhealthy primary is waited for.
     #[schemars(range(min = 0))]
     pub failover_delay: i32,
+    /// What is done to a primary whose postgres must restart.
+    pub primary_update_method: PrimaryUpdateMethod,
+    /// Whether the primary's turn comes by itself.
+    pub primary_update_strategy: PrimaryUpdateStrategy,
     /// How much is logged.
     pub log_level: LogLevel,
     /// Environment of the postgres container.
@@ -174,6 +179,8 @@ impl Default for ClusterSpec {
             smart_shutdown_timeout: None,
             switchover_delay: 3600,
             failover_delay: 0,
+            primary_update_method: PrimaryUpdateMethod::default(),
+            primary_update_strategy: PrimaryUpdateStrategy::default(),
             log_level: LogLevel::Info,
             env: Vec::new(),
             env_from: Vec::new(),

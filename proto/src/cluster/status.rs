@@ -1,6 +1,6 @@
 //! `status` of a Cluster: CNPG's field names, and ours.
 
-use super::{ElectionRefusal, ElectionStatus, Extra, Initialization};
+use super::{ElectionRefusal, ElectionStatus, Extra, Initialization, RestartStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,9 @@ pub struct ClusterStatus {
     /// Why nobody can be elected (ours).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub election_refusal: Option<ElectionRefusal>,
+    /// The last restart in place that was asked of a primary (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartStatus>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

@@ -27,6 +27,8 @@ pub struct Storage {
     pub size: String,
     /// The storage class; the cluster's default when absent.
     pub class: Option<String>,
+    /// `resizeInUseVolumes`: volumes grow with `size`.
+    pub grows: bool,
 }
 
 /// `spec.resources` of the postgres container: name to quantity.
@@ -37,6 +39,16 @@ pub struct Resources {
     pub requests: BTreeMap<String, String>,
     /// What the kernel enforces.
     pub limits: BTreeMap<String, String>,
+}
+
+/// `spec.primaryUpdateMethod` and `spec.primaryUpdateStrategy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PrimaryUpdate {
+    /// `switchover`: a standby that is up to date takes over first. Else postgres restarts where it is.
+    pub by_switchover: bool,
+    /// `supervised`: only the user's own switchover or restart reaches the primary.
+    pub supervised: bool,
 }
 
 /// The cluster that the user asked for. Defaults are CNPG's, except the lease timings, which are ours.
@@ -77,6 +89,8 @@ pub struct Desired {
     pub owner_secret: Option<String>,
     /// `spec.primaryLease`.
     pub timings: Timings,
+    /// How a change reaches the primary.
+    pub primary_update: PrimaryUpdate,
     /// `spec.failoverDelay`: how long an unhealthy primary is waited for.
     pub failover_delay: Duration,
     /// `spec.startDelay`: how long the startup probe tries.
@@ -111,6 +125,7 @@ impl Default for Desired {
             owner: "app".to_owned(),
             owner_secret: None,
             timings: Timings::default(),
+            primary_update: PrimaryUpdate::default(),
             failover_delay: Duration::ZERO,
             start_delay: Duration::from_secs(3600),
             stop_delay: Duration::from_secs(1800),
@@ -121,11 +136,17 @@ impl Default for Desired {
     }
 }
 
+/// Whether a list of annotation `cnpg.io/fencedInstances` names this instance, or everybody.
+#[must_use]
+pub fn is_fenced(fenced: &[String], instance: &str) -> bool {
+    fenced.iter().any(|name| name == "*" || name == instance)
+}
+
 impl Desired {
     /// Whether the user has fenced this instance (annotation `cnpg.io/fencedInstances`).
     #[must_use]
     pub fn is_fenced(&self, instance: &str) -> bool {
-        self.fenced.iter().any(|name| name == "*" || name == instance)
+        is_fenced(&self.fenced, instance)
     }
 
     /// The pod name of one serial.

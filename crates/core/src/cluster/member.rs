@@ -73,6 +73,13 @@ pub struct Report {
     /// The history of the timeline that `position` is on, from the volume; absent where it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lineage: Option<Lineage>,
+    /// Some parameter takes effect only after a restart of postgres.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub pending_restart: bool,
+    /// One of those is smaller than before, and standbys refuse to start with less than the primary has
+    /// (`max_connections` and its like): the primary must restart first.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub pending_decrease: bool,
     /// Answered in this round, after its fence (rule E3); false for an annotation.
     pub fresh: bool,
 }

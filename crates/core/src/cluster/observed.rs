@@ -63,6 +63,18 @@ pub struct RefusalFact {
     pub is_of_switchover: bool,
 }
 
+/// `status.restart` as stored: this very manager shall restart its postgres in its pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartFact {
+    /// The instance.
+    pub instance: String,
+    /// The manager process: a new one has started postgres anew anyhow.
+    pub nonce: Nonce,
+    /// Tells one request from the next.
+    pub id: String,
+}
+
 /// What the Cluster's status says that decisions depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -81,6 +93,8 @@ pub struct StatusFacts {
     pub refusal: Option<RefusalFact>,
     /// `status.phase`.
     pub phase: Option<String>,
+    /// `status.restart`.
+    pub restart: Option<RestartFact>,
 }
 
 /// What the controller remembers between two looks, by its own clock. Losing it only restarts the timers.

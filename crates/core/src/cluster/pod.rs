@@ -70,6 +70,9 @@ pub struct PodView {
     pub role: Option<Role>,
     /// Nonces of managers whose container has terminated (`state` or `lastState.terminated.message`; hole 17).
     pub dead_nonces: Vec<Nonce>,
+    /// What of it is not as it would be made today, in words; absent while it is up to date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outdated: Option<String>,
     /// What its manager says.
     pub report: Option<Report>,
 }
@@ -100,4 +103,13 @@ pub struct VolumeView {
     pub has_data: bool,
     /// `metadata.deletionTimestamp` is set; it is there until its pod is gone.
     pub deleting: bool,
+    /// `spec.resources.requests.storage`, in bytes; absent where it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested: Option<u64>,
+    /// It is being grown, or waits for its pod to restart for that.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub resizing: bool,
+    /// Label `cnpg.io/instanceRole`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
 }

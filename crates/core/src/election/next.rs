@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const WORKING_PATIENCE: Duration = Duration::from_secs(15);
 /// How long a switchover may take to make the primary release.
 const SWITCHOVER_PATIENCE: Duration = Duration::from_secs(60);
+/// Lifting a fence changes the Cluster, which wakes us.
+const FENCED: Duration = Duration::from_secs(30);
 /// How long an election waits for members that are just starting and may hold more WAL.
 const GATHERING: Duration = Duration::from_secs(2);
 
@@ -28,6 +30,8 @@ pub enum Waiting {
     Members(Vec<String>),
     /// The last primary recovers in place; it is the only instance.
     RecoversInPlace,
+    /// The last primary is fenced by the user: nothing takes its place until that is lifted.
+    Fence(String),
 }
 
 /// What to do about the primary.
@@ -62,6 +66,9 @@ pub enum Next {
 pub fn next(desired: &Desired, observed: &Observed, now: Instant) -> Next {
     let Some(lease) = observed.lease.as_ref() else { return Next::Nothing };
     let Some(why) = why(observed) else { return while_held(observed, lease, now) };
+    if let Some(fenced) = lease.value.holder.as_ref().filter(|holder| desired.is_fenced(&holder.name)) {
+        return Next::Wait { until: now.plus(FENCED), waiting: Waiting::Fence(fenced.name.clone()) };
+    }
     if let Some(waiting) = under_way(observed, lease, &why, now) {
         return waiting;
     }

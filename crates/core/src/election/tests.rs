@@ -58,7 +58,7 @@ fn cluster(state: HolderState) -> (Desired, Observed) {
             pod(3, MemberPhase::Standby, 0x400),
         ],
         volumes: (1..4)
-            .map(|serial| VolumeView { name: format!("c-{serial}"), serial, has_data: true, deleting: false })
+            .map(|serial| VolumeView { name: format!("c-{serial}"), serial, has_data: true, ..VolumeView::default() })
             .collect(),
         lease: Some(Versioned { version: "77".into(), value: record }),
         ..Observed::default()

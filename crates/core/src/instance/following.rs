@@ -27,6 +27,12 @@ impl Machine {
             return;
         }
         let Standby::Running { leader, unlinked } = step else { return };
+        if self.is_fenced() {
+            let op = self.op();
+            self.out.push(Command::StopPostgres(op, STANDBY_STOP));
+            self.phase = Phase::Standby(Standby::Stopping(op));
+            return;
+        }
         if let Some(election) = self.won() {
             return self.run_for(election, now);
         }

@@ -5,7 +5,7 @@ use super::command::{Command, Op, StartAs, Stop};
 use super::event::{Outcome, TailCall};
 use super::machine::Machine;
 use super::phase::{AfterKill, AfterRelease, Crashed, Phase, StepDown, SteppingDown};
-use super::view::Volume;
+use super::view::{ClusterView, Volume};
 use crate::lease::{HolderState, LeaseRecord, WalPosition};
 use crate::time::Instant;
 use core::time::Duration;
@@ -24,9 +24,9 @@ impl Machine {
 
     pub(super) fn primary(&mut self) {
         let Some(cluster) = self.cluster.clone() else { return };
-        let handover = self.lost_to().is_some();
+        let handover = self.lost_to().is_some() || self.is_fenced();
         if !(handover || self.terminating) {
-            return;
+            return self.restart_in_place(&cluster);
         }
         let electable = self.electable_peers();
         let stop = Stop {
@@ -41,6 +41,17 @@ impl Machine {
         self.phase = Phase::SteppingDown(SteppingDown { then, step: StepDown::Stopping(op) });
     }
 
+    /// Only postgres restarts: the lease is held and renewed all the while, and nobody else is asked to take over.
+    fn restart_in_place(&mut self, cluster: &ClusterView) {
+        let Some(asked) = self.restart_due() else { return };
+        let stop = Stop { smart: cluster.smart_shutdown, fast: cluster.switchover_delay, checkpoint_first: true };
+        self.restarted = Some(asked);
+        self.chosen_in_place = true;
+        let op = self.op();
+        self.out.push(Command::StopPostgres(op, stop));
+        self.phase = Phase::Crashed(Crashed::Stopping(op));
+    }
+
     pub(super) fn crashed(&mut self, step: Crashed, now: Instant) {
         match step {
             Crashed::Offered { since, end } => {
@@ -48,7 +59,7 @@ impl Machine {
                 let alone = !self.electable_peers();
                 let chosen = self.chosen_in_place || self.won().is_some();
                 let waited = now.since(since) >= TAIL_BOUND && !coming;
-                if self.terminating {
+                if self.terminating || self.is_fenced() {
                     self.leave_crashed(end);
                 } else if alone || chosen || waited {
                     self.barrier_before_clients();
@@ -73,17 +84,24 @@ impl Machine {
         }
     }
 
-    /// Nothing of postgres is left: the lease goes first, then this process, unless a renewal is under way.
+    /// Nothing of postgres is left: the lease goes first, then (unless it is only fenced) this process; not while a
+    /// renewal is under way.
     fn leave_crashed(&mut self, end: WalPosition) {
         if self.io.is_none() {
             self.release(Some(end));
             let step = StepDown::Releasing(end);
-            self.phase = Phase::SteppingDown(SteppingDown { then: AfterRelease::Exit, step });
+            let then = if self.terminating { AfterRelease::Exit } else { AfterRelease::Follow };
+            self.phase = Phase::SteppingDown(SteppingDown { then, step });
         }
     }
 
     pub(super) fn crashed_finished(&mut self, step: Crashed, op: Op, outcome: Outcome, now: Instant) {
         match (step, outcome) {
+            (Crashed::Stopping(o), _) if o == op => {
+                let op = self.op();
+                self.out.push(Command::KillEverything(op));
+                self.phase = Phase::Crashed(Crashed::Killing(op));
+            }
             (Crashed::Killing(o), Outcome::Done) if o == op => {
                 let op = self.op();
                 self.out.push(Command::InspectVolume(op));

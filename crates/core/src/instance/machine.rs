@@ -8,7 +8,7 @@ use super::keeping::{LeaseIo, Proof};
 use super::phase::{AfterKill, Crashed, Initializing, Phase, Promoting, Standby, StepDown, SteppingDown};
 use super::replicating::Replication;
 use super::view::{ClusterView, Leader, Me, Peer, Volume};
-use crate::cluster::{ElectionFact, TailFact};
+use crate::cluster::{ElectionFact, RestartFact, TailFact, is_fenced};
 use crate::identity::{AttemptId, Nonce};
 use crate::lease::{Hold, HolderState, LeaseRecord, Observation, Term, Timings, Versioned, WalPosition};
 use crate::time::Instant;
@@ -45,6 +45,8 @@ pub struct Machine {
     pub(super) link: Option<Link>,
     pub(super) failures: u32,
     pub(super) chosen_in_place: bool,
+    /// The last restart that was asked for and begun.
+    pub(super) restarted: Option<RestartFact>,
     /// The postmaster that is being started has ended already.
     pub(super) start_is_void: bool,
     /// A SIGKILL to everything spares nobody but PID 1: the watchdog went with the rest.
@@ -103,6 +105,7 @@ impl Machine {
             link: None,
             failures: 0,
             chosen_in_place: false,
+            restarted: None,
             start_is_void: false,
             watchdog_is_gone: false,
             out: Vec::new(),
@@ -374,6 +377,18 @@ impl Machine {
     /// The election, if another pod won it.
     pub(super) fn lost_to(&self) -> Option<&ElectionFact> {
         self.election().filter(|e| e.winner_pod_uid != self.me.holder.pod_uid)
+    }
+
+    /// Whether the user wants postgres to be down here.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| is_fenced(&cluster.fenced, self.me.name()))
+    }
+
+    /// A restart in place that this very process was asked for, and has not begun.
+    pub(super) fn restart_due(&self) -> Option<RestartFact> {
+        let asked = self.cluster.as_ref()?.restart.clone()?;
+        (asked.nonce == self.me.holder.nonce && self.restarted.as_ref() != Some(&asked)).then_some(asked)
     }
 
     pub(super) fn electable_peers(&self) -> bool {

@@ -135,6 +135,8 @@ pub enum Promoting {
 /// Steps after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crashed {
+    /// It did not crash: it was asked to restart, and stops in order first.
+    Stopping(Op),
     /// Killing what is left.
     Killing(Op),
     /// Finding the end of WAL.

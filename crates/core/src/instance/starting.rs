@@ -15,6 +15,9 @@ use core::cmp::Ordering;
 const FAILURES_BEFORE_REJOIN: u32 = 2;
 const FAILURES_BEFORE_CLONE: u32 = 4;
 
+/// What a fenced instance says.
+const FENCED: &str = "fenced by annotation cnpg.io/fencedInstances: postgres stays down until it is lifted";
+
 impl Machine {
     pub(super) fn starting(&mut self, op: Option<Op>, now: Instant) {
         if self.terminating && op.is_none() {
@@ -47,6 +50,9 @@ impl Machine {
 
     fn decide(&mut self, volume: Volume, now: Instant) {
         let Some(cluster) = self.cluster.clone() else { return };
+        if self.is_fenced() {
+            return self.wait(FENCED, None);
+        }
         match volume {
             Volume::Partial(_) => {
                 let op = self.op();
@@ -261,6 +267,9 @@ impl Machine {
             if !(free && self.lingers_until.is_some_and(|until| now < until)) {
                 self.kill(AfterKill::Exit(0));
             }
+            return;
+        }
+        if self.is_fenced() {
             return;
         }
         if let Some(leader) = self.leader() {

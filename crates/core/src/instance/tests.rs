@@ -6,6 +6,7 @@ mod candidate;
 mod crashed;
 mod doubts;
 mod fence;
+mod fenced;
 mod following;
 mod primary;
 mod renewal;

@@ -1,6 +1,6 @@
 //! What an instance knows about the world: facts read by the shell, never decided by it.
 
-use crate::cluster::ElectionFact;
+use crate::cluster::{ElectionFact, RestartFact};
 use crate::identity::{Incarnation, PodUid, SystemId};
 use crate::lease::{Holder, Term, WalPosition};
 use crate::sync::SyncSpec;
@@ -32,6 +32,10 @@ pub struct ClusterView {
     pub sync: Option<Box<SyncSpec>>,
     /// Where this instance is: the values of the labels by which failure domains are told apart.
     pub domain: Vec<String>,
+    /// Instances whose postgres is to be down (annotation `cnpg.io/fencedInstances`): names, or `*`.
+    pub fenced: Vec<String>,
+    /// `status.restart`: the primary that shall restart its postgres where it is.
+    pub restart: Option<RestartFact>,
 }
 
 /// Another member of the cluster.

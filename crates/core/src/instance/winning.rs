@@ -36,7 +36,7 @@ impl Machine {
         let asked = self.io.is_some() || self.unresolved.is_some();
         let void = self.election() != Some(candidate.election.as_ref());
         let late = now.since(candidate.since) >= CANDIDATE_BOUND;
-        if self.terminating || (!asked && (void || late)) {
+        if self.terminating || (!asked && (void || late || self.is_fenced())) {
             return self.decline(candidate, now);
         }
         match candidate.step {

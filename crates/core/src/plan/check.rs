@@ -1,7 +1,7 @@
 //! An independent look at a plan: written from the invariants, sharing no code with the planner. A plan that
 //! could break one is not applied at all.
 
-use super::{Plan, Step};
+use super::{Plan, Step, check_restart};
 use crate::cluster::{ElectionFact, Observed, Role};
 use crate::lease::HolderState;
 use core::fmt;
@@ -28,6 +28,14 @@ pub enum Violation {
     SecondDatabase(u32),
     /// A second instance would be made before the first has initialised the database.
     TooEarly(u32),
+    /// An instance would be restarted while another one is down, or two at once.
+    TwoDown(String),
+    /// An instance would be restarted while it is open who is primary.
+    RestartsDuringElection(String),
+    /// An instance would be restarted without whom too few acknowledge commits, while another could do so soon (I4).
+    LastSyncStandby(String),
+    /// A restart in place would be asked of somebody who is not the open primary.
+    RestartsAnother(String),
 }
 
 impl fmt::Display for Violation {
@@ -40,6 +48,10 @@ impl fmt::Display for Violation {
             Violation::DeletesData(volume) => write!(f, "volume {volume} holds data that nobody else has"),
             Violation::DeletesOnlyPrimary(pod) => write!(f, "{pod} is the primary and nobody could follow it"),
             Violation::SecondDatabase(serial) => write!(f, "instance {serial} would start an initialised cluster anew"),
+            Violation::TwoDown(pod) => write!(f, "{pod} would be restarted while another instance is down"),
+            Violation::RestartsDuringElection(pod) => write!(f, "{pod} would be restarted during an election"),
+            Violation::LastSyncStandby(pod) => write!(f, "commits wait for {pod}, and another could take its place"),
+            Violation::RestartsAnother(pod) => write!(f, "{pod} is not the open primary"),
             Violation::TooEarly(serial) => write!(f, "instance {serial} comes before the database is initialised"),
         }
     }
@@ -59,6 +71,10 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
                 let living = observed.pods.iter().any(|pod| &pod.uid == uid && pod.is_alive());
                 let heir = observed.pods.iter().any(|pod| &pod.uid != uid && pod.ready && !pod.deleting);
                 found.extend((holds && open && living && !heir).then(|| Violation::DeletesOnlyPrimary(name.clone())));
+            }
+            Step::ReplacePod { name, uid } => found.extend(check_restart::replace(observed, plan, name, uid)),
+            Step::RestartInPlace { instance, nonce } => {
+                found.extend(check_restart::in_place(observed, plan, instance, nonce));
             }
             Step::CreateVolume { serial } => {
                 let data = observed.volumes.iter().any(|volume| volume.has_data)

@@ -18,6 +18,8 @@ pub(super) enum Outlook {
     Settled,
     /// It is being replaced after a failure, or because it gave up.
     FailingOver(String),
+    /// It is fenced by the user, and nobody takes its place.
+    Fenced(String),
     /// It is handing over on request.
     SwitchingOver(String),
 }
@@ -35,6 +37,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, now: Instant, draft: 
                 (Waiting::Winner(winner), Some(election)) if election.reason.starts_with("switchover") => {
                     Outlook::SwitchingOver(format!("Switching over to {winner}"))
                 }
+                (Waiting::Fence(primary), _) => Outlook::Fenced(format!("The primary {primary} is fenced")),
                 (Waiting::Winner(winner), _) => Outlook::FailingOver(format!("Failing over to {winner}")),
                 (waiting, _) => Outlook::FailingOver(format!("Waiting for {}", describe(&waiting))),
             }
@@ -123,6 +126,7 @@ fn describe(waiting: &Waiting) -> String {
         Waiting::Winner(winner) => format!("{winner} to take the lease"),
         Waiting::FailoverDelay => "spec.failoverDelay".to_owned(),
         Waiting::Members(members) => format!("{} to say what they hold", members.join(", ")),
+        Waiting::Fence(primary) => format!("the fence around {primary} to be lifted"),
         Waiting::RecoversInPlace => "the only instance to recover in place".to_owned(),
     }
 }

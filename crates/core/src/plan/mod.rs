@@ -3,6 +3,7 @@
 //! it was called, and a plan that was half applied is followed by one that does the rest.
 
 mod check;
+mod check_restart;
 #[cfg(test)]
 mod check_tests;
 mod failover;
@@ -10,11 +11,15 @@ mod instances;
 mod objects;
 mod report;
 mod roles;
+mod rollout;
+#[cfg(test)]
+mod rollout_tests;
 mod scale;
 mod status;
 mod step;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 pub use check::{Violation, check};
 pub use report::{Line, Report};
@@ -55,7 +60,9 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
     objects::plan(desired, observed, &mut draft);
     let needs = instances::plan(desired, observed, &mut draft);
     scale::plan(desired, observed, &mut draft);
-    let status = status::of(desired, observed, &outlook, &needs);
+    volumes::plan(desired, observed, &mut draft);
+    let progress = rollout::plan(desired, observed, &outlook, &needs, &mut draft);
+    let status = status::of(desired, observed, &outlook, &needs, &progress);
     draft.finish(status)
 }
 

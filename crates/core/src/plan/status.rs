@@ -2,6 +2,7 @@
 
 use super::failover::Outlook;
 use super::instances::{Needs, count, primary_is_well};
+use super::rollout::Progress;
 use crate::cluster::{Desired, Observed};
 use crate::timeline::TimelineId;
 use core::fmt;
@@ -22,6 +23,14 @@ pub enum Phase {
     FailingOver,
     /// The primary is handing over.
     Switchover,
+    /// Instances are brought up to date, one by one.
+    Upgrading,
+    /// The primary's turn has come, and the user decides when (`primaryUpdateStrategy: supervised`).
+    WaitingForUser,
+    /// The primary's postgres restarts in its pod.
+    RestartingInPlace,
+    /// The same, before its standbys: a parameter is decreased.
+    RestartingForDecrease,
     /// Instances are not ready yet.
     WaitingForInstances,
     /// No volume is left.
@@ -38,6 +47,10 @@ impl fmt::Display for Phase {
             Phase::Healthy => "Cluster in healthy state",
             Phase::FailingOver => "Failing over",
             Phase::Switchover => "Switchover in progress",
+            Phase::Upgrading => "Upgrading cluster",
+            Phase::WaitingForUser => "Waiting for user action",
+            Phase::RestartingInPlace => "Primary instance is being restarted in-place",
+            Phase::RestartingForDecrease => "Primary instance is being restarted without a switchover",
             Phase::WaitingForInstances => "Waiting for the instances to become active",
             Phase::Unrecoverable => "Cluster is unrecoverable and needs manual intervention",
             Phase::Invalid => "Invalid cluster definition",
@@ -65,6 +78,8 @@ pub struct StatusUpdate {
     pub healthy_volumes: Vec<String>,
     /// `initializingPVC`.
     pub initializing_volumes: Vec<String>,
+    /// `resizingPVC`.
+    pub resizing_volumes: Vec<String>,
     /// `danglingPVC`.
     pub dangling_volumes: Vec<String>,
     /// `instancesStatus`: healthy, replicating, failed pods.
@@ -81,7 +96,13 @@ pub struct StatusUpdate {
     pub foreign: Vec<String>,
 }
 
-pub(super) fn of(desired: &Desired, observed: &Observed, outlook: &Outlook, needs: &Needs) -> StatusUpdate {
+pub(super) fn of(
+    desired: &Desired,
+    observed: &Observed,
+    outlook: &Outlook,
+    needs: &Needs,
+    progress: &Progress,
+) -> StatusUpdate {
     let names = |pick: &dyn Fn(&crate::cluster::PodView) -> bool| {
         observed.pods.iter().filter(|pod| pick(pod)).map(|pod| pod.name.clone()).collect::<Vec<_>>()
     };
@@ -90,7 +111,7 @@ pub(super) fn of(desired: &Desired, observed: &Observed, outlook: &Outlook, need
     };
     let has_pod = |serial: u32| observed.pods.iter().any(|pod| pod.serial == serial);
     let ready = names(&|pod| pod.ready && pod.is_alive());
-    let (phase, reason) = phase(desired, observed, outlook, needs, count(ready.len()));
+    let (phase, reason) = phase(desired, observed, outlook, needs, progress, count(ready.len()));
     let system = observed.status.system_id;
     StatusUpdate {
         phase,
@@ -101,6 +122,7 @@ pub(super) fn of(desired: &Desired, observed: &Observed, outlook: &Outlook, need
         volumes: count(observed.volumes.len()),
         healthy_volumes: volumes(&|volume| volume.has_data && has_pod(volume.serial)),
         initializing_volumes: volumes(&|volume| !volume.has_data),
+        resizing_volumes: volumes(&|volume| volume.resizing),
         dangling_volumes: volumes(&|volume| volume.has_data && !has_pod(volume.serial)),
         healthy: ready,
         replicating: names(&|pod| !pod.ready && pod.is_alive()),
@@ -114,10 +136,18 @@ pub(super) fn of(desired: &Desired, observed: &Observed, outlook: &Outlook, need
     }
 }
 
-fn phase(desired: &Desired, observed: &Observed, outlook: &Outlook, needs: &Needs, ready: u32) -> (Phase, String) {
+fn phase(
+    desired: &Desired,
+    observed: &Observed,
+    outlook: &Outlook,
+    needs: &Needs,
+    progress: &Progress,
+    ready: u32,
+) -> (Phase, String) {
     let instances: Vec<String> = needs.incomplete.iter().map(|serial| desired.instance(*serial)).collect();
     match (&observed.invalid, outlook) {
         (_, Outlook::FailingOver(reason)) => (Phase::FailingOver, reason.clone()),
+        (_, Outlook::Fenced(reason)) => (Phase::WaitingForInstances, reason.clone()),
         (_, Outlook::SwitchingOver(reason)) => (Phase::Switchover, reason.clone()),
         _ if needs.unrecoverable => {
             (Phase::Unrecoverable, "all volumes of this initialised cluster are gone; restore it from a backup".into())
@@ -126,6 +156,13 @@ fn phase(desired: &Desired, observed: &Observed, outlook: &Outlook, needs: &Need
         _ if observed.status.system_id.is_none() => {
             (Phase::SettingUpPrimary, format!("Creating primary instance {}", desired.instance(1)))
         }
+        _ if instances.is_empty() && *progress != Progress::UpToDate => match progress {
+            Progress::WaitsForUser(reason) => (Phase::WaitingForUser, reason.clone()),
+            Progress::RestartsInPlace { decrease: true } => (Phase::RestartingForDecrease, String::new()),
+            Progress::RestartsInPlace { decrease: false } => (Phase::RestartingInPlace, String::new()),
+            Progress::Upgrading(reason) => (Phase::Upgrading, reason.clone()),
+            Progress::UpToDate => (Phase::Healthy, String::new()),
+        },
         _ if !instances.is_empty() && primary_is_well(observed) => {
             (Phase::CreatingReplica, format!("Creating {}", instances.join(", ")))
         }

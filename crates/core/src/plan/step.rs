@@ -1,7 +1,7 @@
 //! The steps of a plan. Each is one write, bound to the object it was decided for.
 
 use crate::cluster::{ElectionFact, ObjectKind, RefusalFact, Role};
-use crate::identity::PodUid;
+use crate::identity::{Nonce, PodUid};
 use serde::{Deserialize, Serialize};
 
 /// Severity of an Event.
@@ -44,6 +44,34 @@ pub enum Step {
         name: String,
         /// Its uid, as a precondition.
         uid: PodUid,
+    },
+    /// Delete this pod, so that it is made anew on its volume as it is wanted today.
+    ReplacePod {
+        /// Its name.
+        name: String,
+        /// Its uid, as a precondition.
+        uid: PodUid,
+    },
+    /// Have the primary restart its postgres where it is.
+    RestartInPlace {
+        /// The instance.
+        instance: String,
+        /// Its manager process: any other has started postgres anew already.
+        nonce: Nonce,
+    },
+    /// Ask for more room on a volume.
+    GrowVolume {
+        /// Its name.
+        name: String,
+        /// A Kubernetes quantity.
+        size: String,
+    },
+    /// Set the role label of a volume, which follows its pod's.
+    SetVolumeRole {
+        /// Its name.
+        name: String,
+        /// The role.
+        role: Role,
     },
     /// Delete a volume claim, and what is on it.
     DeleteVolume {

@@ -36,7 +36,8 @@ pub(super) fn pod(serial: u32, phase: MemberPhase, role: Role) -> PodView {
 }
 
 pub(super) fn volume(serial: u32) -> VolumeView {
-    VolumeView { name: format!("c-{serial}"), serial, has_data: true, deleting: false }
+    let role = Some(if serial == 1 { Role::Primary } else { Role::Replica });
+    VolumeView { name: format!("c-{serial}"), serial, has_data: true, role, ..VolumeView::default() }
 }
 
 /// Three instances, c-1 open, all well.
@@ -71,7 +72,7 @@ pub(super) fn healthy() -> (Desired, Observed) {
     (desired, observed)
 }
 
-fn golden(name: &str, (desired, observed): (Desired, Observed)) -> Plan {
+pub(super) fn golden(name: &str, (desired, observed): (Desired, Observed)) -> Plan {
     let plan = plan(&desired, &observed, NOW);
     assert_eq!(check(&observed, &plan), [], "the checker accepts the plan {name}");
     let case = serde_json::json!({ "desired": desired, "observed": observed, "plan": plan });
