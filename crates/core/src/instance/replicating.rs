@@ -52,7 +52,8 @@ impl Machine {
         let setting = self.replication.progress.asked_for();
         self.replication.progress = Progress::started(setting.clone());
         // A standby's start makes the shell forget it; a manager that has just started knows of none.
-        if self.replication.configured || setting != SyncSetting::default() {
+        let synchronous = self.cluster.as_ref().is_some_and(|cluster| cluster.sync.is_some());
+        if synchronous || self.replication.configured || setting != SyncSetting::default() {
             self.replication.configured = true;
             self.out.push(Command::ConfigureSynchronous(setting));
         }

@@ -9,16 +9,35 @@ impl World {
     /// Worst case: a client that still has a connection writes there, whatever the services say.
     pub fn clients_write(&mut self) {
         for at in 0..MEMBERS {
-            if self.nodes[at].postgres == Postgres::Primary {
-                self.may_commit(at);
+            if self.nodes[at].postgres == Postgres::Primary && !self.nodes[at].gated {
+                self.see_what_was_recovered(at);
                 let id = self.write_record(at);
-                let now = self.elapsed();
-                self.oracle.acknowledged.push(Acknowledged { id, at: now });
-                self.oracle.last_commit = now;
+                let end = self.nodes[at].disk.data.as_ref().map_or(0, |data| data.wal.len());
+                self.nodes[at].waiting.push((id, end));
+                if self.nodes[at].setting.needed == 0 {
+                    self.let_go(at, usize::MAX);
+                }
             }
         }
         let pause = self.dice.between(20, 60);
         self.later(pause, World::clients_write);
+    }
+
+    /// A client is told of its commit.
+    pub fn acknowledge(&mut self, at: usize, id: u64) {
+        self.may_commit(at);
+        let now = self.elapsed();
+        self.oracle.acknowledged.push(Acknowledged { id, at: now });
+        self.oracle.last_commit = now;
+    }
+
+    /// Hole 11: after a crash recovery every commit on the volume can be read, acknowledged or not; what a client has
+    /// read must not vanish.
+    fn see_what_was_recovered(&mut self, at: usize) {
+        let Some(end) = self.nodes[at].recovered.take().filter(|_| self.sync.is_some()) else { return };
+        let now = self.elapsed();
+        let wal = self.nodes[at].disk.data.iter().flat_map(|data| &data.wal).take(end);
+        self.oracle.acknowledged.extend(wal.map(|record| Acknowledged { id: record.id, at: now }));
     }
 
     pub fn write_record(&mut self, at: usize) -> u64 {
@@ -34,8 +53,13 @@ impl World {
         for at in 0..MEMBERS {
             let leader = self.leader_of(at);
             self.nodes[at].streaming = leader.is_some();
-            if let (Some(leader), true) = (leader, self.dice.percent(70)) {
-                self.ship(leader, at);
+            self.disconnect_all_but(at, leader);
+            if let Some(leader) = leader {
+                self.connect(leader, at);
+                if self.dice.percent(70) {
+                    self.ship(leader, at);
+                    self.acknowledges(leader, at);
+                }
             }
             self.restore_tail(at);
         }

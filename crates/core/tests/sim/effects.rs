@@ -54,7 +54,7 @@ impl World {
             }
             Command::Follow(leader) => {
                 let delay = self.dice.between(5, 60);
-                self.later_for(at, delay, move |w| w.nodes[at].following = leader);
+                self.later_for(at, delay, move |w| w.follow(at, leader));
             }
             Command::AwaitPosition(op, to) => self.await_position(at, op, to, 9_000),
             Command::ConfirmTail(op, holder, term) => self.confirm_tail(at, op, &holder, term),
@@ -84,10 +84,10 @@ impl World {
             Command::UseTail(source) => self.nodes[at].tail_source = source,
             Command::OfferTail(end) => self.nodes[at].offered = end,
             Command::Archive(_) | Command::ApplyConfiguration => {}
-            Command::ConfigureSynchronous(_) | Command::GateClients(_) => {}
-            Command::SetSynchronous(op, _) | Command::Barrier(op, ..) => {
-                self.after(at, (1, 5), op, |_, _| Outcome::Failed("asynchronous".to_owned()));
-            }
+            Command::ConfigureSynchronous(setting) => self.nodes[at].configured = Some(setting),
+            Command::GateClients(gated) => self.nodes[at].gated = gated,
+            Command::SetSynchronous(op, setting) => self.set_synchronous(at, op, setting),
+            Command::Barrier(op, setting, lsn) => self.barrier(at, op, setting, lsn, 5_000),
             Command::AskPledges(op, round) => self.ask_pledges(at, op, round),
             Command::AnswerPledge(op, answer) => self.answer_pledge(op, answer),
             Command::AnswerTail(op, answer) => self.answer_tail(op, answer),
@@ -122,6 +122,16 @@ impl World {
             let outcome = act(w, at);
             w.answer(at, generation, op, outcome);
         });
+    }
+
+    /// Rule E3: nobody of a term that it has promised not to follow, and with the earlier terms promised first.
+    pub fn follow(&mut self, at: usize, leader: Option<Leader>) {
+        let node = &mut self.nodes[at];
+        node.link += 1;
+        node.following = leader.filter(|leader| leader.term > node.disk.fence);
+        if let Some(leader) = &node.following {
+            node.disk.fence = node.disk.fence.max(pgherd_core::lease::Term(leader.term.0.saturating_sub(1)));
+        }
     }
 
     fn claim(&mut self, at: usize) -> Outcome {

@@ -4,6 +4,7 @@ use super::node::Postgres;
 use super::world::{MEMBERS, World};
 use pgherd_core::identity::PodUid;
 use pgherd_core::instance::Event;
+use pgherd_core::sync::{Durability, Method, SyncSpec};
 
 /// The cluster has come up by then, as a rule: a fault may meet it in the making, too.
 const FIRST: u64 = 4_000;
@@ -16,6 +17,30 @@ pub enum Kind {
     Gentle,
     /// Also partitions, frozen processes, lost nodes, pods replaced without proof, a lost volume.
     Harsh,
+    /// The same, with commits that wait for one other member, or two.
+    Required(u32),
+    /// The same, with commits that wait for another member while there is one.
+    Preferred,
+}
+
+impl Kind {
+    pub fn replication(self) -> Option<SyncSpec> {
+        let spec = |number, durability| SyncSpec {
+            method: Method::Any,
+            number,
+            legacy_minimum: None,
+            max_from_cluster: None,
+            pre: Vec::new(),
+            post: Vec::new(),
+            durability,
+            failover_quorum: true,
+        };
+        match self {
+            Kind::Gentle | Kind::Harsh => None,
+            Kind::Required(number) => Some(spec(number, Durability::Required)),
+            Kind::Preferred => Some(spec(1, Durability::Preferred)),
+        }
+    }
 }
 
 pub fn schedule(world: &mut World, kind: Kind) {
@@ -27,7 +52,14 @@ pub fn schedule(world: &mut World, kind: Kind) {
         let member = world.dice.between(0, MEMBERS as u64) as usize;
         let of_primary = world.dice.percent(60);
         let lasts = world.dice.between(200, 15_000);
-        let which = world.dice.between(0, if kind == Kind::Gentle { 6 } else { 13 });
+        let kinds = match kind {
+            Kind::Gentle => 6,
+            Kind::Harsh => 13,
+            // A quorum that is partly gone for good has nobody to elect.
+            Kind::Required(2) | Kind::Preferred => 12,
+            Kind::Required(_) => 14,
+        };
+        let which = world.dice.between(0, kinds);
         let which = if which == 12 && volumes_lost > 0 { 0 } else { which };
         volumes_lost += u64::from(which == 12);
         healed = healed.max(at + lasts + 1_000);
@@ -60,6 +92,7 @@ impl World {
             "manager dies, proven late",
             "pod replaced",
             "volume lost",
+            "cut from peers",
         ];
         self.note(|w| format!("FAULT {} of {} for {lasts} ms", names[which as usize], w.nodes[at].name));
         match which {
@@ -84,6 +117,10 @@ impl World {
                 });
             }
             6 | 7 => self.cut(at, which == 7, lasts),
+            13 => {
+                self.nodes[at].cut_from_peers = true;
+                self.later(lasts, move |w| w.nodes[at].cut_from_peers = false);
+            }
             8 => self.freeze(at, lasts),
             9 => {
                 self.unreadable(at, lasts + 5_000);

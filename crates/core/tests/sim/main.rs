@@ -23,6 +23,7 @@ mod oracle;
 mod pledges;
 mod process;
 mod store;
+mod synchronous;
 mod tail;
 mod world;
 
@@ -38,6 +39,7 @@ fn number(name: &str) -> Option<u64> {
 
 fn run(seed: u64, kind: Kind, keep_log: bool) -> Result<World, (String, Vec<String>)> {
     let mut world = World::new(seed, keep_log);
+    world.sync = kind.replication();
     faults::schedule(&mut world, kind);
     match world.run() {
         Ok(()) => Ok(world),
@@ -79,6 +81,21 @@ fn while_every_volume_can_be_read_nothing_acknowledged_is_lost() {
 #[test]
 fn whatever_fails_one_instance_writes_and_the_cluster_comes_back() {
     run_all("whatever_fails_one_instance_writes_and_the_cluster_comes_back", Kind::Harsh);
+}
+
+#[test]
+fn i3_where_commits_wait_for_another_member_no_acknowledged_one_is_ever_lost() {
+    run_all("i3_where_commits_wait_for_another_member_no_acknowledged_one_is_ever_lost", Kind::Required(1));
+}
+
+#[test]
+fn i3_where_commits_wait_for_two_others_no_acknowledged_one_is_ever_lost() {
+    run_all("i3_where_commits_wait_for_two_others_no_acknowledged_one_is_ever_lost", Kind::Required(2));
+}
+
+#[test]
+fn i3_where_commits_wait_while_there_is_somebody_no_acknowledged_one_is_ever_lost() {
+    run_all("i3_where_commits_wait_while_there_is_somebody_no_acknowledged_one_is_ever_lost", Kind::Preferred);
 }
 
 #[test]

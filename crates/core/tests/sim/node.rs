@@ -1,12 +1,15 @@
 //! One pod: its manager, its postgres, its volume, and what is wrong with it just now.
 
 use super::directory::{Directory, Disk};
+use super::synchronous::Sender;
 use super::world::World;
 use pgherd_core::cluster::{LeaseSeen, MemberPhase, Report};
 use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::instance::{Event, Leader, Link, Machine, Me, Op, Outcome, Peer};
 use pgherd_core::lease::{Holder, Timings};
+use pgherd_core::sync::SyncSetting;
 use pgherd_core::time::Instant;
+use std::collections::BTreeMap;
 
 /// What postgres is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,18 @@ pub struct Node {
     pub armed: Option<Instant>,
     pub tail_source: Option<pgherd_core::cluster::TailFact>,
     pub offered: Option<pgherd_core::lease::WalPosition>,
+    /// What the machine last told to be configured, until a standby is started.
+    pub configured: Option<SyncSetting>,
+    /// What the running postgres gives to its new walsenders.
+    pub setting: SyncSetting,
+    pub senders: BTreeMap<usize, Sender>,
+    /// Commits that wait for acknowledgements: id, and where they end.
+    pub waiting: Vec<(u64, usize)>,
+    pub gated: bool,
+    /// Where WAL ended when crash recovery began in place: what is before is visible to whoever gets in.
+    pub recovered: Option<usize>,
+    /// Counts its connections to primaries.
+    pub link: u64,
     /// As the API has them.
     pub annotation: Option<Report>,
     pub dead_nonces: Vec<Nonce>,
@@ -74,6 +89,13 @@ impl Node {
             armed: None,
             tail_source: None,
             offered: None,
+            configured: None,
+            setting: SyncSetting::default(),
+            senders: BTreeMap::new(),
+            waiting: Vec::new(),
+            gated: false,
+            recovered: None,
+            link: 0,
             annotation: None,
             dead_nonces: Vec::new(),
         }
@@ -113,6 +135,7 @@ impl World {
         let address = name.clone();
         node.machine = Some(Machine::new(Me { holder: Holder { name, pod_uid, nonce, address } }, Timings::default()));
         (node.frozen, node.following, node.armed, node.offered, node.tail_source) = (false, None, None, None, None);
+        (node.configured, node.gated) = (None, false);
         node.pending.clear();
         self.note(|w| format!("{} boots as {}", w.nodes[at].name, w.nodes[at].nonce));
         self.list(at);
@@ -138,6 +161,10 @@ impl World {
                     let link = Link { streaming: node.streaming, position: data.end() };
                     w.tell(at, Event::LinkSampled(link));
                 }
+                if w.nodes[at].postgres == Postgres::Primary {
+                    let names = w.nodes[at].senders.keys().map(|standby| w.nodes[*standby].name.clone()).collect();
+                    w.tell(at, Event::StandbysSampled(names));
+                }
                 w.sample(at, generation);
             }
         });
@@ -156,7 +183,7 @@ impl World {
             return;
         }
         let before = machine.phase().clone();
-        let quiet = matches!(event, Event::Ticked | Event::LinkSampled(_));
+        let quiet = matches!(event, Event::Ticked | Event::LinkSampled(_) | Event::StandbysSampled(_));
         let words = if self.keep_log && !quiet { format!("{event:?}") } else { String::new() };
         let commands = machine.handle(event, now);
         let after = machine.phase().clone();

@@ -3,6 +3,7 @@
 use super::node::Postgres;
 use super::world::World;
 use core::time::Duration;
+use pgherd_core::sync::{own_entry, safe};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The watchdog looks every 50 ms, and killing takes a moment.
@@ -78,11 +79,12 @@ impl World {
         let missing = self.missing_on(at);
         let (Some(before), Some(first)) = (self.oracle.last_primary, missing.first()) else { return };
         let now = self.elapsed();
-        let unreadable = self.oracle.unreadable.iter().any(|(who, from, to)| {
-            *who == before
-                && *from <= now
-                && self.oracle.last_commit <= to.saturating_add(KILL_GRACE.as_millis() as u64)
-        });
+        let unreadable = self.sync.is_none()
+            && self.oracle.unreadable.iter().any(|(who, from, to)| {
+                *who == before
+                    && *from <= now
+                    && self.oracle.last_commit <= to.saturating_add(KILL_GRACE.as_millis() as u64)
+            });
         if unreadable {
             self.oracle.excused.extend(missing.iter().map(|(id, _)| *id));
         } else {
@@ -99,6 +101,19 @@ impl World {
         let there: BTreeSet<u64> = wal.map(|record| record.id).collect();
         let lost = |commit: &&Acknowledged| !there.contains(&commit.id) && !self.oracle.excused.contains(&commit.id);
         self.oracle.acknowledged.iter().filter(lost).map(|commit| (commit.id, commit.at)).collect()
+    }
+
+    /// Q1, at every instant: each setting in force in a walsender is safe with the record that is stored.
+    pub fn settings_go_with_the_record(&mut self) {
+        let lease = &self.lease.value;
+        let (Some(holder), Some(record)) = (lease.held_by(), own_entry(lease)) else { return };
+        let writes = |node: &&super::node::Node| node.nonce == holder.nonce && node.postgres == Postgres::Primary;
+        let Some(node) = self.nodes.iter().find(writes) else { return };
+        let settings = node.senders.values().map(|sender| &sender.copy).chain([&node.setting]);
+        if let Some(wrong) = settings.into_iter().find(|setting| !safe(setting, record)) {
+            let why = format!("{} has {wrong:?} in force, and {record:?} is stored", node.name);
+            self.oracle.violated(why);
+        }
     }
 
     /// One primary, open; two that stream from it; and clients that write.

@@ -3,7 +3,7 @@
 use super::directory::Record;
 use super::node::Postgres;
 use super::world::{MEMBERS, World};
-use pgherd_core::instance::{DataRole, Event, Op, Outcome, StartAs};
+use pgherd_core::instance::{DataRole, Event, Machine, Op, Outcome, Phase, StartAs};
 use pgherd_core::time::Instant;
 use pgherd_core::timeline::TimelineId;
 
@@ -19,14 +19,18 @@ impl World {
         node.postmaster += 1;
         node.stopping = false;
         node.postgres = Postgres::Starting;
-        node.following = match how {
+        let leader = match how {
             StartAs::Primary => None,
-            StartAs::Standby(leader) => leader,
+            StartAs::Standby(leader) => {
+                node.configured = None;
+                leader
+            }
         };
         if let Some(data) = &mut node.disk.data {
             data.role = if primary { DataRole::Primary } else { DataRole::Standby };
         }
         let postmaster = node.postmaster;
+        self.follow(at, leader);
         let fails = self.dice.percent(2);
         self.after(at, (80, 500), op, move |w, at| {
             let node = &mut w.nodes[at];
@@ -38,7 +42,11 @@ impl World {
             }
             node.postgres = if primary { Postgres::Primary } else { Postgres::Standby };
             if primary {
+                let crashed = |machine: &Machine| matches!(machine.phase(), Phase::Crashed(_));
+                let end = w.nodes[at].disk.data.as_ref().map(|data| data.wal.len());
+                w.nodes[at].recovered = end.filter(|_| w.nodes[at].machine.as_ref().is_some_and(crashed));
                 w.write_record(at);
+                w.opens_with_its_setting(at);
             }
             Outcome::Done
         });
@@ -72,6 +80,8 @@ impl World {
                 data.wal.push(Record { timeline: reserved.0, id });
                 data.role = DataRole::Primary;
             }
+            w.nodes[at].recovered = None;
+            w.opens_with_its_setting(at);
             Outcome::Promoted(reserved)
         });
     }
@@ -104,6 +114,19 @@ impl World {
         node.postmaster += 1;
         node.postgres = Postgres::Down;
         node.streaming = false;
+        node.senders.clear();
+        // Clients that waited never learn what became of their commits.
+        node.waiting.clear();
+    }
+
+    /// Hole 10: nobody writes before the setting is there.
+    fn opens_with_its_setting(&mut self, at: usize) {
+        if self.sync.is_some() && self.nodes[at].configured.is_none() {
+            let name = self.nodes[at].name.clone();
+            self.oracle.violated(format!("{name} writes without having been told whom to wait for"));
+        }
+        self.nodes[at].setting = self.nodes[at].configured.clone().unwrap_or_default();
+        self.settings_go_with_the_record();
     }
 
     /// It dies unasked: the manager hears of it, unless it was about to stop it.

@@ -58,8 +58,12 @@ impl World {
             let lease = &w.lease.value;
             let holder = lease.holder.as_ref().map(|h| h.nonce.0.clone()).unwrap_or_default();
             format!(
-                "store: {} {:?} term {} timeline {} by {holder}",
-                w.lease.version, lease.state, lease.term, lease.timeline
+                "store: {} {:?} term {} timeline {} by {holder}, records {}",
+                w.lease.version,
+                lease.state,
+                lease.term,
+                lease.timeline,
+                in_words(&lease.records)
             )
         });
         for at in 0..MEMBERS {
@@ -75,6 +79,7 @@ impl World {
                 }
             });
         }
+        self.settings_go_with_the_record();
         self.wake_controller();
         Some(version)
     }
@@ -112,7 +117,7 @@ impl World {
             smart_shutdown: None,
             switchover_delay: Duration::from_secs(3600),
             configuration: "a".to_owned(),
-            sync: None,
+            sync: self.sync.clone().map(Box::new),
             domain: Vec::new(),
         };
         self.tell(at, Event::ClusterSeen(view));
@@ -146,4 +151,13 @@ impl World {
             });
         }
     }
+}
+
+/// `4: 7 and 1 of [8, 9]`.
+fn in_words(records: &[pgherd_core::lease::ElectableRecord]) -> String {
+    let words = |record: &pgherd_core::lease::ElectableRecord| {
+        let voters: Vec<&str> = record.voters.iter().map(|voter| voter.0.as_str()).collect();
+        format!("{}: {} and {} of [{}]", record.term, record.writer, record.needed, voters.join(", "))
+    };
+    records.iter().map(words).collect::<Vec<_>>().join("; ")
 }

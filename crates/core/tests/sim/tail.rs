@@ -81,6 +81,7 @@ impl World {
             let node = &mut w.nodes[at];
             node.disk.fence = node.disk.fence.max(term);
             (node.following, node.streaming) = (None, false);
+            node.link += 1;
             let report = w.fresh_report(at);
             if let (Some(Asked::Fence { round, member }), Some(report)) = (w.asked.remove(&request.0), report) {
                 let delay = w.dice.between(1, 30);

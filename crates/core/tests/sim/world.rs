@@ -7,6 +7,7 @@ use super::oracle::Oracle;
 use pgherd_core::cluster::StatusFacts;
 use pgherd_core::identity::SystemId;
 use pgherd_core::lease::{LeaseRecord, Versioned};
+use pgherd_core::sync::SyncSpec;
 use pgherd_core::time::Instant;
 use std::collections::BTreeMap;
 
@@ -38,6 +39,8 @@ pub struct World {
     pub log: Vec<String>,
     /// Requests between pods and what they wait for.
     pub asked: BTreeMap<u64, super::tail::Asked>,
+    /// What the user asks for; `None` for asynchronous replication.
+    pub sync: Option<SyncSpec>,
     pub rounds: BTreeMap<u64, super::pledges::Round>,
     queue: BTreeMap<(u64, u64), Act>,
     order: u64,
@@ -59,6 +62,7 @@ impl World {
             keep_log,
             log: Vec::new(),
             asked: BTreeMap::new(),
+            sync: None,
             rounds: BTreeMap::new(),
             queue: BTreeMap::new(),
             order: 0,
