@@ -44,7 +44,7 @@ impl Kind {
 }
 
 pub fn schedule(world: &mut World, kind: Kind) {
-    let count = world.dice.between(2, 7);
+    let count = if kind.replication().is_some() { world.dice.between(3, 11) } else { world.dice.between(2, 7) };
     let mut healed = FIRST;
     let mut volumes_lost = 0;
     for _ in 0..count {
