@@ -15,7 +15,7 @@ use core::time::Duration;
 pub struct Op(pub u64);
 
 /// How postgres is started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StartAs {
     /// As the primary (after crash recovery, where that is due).
     Primary,
@@ -24,7 +24,7 @@ pub enum StartAs {
 }
 
 /// How postgres is stopped (PostgreSQL documentation, "Shutting Down the Server").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stop {
     /// Wait this long for clients to leave.
     pub smart: Option<Duration>,
@@ -35,7 +35,7 @@ pub struct Stop {
 }
 
 /// One round of rule L7.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PledgeRound {
     /// The holder.
     pub nonce: Nonce,
@@ -48,7 +48,7 @@ pub struct PledgeRound {
 }
 
 /// One thing to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Read the volume and the control data, find the end of valid WAL.
     InspectVolume(Op),
@@ -140,7 +140,7 @@ pub enum Command {
 }
 
 /// What the archiver does with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ArchiveMode {
     /// A standby archives nothing of its own accord.
     Standby,

@@ -9,7 +9,7 @@ use crate::lease::{Ground, Hold, LeaseRecord, Versioned, may_take, released};
 use crate::time::Instant;
 
 /// A take that may or may not have been stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Unresolved {
     /// The version that it was sent over.
     over: String,

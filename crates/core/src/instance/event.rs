@@ -10,7 +10,7 @@ use crate::time::Instant;
 use crate::timeline::TimelineId;
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// Time passed.
     Ticked,
@@ -43,7 +43,7 @@ pub enum Event {
 }
 
 /// A request to fence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FenceCall {
     /// The term that the election is to end.
     pub term: Term,
@@ -61,7 +61,7 @@ pub struct PledgeCall {
 }
 
 /// A candidate's confirmation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TailCall {
     /// The term that it wants to end.
     pub term: Term,
@@ -72,7 +72,7 @@ pub struct TailCall {
 }
 
 /// How a standby hangs on its leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Link {
     /// The walreceiver streams.
     pub streaming: bool,
@@ -81,7 +81,7 @@ pub struct Link {
 }
 
 /// How a command ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// As it should.
     Done,

@@ -13,7 +13,7 @@ use crate::time::Instant;
 use std::collections::BTreeSet;
 
 /// What is known of pledges. Nothing of it is stored: a process that starts has a timer at zero (hole 22).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Failsafe {
     /// The API does not answer: rounds are asked for, and SSN, records and takers stay as they are.
     active: bool,

@@ -11,7 +11,7 @@ use crate::sync::own_raised;
 use crate::time::Instant;
 
 /// The one request about the lease that is in flight.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LeaseIo {
     pub op: Op,
     pub kind: IoKind,
@@ -21,7 +21,7 @@ pub(super) struct LeaseIo {
     pub since: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum IoKind {
     Take,
     Renew,
@@ -29,7 +29,7 @@ pub(super) enum IoKind {
 }
 
 /// What is known of the write path, and of the last renewal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Proof {
     pub op: Option<Op>,
     pub began: Option<Instant>,

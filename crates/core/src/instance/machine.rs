@@ -17,7 +17,7 @@ use crate::time::Instant;
 const MAX_STEPS: usize = 8;
 
 /// One instance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
     pub(super) me: Me,
     pub(super) now: Instant,
@@ -57,7 +57,7 @@ pub struct Machine {
 }
 
 /// An election that is not run for again before `until`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Declined {
     pub election: ElectionFact,
     pub until: Instant,
@@ -66,7 +66,7 @@ pub(super) struct Declined {
 }
 
 /// What the shell was last told; settled again after each event.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Applied {
     archive: Option<ArchiveMode>,
     tail: Option<TailFact>,

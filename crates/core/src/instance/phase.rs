@@ -8,7 +8,7 @@ use crate::lease::{Term, WalPosition};
 use crate::time::Instant;
 
 /// What comes after everything was killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AfterKill {
     /// Look at the volume again and go on from what is there.
     Restart,
@@ -19,7 +19,7 @@ pub enum AfterKill {
 }
 
 /// What an instance is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Reading its volume, then deciding what it is. Exits to any other.
     Starting(Option<Op>),
@@ -59,7 +59,7 @@ pub enum Phase {
 }
 
 /// Steps of making the first database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Initializing {
     /// Writing the intent.
     Claiming(Op),
@@ -78,7 +78,7 @@ pub enum Initializing {
 }
 
 /// Steps of a standby.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Standby {
     /// Starting postgres behind a leader, if there is one.
     StartingPostgres(Op, Option<Leader>),
@@ -94,7 +94,7 @@ pub enum Standby {
 }
 
 /// A winner on its way to the lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Candidate {
     /// What it was elected by.
     pub election: Box<ElectionFact>,
@@ -107,7 +107,7 @@ pub struct Candidate {
 }
 
 /// Steps of a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CandidateStep {
     /// Waiting for the WAL that the election names.
     Gathering(Op),
@@ -124,7 +124,7 @@ pub enum CandidateStep {
 }
 
 /// Steps of a promotion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Promoting {
     /// Postgres is being promoted.
     Asked(Op),
@@ -133,7 +133,7 @@ pub enum Promoting {
 }
 
 /// Steps after a crash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Crashed {
     /// It did not crash: it was asked to restart, and stops in order first.
     Stopping(Op),
@@ -157,7 +157,7 @@ pub enum Crashed {
 }
 
 /// Where a stepping down leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AfterRelease {
     /// Follow the next primary.
     Follow,
@@ -166,7 +166,7 @@ pub enum AfterRelease {
 }
 
 /// Steps of stepping down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SteppingDown {
     /// What for.
     pub then: AfterRelease,
@@ -175,7 +175,7 @@ pub struct SteppingDown {
 }
 
 /// Steps of stepping down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StepDown {
     /// Stopping postgres.
     Stopping(Op),

@@ -15,7 +15,7 @@ use crate::time::Instant;
 use std::collections::BTreeMap;
 
 /// The synchronous set of an instance that writes, or is about to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Replication {
     pub progress: Progress,
     step: Option<Step>,
@@ -31,7 +31,7 @@ pub(super) struct Replication {
     leaving: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Step {
     Setting(Op),
     AwaitingBarrier(Op),

@@ -8,7 +8,7 @@ use crate::timeline::TimelineId;
 use core::time::Duration;
 
 /// The Cluster, as far as one instance is concerned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClusterView {
     /// `status.systemID`: set once a database exists.
     pub system_id: Option<SystemId>,
@@ -39,7 +39,7 @@ pub struct ClusterView {
 }
 
 /// Another member of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// Pod name.
     pub name: String,
@@ -58,7 +58,7 @@ pub struct Peer {
 }
 
 /// What a data directory is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DataRole {
     /// It was last written as a primary's.
     Primary,
@@ -67,7 +67,7 @@ pub enum DataRole {
 }
 
 /// A data directory that initdb, a clone or a restore completed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Data {
     /// `Database system identifier`.
     pub system_id: SystemId,
@@ -84,7 +84,7 @@ pub struct Data {
 }
 
 /// What is on the volume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Volume {
     /// Nothing of ours.
     Empty,
@@ -110,7 +110,7 @@ pub struct Leader {
 }
 
 /// Who this manager is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Me {
     /// The holder that it would be.
     pub holder: Holder,

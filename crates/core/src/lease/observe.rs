@@ -5,7 +5,7 @@ use core::time::Duration;
 
 /// The timer of rule L1. It starts from zero with the process and trusts nothing that is stored: a timer that
 /// survived a restart, or was read from `renewTime`, would count time in which a pledge was alive (hole 22).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Observation {
     seen: Option<(String, Instant)>,
 }

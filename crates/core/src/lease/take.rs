@@ -8,7 +8,7 @@ use crate::timeline::TimelineId;
 use core::time::Duration;
 
 /// Why a lease may be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ground {
     /// Its holder gave it up after its last process was gone.
     Released,
@@ -25,7 +25,7 @@ pub enum Ground {
 }
 
 /// Why a lease may not be taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// Somebody may still be writing.
     #[error("{holder} holds the lease and may be writing for another {left:?}")]
@@ -74,7 +74,7 @@ pub fn may_take(
 }
 
 /// What a take is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// To open the database that initdb has just made, on the timeline that it made.
     FirstDatabase(TimelineId),
@@ -120,7 +120,7 @@ pub fn taken(
 }
 
 /// The right to write until a deadline, on this process' clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hold {
     /// The last confirmed record and its version.
     pub lease: Versioned<LeaseRecord>,
@@ -155,7 +155,7 @@ impl Hold {
 }
 
 /// What a conflict on a renewal means (rule L4).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Conflict {
     /// The stored record is one's own: go on from its version. Its age is not adopted (hole 14).
     Adopt,
