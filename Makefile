@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test bench chaos lint fmt docs clean
+.PHONY: help demo test model model-mutants bench chaos lint fmt docs clean
 
 help: ## What there is to run
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Three instances, a killed primary, nothing lost (under 10 minutes, the build included; KEEP=1 leaves it up)
 	@tests/tools/demo.sh
@@ -13,6 +13,14 @@ demo: ## Three instances, a killed primary, nothing lost (under 10 minutes, the 
 test: ## Everything that CI runs, tier by tier
 	@tests/tools/setup.sh
 	@tests/tools/test.sh
+
+model: ## Core's decisions through every order of events: minutes, by MODEL=bounded in one; target/model/report.json
+	@cargo build --quiet --profile model -p pgherd-model
+	@MODEL=$${MODEL:-long} target/model/model
+
+model-mutants: ## Mistakes put into a copy of core, each of which the model must notice
+	@cargo build --quiet --profile model -p pgherd-model
+	@target/model/model mutants
 
 bench: ## WAL archiving beside barman, and failovers (RUNS=5 of each kind), into target/bench/*.json
 	@tests/tools/setup.sh

@@ -13,6 +13,7 @@ tiers=(
     "lint 300 formatting, clippy without a warning, the house's own checks"
     "unit 300 tables, properties and tests of one crate"
     "golden 60 decisions compared with committed plans"
+    "model 300 core's own decisions through every order of events, within bounds"
     "interop 600 each crate against real things: postgres, kubectl, S3, processes in namespaces"
     "barman 180 the WAL archive on SeaweedFS, beside barman, both installed if they are missing"
     "cluster 360 whole clusters on real PostgreSQL, broken on purpose"
@@ -52,6 +53,7 @@ run_tier() {
                 xtask check && cargo_deny
             ;;
         unit) cargo test --workspace --lib --bins ;;
+        model) cargo test --profile model -p pgherd-model --test model -- --nocapture ;;
         interop) # shellcheck disable=SC2046
             cargo test --workspace $(of_crates | sort -u | sed 's/^/--test /') ;;
         barman) tests/tools/interop.sh && cargo test --workspace --test interop ;;
@@ -65,7 +67,7 @@ passed=0 failed=0 broken=0 summary=() began=$SECONDS
 for line in "${tiers[@]}"; do
     read -r tier budget what <<<"$line"
     wanted "$tier" || continue
-    case $tier in build | lint | unit | interop | barman) ;; *) exists "$tier" || continue ;; esac
+    case $tier in build | lint | unit | model | interop | barman) ;; *) exists "$tier" || continue ;; esac
     printf '\n== %s: %s (budget %d s)\n' "$tier" "$what" "$budget"
     start=$SECONDS
     run_tier "$tier" </dev/null 2>&1 | tee "$logs/$tier.log"

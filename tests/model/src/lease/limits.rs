@@ -1,0 +1,88 @@
+//! What may happen in a run, and how often: the bounds that make it finite.
+
+use core::time::Duration;
+use pgherd_core::lease::Timings;
+
+/// The bounds of one run. A fault with a bound of zero does not happen.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Members at the start.
+    pub instances: usize,
+    /// Seconds that pass.
+    pub ticks: u64,
+    /// Writes of the lease that reach the API server.
+    pub writes: usize,
+    /// Elections by any controller.
+    pub elections: u8,
+    /// Requests that get no answer: not stored, stored, or stored much later.
+    pub losses: u8,
+    /// Whether a request that was given up may still land.
+    pub zombies: bool,
+    /// Postmasters that die.
+    pub crashes: u8,
+    /// Managers that die with all of their pod.
+    pub deaths: u8,
+    /// Managers that stand still for a while.
+    pub freezes: u8,
+    /// Disks that hang.
+    pub wedges: u8,
+    /// Seconds that one clock gains on the others within the run.
+    pub drift: u8,
+    /// Pods deleted by force whose process lives on beside its successor.
+    pub doubles: u8,
+    /// Pods that join.
+    pub joins: u8,
+    /// Hands on the lease: an annotation touched, which only changes its version.
+    pub edits: u8,
+    /// Pods told to stop.
+    pub terminations: u8,
+    /// leaseDuration, in seconds.
+    pub lease: u64,
+    /// renewDeadline, in seconds.
+    pub deadline: u64,
+    /// How late the watchdog may be, in seconds (k).
+    pub kill: u64,
+    /// Members answer when they are asked for pledges (L7).
+    pub failsafe: bool,
+    /// Kills take a step of their own.
+    pub slow_kills: bool,
+    /// Of so many states, one is healed and followed until a primary is open; zero for none.
+    pub heal_one_of: u64,
+}
+
+impl Limits {
+    /// Two members and nothing that goes wrong but time. The worst timings that `Timings::check` lets through, in
+    /// whole seconds: a writer may write through the second after its deadline, a taker waits one longer.
+    pub const QUIET: Limits = Limits {
+        instances: 2,
+        ticks: 6,
+        writes: 2,
+        elections: 1,
+        losses: 0,
+        zombies: false,
+        crashes: 0,
+        deaths: 0,
+        freezes: 0,
+        wedges: 0,
+        drift: 0,
+        doubles: 0,
+        joins: 0,
+        edits: 0,
+        terminations: 0,
+        lease: 3,
+        deadline: 2,
+        kill: 1,
+        failsafe: false,
+        slow_kills: false,
+        heal_one_of: 0,
+    };
+
+    /// As core takes them.
+    pub fn timings(&self) -> Timings {
+        Timings {
+            lease_duration: Duration::from_secs(self.lease),
+            renew_deadline: Duration::from_secs(self.deadline),
+            retry_period: Duration::from_secs(1),
+        }
+    }
+}
