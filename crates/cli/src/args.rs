@@ -125,6 +125,16 @@ pub enum Verb {
     },
 }
 
+/// What a claim is given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Volumes {
+    /// A directory.
+    #[default]
+    Directory,
+    /// An ext4 of its own on a loop device, of at most 2 GiB; faults of disks want it.
+    Ext4,
+}
+
 /// Local environments.
 #[derive(Debug, Subcommand)]
 pub enum LocalVerb {
@@ -142,6 +152,9 @@ pub enum LocalVerb {
         /// Nodes to spread pods over, each in a zone of its own.
         #[arg(long, default_value_t = 1)]
         nodes: u8,
+        /// What claims are given.
+        #[arg(long, value_enum, default_value_t)]
+        volumes: Volumes,
         /// Do not wait until the clusters are ready.
         #[arg(long)]
         no_wait: bool,
@@ -176,6 +189,17 @@ pub enum LocalVerb {
     Preflight {
         #[command(flatten)]
         environment: Environment,
+    },
+    /// The last failover as a timeline, from the event log of the environment.
+    Trace {
+        #[command(flatten)]
+        environment: Environment,
+        /// Draw it into this file (SVG).
+        #[arg(long)]
+        svg: Option<PathBuf>,
+        /// Everything that was noted, not only the last failover.
+        #[arg(long)]
+        all: bool,
     },
     /// Break something on purpose.
     Fault {

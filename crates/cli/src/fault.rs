@@ -2,11 +2,13 @@
 
 use anyhow::{Context, bail};
 use pgherd_localkube::daemon::find;
-use pgherd_localkube::fault::{ApiFault, ControllerFault, Cut, FaultRequest, Flap, Target, Way};
+use pgherd_localkube::fault::{
+    ApiFault, ControllerFault, Cut, Damage, DiskFault, FaultRequest, Flap, Target, Volume, WalDamage, Way,
+};
 use pgherd_localkube::s3::S3Fault;
 
 use crate::args::Environment;
-use crate::fault_args::{ControllerWhat, Direction, FaultVerb, Who};
+use crate::fault_args::{ControllerWhat, Direction, DiskWhat, FaultVerb, WalWhat, Who};
 use crate::output;
 
 /// Puts it on, and says what was done.
@@ -52,6 +54,19 @@ fn request(verb: FaultVerb) -> anyhow::Result<Option<FaultRequest>> {
         FaultVerb::ForceDelete { pod } => FaultRequest::ForceDelete { pod },
         FaultVerb::KubeletApart { of } => FaultRequest::KubeletApart { of },
         FaultVerb::NodeLost { node } => FaultRequest::NodeLost { node },
+        FaultVerb::Disk { pod, what, wal, leave } => {
+            let volume = if wal { Volume::Wal } else { Volume::Data };
+            FaultRequest::Disk { pod, volume, what: disk(what, leave) }
+        }
+        FaultVerb::DamagePage { pod, file, block } => FaultRequest::Damage { pod, what: Damage::Page { file, block } },
+        FaultVerb::DamageWal { pod, how, segment } => {
+            let how = match how {
+                WalWhat::Missing => WalDamage::Missing,
+                WalWhat::Truncated => WalDamage::Truncated,
+            };
+            FaultRequest::Damage { pod, what: Damage::Wal { segment, how } }
+        }
+        FaultVerb::LoseVolume { pod } => FaultRequest::LoseVolume { pod },
         FaultVerb::S3 { what } => FaultRequest::S3 { what: s3(&what)? },
         FaultVerb::Api { what } => FaultRequest::Api { what: api(&what)? },
         FaultVerb::Controller { what } => FaultRequest::Controller { what: controller(what) },
@@ -97,6 +112,15 @@ fn controller(what: ControllerWhat) -> ControllerFault {
     }
 }
 
+fn disk(what: DiskWhat, leave: u64) -> DiskFault {
+    match what {
+        DiskWhat::Full => DiskFault::Full { leave },
+        DiskWhat::NoInodes => DiskFault::NoInodes,
+        DiskWhat::Hung => DiskFault::Hung,
+        DiskWhat::ReadOnly => DiskFault::ReadOnly,
+    }
+}
+
 fn turns(text: &str) -> anyhow::Result<Flap> {
     let (cut, open) = text.split_once(',').context("--flap wants CUT,OPEN in milliseconds, as 500,2000")?;
     Ok(Flap { cut: cut.parse()?, open: open.parse()? })
@@ -108,8 +132,14 @@ fn s3(what: &str) -> anyhow::Result<S3Fault> {
         None if what == "silent" => S3Fault::Silent,
         None if what == "none" => S3Fault::None,
         Some(("slow", milliseconds)) => S3Fault::Slow(milliseconds.parse().context("slow wants milliseconds")?),
+        None if what == "ack-lost" => S3Fault::AckLost,
+        Some(("rate", bytes)) => S3Fault::Rate(bytes.parse().context("rate wants bytes a second")?),
+        Some(("reset", bytes)) => S3Fault::Reset(bytes.parse().context("reset wants bytes")?),
+        Some(("truncated", bytes)) => S3Fault::Truncated(bytes.parse().context("truncated wants bytes")?),
         Some(("status", status)) => S3Fault::Status(status.parse().context("status wants an HTTP status")?),
-        _ => bail!("expected off, silent, slow=MILLISECONDS, status=CODE or none, not {what:?}"),
+        _ => bail!(
+            "expected off, silent, slow=MILLISECONDS, rate=BYTES, status=CODE, reset=BYTES, ack-lost, truncated=BYTES or none, not {what:?}"
+        ),
     })
 }
 

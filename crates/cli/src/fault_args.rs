@@ -56,6 +56,28 @@ pub enum ControllerWhat {
     Apart,
 }
 
+/// What is wrong with a volume.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DiskWhat {
+    /// No space is left.
+    Full,
+    /// No more files can be made.
+    NoInodes,
+    /// Writes wait and do not end.
+    Hung,
+    /// Writes fail. To heal it, its users are killed.
+    ReadOnly,
+}
+
+/// What happens to a WAL file.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum WalWhat {
+    /// It is gone.
+    Missing,
+    /// Its second half is.
+    Truncated,
+}
+
 /// Faults. A pod is NAME, NAMESPACE/NAME or a UID. What lasts has an id and is listed by `list`; `heal` ends it.
 #[derive(Debug, Subcommand)]
 pub enum FaultVerb {
@@ -121,7 +143,47 @@ pub enum FaultVerb {
         /// Its name.
         node: String,
     },
-    /// S3: off, silent, slow=MILLISECONDS, status=CODE, none.
+    /// A volume that is full, hangs or is read-only (wants `up --volumes ext4`).
+    Disk {
+        /// Whose.
+        pod: String,
+        /// What is wrong.
+        what: DiskWhat,
+        /// The volume of WAL, where it has one.
+        #[arg(long)]
+        wal: bool,
+        /// Bytes that stay free, with `full`.
+        #[arg(long, default_value_t = 0)]
+        leave: u64,
+    },
+    /// Write 512 bytes of nonsense into a page of a relation.
+    DamagePage {
+        /// Where.
+        pod: String,
+        /// The file below PGDATA, as base/5/16400 (default: the largest relation of users).
+        #[arg(long)]
+        file: Option<String>,
+        /// Which page of it.
+        #[arg(long, default_value_t = 0)]
+        block: u32,
+    },
+    /// Take a WAL file away, or half of it.
+    DamageWal {
+        /// Where.
+        pod: String,
+        /// What happens to it.
+        how: WalWhat,
+        /// Its name (default: the newest complete one).
+        #[arg(long)]
+        segment: Option<String>,
+    },
+    /// Delete a pod with its claims, and so its data.
+    LoseVolume {
+        /// Which pod.
+        pod: String,
+    },
+    /// S3: off, silent, slow=MILLISECONDS, rate=BYTES (a second), status=CODE, reset=BYTES (then the connection is
+    /// reset), ack-lost (writes are done, their answers lost), truncated=BYTES (of each answer), none.
     S3 {
         /// What is wrong.
         what: String,

@@ -1,17 +1,18 @@
 //! `pgherd local`: environments on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use kube::Api;
-use pgherd_localkube::daemon::{Handle, NodeOptions, UpOptions, find, preflight, sweep, up};
+use pgherd_localkube::daemon::{Handle, NodeOptions, UpOptions, Volumes, find, preflight, sweep, up};
+use pgherd_localkube::trace;
 use pgherd_proto::cluster::Cluster;
 use serde_json::json;
 
 use crate::args::{Environment, LocalVerb};
 use crate::cluster::client_of;
-use crate::{env, fault, output};
+use crate::{args, env, fault, output};
 
 /// How often the clusters are looked at while they come up.
 const POLL: Duration = Duration::from_millis(500);
@@ -19,8 +20,11 @@ const POLL: Duration = Duration::from_millis(500);
 /// Does what was asked.
 pub async fn run(verb: LocalVerb, json: bool) -> anyhow::Result<u8> {
     match verb {
-        LocalVerb::Up { environment, files, s3_endpoint, nodes, no_wait, timeout } => {
-            let options = options(&environment, files, s3_endpoint, nodes)?;
+        LocalVerb::Up { environment, files, s3_endpoint, nodes, volumes, no_wait, timeout } => {
+            let mut options = options(&environment, files, s3_endpoint, nodes)?;
+            if volumes == args::Volumes::Ext4 {
+                options.volumes = Volumes::Ext4;
+            }
             let wait = (!no_wait).then(|| Duration::from_secs(timeout));
             start(options, wait, json).await
         }
@@ -29,6 +33,7 @@ pub async fn run(verb: LocalVerb, json: bool) -> anyhow::Result<u8> {
         LocalVerb::Env { environment } => env::run(&environment, json).await,
         LocalVerb::Logs { environment } => logs(&environment, json),
         LocalVerb::Preflight { environment } => look(&environment, json),
+        LocalVerb::Trace { environment, svg, all } => trace(&environment, svg.as_deref(), all, json),
         LocalVerb::Fault { environment, verb } => fault::run(&environment, verb, json).await,
     }
 }
@@ -163,6 +168,22 @@ fn logs(environment: &Environment, json: bool) -> anyhow::Result<u8> {
     let value =
         json!({"daemon": daemon.lines().collect::<Vec<_>>(), "controller": controller.lines().collect::<Vec<_>>()});
     output::print(json, &value, || format!("--- daemon\n{daemon}\n--- controller\n{controller}"))?;
+    Ok(0)
+}
+
+fn trace(environment: &Environment, picture: Option<&Path>, all: bool, json: bool) -> anyhow::Result<u8> {
+    let path = environment.directory().join("events.jsonl");
+    let log = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    let events = trace::read(&log);
+    let events = if all { events } else { trace::last_failover(&events) };
+    if events.is_empty() {
+        bail!("no failover was noted in {}", path.display());
+    }
+    if let Some(picture) = picture {
+        std::fs::write(picture, trace::svg(&events))
+            .with_context(|| format!("failed to write {}", picture.display()))?;
+    }
+    output::print(json, &events, || trace::text(&events))?;
     Ok(0)
 }
 

@@ -12,3 +12,4 @@ pub mod fault;
 pub mod net;
 pub mod node;
 pub mod s3;
+pub mod trace;

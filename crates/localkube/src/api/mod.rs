@@ -42,5 +42,6 @@ pub use http::{
 pub use lifecycle::DeleteOptions;
 pub use object::Object;
 pub use resource::GroupResource;
+pub use selector::LabelSelector;
 pub use store::{ChangeKind, JournalError, Listed, Store, WatchStart, Watcher};
 pub use token::Identity;

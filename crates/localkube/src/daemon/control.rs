@@ -12,12 +12,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::DaemonError;
+use super::events::EventLog;
 use crate::api::Store;
 use crate::api::object::text;
-use crate::fault::{Controllers, FaultRequest, Faults};
+use crate::fault::{ApiFault, Controllers, FaultRequest, Faults};
 use crate::net::address::{API_PORT, GATEWAY, S3_PORT};
 use crate::net::forward::Forwards;
 use crate::node::{RunningPod, RunningPods};
+use crate::s3::S3Fault;
 
 /// What can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,6 +100,7 @@ pub(super) struct Control {
     pub pods: RunningPods,
     pub faults: Faults,
     pub controllers: Controllers,
+    pub events: EventLog,
     pub made: Vec<String>,
     pub apply: Apply,
     pub stop: CancellationToken,
@@ -148,6 +151,13 @@ impl Control {
             }
             Request::Fault { request } => {
                 let done = self.faults.apply(&request).await.map_err(|error| text(&error))?;
+                let what = match request {
+                    FaultRequest::Heal | FaultRequest::HealOne { .. } | FaultRequest::HealPod { .. } => "healed",
+                    FaultRequest::Resume { .. } | FaultRequest::S3 { what: S3Fault::None } => "healed",
+                    FaultRequest::Api { what: ApiFault::None } => "healed",
+                    _ => "put",
+                };
+                self.events.note("fault", what, "", &done.text);
                 tracing::info!(fault = ?request, done = done.text, "a fault was put on");
                 Ok(json!(done))
             }

@@ -34,6 +34,8 @@ struct Controller {
     /// Its pod's name, by which it is told from the other.
     name: String,
     env: BTreeMap<String, String>,
+    /// Multiplies the waits before it is started again.
+    backoff_scale: f64,
 }
 
 /// The first controller, and the second for when a fault wants it, each with a way to the API of its own.
@@ -66,6 +68,7 @@ pub(super) async fn start_all(
             log: layout.controller_log(number),
             name: format!("pgherd-controller-local-{number}"),
             env: context.env.clone(),
+            backoff_scale: options.backoff_scale,
         });
     }
     if let (Some(second), Some(first)) = (made.pop(), made.pop()) {
@@ -124,7 +127,7 @@ async fn run(
             wait = Duration::from_millis(200);
         }
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep(wait.mul_f64(controller.backoff_scale)) => {}
             () = stop.cancelled() => {}
         }
         wait = wait.saturating_mul(2).min(LONGEST);

@@ -156,6 +156,11 @@ impl Handle {
         self.ask(&Request::Faults).await
     }
 
+    /// The event log; one [`super::Event`] a line.
+    pub fn event_log(&self) -> PathBuf {
+        self.layout.events()
+    }
+
     /// PID 1 of a container, as the host sees it.
     ///
     /// # Errors

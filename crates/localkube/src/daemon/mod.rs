@@ -8,6 +8,7 @@ mod claims;
 mod control;
 mod controller;
 mod error;
+mod events;
 mod furnish;
 mod handle;
 mod kubeconfig;
@@ -20,8 +21,9 @@ mod sweep;
 
 pub use control::{Request, Status};
 pub use error::DaemonError;
+pub use events::Event;
 pub use handle::{Handle, find, up};
-pub use options::{NodeOptions, STATE_ROOT, UpOptions};
+pub use options::{NodeOptions, STATE_ROOT, UpOptions, Volumes};
 pub use preflight::{Finding, preflight};
 pub use sweep::sweep;
 

@@ -17,6 +17,17 @@ pub struct NodeOptions {
     pub zone: String,
 }
 
+/// What a claim is given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Volumes {
+    /// A directory.
+    #[default]
+    Directory,
+    /// A file system of its own, of at most 2 GiB, on a loop device; for faults of disks.
+    Ext4,
+}
+
 /// One environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpOptions {
@@ -39,9 +50,12 @@ pub struct UpOptions {
     pub s3_endpoint: Option<String>,
     /// Access key and secret for [`UpOptions::s3_endpoint`].
     pub s3_credentials: Option<(String, String)>,
+    /// What claims are given.
+    #[serde(default)]
+    pub volumes: Volumes,
     /// The system user that containers run as.
     pub user: String,
-    /// Multiplies the waits before restarts (1.0: as the kubelet).
+    /// Multiplies the waits before restarts, and before a node that is not heard of is given up (1.0: as Kubernetes).
     pub backoff_scale: f64,
     /// Directories of the host that containers see, beside `/usr`, `/etc` and the like.
     pub host_mounts: Vec<PathBuf>,
@@ -63,6 +77,7 @@ impl UpOptions {
             nodes: vec![NodeOptions { name: "local-1".to_owned(), zone: "local-a".to_owned() }],
             s3_endpoint: None,
             s3_credentials: None,
+            volumes: Volumes::default(),
             user: "postgres".to_owned(),
             backoff_scale: 1.0,
             host_mounts: Vec::new(),
@@ -104,6 +119,10 @@ impl Layout {
 
     pub fn node(&self) -> PathBuf {
         self.root.join("node")
+    }
+
+    pub fn events(&self) -> PathBuf {
+        self.root.join("events.jsonl")
     }
 
     pub fn s3(&self) -> PathBuf {

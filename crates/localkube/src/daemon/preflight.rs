@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::UpOptions;
+use super::{UpOptions, Volumes};
 
 /// Something that lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,13 @@ pub struct Finding {
 }
 
 const TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("nsenter", "util-linux"), ("nft", "nftables")];
+const DISK_TOOLS: [(&str, &str); 5] = [
+    ("mkfs.ext4", "e2fsprogs"),
+    ("e2fsck", "e2fsprogs"),
+    ("losetup", "mount"),
+    ("mount", "mount"),
+    ("fsfreeze", "util-linux"),
+];
 const MEMORY_KIB: u64 = 1 << 20;
 const DISK_BYTES: u64 = 4 << 30;
 
@@ -27,6 +34,16 @@ pub fn preflight(options: &UpOptions) -> Vec<Finding> {
     for (tool, package) in TOOLS {
         if find_program(tool).is_none() {
             say(tool != "nft", format!("the program `{tool}` is missing: apt-get install {package}"));
+        }
+    }
+    if options.volumes == Volumes::Ext4 {
+        for (tool, package) in DISK_TOOLS {
+            if find_program(tool).is_none() {
+                say(true, format!("`--volumes ext4` wants the program `{tool}`: apt-get install {package}"));
+            }
+        }
+        if !Path::new("/dev/loop-control").exists() {
+            say(true, "`--volumes ext4` wants loop devices, and this kernel has none".to_owned());
         }
     }
     if !matches!(nix::unistd::User::from_name(&options.user), Ok(Some(_))) {

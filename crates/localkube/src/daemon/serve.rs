@@ -15,13 +15,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::claims::Claims;
 use super::control::{self, Control};
+use super::events::EventLog;
 use super::furnish::{self, S3Keys};
 use super::logs::LogFiles;
-use super::options::{Layout, UpOptions};
-use super::{DaemonError, claims, controller, kubeconfig, manifests};
+use super::options::{Layout, UpOptions, Volumes};
+use super::{DaemonError, controller, kubeconfig, manifests};
 use crate::api::{ApiConfig, ApiServer, FaultSwitch, Store, load_or_create};
-use crate::fault::{Controllers, FaultSetup, Faults};
+use crate::fault::{Controllers, FaultRequest, FaultSetup, Faults};
 use crate::net::address::{API_PORT, API_SERVICE, GATEWAY, PodAddresses, S3_PORT, ServiceAddresses};
 use crate::net::forward::Forwards;
 use crate::net::host::HostSide;
@@ -30,7 +32,7 @@ use crate::net::{NetError, services};
 use crate::node::process::ProcessId;
 use crate::node::records::Records;
 use crate::node::spawner::Spawner;
-use crate::node::{self, Kubelets, LocalNode, NodeContext, PodUser, RunningPods};
+use crate::node::{self, Kubelets, LocalNode, NodeContext, PodUser, RunningPods, disk};
 use crate::s3::{Behind, S3Gate, serve_folder};
 
 /// How long pods may take to end in good order.
@@ -131,11 +133,15 @@ async fn serve(
 
     let (names_known, names) = watch::channel(Vec::new());
     tasks.spawn(services::run(store.clone(), names_known, stop.clone()));
-    tasks.spawn(claims::run(store.clone(), layout.node(), stop.clone()));
+    let events = EventLog::open(&layout.events()).map_err(DaemonError::file(layout.events()))?;
+    tasks.spawn(events.clone().run(store.clone(), stop.clone()));
     let records = Records::open(&layout.processes()).map_err(DaemonError::file(layout.processes()))?;
     let spawner = start_spawner(&network, runtime.clone())?;
     let context =
         Arc::new(node_context(&options, &layout, &api, network.clone(), names, spawner.clone(), records.clone())?);
+    let claims =
+        Claims { store: store.clone(), directory: layout.node(), volumes: options.volumes, user: context.user };
+    tasks.spawn(claims.run(stop.clone()));
     let pods = RunningPods::default();
     let node_stop = CancellationToken::new();
     let node = tokio::spawn(node::run(Arc::clone(&context), pods.clone(), node_stop.clone()));
@@ -169,6 +175,7 @@ async fn serve(
             store: api.store(),
         }),
         controllers,
+        events,
         made,
         apply: Box::new(apply),
         stop: CancellationToken::new(),
@@ -179,6 +186,10 @@ async fn serve(
     tracing::info!(environment = options.name, "the local environment is up");
     wait_for_end(&asked).await;
     tracing::info!("the local environment goes down");
+    // Nothing ends that is stopped, cut off, or waits for a disk.
+    if let Err(error) = control.faults.apply(&FaultRequest::Heal).await {
+        tracing::warn!(error = pgherd_telemetry::chain(&error), "a fault cannot be ended");
+    }
     controller_stop.cancel();
     context.stopping.cancel();
     if !at_once.is_cancelled() {
@@ -193,6 +204,7 @@ async fn serve(
         while tasks.join_next().await.is_some() {}
     })
     .await;
+    disk::release_all(&layout.node()).await;
     for file in [layout.socket(), layout.daemon()] {
         let _gone = std::fs::remove_file(file);
     }
@@ -345,6 +357,7 @@ fn node_context(
         records,
         backoff_scale: options.backoff_scale,
         host_mounts: options.host_mounts.clone(),
+        own_file_systems: options.volumes == Volumes::Ext4,
         kubelets: Kubelets::default(),
         stopping: CancellationToken::new(),
     })

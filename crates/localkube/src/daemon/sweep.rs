@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use super::DaemonError;
 use super::options::{Layout, UpOptions};
 use crate::net::namespace::NetworkNamespace;
+use crate::node::disk;
 use crate::node::process::ProcessId;
 use crate::node::records::Records;
 
@@ -35,6 +36,10 @@ pub async fn sweep(state_dir: &Path) -> Result<Vec<String>, DaemonError> {
         if killed > 0 {
             found.push(format!("{killed} processes of pods"));
         }
+    }
+    let volumes = disk::release_all(&layout.node()).await;
+    if volumes > 0 {
+        found.push(format!("{volumes} mounted volumes"));
     }
     let options = std::fs::read(layout.options()).ok().and_then(|text| serde_json::from_slice::<UpOptions>(&text).ok());
     if let Some(options) = options {

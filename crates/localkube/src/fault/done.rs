@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Target;
 use crate::net::NetError;
+use crate::node::disk::DiskError;
 
 /// Nothing was changed, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,21 @@ pub enum FaultError {
     /// There is no such lasting fault.
     #[error("no lasting fault is called {0}; `pgherd local fault list` shows them")]
     Unknown(String),
+    /// The pod has no such volume.
+    #[error("{0} has no such volume")]
+    Volume(String),
+    /// The volume is a directory of this machine's own file system.
+    #[error("the volume is a directory: start the environment with `--volumes ext4`")]
+    Directory,
+    /// The volume hangs already.
+    #[error("the volume of {0} hangs: heal that first")]
+    Hangs(String),
+    /// The volume cannot be changed.
+    #[error("failed to change the volume")]
+    Disk(#[from] DiskError),
+    /// A file cannot be changed.
+    #[error("failed to change a file")]
+    File(#[source] std::io::Error),
     /// The API refused.
     #[error("the API refused: {0}")]
     Api(String),

@@ -4,7 +4,7 @@ use super::controllers::Controllers;
 use super::lasting::{Lasting, Registry, Undo};
 use super::processes::{full_name, processes};
 use super::request::Cut;
-use super::{Done, FaultError, FaultRequest, Target, network};
+use super::{Done, FaultError, FaultRequest, Target, damage, network};
 use crate::api::{FaultSwitch, Store};
 use crate::net::namespace::NetworkNamespace;
 use crate::node::{Kubelets, RunningPod, RunningPods};
@@ -70,6 +70,9 @@ impl Faults {
             FaultRequest::ForceDelete { pod } => self.force_delete(pod),
             FaultRequest::KubeletApart { of } => self.kubelet_apart(of),
             FaultRequest::NodeLost { node } => self.node_lost(node),
+            FaultRequest::Disk { pod, volume, what } => self.disk(pod, *volume, *what).await,
+            FaultRequest::Damage { pod, what } => self.damage(pod, what).await,
+            FaultRequest::LoseVolume { pod } => self.lose_volume(pod),
             FaultRequest::S3 { what } => {
                 self.s3.set(*what);
                 Ok(Done::lasts("s3", format!("S3: {what:?}")))
@@ -167,6 +170,11 @@ impl Faults {
             }
             Undo::Link { holder, address } => network::fast(&self.network, holder, address).await?,
             Undo::Kubelet(whose) => self.kubelets.heal(&whose),
+            Undo::Disk { directory, what } => self.heal_disk(directory, what).await?,
+            Undo::Damage(saved) => {
+                let done = tokio::task::spawn_blocking(move || damage::take_back(saved)).await;
+                done.map_err(std::io::Error::other).flatten().map_err(FaultError::File)?;
+            }
             Undo::ControllerFrozen => drop(self.controllers.signal(Signal::SIGCONT)),
             Undo::ControllerDoubled => drop(self.controllers.doubled.send_replace(false)),
             Undo::ControllerApart => self.controllers.set_apart(false),

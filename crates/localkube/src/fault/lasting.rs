@@ -1,12 +1,15 @@
 //! Faults that last, and what ends each.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
+use super::damage::Saved;
+use super::request::DiskFault;
 use crate::node::Whose;
 use crate::node::process::ProcessId;
 
@@ -34,6 +37,10 @@ pub(super) enum Undo {
     Link { holder: ProcessId, address: std::net::Ipv4Addr },
     /// This kubelet is deaf.
     Kubelet(Whose),
+    /// This volume has something.
+    Disk { directory: PathBuf, what: DiskFault },
+    /// Data were damaged.
+    Damage(Saved),
     /// The controller is stopped.
     ControllerFrozen,
     /// There are two.
@@ -80,6 +87,12 @@ impl Registry {
         inner.all.values().map(|(lasting, _)| lasting.clone()).collect()
     }
 
+    /// One is like this.
+    pub fn any(&self, is: impl Fn(&Undo) -> bool) -> bool {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.all.values().any(|(_, undo)| is(undo))
+    }
+
     /// Takes out those for which `is` holds.
     pub fn take(&self, is: impl Fn(&Lasting) -> bool) -> Vec<(Lasting, Undo)> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,6 +107,7 @@ impl Undo {
             Self::Frozen(all) => !all.iter().any(ProcessId::is_alive),
             Self::Cut { holders, .. } => !holders.iter().any(ProcessId::is_alive),
             Self::Link { holder, .. } => !holder.is_alive(),
+            Self::Disk { directory, .. } => !crate::node::disk::is_mounted(directory),
             _ => false,
         }
     }

@@ -6,6 +6,8 @@
 mod control_plane;
 mod controllers;
 mod cuts;
+mod damage;
+mod disks;
 mod done;
 mod inject;
 mod lasting;
@@ -18,4 +20,6 @@ pub use controllers::Controllers;
 pub use done::{Done, FaultError};
 pub use inject::{FaultSetup, Faults};
 pub use lasting::Lasting;
-pub use request::{ApiFault, ControllerFault, Cut, FaultRequest, Flap, Target, Way};
+pub use request::{
+    ApiFault, ControllerFault, Cut, Damage, DiskFault, FaultRequest, Flap, Target, Volume, WalDamage, Way,
+};

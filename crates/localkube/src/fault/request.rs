@@ -114,6 +114,76 @@ pub enum ControllerFault {
     Apart,
 }
 
+/// Which volume of an instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Volume {
+    /// That of its data.
+    #[default]
+    Data,
+    /// That of its WAL; that of its data, where WAL has none of its own.
+    Wal,
+}
+
+/// What is wrong with a volume. Only volumes that are file systems of their own can have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskFault {
+    /// It is full.
+    Full {
+        /// But for so many bytes.
+        leave: u64,
+    },
+    /// No more files can be made.
+    NoInodes,
+    /// Writes wait and do not end (state D, which SIGKILL does not end either).
+    Hung,
+    /// It became read-only over an error. Its users are killed when that is healed.
+    ReadOnly,
+}
+
+impl std::fmt::Display for DiskFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Full { leave: 0 } => f.write_str("full"),
+            Self::Full { leave } => write!(f, "full but for {leave} bytes"),
+            Self::NoInodes => f.write_str("without inodes"),
+            Self::Hung => f.write_str("hung"),
+            Self::ReadOnly => f.write_str("read-only"),
+        }
+    }
+}
+
+/// What happens to a WAL file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WalDamage {
+    /// It is not there any more.
+    Missing,
+    /// Its second half is.
+    Truncated,
+}
+
+/// What is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Damage {
+    /// 512 bytes of a page.
+    Page {
+        /// The file below PGDATA; the largest relation of users if absent.
+        file: Option<String>,
+        /// Which page of it.
+        block: u32,
+    },
+    /// A WAL file.
+    Wal {
+        /// Its name; the newest complete one if absent.
+        segment: Option<String>,
+        /// What happens to it.
+        how: WalDamage,
+    },
+}
+
 /// One fault. `pod` is `NAMESPACE/NAME`, `NAME` where that is enough, or a UID.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case")]
@@ -171,6 +241,27 @@ pub enum FaultRequest {
     NodeLost {
         /// Its name.
         node: String,
+    },
+    /// Something is wrong with a volume.
+    Disk {
+        /// Where.
+        pod: String,
+        /// Which.
+        volume: Volume,
+        /// What.
+        what: DiskFault,
+    },
+    /// Data on the disk are damaged.
+    Damage {
+        /// Where.
+        pod: String,
+        /// What.
+        what: Damage,
+    },
+    /// The pod and its claims are deleted, and its data with them. There is no way back.
+    LoseVolume {
+        /// Where.
+        pod: String,
     },
     /// Something is wrong with S3.
     S3 {

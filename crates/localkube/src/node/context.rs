@@ -64,10 +64,12 @@ pub struct NodeContext {
     pub spawner: Spawner,
     /// What was started.
     pub records: Records,
-    /// Multiplies the back-off of restarts.
+    /// Multiplies the waits of kubelet and node controller.
     pub backoff_scale: f64,
     /// Directories of the host that containers see read-only, beside the usual ones.
     pub host_mounts: Vec<PathBuf>,
+    /// Claims have file systems of their own.
+    pub own_file_systems: bool,
     /// Kubelets that do not hear the API.
     pub kubelets: Kubelets,
     /// Nothing is started any more.

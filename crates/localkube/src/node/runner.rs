@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::binding;
 use super::context::NodeContext;
 use super::process::ProcessId;
 use super::worker::Worker;
+use super::{binding, lost};
 use crate::api::object::{text, uid};
 use crate::api::{ChangeKind, WatchStart};
 
@@ -41,6 +42,8 @@ pub struct RunningPod {
     pub holder: Option<ProcessId>,
     /// Its address.
     pub address: Option<Ipv4Addr>,
+    /// Directories of its volumes, by claim.
+    pub volumes: BTreeMap<String, PathBuf>,
     /// Its containers that run, by name.
     pub containers: BTreeMap<String, RunningContainer>,
 }
@@ -81,11 +84,20 @@ impl RunningPods {
     }
 }
 
+/// How often pods that found no node are looked at again: a node may have become free.
+const BIND_AGAIN: Duration = Duration::from_millis(500);
+
+fn bind_again(context: &NodeContext) {
+    let pods = context.store.list("pods", None, "").map(|listed| listed.items).unwrap_or_default();
+    pods.iter().filter(|pod| text(pod, "/spec/nodeName").is_empty()).for_each(|pod| binding::bind(context, pod));
+}
+
 /// Runs the pods of all local nodes until `stop`. Then every pod is killed at once: ending them in good order first is
 /// the caller's part (delete them, wait until they are gone).
 pub async fn run(context: Arc<NodeContext>, running: RunningPods, stop: CancellationToken) {
     tokio::select! {
-        () = follow(context, running) => {}
+        () = follow(Arc::clone(&context), running) => {}
+        () = lost::run(context, stop.clone()) => {}
         () = stop.cancelled() => {}
     }
 }
@@ -106,7 +118,15 @@ async fn follow(context: Arc<NodeContext>, running: RunningPods) {
         workers.iter().filter(|(uid, _)| !present.contains(&uid.as_str())).for_each(|(_, worker)| {
             worker.send_replace(None);
         });
-        while let Ok((kind, pod)) = watcher.next().await {
+        loop {
+            let change = tokio::select! {
+                change = watcher.next() => change,
+                () = tokio::time::sleep(BIND_AGAIN) => {
+                    bind_again(&context);
+                    continue;
+                }
+            };
+            let Ok((kind, pod)) = change else { break };
             while tasks.try_join_next().is_some() {}
             if kind == ChangeKind::Deleted {
                 if let Some(worker) = workers.remove(uid(&pod)) {

@@ -89,7 +89,11 @@ fn source(
         let found = context.store.get("persistentvolumeclaims", namespace, &claim.claim_name);
         let found = found.map_err(|_| NodeError::Missing(format!("persistentvolumeclaim {:?}", claim.claim_name)))?;
         let path = claim_directory(&context.directory, namespace, &claim.claim_name, crate::api::object::uid(&found));
-        make(&path, 0o770, user)?;
+        if !context.own_file_systems {
+            make(&path, 0o770, user)?;
+        } else if !super::disk::is_mounted(&path) {
+            return Err(NodeError::Missing(format!("the file system of persistentvolumeclaim {:?}", claim.claim_name)));
+        }
         return Ok(MountKind::Bind(path));
     }
     if let Some(host) = &volume.host_path {
@@ -217,7 +221,7 @@ pub(super) fn write_for(path: &Path, content: &[u8], user: PodUser) -> Result<()
 }
 
 /// A quantity in bytes: `1Gi`, `512M`, `1000`.
-fn bytes(quantity: &str) -> Option<u64> {
+pub fn bytes(quantity: &str) -> Option<u64> {
     let digits = quantity.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor: u64 = match quantity.strip_prefix(digits)? {
         "" => 1,
@@ -227,6 +231,8 @@ fn bytes(quantity: &str) -> Option<u64> {
         "Mi" => 1 << 20,
         "G" => 1_000_000_000,
         "Gi" => 1 << 30,
+        "T" => 1_000_000_000_000,
+        "Ti" => 1 << 40,
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(factor)

@@ -4,6 +4,7 @@
 //! and says when it wants to look again.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,13 +17,15 @@ use super::NodeError;
 use super::container::Ended;
 use super::context::NodeContext;
 use super::kubelets::Deaf;
+use super::notices::{self, Notice};
 use super::pod_sandbox::PodSandbox;
-use super::probe::ProbeResult;
+use super::probe::{ProbeResult, Verdict};
 use super::run_container::ContainerRun;
 use super::runner::{RunningContainer, RunningPod, RunningPods};
 use super::status::{PodView, State, Transitions, render};
+use super::volumes::claim_directory;
 use crate::api::DeleteOptions;
-use crate::api::object::{is_terminating, name, namespace, text, uid};
+use crate::api::object::{is_terminating, list, name, namespace, text, uid};
 use crate::net::address::NODE;
 
 /// How long to wait after a sandbox could not be made.
@@ -53,6 +56,8 @@ pub(super) struct Worker {
     published: Value,
     transitions: Transitions,
     started_at: String,
+    /// Directories of its claims, also after these are gone.
+    volumes: BTreeMap<String, PathBuf>,
 }
 
 impl Worker {
@@ -81,6 +86,7 @@ impl Worker {
             ending_since: None,
             published: Value::Null,
             transitions: Transitions::new(),
+            volumes: BTreeMap::new(),
         })
     }
 
@@ -89,10 +95,15 @@ impl Worker {
         let mut names = self.context.names.clone();
         let mut kubelets = self.context.kubelets.subscribe();
         // Nothing more is heard of a pod that is removed; a deaf kubelet goes on with it all the same.
-        let mut heard = true;
+        let (mut heard, mut was_deaf) = (true, false);
         loop {
             kubelets.borrow_and_update();
             let deaf = self.deaf();
+            if was_deaf && deaf.is_none() {
+                // Others may have written a status meanwhile.
+                self.published = Value::Null;
+            }
+            was_deaf = deaf.is_some();
             let now = wanted.borrow_and_update().clone();
             if let (Some(pod), None) = (&now, deaf) {
                 self.pod = Arc::clone(pod);
@@ -207,6 +218,10 @@ impl Worker {
             }
             let Some(sandbox) = &self.sandbox else { continue };
             run.start(&self.context, sandbox, &self.typed, &self.events).await;
+            let (container, told) = (run.spec.name.clone(), started(run));
+            for (notice, message) in told {
+                notices::tell(&self.context.store, &self.pod, &container, notice, &message);
+            }
             if run.process.is_none() {
                 // Done at once, or failed: look again.
                 next = Some(if run.has_succeeded() { now } else { next.map_or(run.due, |n| n.min(run.due)) });
@@ -222,9 +237,20 @@ impl Worker {
         let found = self.containers.iter_mut().find(|c| c.spec.name == *container && c.attempt == *attempt);
         let Some(run) = found else { return };
         match event {
-            Event::Exited { ended, .. } => run.ended(ended, &policy),
+            Event::Exited { ended, .. } => {
+                run.ended(ended, &policy);
+                if let State::Waiting { reason: "CrashLoopBackOff", message } = &run.state
+                    && self.ending_since.is_none()
+                {
+                    notices::tell(&self.context.store, &self.pod, &run.spec.name, Notice::BackOff, message);
+                }
+            }
             Event::Probed { .. } if deaf == Some(Deaf::Stopped) => {}
             Event::Probed { result, .. } => {
+                if result.verdict == Verdict::Failing {
+                    let message = format!("{:?} probe failed: {}", result.kind, result.message);
+                    notices::tell(&self.context.store, &self.pod, &run.spec.name, Notice::Unhealthy, &message);
+                }
                 run.probed(&result, &self.typed, self.sandbox.as_ref(), &self.events);
             }
         }
@@ -238,7 +264,10 @@ impl Worker {
             None => {
                 self.ending_since = Some(now);
                 for run in &mut self.containers {
-                    run.signal(Signal::SIGTERM);
+                    if run.signal(Signal::SIGTERM) {
+                        let message = format!("Stopping container {}", run.spec.name);
+                        notices::tell(&self.context.store, &self.pod, &run.spec.name, Notice::Killing, &message);
+                    }
                 }
                 now
             }
@@ -284,6 +313,7 @@ impl Worker {
             containers: self.containers.iter().map(ContainerRun::view).collect(),
         };
         let status = render(&view, &mut self.transitions, jiff::Timestamp::now());
+        self.find_volumes();
         self.running.put(uid(&self.pod), self.running_pod());
         if let Some(address) = view_address(&status) {
             let slot = self.typed.status.get_or_insert_default();
@@ -299,6 +329,20 @@ impl Worker {
         }
     }
 
+    fn find_volumes(&mut self) {
+        let in_namespace = namespace(&self.pod);
+        for volume in list(&self.pod, "/spec/volumes") {
+            let claim = text(volume, "/persistentVolumeClaim/claimName");
+            if claim.is_empty() || self.volumes.contains_key(claim) {
+                continue;
+            }
+            if let Ok(found) = self.context.store.get("persistentvolumeclaims", in_namespace, claim) {
+                let path = claim_directory(&self.context.directory, in_namespace, claim, uid(&found));
+                self.volumes.insert(claim.to_owned(), path);
+            }
+        }
+    }
+
     fn running_pod(&self) -> RunningPod {
         let containers = self.containers.iter().filter_map(|c| {
             let process = c.process?;
@@ -311,8 +355,23 @@ impl Worker {
             node: text(&self.pod, "/spec/nodeName").to_owned(),
             holder: self.sandbox.as_ref().map(|sandbox| sandbox.holder),
             address: self.sandbox.as_ref().map(|sandbox| sandbox.address),
+            volumes: self.volumes.clone(),
             containers: containers.collect::<BTreeMap<_, _>>(),
         }
+    }
+}
+
+/// What is to be told of a container that was to be started.
+fn started(run: &ContainerRun) -> Vec<(Notice, String)> {
+    let name = &run.spec.name;
+    let image = run.spec.image.as_deref().unwrap_or_default();
+    match &run.state {
+        State::Waiting { message, .. } => vec![(Notice::Failed, format!("Error: {message}"))],
+        _ => vec![
+            (Notice::Pulled, format!("Container image \"{image}\" is this machine")),
+            (Notice::Created, format!("Created container {name}")),
+            (Notice::Started, format!("Started container {name}")),
+        ],
     }
 }
 

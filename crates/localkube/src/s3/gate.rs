@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::faulty;
 use crate::net::host::HostSide;
 use crate::net::proxy;
 
@@ -27,6 +28,14 @@ pub enum S3Fault {
     Slow(u64),
     /// Every request is answered with this HTTP status.
     Status(u16),
+    /// So many bytes a second come through in each direction of a connection.
+    Rate(u64),
+    /// A connection is reset once so many bytes have come through it, in whichever direction.
+    Reset(u64),
+    /// A write is carried out, and its connection reset instead of the answer. Reads are answered.
+    AckLost,
+    /// An answer ends after so many bytes, as if the server had closed the connection in good order.
+    Truncated(u64),
 }
 
 /// What is behind the gate.
@@ -72,50 +81,24 @@ impl S3Gate {
 
 async fn one(mut client: TcpStream, behind: Behind, mut fault: watch::Receiver<S3Fault>) {
     let now = *fault.borrow_and_update();
-    let delay = match now {
+    match now {
         S3Fault::Off => return proxy::reset(client),
         S3Fault::Silent => {
             let _until_it_changes = fault.changed().await;
             return proxy::reset(client);
         }
         S3Fault::Status(status) => return answer(&mut client, status).await,
-        S3Fault::None => Duration::ZERO,
-        S3Fault::Slow(milliseconds) => Duration::from_millis(milliseconds),
-    };
+        _ => {}
+    }
     let server = match behind {
         Behind::Cluster(address) => proxy::connect(address).await,
         Behind::Host(host, target) => host.connect(target).await,
     };
     let Ok(server) = server else { return proxy::reset(client) };
-    let carried = async {
-        if delay.is_zero() {
-            proxy::carry(client, server).await;
-        } else {
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            let _ended = tokio::join!(crawl(from_client, to_server, delay), crawl(from_server, to_client, delay));
-        }
-    };
     tokio::select! {
-        () = carried => {}
+        () = faulty::carry(client, server, now) => {}
         // Dropping both ends closes them in the middle of whatever they were doing.
         _changed = fault.wait_for(|fault| *fault != now) => {}
-    }
-}
-
-async fn crawl(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    delay: Duration,
-) -> std::io::Result<()> {
-    let mut buffer = vec![0_u8; 64 << 10];
-    loop {
-        let count = from.read(&mut buffer).await?;
-        if count == 0 {
-            return to.shutdown().await;
-        }
-        tokio::time::sleep(delay).await;
-        to.write_all(buffer.get(..count).unwrap_or_default()).await?;
     }
 }
 

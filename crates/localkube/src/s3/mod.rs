@@ -2,6 +2,7 @@
 //! it off, slows it down, or makes it answer errors.
 
 mod embedded;
+mod faulty;
 mod gate;
 
 pub use embedded::{S3Error, serve_folder};

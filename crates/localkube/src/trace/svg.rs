@@ -1,0 +1,67 @@
+//! A timeline as a picture: a lane for everybody, time from left to right.
+
+use std::collections::BTreeMap;
+
+use super::{said, short, since_first};
+use crate::daemon::Event;
+
+const WIDTH: f64 = 1_400.0;
+const LEFT: f64 = 190.0;
+const RIGHT: f64 = 30.0;
+const ROW: f64 = 16.0;
+const GAP: f64 = 14.0;
+
+/// The picture; every event has a row of its own in its lane, so that no words lie over others.
+pub fn svg(events: &[Event]) -> String {
+    let span = since_first(events).map(|(at, _)| at).fold(1.0, f64::max);
+    let mut lanes: BTreeMap<String, Vec<(f64, String)>> = BTreeMap::new();
+    for (at, event) in since_first(events) {
+        lanes.entry(short(&event.who)).or_default().push((at, said(event)));
+    }
+    let x = |at: f64| LEFT + at / span * (WIDTH - LEFT - RIGHT);
+    let rows: usize = lanes.values().map(Vec::len).sum();
+    let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    let height = 40.0 + count(rows) * ROW + count(lanes.len()) * GAP;
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \
+         font-size=\"11\">\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
+    );
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    for tick in 0..=10_u32 {
+        let at = span * f64::from(tick) / 10.0;
+        let place = x(at);
+        line(format!("<line x1=\"{place:.1}\" y1=\"24\" x2=\"{place:.1}\" y2=\"{height}\" stroke=\"#e4e4e4\"/>"));
+        line(format!("<text x=\"{place:.1}\" y=\"16\" text-anchor=\"middle\" fill=\"#666666\">{at:.0} ms</text>"));
+    }
+    let mut y = 40.0;
+    for (who, told) in &lanes {
+        line(format!("<text x=\"8\" y=\"{y:.1}\" font-weight=\"bold\">{}</text>", escaped(who)));
+        for (at, words) in told {
+            let place = x(*at);
+            let (anchor, beside) = if place > WIDTH * 0.6 { ("end", place - 7.0) } else { ("start", place + 7.0) };
+            let dot = y - 4.0;
+            line(format!("<circle cx=\"{place:.1}\" cy=\"{dot:.1}\" r=\"3.5\" fill=\"{}\"/>", colour(who)));
+            line(format!("<text x=\"{beside:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escaped(words)));
+            y += ROW;
+        }
+        y += GAP;
+    }
+    line("</svg>".to_owned());
+    out
+}
+
+fn colour(who: &str) -> &'static str {
+    match who.split(' ').next().unwrap_or_default() {
+        "fault" => "#c62828",
+        "lease" => "#1565c0",
+        "cluster" => "#6a1b9a",
+        _ => "#2e7d32",
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
