@@ -10,6 +10,7 @@
 mod apart;
 mod archive;
 mod bed;
+mod changes;
 mod cluster;
 mod controller;
 mod failovers;
