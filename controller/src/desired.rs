@@ -40,6 +40,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         owner: initdb.owner().to_owned(),
         owner_secret: initdb.secret.map(|secret| secret.name),
         timings: spec.timings(),
+        synchronous: synchronous(spec),
         primary_update: PrimaryUpdate {
             by_switchover: spec.primary_update_method == PrimaryUpdateMethod::Switchover,
             supervised: spec.primary_update_strategy == PrimaryUpdateStrategy::Supervised,
@@ -51,6 +52,13 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         disruption_budgets: spec.enable_pdb,
         fenced: cluster.fenced_instances(),
     }
+}
+
+/// Whether commits wait for standbys, whichever way the manifest says it.
+fn synchronous(spec: &ClusterSpec) -> bool {
+    let spec = serde_json::to_value(spec).unwrap_or_default();
+    let legacy = spec.get("minSyncReplicas").and_then(serde_json::Value::as_i64).unwrap_or(0);
+    legacy > 0 || spec.pointer("/postgresql/synchronous").is_some_and(|synchronous| !synchronous.is_null())
 }
 
 fn resources(from: &ResourceRequirements) -> Resources {

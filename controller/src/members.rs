@@ -69,6 +69,24 @@ impl Members {
         }
     }
 
+    /// Hears from everybody, without fencing anybody: who answers is there, and what its annotation says is its own.
+    pub async fn call(&self, caches: &Caches, key: &Key, observed: &mut Observed) {
+        let Some(config) = self.config_or_say(caches, key) else { return };
+        let asked = observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive());
+        let answers = join_all(asked.map(|(at, pod)| {
+            let (config, call) = (&config, Call::get("/pg/status", DEADLINE));
+            async move { (at, self.ask::<PostgresqlStatus>(config, pod, call).await) }
+        }))
+        .await;
+        for (at, answer) in answers {
+            let report = observed.pods.get_mut(at).and_then(|pod| pod.report.as_mut());
+            if let (Some(report), Ok(status)) = (report, answer) {
+                // Of another process, the annotation may be a predecessor's.
+                report.fresh = status.session_id == report.nonce.0;
+            }
+        }
+    }
+
     /// Looks at the target and the primary of a switchover, without fencing anybody.
     pub async fn look(&self, caches: &Caches, key: &Key, observed: &mut Observed) {
         let Some(config) = self.config_or_say(caches, key) else { return };

@@ -19,6 +19,9 @@ pub struct Remembered {
     lease: Option<(LeaseKey, Instant)>,
     election: Option<(String, Instant)>,
     unhealthy: Option<Instant>,
+    lease_lost: Option<Instant>,
+    /// `minAvailable` of the replicas' budget, as it was last read or written.
+    pub replica_budget: Option<u32>,
     seen: BTreeSet<ObjectKind>,
     seen_since: Option<Instant>,
     /// What was told last by an Event, and when.
@@ -37,11 +40,14 @@ impl Remembered {
         if self.election.as_ref().is_none_or(|(known, _)| known != election_text) {
             self.election = Some((election_text.to_owned(), now));
         }
+        let lost = observed.lease.is_none() && observed.status.system_id.is_some();
+        self.lease_lost = lost.then(|| self.lease_lost.unwrap_or(now));
         self.unhealthy = why(observed).and(self.unhealthy.or(Some(now)));
         Memory {
             lease_since: self.lease.as_ref().map(|(_, since)| *since).unwrap_or_default(),
             election_since: self.election.as_ref().map(|(_, since)| *since).unwrap_or_default(),
             unhealthy_since: self.unhealthy,
+            lease_lost_since: self.lease_lost,
         }
     }
 

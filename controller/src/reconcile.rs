@@ -15,7 +15,7 @@ use core::time::Duration;
 use kube::Client;
 use pgherd_core::cluster::{Desired, Observed};
 use pgherd_core::election::{Next, Why, next};
-use pgherd_core::plan::{Plan, check, plan};
+use pgherd_core::plan::{LostLease, Plan, check, lost_lease, plan};
 use pgherd_proto::cluster::Cluster;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -146,6 +146,9 @@ impl Reconciler {
             if let Some(view) = view {
                 view.outdated = outdated(&pod, blueprint, restarted_at.as_deref());
             }
+        }
+        if ask && lost_lease(&desired, &observed, now) == LostLease::Ask {
+            self.members.call(&self.caches, key, &mut observed).await;
         }
         if let (Next::Ask { why }, Some(lease)) = (next(&desired, &observed, now), observed.lease.clone()) {
             match why {

@@ -4,6 +4,7 @@ use super::{ApplyError, Target, failed, gone_is_fine};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
+use pgherd_core::lease::LeaseRecord;
 use pgherd_proto::labels;
 
 pub(super) async fn create(target: &Target<'_>) -> Result<(), ApplyError> {
@@ -11,6 +12,17 @@ pub(super) async fn create(target: &Target<'_>) -> Result<(), ApplyError> {
     let mut lease = pgherd_proto::lease::empty(&desired.name, &desired.namespace, Some(target.owner()));
     lease.labels_mut().insert(labels::CLUSTER.to_owned(), desired.name.clone());
     target.create(target.api::<Lease>(), &lease, "the lease").await
+}
+
+/// As its last holder's (rule L8); one that somebody else has made in the meantime is as good.
+pub(super) async fn recreate(target: &Target<'_>, record: &LeaseRecord) -> Result<(), ApplyError> {
+    let desired = target.desired;
+    let mut base = pgherd_proto::lease::empty(&desired.name, &desired.namespace, Some(target.owner()));
+    base.labels_mut().insert(labels::CLUSTER.to_owned(), desired.name.clone());
+    let lease = pgherd_proto::lease::to_lease(&base, record, desired.timings, jiff::Timestamp::now());
+    tracing::warn!(cluster = %desired.name, namespace = %desired.namespace, term = %record.term,
+        timeline = %record.timeline, "the lease was deleted, and is made anew");
+    target.create(target.api::<Lease>(), &lease, "the lost lease").await
 }
 
 /// Takes our finalizer off, over the version that was read.

@@ -163,6 +163,10 @@ pub async fn apply(target: &Target<'_>, plan: &Plan, memory: &mut Remembered, no
             (Ok(()), Step::Create(kind)) if !matches!(kind, ObjectKind::Secret(_) | ObjectKind::Service(_)) => {
                 memory.seen(now).insert(*kind);
             }
+            (Ok(()), Step::Delete(kind)) => {
+                memory.seen(now).remove(kind);
+            }
+            (Ok(()), Step::SetReplicaBudget { available }) => memory.replica_budget = Some(*available),
             // Nothing is announced that was not written.
             (Err(_), Step::WriteElection(_)) => return result,
             _ => {}
@@ -179,6 +183,9 @@ async fn apply_step(target: &Target<'_>, step: &Step, memory: &mut Remembered, n
         Step::Create(ObjectKind::Service(kind)) => services::create(target, *kind).await,
         Step::Create(kind) => objects::create(target, *kind).await,
         Step::CreateLease => lease::create(target).await,
+        Step::RecreateLease(record) => lease::recreate(target, record).await,
+        Step::SetReplicaBudget { available } => objects::set_replica_budget(target, *available).await,
+        Step::Delete(kind) => objects::delete(target, *kind).await,
         Step::ReleaseLeaseObject => lease::let_go(target.client, &target.desired.namespace, &target.desired.name).await,
         Step::CreateVolume { serial } => volumes::create(target, *serial).await,
         Step::MarkVolumeReady { name } => volumes::mark_ready(target, name).await,

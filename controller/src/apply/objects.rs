@@ -1,6 +1,6 @@
 //! The managers' rights, the disruption budgets, the PodMonitor.
 
-use super::{ApplyError, Target};
+use super::{ApplyError, Target, failed, gone_is_fine};
 use crate::observe::pod_monitor_kind;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
@@ -8,7 +8,7 @@ use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Api;
-use kube::api::DynamicObject;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use pgherd_core::cluster::{ObjectKind, SecretKind};
 use pgherd_proto::{labels, names};
 use serde_json::json;
@@ -41,6 +41,25 @@ pub(super) async fn create(target: &Target<'_>, kind: ObjectKind) -> Result<(), 
         }
         ObjectKind::Secret(_) | ObjectKind::Service(_) => Ok(()),
     }
+}
+
+pub(super) async fn set_replica_budget(target: &Target<'_>, available: u32) -> Result<(), ApplyError> {
+    let patch = Patch::Merge(json!({ "spec": { "minAvailable": available } }));
+    let params =
+        PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patched = target.api::<PodDisruptionBudget>().patch(&target.desired.name, &params, &patch).await;
+    patched.map_err(failed("set the budget of the replicas")).map(drop)
+}
+
+/// Only budgets are ever wanted no more.
+pub(super) async fn delete(target: &Target<'_>, kind: ObjectKind) -> Result<(), ApplyError> {
+    let name = match kind {
+        ObjectKind::PrimaryBudget => names::primary_budget(&target.desired.name),
+        ObjectKind::ReplicaBudget => target.desired.name.clone(),
+        _ => return Ok(()),
+    };
+    let deleted = target.api::<PodDisruptionBudget>().delete(&name, &DeleteParams::default()).await;
+    gone_is_fine(deleted, format!("delete budget {name}"))
 }
 
 fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> PolicyRule {

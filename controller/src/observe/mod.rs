@@ -12,6 +12,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ApiResource, DynamicObject};
 use kube::{Api, Client, ResourceExt};
 use pgherd_core::cluster::{Desired, ObjectKind, Observed, SecretKind, ServiceKind};
@@ -83,6 +84,7 @@ pub async fn observe(
         ..Observed::default()
     };
     observed.objects.extend(unwatched_objects(client, desired, pod_monitors_served, memory, now).await?);
+    observed.replica_budget = memory.replica_budget.filter(|_| observed.objects.contains(&ObjectKind::ReplicaBudget));
     let election = cluster.status.as_ref().and_then(|status| status.election.as_ref());
     let text = election.map(|election| format!("{}@{}", election.winner_pod_uid, election.at)).unwrap_or_default();
     observed.memory = memory.note(&observed, &text, now);
@@ -107,11 +109,9 @@ async fn unwatched_objects(
     now: Instant,
 ) -> Result<BTreeSet<ObjectKind>, ObserveError> {
     let (namespace, name) = (desired.namespace.as_str(), desired.name.as_str());
-    let seen = memory.seen(now);
+    let seen = memory.seen(now).clone();
     let mut ask = vec![ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding];
-    if desired.disruption_budgets {
-        ask.extend([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]);
-    }
+    ask.extend([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]);
     ask.extend(pod_monitors.then_some(ObjectKind::PodMonitor));
     for kind in ask {
         if seen.contains(&kind) {
@@ -128,7 +128,11 @@ async fn unwatched_objects(
                 there(budgets, &pgherd_proto::names::primary_budget(name)).await
             }
             ObjectKind::ReplicaBudget => {
-                there(Api::<PodDisruptionBudget>::namespaced(client.clone(), namespace), name).await
+                let found = Api::<PodDisruptionBudget>::namespaced(client.clone(), namespace).get_opt(name).await;
+                found.map(|budget| {
+                    memory.replica_budget = budget.as_ref().and_then(min_available);
+                    budget.is_some()
+                })
             }
             ObjectKind::PodMonitor => {
                 let kind = pod_monitor_kind();
@@ -137,10 +141,17 @@ async fn unwatched_objects(
             ObjectKind::Secret(_) | ObjectKind::Service(_) => Ok(true),
         };
         if found.map_err(|source| ObserveError::Read { what: "the cluster's objects", source })? {
-            seen.insert(kind);
+            memory.seen(now).insert(kind);
         }
     }
-    Ok(seen.clone())
+    Ok(memory.seen(now).clone())
+}
+
+fn min_available(budget: &PodDisruptionBudget) -> Option<u32> {
+    match budget.spec.as_ref()?.min_available.as_ref()? {
+        IntOrString::Int(number) => u32::try_from(*number).ok(),
+        IntOrString::String(_) => None,
+    }
 }
 
 async fn there<K>(api: Api<K>, name: &str) -> Result<bool, kube::Error>

@@ -68,7 +68,11 @@ pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
         system_id: report.system_id,
         phase: report.phase,
         message: report.message.clone(),
-        lease_seen: LeaseSeen { version: report.lease_seen.resource_version.clone(), stale: report.lease_seen.stale },
+        lease_seen: LeaseSeen {
+            version: report.lease_seen.resource_version.clone(),
+            stale: report.lease_seen.stale,
+            term: report.lease_seen.term,
+        },
         position: report.position,
         tail: report.tail,
         fence: report.fence,

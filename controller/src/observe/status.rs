@@ -2,6 +2,7 @@
 
 use pgherd_core::cluster::{RefusalFact, StatusFacts};
 use pgherd_core::identity::SystemId;
+use pgherd_core::timeline::TimelineId;
 use pgherd_proto::cluster::{Cluster, ElectionStatus, RestartStatus};
 
 /// Reads the status; one that is absent says nothing.
@@ -20,6 +21,7 @@ pub fn facts(cluster: &Cluster) -> StatusFacts {
             missing: refusal.missing,
         }),
         phase: status.phase,
+        timeline: status.timeline_id.and_then(|id| u32::try_from(id).ok()).map(TimelineId),
         restart: status.restart.as_ref().map(RestartStatus::to_fact),
     }
 }

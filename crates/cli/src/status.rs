@@ -22,6 +22,8 @@ struct View {
     safe: bool,
     /// Why, or why not.
     reasons: Vec<String>,
+    /// Why each instance is not elected, and what forcing one would lose.
+    refusal: Vec<String>,
     primary: Option<String>,
     timeline: Option<i64>,
     ready: i32,
@@ -78,6 +80,7 @@ fn look(cluster: &Cluster, pods: &[Pod], lease: Option<&Lease>) -> View {
         phase: status.phase.clone().unwrap_or_else(|| "not seen by the controller yet".to_owned()),
         safe: false,
         reasons: Vec::new(),
+        refusal: Vec::new(),
         primary: status.current_primary.clone(),
         timeline: status.timeline_id,
         ready: status.ready_instances.unwrap_or(0),
@@ -88,6 +91,7 @@ fn look(cluster: &Cluster, pods: &[Pod], lease: Option<&Lease>) -> View {
     };
     if let Some(refusal) = &status.election_refusal {
         view.reasons.push(format!("nobody can be elected: {}", refusal.reason));
+        view.refusal.clone_from(&refusal.missing);
     }
     (view.safe, view.reasons) = verdict(&view);
     view
@@ -159,8 +163,9 @@ fn screen(view: &View) -> String {
         rows.push(cells.map(Clone::clone).to_vec());
     }
     let timeline = view.timeline.map(|timeline| format!(", timeline {timeline}")).unwrap_or_default();
+    let refusal: String = view.refusal.iter().map(|line| format!("  - {line}\n")).collect();
     format!(
-        "{}/{}: {}\n{word}: {}.\nprimary {}{timeline}, {} of {} ready\n\n{}",
+        "{}/{}: {}\n{word}: {}.\n{refusal}primary {}{timeline}, {} of {} ready\n\n{}",
         view.namespace,
         view.cluster,
         view.phase,
@@ -183,6 +188,7 @@ mod tests {
             phase: String::new(),
             safe: false,
             reasons: Vec::new(),
+            refusal: Vec::new(),
             primary: Some("c-1".into()),
             timeline: Some(1),
             ready: 2,

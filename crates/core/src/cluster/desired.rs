@@ -89,6 +89,8 @@ pub struct Desired {
     pub owner_secret: Option<String>,
     /// `spec.primaryLease`.
     pub timings: Timings,
+    /// Commits wait for standbys (`spec.postgresql.synchronous`, or `minSyncReplicas`).
+    pub synchronous: bool,
     /// How a change reaches the primary.
     pub primary_update: PrimaryUpdate,
     /// `spec.failoverDelay`: how long an unhealthy primary is waited for.
@@ -125,6 +127,7 @@ impl Default for Desired {
             owner: "app".to_owned(),
             owner_secret: None,
             timings: Timings::default(),
+            synchronous: false,
             primary_update: PrimaryUpdate::default(),
             failover_delay: Duration::ZERO,
             start_delay: Duration::from_secs(3600),

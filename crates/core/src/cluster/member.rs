@@ -44,6 +44,13 @@ pub struct LeaseSeen {
     pub version: String,
     /// It watched that version unchanged for a whole leaseDuration, and is one of the takers (rule L2).
     pub stale: bool,
+    /// The term of that lease.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub term: Term,
+}
+
+fn is_zero(term: &Term) -> bool {
+    term.0 == 0
 }
 
 /// A member's word about itself.

@@ -4,6 +4,7 @@ use super::{ObjectKind, PodView, VolumeView};
 use crate::identity::{Incarnation, Nonce, PodUid, SystemId};
 use crate::lease::{Holder, LeaseRecord, Term, Versioned, WalPosition};
 use crate::time::Instant;
+use crate::timeline::TimelineId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -94,7 +95,11 @@ pub struct StatusFacts {
     /// `status.phase`.
     pub phase: Option<String>,
     /// `status.restart`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartFact>,
+    /// `status.timelineID`: the highest that was ever reserved, as far as the controller has seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<TimelineId>,
 }
 
 /// What the controller remembers between two looks, by its own clock. Losing it only restarts the timers.
@@ -107,6 +112,9 @@ pub struct Memory {
     pub election_since: Instant,
     /// Since when the primary has looked unhealthy; absent while it does not.
     pub unhealthy_since: Option<Instant>,
+    /// Since when an initialised cluster has had no lease.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_lost_since: Option<Instant>,
 }
 
 /// The cluster as it is.
@@ -123,6 +131,9 @@ pub struct Observed {
     pub lease: Option<Versioned<LeaseRecord>>,
     /// Its status.
     pub status: StatusFacts,
+    /// `minAvailable` of the replicas' budget, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica_budget: Option<u32>,
     /// The API server knows PodMonitors.
     pub pod_monitors_served: bool,
     /// The timers.

@@ -1,6 +1,7 @@
 //! The election itself: from one version of the lease and the members' answers to a winner, or a refusal.
 
 use super::ancestry::place;
+use super::loss::losses;
 use super::rank::{Standing, rank};
 use super::switchover::check_target;
 use super::{Candidate, Refusal, Rejection, Why, sat};
@@ -46,20 +47,25 @@ pub fn elect(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseReco
     if let Some(primary) = lease.value.holder.as_ref().filter(|holder| desired.is_fenced(&holder.name)) {
         let members = vec![(primary.name.clone(), Rejection::Fenced)];
         let reason = "the primary is fenced: nothing takes its place until the fence is lifted".to_owned();
-        return Answer::Refused(Refusal { reason, members, shortages: Vec::new() });
+        return Answer::Refused(Refusal { reason, members, ..Refusal::default() });
     }
     let (candidates, rejected) = rank(desired, observed, &lease.value, *why == Why::Stale);
     let Some((best, winner)) = candidates.first().and_then(|best| Some((best.clone(), observed.pod(&best.name)?)))
     else {
         let reason = format!("nobody can be elected ({why})");
-        return Answer::Refused(Refusal { reason, members: rejected, shortages: Vec::new() });
+        return Answer::Refused(Refusal { reason, members: rejected, ..Refusal::default() });
     };
     let tail = find_tail(observed, &lease.value, &best);
     let answered = answered(observed, &lease.value, &best, tail.as_ref());
     let shortages = sat(&lease.value.records, &answered);
     if !shortages.is_empty() {
         let reason = "an acknowledged commit may be missing on all who answered".to_owned();
-        return Answer::Refused(Refusal { reason, members: rejected, shortages });
+        return Answer::Refused(Refusal {
+            reason,
+            losses: losses(observed, lease.value.tail, &candidates),
+            members: rejected,
+            shortages,
+        });
     }
     let may_lose = what_may_be_lost(&lease.value, why, &best, tail.as_ref());
     elected(lease, why, winner, best.position, tail, candidates, rejected, may_lose, answered.into_iter().collect())

@@ -6,6 +6,7 @@
 mod ancestry;
 mod elect;
 mod evidence;
+mod loss;
 mod next;
 mod rank;
 mod refusal;
@@ -17,6 +18,7 @@ mod why;
 
 pub use elect::{Answer, Election, elect};
 pub use evidence::{Doubt, verify};
+pub use loss::Loss;
 pub use next::{Next, Waiting, next};
 pub use rank::{Candidate, Standing};
 pub use refusal::{Refusal, Rejection};

@@ -1,6 +1,6 @@
 //! Why somebody, or everybody, cannot be elected: as types, so that the status can say it.
 
-use super::Shortage;
+use super::{Loss, Shortage};
 use crate::cluster::MemberPhase;
 use crate::identity::SystemId;
 use crate::lease::WalPosition;
@@ -102,7 +102,7 @@ fn lsn(known: Option<Lsn>) -> String {
 }
 
 /// Why nobody was elected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
     /// The short reason.
@@ -111,6 +111,8 @@ pub struct Refusal {
     pub members: Vec<(String, Rejection)>,
     /// Which electable records could not be satisfied (rule E4).
     pub shortages: Vec<Shortage>,
+    /// What forcing somebody all the same would lose.
+    pub losses: Vec<Loss>,
 }
 
 impl Refusal {
@@ -118,6 +120,7 @@ impl Refusal {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let members = self.members.iter().map(|(name, why)| format!("{name} {why}"));
-        members.chain(self.shortages.iter().map(ToString::to_string)).collect()
+        let shortages = self.shortages.iter().map(ToString::to_string);
+        members.chain(shortages).chain(self.losses.iter().map(ToString::to_string)).collect()
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn check_target<'a>(
     let refuse = |rejection: Rejection| Refusal {
         reason: format!("{target} {SWITCHOVER_REFUSED}"),
         members: vec![(target.to_owned(), rejection)],
-        shortages: Vec::new(),
+        ..Refusal::default()
     };
     let pod = observed.pod(target).ok_or_else(|| refuse(Rejection::Missing))?;
     let (standing, position) = judge(desired, observed, lease, pod, false).map_err(refuse)?;

@@ -3,7 +3,7 @@
 
 use super::{Plan, Step, check_restart};
 use crate::cluster::{ElectionFact, Observed, Role};
-use crate::lease::HolderState;
+use crate::lease::{HolderState, LeaseRecord};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -34,6 +34,8 @@ pub enum Violation {
     RestartsDuringElection(String),
     /// An instance would be restarted without whom too few acknowledge commits, while another could do so soon (I4).
     LastSyncStandby(String),
+    /// A lease would be made anew that somebody who did not answer may know better (rule L8).
+    LeaseFromHearsay,
     /// A restart in place would be asked of somebody who is not the open primary.
     RestartsAnother(String),
 }
@@ -48,6 +50,9 @@ impl fmt::Display for Violation {
             Violation::DeletesData(volume) => write!(f, "volume {volume} holds data that nobody else has"),
             Violation::DeletesOnlyPrimary(pod) => write!(f, "{pod} is the primary and nobody could follow it"),
             Violation::SecondDatabase(serial) => write!(f, "instance {serial} would start an initialised cluster anew"),
+            Violation::LeaseFromHearsay => {
+                f.write_str("the lease would be made anew from less than all instances know")
+            }
             Violation::TwoDown(pod) => write!(f, "{pod} would be restarted while another instance is down"),
             Violation::RestartsDuringElection(pod) => write!(f, "{pod} would be restarted during an election"),
             Violation::LastSyncStandby(pod) => write!(f, "commits wait for {pod}, and another could take its place"),
@@ -72,6 +77,8 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
                 let heir = observed.pods.iter().any(|pod| &pod.uid != uid && pod.ready && !pod.deleting);
                 found.extend((holds && open && living && !heir).then(|| Violation::DeletesOnlyPrimary(name.clone())));
             }
+            Step::RecreateLease(record) if hearsay(observed, record) => found.push(Violation::LeaseFromHearsay),
+            Step::CreateLease if observed.status.system_id.is_some() => found.push(Violation::LeaseFromHearsay),
             Step::ReplacePod { name, uid } => found.extend(check_restart::replace(observed, plan, name, uid)),
             Step::RestartInPlace { instance, nonce } => {
                 found.extend(check_restart::in_place(observed, plan, instance, nonce));
@@ -128,6 +135,23 @@ fn bad_election(observed: &Observed, election: &ElectionFact) -> Option<Violatio
     let asked =
         lease.value.state == HolderState::Open && observed.status.target_primary.as_ref() == Some(&election.winner);
     (!proven && !lapsed && !asked).then(|| Violation::ElectionOverLivingHolder(holder.name.clone()))
+}
+
+/// Rule L8: nobody is missing, nothing that anybody has seen is used again, and the last primary holds it, so that all
+/// others wait.
+fn hearsay(observed: &Observed, record: &LeaseRecord) -> bool {
+    let fresh: Vec<_> =
+        observed.pods.iter().filter_map(|pod| pod.report.as_ref()).filter(|report| report.fresh).collect();
+    let all = observed.volumes.iter().all(|volume| {
+        let pod = observed.pods.iter().find(|pod| pod.serial == volume.serial);
+        pod.and_then(|pod| pod.report.as_ref()).is_some_and(|report| report.fresh)
+    });
+    let above = fresh.iter().all(|report| {
+        let timeline = report.reach().map(|reach| reach.timeline).unwrap_or_default();
+        record.term > report.lease_seen.term && record.term > report.fence && record.timeline > timeline
+    });
+    let held = record.held_by().map(|holder| holder.name.clone());
+    observed.lease.is_some() || !all || !above || held.is_none() || held != observed.status.current_primary
 }
 
 fn deletes_data(observed: &Observed, name: &str) -> Option<Violation> {

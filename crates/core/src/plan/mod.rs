@@ -8,6 +8,9 @@ mod check_restart;
 mod check_tests;
 mod failover;
 mod instances;
+mod lost_lease;
+#[cfg(test)]
+mod lost_lease_tests;
 mod objects;
 mod report;
 mod roles;
@@ -22,6 +25,7 @@ mod tests;
 mod volumes;
 
 pub use check::{Violation, check};
+pub use lost_lease::{LostLease, lost_lease};
 pub use report::{Line, Report};
 pub use status::{Phase, StatusUpdate};
 pub use step::{EventKind, Step};
@@ -58,6 +62,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
     let outlook = failover::plan(desired, observed, now, &mut draft);
     roles::plan(observed, &outlook, &mut draft);
     objects::plan(desired, observed, &mut draft);
+    lost_lease::plan(desired, observed, now, &mut draft);
     let needs = instances::plan(desired, observed, &mut draft);
     scale::plan(desired, observed, &mut draft);
     volumes::plan(desired, observed, &mut draft);

@@ -19,14 +19,26 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
             message: "spec.monitoring.enablePodMonitor is set, but the PodMonitor CRD is not installed".to_owned(),
         });
     }
-    match (&observed.lease, observed.status.system_id) {
-        (Some(_), _) => {}
-        (None, None) => {
-            draft.report.does("create the lease", "the cluster has none");
-            draft.steps.push(Step::CreateLease);
-        }
-        // Rule L8: anybody who re-creates it could let two write. The holder does so from memory.
-        (None, Some(_)) => draft.report.does_not("create the lease", "it was deleted; its holder re-creates it"),
+    budgets(desired, observed, draft);
+    if observed.lease.is_none() && observed.status.system_id.is_none() {
+        draft.report.does("create the lease", "the cluster has none");
+        draft.steps.push(Step::CreateLease);
+    }
+}
+
+/// Budgets follow `spec.instances`: one that keeps more standbys than there are would let no node be drained.
+fn budgets(desired: &Desired, observed: &Observed, draft: &mut Draft) {
+    let wanted = wanted(desired, observed);
+    let budgets = [ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget];
+    for kind in budgets.into_iter().filter(|kind| observed.objects.contains(kind) && !wanted.contains(kind)) {
+        draft.report.does(format!("delete {kind}"), "spec.instances and spec.enablePDB want none");
+        draft.steps.push(Step::Delete(kind));
+    }
+    let available = desired.instances.saturating_sub(2);
+    let differs = observed.replica_budget.is_some_and(|known| known != available);
+    if differs && wanted.contains(&ObjectKind::ReplicaBudget) {
+        draft.report.does(format!("keep {available} standbys from eviction"), "spec.instances has changed");
+        draft.steps.push(Step::SetReplicaBudget { available });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::tests::{NOW, golden, healthy};
 use super::*;
-use crate::cluster::{MemberPhase, Observed, RefusalFact, RestartFact, Role};
+use crate::cluster::{MemberPhase, ObjectKind, Observed, RefusalFact, RestartFact, Role};
 use crate::lease::{ElectableRecord, Term};
 use crate::lsn::Lsn;
 
@@ -117,6 +117,7 @@ fn a_single_instance_is_updated_too_and_even_if_it_never_got_ready() {
     desired.instances = 1;
     observed.pods.truncate(1);
     observed.volumes.truncate(1);
+    observed.objects.remove(&ObjectKind::ReplicaBudget);
     outdated(&mut observed, &[1]);
     let made = plan(&desired, &observed, NOW);
     assert_eq!((check(&observed, &made), made.steps), (vec![], vec![replace(1)]));
@@ -146,6 +147,7 @@ fn a_synchronous_standby_is_restarted_once_another_has_taken_its_place() {
     observed.lease.as_mut().unwrap().value.records[0].voters.pop();
     observed.pods.pop();
     observed.volumes.pop();
+    observed.objects.remove(&ObjectKind::ReplicaBudget);
     let two = Desired { instances: 2, ..desired };
     assert_eq!(plan(&two, &observed, NOW).steps, [replace(2)], "with two instances writers have to wait");
 }

@@ -2,6 +2,7 @@
 
 use crate::cluster::{ElectionFact, ObjectKind, RefusalFact, Role};
 use crate::identity::{Nonce, PodUid};
+use crate::lease::LeaseRecord;
 use serde::{Deserialize, Serialize};
 
 /// Severity of an Event.
@@ -21,6 +22,15 @@ pub enum Step {
     Create(ObjectKind),
     /// Create the empty lease.
     CreateLease,
+    /// Create the lost lease of an initialised cluster, as held by its last primary (rule L8).
+    RecreateLease(Box<LeaseRecord>),
+    /// Set how many standbys an eviction must leave.
+    SetReplicaBudget {
+        /// `minAvailable`.
+        available: u32,
+    },
+    /// Delete an object that is wanted no more.
+    Delete(ObjectKind),
     /// Take the finalizer off the lease: its cluster goes away.
     ReleaseLeaseObject,
     /// Create an instance's volume claim.

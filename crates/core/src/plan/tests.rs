@@ -131,7 +131,8 @@ fn a_crash_is_answered_with_an_election_that_names_the_tail() {
 fn a_lost_node_is_answered_once_a_taker_has_watched_the_lease_lapse() {
     let (desired, mut observed) = healthy();
     observed.pods[0].report.as_mut().unwrap().fresh = false;
-    observed.pods[1].report.as_mut().unwrap().lease_seen = LeaseSeen { version: "77".into(), stale: true };
+    observed.pods[1].report.as_mut().unwrap().lease_seen =
+        LeaseSeen { version: "77".into(), stale: true, ..LeaseSeen::default() };
     observed.memory.unhealthy_since = Some(Instant(0));
     let plan = golden("node-lost", (desired, observed));
     assert!(matches!(&plan.steps[0], Step::WriteElection(e) if e.winner == "c-2" && e.tail.is_none()));

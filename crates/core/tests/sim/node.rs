@@ -115,7 +115,7 @@ impl Node {
             system_id: report.system_id,
             phase: report.phase,
             message: report.message,
-            lease_seen: LeaseSeen { version, stale },
+            lease_seen: LeaseSeen { version, stale, ..LeaseSeen::default() },
             position: report.position,
             tail: report.tail,
             fence: report.fence,

@@ -1,0 +1,120 @@
+//! Rule L8: the lease of an initialised cluster is gone, which only somebody's hand can have done.
+//!
+//! Its holder makes it anew from memory. Once the last holder must have stopped, the controller does: as held by the
+//! last known primary, so that a whole leaseDuration runs before anybody may take it; with a term and a timeline above
+//! everything that any instance has seen; and only if every instance answers, since one that does not may know more.
+
+use super::Draft;
+use super::step::{EventKind, Step};
+use crate::cluster::{Desired, MemberPhase, Observed, PodView, RefusalFact, Report};
+use crate::identity::AttemptId;
+use crate::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Timings};
+use crate::time::Instant;
+
+/// Whether there is a lease to be made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostLease {
+    /// There is one, or there never was.
+    No,
+    /// Its holder may do it until then.
+    HolderHasTime(Instant),
+    /// Every instance is to be asked what it knows.
+    Ask,
+}
+
+/// Whether the lease is lost, and whose turn it is.
+#[must_use]
+pub fn lost_lease(desired: &Desired, observed: &Observed, now: Instant) -> LostLease {
+    if observed.lease.is_some() || observed.status.system_id.is_none() {
+        return LostLease::No;
+    }
+    // After that it has no right to write left that it could store.
+    let bound = desired.timings.renew_deadline.saturating_add(Timings::KILL_BUDGET);
+    let until = observed.memory.lease_lost_since.unwrap_or(now).plus(bound);
+    if now < until { LostLease::HolderHasTime(until) } else { LostLease::Ask }
+}
+
+pub(super) fn plan(desired: &Desired, observed: &Observed, now: Instant, draft: &mut Draft) {
+    match lost_lease(desired, observed, now) {
+        LostLease::No => {}
+        LostLease::HolderHasTime(until) => {
+            draft.look_again(until.since(now));
+            draft.report.waits("the holder of the deleted lease to make it anew");
+        }
+        LostLease::Ask => match recreated(desired, observed) {
+            Ok(record) => {
+                let name = record.holder.as_ref().map(|holder| holder.name.clone()).unwrap_or_default();
+                let message = format!("the lease was deleted; made anew as held by {name}, in term {}", record.term);
+                draft.report.does("make the deleted lease anew", &message);
+                draft.steps.push(Step::RecreateLease(Box::new(record)));
+                tell(message, draft);
+            }
+            Err(missing) => {
+                draft.report.does_not("make the deleted lease anew", missing.join("; "));
+                draft.look_again(crate::lease::Timings::KILL_BUDGET);
+                let reason = "the lease was deleted, and not every instance says what it knows".to_owned();
+                let refusal = RefusalFact { reason, missing, is_of_switchover: false };
+                if observed.status.refusal.as_ref() != Some(&refusal) {
+                    tell(format!("{}: {}", refusal.reason, refusal.missing.join("; ")), draft);
+                    draft.steps.push(Step::WriteRefusal { refusal, keep: None });
+                }
+            }
+        },
+    }
+}
+
+fn tell(message: String, draft: &mut Draft) {
+    draft.steps.push(Step::Event { kind: EventKind::Warning, reason: "LeaseDeleted".to_owned(), message });
+}
+
+/// The lease as it is made anew, or who keeps it from being.
+fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<String>> {
+    let reports: Vec<&Report> = observed.pods.iter().filter_map(answer).collect();
+    let silent = |serial: u32| !observed.pods.iter().any(|pod| pod.serial == serial && answer(pod).is_some());
+    let volumes = observed.volumes.iter().filter(|volume| silent(volume.serial));
+    let mut missing: Vec<String> = volumes.map(|volume| format!("{} does not answer", volume.name)).collect();
+    let name = observed.status.current_primary.clone().unwrap_or_default();
+    let primary = observed.pod(&name).and_then(|pod| Some((pod, answer(pod)?)));
+    if primary.is_none() {
+        missing.push(format!("the last primary {name:?} does not answer"));
+    }
+    let unknown = reports.iter().any(|report| report.incarnation.is_none());
+    if unknown && desired.synchronous {
+        missing.push("not every instance knows its data directory".to_owned());
+    }
+    let Some((pod, report)) = primary.filter(|_| missing.is_empty()) else { return Err(missing) };
+    let seen = reports.iter().flat_map(|report| [report.lease_seen.term, report.fence]);
+    let term = seen.chain(observed.status.election.iter().map(|election| election.term)).max().unwrap_or_default();
+    let held = reports.iter().flat_map(|report| [report.position, report.tail]).flatten().map(|at| at.timeline);
+    let known = reports.iter().filter_map(|report| report.lineage.as_ref()).map(|lineage| lineage.timeline);
+    let timeline = held.chain(known).chain(observed.status.timeline).max().unwrap_or_default();
+    let others = || reports.iter().filter(|other| other.pod_uid != report.pod_uid);
+    let record = report.incarnation.clone().filter(|_| desired.synchronous).map(|writer| ElectableRecord {
+        term,
+        writer,
+        voters: others().filter_map(|other| other.incarnation.clone()).collect(),
+        needed: 1,
+    });
+    let opened = matches!(report.phase, MemberPhase::Primary | MemberPhase::Recovering | MemberPhase::Released);
+    Ok(LeaseRecord {
+        holder: Some(Holder {
+            name,
+            pod_uid: pod.uid.clone(),
+            nonce: report.nonce.clone(),
+            address: pod.ip.clone().unwrap_or_default(),
+        }),
+        attempt: AttemptId(format!("anew-{}", term.next())),
+        state: HolderState::Open,
+        term: term.next(),
+        timeline: timeline.next(),
+        takers: others().map(|other| other.pod_uid.clone()).collect(),
+        records: record.into_iter().collect(),
+        tail: None,
+        lineage: report.lineage.clone().filter(|_| opened),
+    })
+}
+
+/// What it answered in this round.
+fn answer(pod: &PodView) -> Option<&Report> {
+    pod.report.as_ref().filter(|report| report.fresh && report.system_id.is_some())
+}

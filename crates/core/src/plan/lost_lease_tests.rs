@@ -1,0 +1,81 @@
+//! A lease that was deleted by hand: who makes it anew, from what, and when nobody does.
+
+use super::tests::{NOW, golden, healthy};
+use super::*;
+use crate::cluster::Observed;
+use crate::lease::{HolderState, Term};
+use crate::timeline::TimelineId;
+
+fn lost() -> (Desired, Observed) {
+    let (desired, mut observed) = healthy();
+    observed.lease = None;
+    observed.memory.lease_lost_since = Some(Instant(0));
+    observed.pods[2].report.as_mut().unwrap().lease_seen.term = Term(7);
+    observed.pods[1].report.as_mut().unwrap().fence = Term(8);
+    observed.status.timeline = Some(TimelineId(4));
+    (desired, observed)
+}
+
+fn made(steps: &[Step]) -> Option<&crate::lease::LeaseRecord> {
+    steps.iter().find_map(|step| if let Step::RecreateLease(record) = step { Some(record.as_ref()) } else { None })
+}
+
+#[test]
+fn l8_a_lost_lease_is_made_anew_above_everything_that_anybody_has_seen() {
+    let plan = golden("lease-deleted", lost());
+    let record = made(&plan.steps).expect("it is made anew");
+    assert_eq!((record.term, record.timeline), (Term(9), TimelineId(5)));
+    assert_eq!((record.state, record.held_by().map(|holder| holder.name.as_str())), (HolderState::Open, Some("c-1")));
+    assert_eq!((record.takers.len(), record.records.len()), (2, 0));
+}
+
+#[test]
+fn l8_under_synchronous_replication_every_other_instance_may_have_to_be_asked() {
+    let (mut desired, observed) = lost();
+    desired.synchronous = true;
+    let plan = plan(&desired, &observed, NOW);
+    let record = made(&plan.steps).unwrap();
+    assert_eq!(record.records[0].voters, ["i2".into(), "i3".into()]);
+    let alone = [crate::identity::Incarnation::from("i2")].into();
+    assert_eq!(crate::election::sat(&record.records, &alone).len(), 1);
+}
+
+#[test]
+fn l8_the_holder_has_the_time_that_it_may_write_to_do_it_itself() {
+    let (desired, mut observed) = lost();
+    observed.memory.lease_lost_since = Some(NOW);
+    let plan = plan(&desired, &observed, NOW);
+    assert!(made(&plan.steps).is_none() && plan.again.is_some());
+    assert!(matches!(lost_lease(&desired, &observed, NOW), LostLease::HolderHasTime(_)));
+}
+
+#[test]
+fn l8_while_somebody_does_not_answer_nothing_is_made_and_it_is_said_who() {
+    let (desired, mut observed) = lost();
+    observed.pods[2].report.as_mut().unwrap().fresh = false;
+    let plan = golden("lease-deleted-one-silent", (desired, observed.clone()));
+    assert!(made(&plan.steps).is_none());
+    let said =
+        |step: &Step| matches!(step, Step::WriteRefusal { refusal, .. } if refusal.missing == ["c-3 does not answer"]);
+    assert!(plan.steps.iter().any(said), "{:?}", plan.steps);
+    let (_, whole) = lost();
+    let record = made(&super::plan(&Desired::default(), &whole, NOW).steps).cloned().unwrap();
+    let forced = Plan { steps: vec![Step::RecreateLease(Box::new(record))], ..plan };
+    assert_eq!(check(&observed, &forced), [Violation::LeaseFromHearsay]);
+    assert_eq!(check(&whole, &forced), []);
+    let empty = Plan { steps: vec![Step::CreateLease], ..forced };
+    assert_eq!(check(&whole, &empty), [Violation::LeaseFromHearsay]);
+}
+
+#[test]
+fn budgets_follow_the_number_of_instances() {
+    let (mut desired, mut observed) = healthy();
+    observed.replica_budget = Some(1);
+    assert_eq!(plan(&desired, &observed, NOW).steps, []);
+    desired.instances = 4;
+    let grown = plan(&desired, &observed, NOW).steps;
+    assert!(grown.contains(&Step::SetReplicaBudget { available: 2 }), "{grown:?}");
+    desired.instances = 2;
+    let shrunk = plan(&desired, &observed, NOW).steps;
+    assert!(shrunk.contains(&Step::Delete(crate::cluster::ObjectKind::ReplicaBudget)), "{shrunk:?}");
+}
