@@ -11,6 +11,7 @@ use crate::timeline::TimelineId;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and gone at once")]
 pub enum Event {
     /// Time passed.
     Ticked,

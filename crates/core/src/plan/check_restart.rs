@@ -17,10 +17,8 @@ pub(super) fn replace(observed: &Observed, plan: &Plan, name: &str, uid: &PodUid
     let others_down = observed.pods.iter().any(|other| &other.uid != uid && !(other.ready && other.is_alive()));
     let down = disruptions(plan) > 1 || (pod.ready && others_down);
     found.extend(down.then(|| Violation::TwoDown(name.to_owned())));
-    found.extend(
-        (!settled(observed, plan) && !(alone && !pod.ready))
-            .then(|| Violation::RestartsDuringElection(name.to_owned())),
-    );
+    let election = !settled(observed, plan) && (!alone || pod.ready);
+    found.extend(election.then(|| Violation::RestartsDuringElection(name.to_owned())));
     found.extend((!holds && waited_for(observed, uid)).then(|| Violation::LastSyncStandby(name.to_owned())));
     found
 }

@@ -174,7 +174,7 @@ fn the_checker_refuses_restarts_that_would_stop_too_much() {
     assert_eq!(with(&bare, vec![replace(2)]), [Violation::DeletesData("c-2".into())]);
     let stranger = Step::RestartInPlace { instance: "c-2".into(), nonce: "n2".into() };
     assert_eq!(with(&observed, vec![stranger]), [Violation::RestartsAnother("c-2".into())]);
-    let mut synchronous = observed.clone();
+    let mut synchronous = observed;
     let record = ElectableRecord { term: Term(1), writer: "i1".into(), voters: vec!["i2".into()], needed: 1 };
     synchronous.lease.as_mut().unwrap().value.records = vec![record];
     assert_eq!(with(&synchronous, vec![replace(2)]), [Violation::LastSyncStandby("c-2".into())]);

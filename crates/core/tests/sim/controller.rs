@@ -67,7 +67,7 @@ impl World {
             name: node.name.clone(),
             serial: at as u32 + 1,
             has_data: node.disk.data.is_some(),
-            deleting: false,
+            ..VolumeView::default()
         };
         let mut observed = Observed {
             pods: self.nodes.iter().enumerate().map(pod).collect(),
@@ -97,6 +97,7 @@ impl World {
             lease_since: known.lease.as_ref().map(|(_, since)| *since).unwrap_or_default(),
             election_since: known.election.as_ref().map(|(_, since)| *since).unwrap_or_default(),
             unhealthy_since: known.unhealthy,
+            ..Memory::default()
         }
     }
 

@@ -121,6 +121,7 @@ impl Node {
             fence: report.fence,
             lineage: self.disk.data.as_ref().map(Directory::lineage),
             fresh: false,
+            ..Report::default()
         }
     }
 }

@@ -119,6 +119,7 @@ impl World {
             configuration: "a".to_owned(),
             sync: self.sync.clone().map(Box::new),
             domain: Vec::new(),
+            ..ClusterView::default()
         };
         self.tell(at, Event::ClusterSeen(view));
     }

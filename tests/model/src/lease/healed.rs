@@ -205,6 +205,7 @@ impl Controller {
             lease_since: self.lease.as_ref().map(|(_, since)| *since).unwrap_or_default(),
             election_since: self.election.map(|(_, since)| since).unwrap_or_default(),
             unhealthy_since: self.unhealthy,
+            ..Memory::default()
         }
     }
 }
