@@ -181,7 +181,7 @@ pub const TABLE: &[Run] = &[
     lease(
         "lease-election",
         "elections of anybody by any controller while the primary is well or silent",
-        Limits { ticks: 5, writes: 3, elections: 1, heal_one_of: 200, ..QUIET },
+        Limits { ticks: 5, writes: 3, elections: 1, slow_kills: true, heal_one_of: 200, ..QUIET },
     ),
     lease(
         "lease-losses",
@@ -226,7 +226,7 @@ pub const TABLE: &[Run] = &[
     lease(
         "lease-touched",
         "a lease touched by hand under a holder that renews",
-        Limits { ticks: 4, writes: 3, elections: 1, edits: 1, heal_one_of: 200, ..QUIET },
+        Limits { ticks: 4, writes: 3, elections: 1, edits: 1, slow_kills: true, heal_one_of: 200, ..QUIET },
     ),
     lease(
         "lease-terminated",
@@ -235,18 +235,43 @@ pub const TABLE: &[Run] = &[
     ),
     lease(
         "lease-failsafe",
-        "an API that does not answer, and members that pledge",
-        Limits { ticks: 6, writes: 1, elections: 1, losses: 1, lease: 4, deadline: 3, failsafe: true, ..QUIET },
+        "a primary that is cut off from the API, and a member that pledges",
+        Limits {
+            ticks: 9,
+            writes: 1,
+            elections: 1,
+            cut: true,
+            lease: 4,
+            deadline: 3,
+            failsafe: true,
+            heal_one_of: 200,
+            ..QUIET
+        },
+    ),
+    lease(
+        "lease-failsafe-three",
+        "the same with two members to pledge",
+        Limits {
+            instances: 3,
+            ticks: 8,
+            writes: 1,
+            elections: 1,
+            cut: true,
+            lease: 4,
+            deadline: 3,
+            failsafe: true,
+            ..QUIET
+        },
     ),
     lease(
         "lease-failsafe-join",
-        "the same while a member joins",
+        "the same while a member joins that the primary does not know of",
         Limits {
-            ticks: 6,
-            writes: 2,
+            ticks: 9,
+            writes: 1,
             elections: 1,
-            losses: 1,
             joins: 1,
+            cut: true,
             lease: 4,
             deadline: 3,
             failsafe: true,
@@ -255,18 +280,28 @@ pub const TABLE: &[Run] = &[
     ),
     lease(
         "lease-failsafe-restart",
-        "the same while a member that has pledged starts again",
+        "the same while a member that has pledged starts again: its pledges are forgotten, and so is its timer",
         Limits {
-            ticks: 6,
+            ticks: 8,
             writes: 1,
             elections: 1,
-            losses: 1,
             deaths: 1,
+            cut: true,
             lease: 4,
             deadline: 3,
             failsafe: true,
             ..QUIET
         },
+    ),
+    lease(
+        "lease-handover",
+        "a primary that is told to stop, three instances, two elections, within a second",
+        Limits { instances: 3, ticks: 0, writes: 6, elections: 2, terminations: 1, ..QUIET },
+    ),
+    lease(
+        "lease-crash-in-place",
+        "a postmaster that dies, and nobody who is elected",
+        Limits { ticks: 6, writes: 5, elections: 0, crashes: 2, heal_one_of: 200, ..QUIET },
     ),
     lease(
         "lease-double",
@@ -339,6 +374,11 @@ pub const TABLE: &[Run] = &[
         "quorum-raise",
         "a holder raises its term while elections are under way",
         QuorumLimits { writes: 2, elections: 2, raises: 1, losses: 1, ..FEW },
+    ),
+    quorum(
+        "quorum-raise-change",
+        "the same while the set changes",
+        QuorumLimits { writes: 1, elections: 1, raises: 1, changes: 2, ..FEW },
     ),
     quorum(
         "quorum-both",

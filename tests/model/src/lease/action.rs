@@ -78,16 +78,17 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
     }
     for (at, slot) in state.slots.iter().enumerate() {
         if slot.awake() {
-            if slot.seen < state.store.newest() {
+            let cut = limits.cut && at == 0;
+            if !cut && slot.seen < state.store.newest() {
                 actions.push(Action::Watch(at));
             }
-            if slot.elections < state.store.elections.len() {
+            if !cut && slot.elections < state.store.elections.len() {
                 actions.push(Action::SeeCluster(at));
             }
-            if slot.deaths < state.store.dead.len() {
+            if !cut && slot.deaths < state.store.dead.len() {
                 actions.push(Action::SeeDeaths(at));
             }
-            if (limits.joins > 0 || limits.doubles > 0) && slot.peers != state.peers_of(at) {
+            if (limits.joins > 0 || limits.doubles > 0) && !cut && slot.peers != state.peers_of(at) {
                 actions.push(Action::SeePeers(at));
             }
             for job in 0..slot.jobs.len() {
@@ -105,7 +106,8 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
                 actions.push(Action::Terminate(at));
             }
         }
-        if spent.elections < limits.elections && slot.machine.is_some() && slot.disk.data.is_some() {
+        let electable = slot.machine.is_some() && slot.disk.data.is_some() && !(limits.cut && at == 0);
+        if spent.elections < limits.elections && electable {
             let newest = state.store.newest();
             actions.extend(
                 (newest.saturating_sub(1).max(state.store.forgotten + 1)..=newest)

@@ -112,13 +112,14 @@ impl State {
         }
     }
 
-    /// A pod is deleted by force: another of its name, on a volume of its own.
+    /// A pod is deleted by force: another of its name, on a volume of its own that was copied from the first.
     pub fn replace(&mut self, at: usize) {
         self.spent.doubles += 1;
         let Some(slot) = self.slots.get(at) else { return };
         let uid = format!("{}'", slot.uid);
-        let double = Shared::new(Slot::new(&slot.name, &uid));
-        self.slots.push(double);
+        let mut double = Slot::new(&slot.name, &uid);
+        double.disk = slot.disk.clone();
+        self.slots.push(Shared::new(double));
     }
 
     /// The controller adds a member.

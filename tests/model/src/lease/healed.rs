@@ -58,7 +58,7 @@ fn heal(limits: &Limits, state: &mut State) {
 
 /// Delivers everything, second by second, until `done`.
 pub fn settle(limits: &Limits, state: &mut State, seconds: u64, done: impl Fn(&State) -> bool) -> bool {
-    let limits = Limits { writes: usize::MAX, losses: 0, ..*limits };
+    let limits = Limits { writes: usize::MAX, losses: 0, cut: false, ..*limits };
     let mut controller = Controller::default();
     for _ in 0..seconds {
         for _ in 0..ROUNDS {

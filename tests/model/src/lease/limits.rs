@@ -42,6 +42,8 @@ pub struct Limits {
     pub deadline: u64,
     /// How late the watchdog may be, in seconds (k).
     pub kill: u64,
+    /// The first member, which is the primary, is cut off from the API from the beginning.
+    pub cut: bool,
     /// Members answer when they are asked for pledges (L7).
     pub failsafe: bool,
     /// Kills take a step of their own.
@@ -72,6 +74,7 @@ impl Limits {
         lease: 3,
         deadline: 2,
         kill: 1,
+        cut: false,
         failsafe: false,
         slow_kills: false,
         heal_one_of: 0,

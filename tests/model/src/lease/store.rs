@@ -32,7 +32,8 @@ impl State {
     pub fn can_land(&self, limits: &Limits, at: usize) -> bool {
         self.puts.get(at).is_some_and(|put| {
             let fits = put.over == self.store.lease().version;
-            put.answer.is_none() && (!fits || self.store.leases.len() <= limits.writes)
+            let cut = limits.cut && put.slot == 0;
+            !cut && put.answer.is_none() && (!fits || self.store.leases.len() <= limits.writes)
         })
     }
 

@@ -257,8 +257,13 @@ impl State {
 
     /// Rule Q1, for the writer that holds the lease: every walsender's setting, with the stored entry.
     pub fn is_ordered(&self) -> bool {
-        let Some(entry) = own_entry(&self.lease) else { return true };
-        let holds = self.writers.iter().filter(|writer| writer.alive && writer.lease.term == self.lease.term);
+        // By its own term, or the last one of the same writer: a promise does not lapse with its term.
+        let last = self.lease.records.last();
+        let Some(entry) = own_entry(&self.lease).or(last) else { return true };
+        let holds = self.writers.iter().filter(|writer| {
+            let directory = self.members.get(writer.member).map(|member| incarnation(member.directory));
+            writer.alive && writer.lease.term == self.lease.term && directory.as_ref() == Some(&entry.writer)
+        });
         holds.into_iter().all(|writer| {
             let connected = writer.senders.iter().zip(&writer.connected).filter(|(_, c)| c.is_some());
             connected.into_iter().all(|(setting, _)| safe(setting, entry))
