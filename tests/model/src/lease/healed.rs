@@ -222,7 +222,7 @@ fn report(state: &State, at: usize, fresh: bool) -> Option<Report> {
         system_id: said.system_id,
         phase: said.phase,
         message: said.message,
-        lease_seen: LeaseSeen { version, stale },
+        lease_seen: LeaseSeen { version, stale, ..LeaseSeen::default() },
         position: if fresh { Some(slot.end()) } else { said.position },
         tail: said.tail,
         fence: said.fence,
