@@ -8,6 +8,6 @@ echo "failover: building (output only if something is wrong)"
 cargo build -q --workspace --bins
 program=${CARGO_TARGET_DIR:-target}/debug/bench-failover
 if [ "$(id -u)" -eq 0 ]; then exec "$program"; fi
-sudo -n --preserve-env=RUNS,SCENARIOS "$program" && status=0 || status=$?
+sudo -n --preserve-env=RUNS,SCENARIOS,CONFIGURATION "$program" && status=0 || status=$?
 sudo -n chown -R "$(id -u):$(id -g)" target/bench
 exit "$status"

@@ -99,6 +99,17 @@ pub fn longest_gap(entries: &[Entry], since: u64) -> Option<Gap> {
         .max_by_key(Gap::nanos)
 }
 
+/// The gap between the last acknowledgement of the timeline that was written at `since` and the first one of a later
+/// timeline; where the timeline did not change, the longest gap. Entries are in the order of their times.
+#[must_use]
+pub fn takeover_gap(entries: &[Entry], since: u64) -> Option<Gap> {
+    let before = entries.iter().rev().find(|entry| entry.at < since)?.timeline;
+    let after = entries.iter().find(|entry| entry.timeline > before);
+    let Some(after) = after.copied() else { return longest_gap(entries, since) };
+    let last = entries.iter().rev().find(|entry| entry.at <= after.at && entry.timeline == before)?;
+    Some(Gap { before: *last, after })
+}
+
 /// Two acknowledgements that follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
@@ -158,5 +169,14 @@ mod tests {
         let gap = longest_gap(&entries, 1001).unwrap();
         assert_eq!((gap.before.row, gap.after.row, gap.nanos()), (3, 9, 500));
         assert_eq!(longest_gap(&entries, 1511), None);
+    }
+
+    #[test]
+    fn the_gap_of_a_takeover_ends_on_the_new_timeline_whatever_comes_later() {
+        let entries = [entry(1, 900, 1), entry(2, 1000, 1), entry(9, 1500, 2), entry(10, 9000, 2)];
+        let gap = takeover_gap(&entries, 950).unwrap();
+        assert_eq!((gap.before.row, gap.after.row, gap.nanos()), (2, 9, 500));
+        let in_place = [entry(1, 900, 1), entry(2, 1000, 1), entry(3, 1600, 1)];
+        assert_eq!(takeover_gap(&in_place, 950).unwrap().nanos(), 600);
     }
 }

@@ -51,9 +51,15 @@ impl Writer {
     /// Starts writing. The table must be there ([`create_table`]). `pause` is the time between two rows.
     #[must_use]
     pub fn start(config: Config, journal: Journal, pause: Duration) -> Self {
+        Self::start_after(config, journal, pause, 0)
+    }
+
+    /// The same, with numbers above `before`: for several writers of one table.
+    #[must_use]
+    pub fn start_after(config: Config, journal: Journal, pause: Duration, before: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
-        let task = tokio::spawn(write(config, journal, pause, stop.clone(), acknowledged.clone()));
+        let task = tokio::spawn(write(config, journal, pause, before, stop.clone(), acknowledged.clone()));
         Self { stop, acknowledged, task }
     }
 
@@ -129,12 +135,13 @@ async fn write(
     config: Config,
     mut journal: Journal,
     pause: Duration,
+    before: u64,
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
 ) -> Result<Counts, WriterError> {
     let mut counts = Counts::default();
     let mut session: Option<Session> = None;
-    let mut row = 0_u64;
+    let mut row = before;
     while !stop.load(Ordering::Relaxed) {
         let Some(open) = &session else {
             let began = Instant::now();

@@ -1,18 +1,19 @@
 //! `make bench`, its second half: kills the primary of the seed's cluster in several ways, again and again, and
 //! writes how long a client was without an acknowledged row to `target/bench/failover.json`. `RUNS` (5) is how often
-//! each; `SCENARIOS` names some of them, with commas between.
+//! each (30 for numbers to be quoted); `SCENARIOS` names some of them, with commas between, `CONFIGURATION` one of
+//! `asynchronous` and `synchronous`.
 
 use anyhow::Context as _;
 use pgherd_localkube::daemon::UpOptions;
-use pgherd_testkit::bed::{Bed, Place, keep_binaries};
-use pgherd_testkit::failover::{Plan, Report, Scenario, run};
+use pgherd_testkit::bed::{Bed, EXAMPLE, Place, edited, keep_binaries};
+use pgherd_testkit::chaos::Configuration;
+use pgherd_testkit::failover::{Plan, Report, SCENARIOS, Scenario, run};
 use pgherd_testkit::machine;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 
-const MANIFEST: &str = "docs/examples/cluster.yaml";
 const NAME: &str = "bench-failover";
 
 #[tokio::main]
@@ -20,43 +21,47 @@ async fn main() -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let directory = PathBuf::from("target/bench");
     let runs = std::env::var("RUNS").map_or(Ok(5), |runs| runs.parse()).context("RUNS is not a number")?;
-    let place = Place::of_example();
-    let plan =
-        Plan { cluster: place.cluster.clone(), directory: directory.join("work"), runs, scenarios: scenarios()? };
-    std::fs::create_dir_all(&plan.directory).context("failed to make target/bench/work")?;
+    let scenarios = scenarios()?;
+    let configurations = configurations()?;
+    let work = directory.join("work");
+    std::fs::create_dir_all(&work).context("failed to make target/bench/work")?;
     let mut report = Report {
         commit: machine::commit(),
-        command: "make bench".to_owned(),
+        command: format!("make bench RUNS={runs}"),
         started_at: jiff::Timestamp::now().to_string(),
         host: machine::host(),
         load_before: machine::load(),
         ..Report::default()
     };
+    report.left_out.insert("disk_hung".to_owned(), "volumes here are directories of one disk".to_owned());
     println!(
-        "failover: {runs} runs of each of {} scenarios, some five seconds a run, more where restarts back off",
-        plan.scenarios.len()
+        "failover: {runs} runs of each of {} scenarios in {} configurations, five to twenty seconds a run",
+        scenarios.len(),
+        configurations.len()
     );
-    let own = std::env::current_exe()?;
-    let built = own.parent().context("no directory of our own")?;
-    let mut options = UpOptions::new(NAME, &keep_binaries(built, &plan.directory.join("bin"))?);
-    options.files = vec![std::path::absolute(MANIFEST)?];
-    match Bed::up(options, place).await {
-        Err(error) => report.error = Some(format!("{error:#}")),
-        Ok(bed) => {
-            let mut interrupted = signal(SignalKind::interrupt())?;
-            let mut terminated = signal(SignalKind::terminate())?;
-            let ran = tokio::select! {
-                ran = run(&bed, &plan, &mut report) => ran,
-                _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
-                _ = terminated.recv() => Err(anyhow::anyhow!("terminated")),
-            };
-            if let Err(error) = ran {
-                report.error = Some(format!("{error:#}"));
-                bed.keep_logs(&plan.directory.join("logs"));
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    for configuration in configurations {
+        let plan = Plan { directory: work.clone(), runs, scenarios: scenarios.clone(), configuration };
+        match up(&plan).await {
+            Err(error) => report.error = Some(format!("{error:#}")),
+            Ok(bed) => {
+                let ran = tokio::select! {
+                    ran = run(&bed, &plan, &mut report) => ran,
+                    _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
+                    _ = terminated.recv() => Err(anyhow::anyhow!("terminated")),
+                };
+                if let Err(error) = ran {
+                    report.error = Some(format!("{}: {error:#}", configuration.name()));
+                    bed.keep_logs(&work.join("logs"));
+                }
+                if let Err(error) = bed.down().await {
+                    report.error.get_or_insert(format!("{error:#}"));
+                }
             }
-            if let Err(error) = bed.down().await {
-                report.error.get_or_insert(format!("{error:#}"));
-            }
+        }
+        if report.error.is_some() {
+            break;
         }
     }
     report.duration_seconds = began.elapsed().as_secs_f64();
@@ -66,12 +71,33 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Some(error) = &report.error {
         println!("failover: not finished: {error}");
     }
+    for (what, why) in &report.left_out {
+        println!("failover: {what} is left out: {why}");
+    }
     println!("failover: {:.0} s; the report is in {}", report.duration_seconds, path.display());
     Ok(if report.kept() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+async fn up(plan: &Plan) -> anyhow::Result<Bed> {
+    let own = std::env::current_exe()?;
+    let built = own.parent().context("no directory of our own")?;
+    let mut options = UpOptions::new(NAME, &keep_binaries(built, &plan.directory.join("bin"))?);
+    options.files = vec![edited(Path::new(EXAMPLE), &plan.directory, |cluster| plan.configuration.edit(cluster))?];
+    Bed::up(options, Place::of_example()).await
+}
+
 fn scenarios() -> anyhow::Result<Vec<Scenario>> {
-    let Ok(names) = std::env::var("SCENARIOS") else { return Ok(Scenario::ALL.to_vec()) };
-    let one = |name: &str| Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
-    names.split(',').map(|name| one(name).with_context(|| format!("there is no scenario {name:?}"))).collect()
+    let Ok(names) = std::env::var("SCENARIOS") else { return Ok(SCENARIOS.to_vec()) };
+    let mut wanted = Vec::new();
+    for name in names.split(',') {
+        let before = wanted.len();
+        wanted.extend(SCENARIOS.into_iter().filter(|scenario| scenario.name == name || scenario.title() == name));
+        anyhow::ensure!(wanted.len() > before, "there is no scenario {name:?}");
+    }
+    Ok(wanted)
+}
+
+fn configurations() -> anyhow::Result<Vec<Configuration>> {
+    let Ok(name) = std::env::var("CONFIGURATION") else { return Ok(Configuration::ALL.to_vec()) };
+    Ok(vec![Configuration::named(&name).with_context(|| format!("there is no configuration {name:?}"))?])
 }

@@ -2,7 +2,9 @@
 //! again and again. The program is `bin/bench-failover.rs`.
 
 mod report;
+mod scenario;
 mod steps;
 
 pub use report::{Measured, Report};
-pub use steps::{Plan, Scenario, run};
+pub use scenario::{Hurt, SCENARIOS, Scenario};
+pub use steps::{Plan, run};

@@ -1,56 +1,38 @@
-//! The measurements: a healthy cluster, a writer, a fault, the gap, and healthy again.
+//! The measurements: a healthy cluster, writers, a fault, the gap, and healthy again.
 
 use super::report::{Measured, Report, backwards};
+use super::scenario::{Hurt, Scenario};
 use crate::bed::Bed;
+use crate::chaos::Configuration;
 use crate::checker::{judge, read_table};
-use crate::journal::{self, Journal, boottime};
+use crate::journal::{self, Entry, Journal, boottime};
 use crate::wait;
 use crate::writer::{TABLE, Writer, create_table};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use core::time::Duration;
-use pgherd_localkube::fault::Target;
+use kube::api::{Patch, PatchParams};
+use pgherd_localkube::fault::{Cut, FaultRequest};
+use serde_json::json;
 use std::path::PathBuf;
 use tokio_postgres::{Config, NoTls};
-
-/// What is done to the primary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scenario {
-    /// kill -9 of its postmaster.
-    PostmasterKilled,
-    /// kill -9 of its manager, and so of everything in the container. From the second time on a pod the restart is held
-    /// back as the kubelet does it (10 s, 20 s, ...), so that the standbys have to do without the old primary.
-    ManagerKilled,
-    /// Its pod is deleted, with its grace period.
-    PodDeleted,
-}
-
-impl Scenario {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::PostmasterKilled, Self::ManagerKilled, Self::PodDeleted];
-
-    /// As the report has it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PostmasterKilled => "postmaster_killed",
-            Self::ManagerKilled => "manager_killed",
-            Self::PodDeleted => "pod_deleted",
-        }
-    }
-}
 
 /// How it is run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The cluster's name.
-    pub cluster: String,
     /// Where the journals go.
     pub directory: PathBuf,
     /// Of each scenario.
     pub runs: usize,
     /// Which.
     pub scenarios: Vec<Scenario>,
+    /// Of what kind the cluster is.
+    pub configuration: Configuration,
 }
+
+/// Between two rows of one writer.
+const PAUSE: Duration = Duration::from_millis(2);
+/// Numbers that each writer has for itself.
+const SPAN: u64 = 1_000_000_000;
 
 /// Measures all scenarios and fills the report as it goes.
 ///
@@ -58,51 +40,127 @@ pub struct Plan {
 /// The step that could not be done, and why.
 pub async fn run(bed: &Bed, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let primary = healthy(bed).await?;
-    say(&format!("three instances, {primary} is the primary"));
-    let application = bed.application(&format!("{}-rw", plan.cluster)).await?;
+    say(&format!("three instances, {}, {primary} is the primary", plan.configuration.name()));
+    if let Some(why) = plan.configuration.refused(&bed.cluster().await?) {
+        report.left_out.insert(plan.configuration.name().to_owned(), why);
+        return Ok(());
+    }
+    let application = bed.application(&bed.place.service()).await?;
     create_table(&application).await.context("failed to make the journal's table")?;
     for scenario in &plan.scenarios {
         empty_table(&application).await.context("failed to empty the journal's table")?;
-        report.scenarios.push(Measured::new(scenario.name()));
+        report.scenarios.push(Measured::new(scenario, plan.configuration));
         if let Some(measured) = report.scenarios.last_mut() {
-            measure(bed, plan, *scenario, &application, measured).await.context(scenario.name())?;
+            measure(bed, plan, scenario, &application, measured).await.with_context(|| scenario.title())?;
         }
     }
     Ok(())
 }
 
+/// The writers of a scenario, and where they write down what was acknowledged.
+struct Crowd {
+    writers: Vec<Writer>,
+    journals: Vec<PathBuf>,
+}
+
+impl Crowd {
+    fn start(plan: &Plan, scenario: &Scenario, application: &Config) -> anyhow::Result<Self> {
+        let mut crowd = Self { writers: Vec::new(), journals: Vec::new() };
+        for number in 0..scenario.clients {
+            let path = plan.directory.join(format!("journal.{}.{number}", scenario.name));
+            let before = u64::from(number) * SPAN;
+            crowd.writers.push(Writer::start_after(application.clone(), Journal::create(&path)?, PAUSE, before));
+            crowd.journals.push(path);
+        }
+        Ok(crowd)
+    }
+
+    /// All journals as one, in the order of their times.
+    fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for path in &self.journals {
+            entries.extend(journal::read(path)?);
+        }
+        entries.sort_by_key(|entry| entry.at);
+        Ok(entries)
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.writers.iter().map(Writer::acknowledged).sum()
+    }
+
+    /// So many rows were acknowledged since this call; the first of each writer may have been on its way already.
+    async fn written(&self, rows: u64) -> anyhow::Result<()> {
+        let before = self.acknowledged() + u64::try_from(self.writers.len()).unwrap_or(0);
+        let seen =
+            wait::until("rows being acknowledged", Duration::from_secs(120), async || match self.acknowledged() {
+                now if now > before + rows => Ok(()),
+                now => Err(format!("{} since", now.saturating_sub(before))),
+            });
+        Ok(seen.await?)
+    }
+
+    /// A row of a later timeline than `old` was acknowledged.
+    async fn taken_over(&self, old: u32) -> anyhow::Result<()> {
+        let seen = wait::until("rows on a new timeline", Duration::from_secs(120), async || {
+            let entries = self.entries().map_err(|error| format!("{error:#}"))?;
+            match entries.last() {
+                Some(entry) if entry.timeline > old => Ok(()),
+                last => Err(format!("{last:?}")),
+            }
+        });
+        Ok(seen.await?)
+    }
+}
+
 async fn measure(
     bed: &Bed,
     plan: &Plan,
-    scenario: Scenario,
+    scenario: &Scenario,
     application: &Config,
     measured: &mut Measured,
 ) -> anyhow::Result<()> {
-    let path = plan.directory.join(format!("journal.{}", scenario.name()));
-    let writer = Writer::start(application.clone(), Journal::create(&path)?, Duration::from_millis(2));
-    written(&writer, 20).await?;
+    let crowd = Crowd::start(plan, scenario, application)?;
+    crowd.written(20).await?;
     for number in 1..=plan.runs {
         let old = healthy(bed).await?;
-        written(&writer, 200).await?;
+        crowd.written(200).await?;
+        let timeline = crowd.entries()?.last().context("no row")?.timeline;
         let since = boottime();
-        hurt(bed, scenario, &old).await?;
-        written(&writer, 20).await?;
+        let lasting = hurt(bed, scenario.hurt, &old).await?;
+        if lasting {
+            crowd.taken_over(timeline).await?;
+            bed.fault(FaultRequest::Heal).await?;
+        }
+        crowd.written(20).await?;
         let new = healthy(bed).await?;
-        // Whatever came until the cluster lacked nothing again counts.
-        let gap = journal::longest_gap(&journal::read(&path)?, since).context("no row after the fault")?;
+        let gap = journal::takeover_gap(&crowd.entries()?, since).context("no row after the fault")?;
         measured.add(gap.seconds(), new != old);
-        say(&format!("{} {number} of {}: {:.3} s, {old} to {new}", scenario.name(), plan.runs, gap.seconds()));
+        say(&format!("{} {number} of {}: {:.3} s, {old} to {new}", scenario.title(), plan.runs, gap.seconds()));
     }
-    let counts = writer.stop().await?;
-    let promised = journal::read(&path)?;
+    let promised = {
+        let mut entries = Vec::new();
+        let journals = crowd.journals.clone();
+        for writer in crowd.writers {
+            measured.acknowledged += writer.stop().await?.acknowledged;
+        }
+        for path in &journals {
+            entries.extend(journal::read(path)?);
+        }
+        entries.sort_by_key(|entry| entry.at);
+        entries
+    };
     let verdict = judge(&promised, &read_table(application).await?);
     let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
-    measured.acknowledged = counts.acknowledged;
+    ensure!(count(promised.len()) == measured.acknowledged, "the journals and the writers disagree");
     measured.lost_acknowledged = count(verdict.lost.len());
-    measured.double_writes = count(verdict.twice.len()).saturating_add(backwards(&promised));
+    // Answers of several clients may come in another order than the commits.
+    let again = if scenario.clients == 1 { backwards(&promised) } else { 0 };
+    measured.double_writes = count(verdict.twice.len()).saturating_add(again);
     say(&format!(
-        "{}: p50 {:.3} s, longest {:.3} s, {} rows acknowledged, {} lost, {} doubled",
-        scenario.name(),
+        "{}, {}: p50 {:.3} s, longest {:.3} s, {} rows acknowledged, {} lost, {} doubled",
+        scenario.title(),
+        measured.configuration,
         measured.p50_s,
         measured.max_s,
         measured.acknowledged,
@@ -112,19 +170,43 @@ async fn measure(
     Ok(())
 }
 
-/// Does it, and waits until it has taken place, where that takes a while.
-async fn hurt(bed: &Bed, scenario: Scenario, primary: &str) -> anyhow::Result<()> {
-    match scenario {
-        Scenario::PostmasterKilled => bed.kill(Target::Postmaster, primary).await.map(drop),
-        Scenario::ManagerKilled => {
+/// Does it, and waits until it has taken place, where that takes a while; answers whether it lasts until it is healed.
+async fn hurt(bed: &Bed, hurt: Hurt, primary: &str) -> anyhow::Result<bool> {
+    let pod = bed.full(primary);
+    match hurt {
+        Hurt::Kill(target) => {
             let before = bed.run_of(primary).await?;
-            bed.kill(Target::Manager, primary).await?;
-            another_run(bed, primary, &before).await
+            bed.kill(target, primary).await?;
+            if target != pgherd_localkube::fault::Target::Postmaster {
+                another_run(bed, primary, &before).await?;
+            }
+            Ok(false)
         }
-        Scenario::PodDeleted => {
+        Hurt::Delete => {
             let before = bed.run_of(primary).await?;
             bed.delete_pod(primary).await?;
-            another_run(bed, primary, &before).await
+            another_run(bed, primary, &before).await?;
+            Ok(false)
+        }
+        Hurt::Freeze(target) => bed.fault(FaultRequest::Freeze { target, pod }).await.map(|_| true),
+        Hurt::ForceDelete => bed.fault(FaultRequest::ForceDelete { pod }).await.map(|_| true),
+        Hurt::CutOff => {
+            let from = ["all", "api"].map(str::to_owned).to_vec();
+            bed.fault(FaultRequest::Cut(Cut { pods: vec![pod], from, ..Cut::default() })).await.map(|_| true)
+        }
+        Hurt::Switchover => {
+            let target = bed.standbys().await?.into_iter().next().context("there is no standby")?;
+            let patch = Patch::Merge(json!({ "status": { "targetPrimary": target } }));
+            let clusters = bed.objects("postgresql.cnpg.io", "Cluster");
+            clusters.patch_status(&bed.place.cluster, &PatchParams::default(), &patch).await?;
+            let moved = wait::until("the standby that was asked for", Duration::from_secs(60), async || {
+                match bed.primary().await.map_err(|error| format!("{error:#}"))? {
+                    now if now == target => Ok(()),
+                    now => Err(format!("{now} is the primary")),
+                }
+            });
+            moved.await?;
+            Ok(false)
         }
     }
 }
@@ -135,16 +217,6 @@ async fn another_run(bed: &Bed, pod: &str, before: &str) -> anyhow::Result<()> {
         Ok(now) if now != before => Ok(()),
         Ok(now) => Err(now),
         Err(error) => Err(format!("{error:#}")),
-    });
-    Ok(seen.await?)
-}
-
-/// So many rows were acknowledged since this call; the first of them may have been on its way already.
-async fn written(writer: &Writer, rows: u64) -> anyhow::Result<()> {
-    let before = writer.acknowledged();
-    let seen = wait::until("rows being acknowledged", Duration::from_secs(120), async || match writer.acknowledged() {
-        now if now > before + rows => Ok(()),
-        now => Err(format!("{} since", now - before)),
     });
     Ok(seen.await?)
 }
