@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use pgherd_localkube::daemon::UpOptions;
 use pgherd_testkit::bed::{Bed, EXAMPLE, Place, edited, keep_binaries};
 use pgherd_testkit::chaos::Configuration;
-use pgherd_testkit::failover::{Plan, Report, SCENARIOS, Scenario, run};
+use pgherd_testkit::failover::{Plan, Report, SCENARIOS, Scenario, Traces, run};
 use pgherd_testkit::machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,6 +33,13 @@ async fn main() -> anyhow::Result<ExitCode> {
         load_before: machine::load(),
         ..Report::default()
     };
+    let mut traces = Traces {
+        commit: report.commit.clone(),
+        command: report.command.clone(),
+        started_at: report.started_at.clone(),
+        host: report.host.clone(),
+        traces: Vec::new(),
+    };
     report.left_out.insert("disk_hung".to_owned(), "volumes here are directories of one disk".to_owned());
     println!(
         "failover: {runs} runs of each of {} scenarios in {} configurations, five to twenty seconds a run",
@@ -47,7 +54,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             Err(error) => report.error = Some(format!("{error:#}")),
             Ok(bed) => {
                 let ran = tokio::select! {
-                    ran = run(&bed, &plan, &mut report) => ran,
+                    ran = run(&bed, &plan, &mut report, &mut traces) => ran,
                     _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
                     _ = terminated.recv() => Err(anyhow::anyhow!("terminated")),
                 };
@@ -68,6 +75,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let path = directory.join("failover.json");
     std::fs::write(&path, format!("{}\n", serde_json::to_string_pretty(&report)?))
         .context("failed to write the report")?;
+    std::fs::write(directory.join("failover-trace.json"), format!("{}\n", serde_json::to_string_pretty(&traces)?))
+        .context("failed to write the traces")?;
     if let Some(error) = &report.error {
         println!("failover: not finished: {error}");
     }

@@ -53,6 +53,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     };
     if let Err(error) = ran {
         report.error = Some(format!("{error:#}"));
+        ground.sweep().await?;
     }
     report.duration_seconds = began.elapsed().as_secs_f64();
     let path = store(&ground.directory, &report)?;

@@ -1,6 +1,12 @@
 //! The two ways in which a cluster is put to the test, as data.
 
+use crate::bed::{Bed, text};
+use crate::wait::{self, Timeout};
+use core::time::Duration;
 use serde_json::{Value, json};
+
+/// The phase of a Cluster whose manifest is refused.
+const INVALID: &str = "Invalid cluster definition";
 
 /// A configuration of the example's cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +47,30 @@ impl Configuration {
         }
     }
 
-    /// Why a cluster that is up is not of it: fields that it was given and that do nothing yet.
+    /// Waits until a cluster of it lacks nothing and answers the primary, or until it says that it cannot be of this
+    /// configuration, and why.
+    ///
+    /// # Errors
+    /// [`Timeout`] with what it lacks still.
+    pub async fn ready(self, bed: &Bed, within: Duration) -> Result<Result<String, String>, Timeout> {
+        wait::until("a healthy cluster", within, async || {
+            match bed.cluster().await {
+                Ok(cluster) if self.refused(&cluster).is_some() => {
+                    return Ok(Err(self.refused(&cluster).unwrap_or_default()));
+                }
+                _ => {}
+            }
+            bed.look().await.map(Ok).map_err(|error| format!("{error:#}"))
+        })
+        .await
+    }
+
+    /// Why a cluster is not of it: it is refused, or has fields that do nothing yet.
     #[must_use]
     pub fn refused(self, cluster: &Value) -> Option<String> {
+        if text(cluster, "/status/phase") == INVALID {
+            return Some(text(cluster, "/status/phaseReason"));
+        }
         let conditions = cluster.pointer("/status/conditions")?.as_array()?;
         let field = |condition: &Value, name: &str| condition.get(name)?.as_str().map(str::to_owned);
         let unsupported = conditions.iter().find(|condition| {
@@ -70,5 +97,7 @@ mod tests {
         cluster["status"] = json!({"conditions": [condition]});
         assert!(Configuration::Synchronous.refused(&cluster).is_some());
         assert_eq!(Configuration::Asynchronous.refused(&cluster), None);
+        let invalid = json!({"status": {"phase": INVALID, "phaseReason": "not yet"}});
+        assert_eq!(Configuration::Synchronous.refused(&invalid).as_deref(), Some("not yet"));
     }
 }

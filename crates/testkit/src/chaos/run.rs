@@ -7,14 +7,14 @@ use super::report::Run;
 use super::schedule::{Planned, schedule};
 use super::session::TABLES;
 use super::strike::{Striker, Struck};
-use crate::bed::{Bed, EXAMPLE, Place, edited, keep_binaries};
+use crate::bed::{Bed, EXAMPLE, Place, edited, keep_binaries, remove};
 use crate::demo::Tool;
 use crate::history::Recorder;
 use crate::judge::{ACCOUNTS, Archive, Case, ENDOWMENT, Verdict};
 use crate::wait;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use core::time::Duration;
-use pgherd_localkube::daemon::UpOptions;
+use pgherd_localkube::daemon::{self, UpOptions};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +40,32 @@ pub struct Ground {
     pub sources: PathBuf,
     /// Histories and the logs of failures go there.
     pub directory: PathBuf,
+}
+
+impl Ground {
+    /// Where the environment of a run is kept.
+    fn state_of(&self, name: &str) -> PathBuf {
+        // Two programs of chaos at once must not meet.
+        PathBuf::from(format!("/var/tmp/pgherd-chaos-{}-{name}", std::process::id()))
+    }
+
+    /// Ends and removes what runs of this process have left that were not finished.
+    ///
+    /// # Errors
+    /// If something cannot be removed.
+    pub async fn sweep(&self) -> anyhow::Result<()> {
+        let prefix = format!("pgherd-chaos-{}-", std::process::id());
+        for entry in std::fs::read_dir("/var/tmp").context("failed to list /var/tmp")?.flatten() {
+            if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+                continue;
+            }
+            match daemon::find(&entry.path()) {
+                Ok(up) => up.down(true).await.context("failed to end an environment")?,
+                Err(_) => remove(&entry.path()).await?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What is done to the cluster while the clients work.
@@ -83,20 +109,17 @@ pub async fn with(
 ) -> Result<Run, String> {
     let history = ground.directory.join("histories").join(name);
     let bed = match start(ground, name, configuration, &history).await {
-        Ok(bed) => bed,
+        Ok(Ok(bed)) => bed,
+        Ok(Err(why)) => return Err(why),
         Err(error) => {
             run.error = Some(format!("{error:#}"));
             return Ok(run);
         }
     };
-    let cluster = bed.cluster().await.unwrap_or_default();
-    let refused = configuration.refused(&cluster);
-    if refused.is_none()
-        && let Err(error) = work(ground, &bed, &mut run, ordeal, &history).await
-    {
+    if let Err(error) = work(ground, &bed, &mut run, ordeal, &history).await {
         run.error = Some(format!("{error:#}"));
     }
-    if refused.is_none() && !run.holds() {
+    if !run.holds() {
         bed.keep_logs(&history.join("logs"));
         let text = serde_json::to_string_pretty(&run).unwrap_or_default();
         let _best_effort = std::fs::write(history.join("run.json"), text);
@@ -104,25 +127,28 @@ pub async fn with(
     if let Err(error) = bed.down().await {
         run.error.get_or_insert(format!("{error:#}"));
     }
-    refused.map_or(Ok(run), Err)
+    Ok(run)
 }
 
-async fn start(ground: &Ground, name: &str, how: Configuration, history: &Path) -> anyhow::Result<Bed> {
+/// A cluster that lacks nothing, or why it cannot be of this configuration.
+async fn start(ground: &Ground, name: &str, how: Configuration, history: &Path) -> anyhow::Result<Result<Bed, String>> {
     let _earlier = std::fs::remove_dir_all(history);
     std::fs::create_dir_all(history).context("failed to make the directory of the history")?;
-    let state = PathBuf::from(format!("/var/tmp/pgherd-chaos-{name}"));
+    let state = ground.state_of(name);
     let program = keep_binaries(&ground.built, &ground.directory.join("bin"))?;
-    let mut options = UpOptions::new(&format!("chaos-{name}"), &program);
+    let mut options = UpOptions::new(&format!("x{}-{name}", std::process::id()), &program);
     options.state_dir = state;
     let example = ground.sources.join(EXAMPLE);
     options.files = vec![edited(&example, history, |cluster| how.edit(cluster))?];
     let bed = Bed::up(options, Place::of_example()).await?;
-    if let Err(late) = bed.healthy(UP).await {
-        bed.keep_logs(&history.join("logs"));
-        bed.down().await?;
-        bail!("{late}");
-    }
-    Ok(bed)
+    let wrong = match how.ready(&bed, UP).await {
+        Ok(Ok(_primary)) => return Ok(Ok(bed)),
+        Ok(Err(why)) => Ok(Err(why)),
+        Err(late) => Err(anyhow::Error::new(late)),
+    };
+    bed.keep_logs(&history.join("logs"));
+    bed.down().await?;
+    wrong
 }
 
 async fn work(ground: &Ground, bed: &Bed, run: &mut Run, ordeal: &impl Ordeal, history: &Path) -> anyhow::Result<()> {

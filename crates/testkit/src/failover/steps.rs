@@ -2,6 +2,7 @@
 
 use super::report::{Measured, Report, backwards};
 use super::scenario::{Hurt, Scenario};
+use super::trace::{Trace, Traces};
 use crate::bed::Bed;
 use crate::chaos::Configuration;
 use crate::checker::{judge, read_table};
@@ -38,12 +39,13 @@ const SPAN: u64 = 1_000_000_000;
 ///
 /// # Errors
 /// The step that could not be done, and why.
-pub async fn run(bed: &Bed, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    let primary = healthy(bed).await?;
-    say(&format!("three instances, {}, {primary} is the primary", plan.configuration.name()));
-    if let Some(why) = plan.configuration.refused(&bed.cluster().await?) {
-        report.left_out.insert(plan.configuration.name().to_owned(), why);
-        return Ok(());
+pub async fn run(bed: &Bed, plan: &Plan, report: &mut Report, traces: &mut Traces) -> anyhow::Result<()> {
+    match plan.configuration.ready(bed, Duration::from_secs(300)).await? {
+        Ok(primary) => say(&format!("three instances, {}, {primary} is the primary", plan.configuration.name())),
+        Err(why) => {
+            report.left_out.insert(plan.configuration.name().to_owned(), why);
+            return Ok(());
+        }
     }
     let application = bed.application(&bed.place.service()).await?;
     create_table(&application).await.context("failed to make the journal's table")?;
@@ -51,7 +53,7 @@ pub async fn run(bed: &Bed, plan: &Plan, report: &mut Report) -> anyhow::Result<
         empty_table(&application).await.context("failed to empty the journal's table")?;
         report.scenarios.push(Measured::new(scenario, plan.configuration));
         if let Some(measured) = report.scenarios.last_mut() {
-            measure(bed, plan, scenario, &application, measured).await.with_context(|| scenario.title())?;
+            measure(bed, plan, scenario, &application, measured, traces).await.with_context(|| scenario.title())?;
         }
     }
     Ok(())
@@ -119,6 +121,7 @@ async fn measure(
     scenario: &Scenario,
     application: &Config,
     measured: &mut Measured,
+    traces: &mut Traces,
 ) -> anyhow::Result<()> {
     let crowd = Crowd::start(plan, scenario, application)?;
     crowd.written(20).await?;
@@ -136,6 +139,11 @@ async fn measure(
         let new = healthy(bed).await?;
         let gap = journal::takeover_gap(&crowd.entries()?, since).context("no row after the fault")?;
         measured.add(gap.seconds(), new != old);
+        if number == 1 {
+            let (scenario, configuration) = (scenario.title(), measured.configuration.clone());
+            let trace = Trace::collect(bed.handle.state_dir(), since, gap);
+            traces.traces.push(Trace { scenario, configuration, ..trace });
+        }
         say(&format!("{} {number} of {}: {:.3} s, {old} to {new}", scenario.title(), plan.runs, gap.seconds()));
     }
     let promised = {
