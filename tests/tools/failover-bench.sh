@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Kills the primary of the seed's cluster in several ways, again and again, and writes target/bench/failover.json.
-# Runs as root (it makes namespaces). RUNS=5 is how often each; SCENARIOS=postmaster_killed,... is which.
+# Runs as root (it makes namespaces). RUNS=5 is how often each; SCENARIOS=postmaster_killed,... is which;
+# CONFIGURATION=asynchronous or synchronous, else both.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 echo "failover: building (output only if something is wrong)"

@@ -145,6 +145,10 @@ fn delete(cast: &Cast, force: bool) -> Vec<Act> {
     vec![Act::DeletePod { pod: cast.pod.clone(), force }]
 }
 
+fn delete_object(cast: &Cast, _: &mut Dice) -> Vec<Act> {
+    fault(FaultRequest::ForceDelete { pod: cast.pod.clone() })
+}
+
 fn controller(what: ControllerFault) -> Vec<Act> {
     fault(FaultRequest::Controller { what })
 }
@@ -158,7 +162,7 @@ fn api(what: ApiFault) -> Vec<Act> {
 }
 
 /// All of them.
-pub const KINDS: [Kind; 42] = [
+pub const KINDS: [Kind; 43] = [
     killed("kill_postmaster", Harm::Deposed, 12, |cast, _| kill(cast, Target::Postmaster)),
     killed("kill_backend", Harm::Deposed, 4, |cast, _| kill(cast, Target::Backend)),
     killed("kill_walsender", Harm::None, 3, |cast, _| kill(cast, Target::Walsender)),
@@ -169,7 +173,7 @@ pub const KINDS: [Kind; 42] = [
     killed("kill_pod", Harm::Deposed, 6, |cast, _| kill(cast, Target::Pod)),
     killed("delete_pod", Harm::Deposed, 8, |cast, _| delete(cast, false)),
     killed("force_delete_pod", Harm::Deposed, 5, |cast, _| delete(cast, true)),
-    held("force_delete_alive", Harm::Hidden, 5, |cast, _| fault(FaultRequest::ForceDelete { pod: cast.pod.clone() })),
+    Kind { lasts: SHORT_OR_LONG, ..held("force_delete_alive", Harm::Hidden, 5, delete_object) },
     held("kubelet_apart", Harm::None, 4, |cast, _| fault(FaultRequest::KubeletApart { of: cast.pod.clone() })),
     held("freeze_postmaster", Harm::Hidden, 5, |cast, _| freeze(cast, Target::Postmaster)),
     held("freeze_postgres", Harm::Hidden, 5, |cast, _| freeze(cast, Target::Postgres)),
@@ -194,6 +198,7 @@ pub const KINDS: [Kind; 42] = [
     shared("s3_off", 3, |_, _| s3(S3Fault::Off)),
     shared("s3_silent", 3, |_, _| s3(S3Fault::Silent)),
     shared("s3_slow", 3, |_, dice| s3(S3Fault::Slow(dice.between(20, 400)))),
+    shared("s3_loses_answers", 3, |_, _| s3(S3Fault::AckLost)),
     shared("s3_errors", 3, |_, dice| s3(S3Fault::Status(if dice.percent(50) { 503 } else { 500 }))),
     shared("api_off", 4, |_, _| api(ApiFault::Off)),
     shared("api_slow", 3, |_, dice| api(ApiFault::Slow(dice.between(50, 900)))),

@@ -35,6 +35,8 @@ pub struct Measured {
     pub acknowledged: u64,
     /// Runs after which another instance was the primary.
     pub moved: usize,
+    /// Runs in which nobody took over while the fault lasted; they are not among `runs`.
+    pub not_taken_over: usize,
     /// Every run, in its order.
     pub seconds: Vec<f64>,
 }
@@ -112,7 +114,9 @@ impl Report {
     /// Whether everything was measured, nothing was lost and nothing was written twice.
     #[must_use]
     pub fn kept(&self) -> bool {
-        let clean = |one: &Measured| (one.may_lose || one.lost_acknowledged == 0) && one.double_writes == 0;
+        let clean = |one: &Measured| {
+            (one.may_lose || one.lost_acknowledged == 0) && one.double_writes == 0 && one.not_taken_over == 0
+        };
         self.error.is_none() && self.scenarios.iter().all(clean)
     }
 }

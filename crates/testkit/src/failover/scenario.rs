@@ -30,6 +30,8 @@ pub enum Hurt {
     ForceDelete,
     /// Nothing reaches it and it reaches nobody, until another is the primary.
     CutOff,
+    /// No write to its disk ends, until another is the primary.
+    HangDisk,
     /// A standby is asked for by name.
     Switchover,
 }
@@ -47,7 +49,7 @@ const fn lost(name: &'static str, hurt: Hurt) -> Scenario {
 
 /// All of them. A manager that dies for the second time is held back by the kubelet (10 s, 20 s, ...), so that the
 /// standbys have to do without the old primary.
-pub const SCENARIOS: [Scenario; 10] = [
+pub const SCENARIOS: [Scenario; 11] = [
     of("postmaster_killed", Hurt::Kill(Target::Postmaster), 0.6),
     Scenario { hidden: true, ..of("manager_killed", Hurt::Kill(Target::Manager), 1.5) },
     Scenario { hidden: true, ..of("container_killed", Hurt::Kill(Target::Container), 1.5) },
@@ -55,6 +57,7 @@ pub const SCENARIOS: [Scenario; 10] = [
     lost("pod_force_deleted", Hurt::ForceDelete),
     lost("partitioned", Hurt::CutOff),
     lost("frozen", Hurt::Freeze(Target::Pod)),
+    lost("disk_hung", Hurt::HangDisk),
     of("switchover", Hurt::Switchover, 0.5),
     Scenario { clients: 16, ..of("switchover", Hurt::Switchover, 0.5) },
     Scenario { clients: 64, ..of("switchover", Hurt::Switchover, 0.5) },

@@ -12,7 +12,7 @@ use crate::writer::{TABLE, Writer, create_table};
 use anyhow::{Context as _, ensure};
 use core::time::Duration;
 use kube::api::{Patch, PatchParams};
-use pgherd_localkube::fault::{Cut, FaultRequest};
+use pgherd_localkube::fault::{Cut, DiskFault, FaultRequest, Target, Volume};
 use serde_json::json;
 use std::path::PathBuf;
 use tokio_postgres::{Config, NoTls};
@@ -32,6 +32,8 @@ pub struct Plan {
 
 /// Between two rows of one writer.
 const PAUSE: Duration = Duration::from_millis(2);
+/// Nobody takes over later than this.
+const TAKEN: Duration = Duration::from_secs(45);
 /// Numbers that each writer has for itself.
 const SPAN: u64 = 1_000_000_000;
 
@@ -104,7 +106,7 @@ impl Crowd {
 
     /// A row of a later timeline than `old` was acknowledged.
     async fn taken_over(&self, old: u32) -> anyhow::Result<()> {
-        let seen = wait::until("rows on a new timeline", Duration::from_secs(120), async || {
+        let seen = wait::until("rows on a new timeline", TAKEN, async || {
             let entries = self.entries().map_err(|error| format!("{error:#}"))?;
             match entries.last() {
                 Some(entry) if entry.timeline > old => Ok(()),
@@ -132,8 +134,15 @@ async fn measure(
         let since = boottime();
         let lasting = hurt(bed, scenario.hurt, &old).await?;
         if lasting {
-            crowd.taken_over(timeline).await?;
+            let taken = crowd.taken_over(timeline).await;
             bed.fault(FaultRequest::Heal).await?;
+            if let Err(late) = taken {
+                // One that nobody takes over from says nothing of how long that takes.
+                measured.not_taken_over += 1;
+                say(&format!("{} {number} of {}: {late:#}", scenario.title(), plan.runs));
+                healthy(bed).await?;
+                continue;
+            }
         }
         crowd.written(20).await?;
         let new = healthy(bed).await?;
@@ -185,7 +194,7 @@ async fn hurt(bed: &Bed, hurt: Hurt, primary: &str) -> anyhow::Result<bool> {
         Hurt::Kill(target) => {
             let before = bed.run_of(primary).await?;
             bed.kill(target, primary).await?;
-            if target != pgherd_localkube::fault::Target::Postmaster {
+            if target != Target::Postmaster {
                 another_run(bed, primary, &before).await?;
             }
             Ok(false)
@@ -201,6 +210,10 @@ async fn hurt(bed: &Bed, hurt: Hurt, primary: &str) -> anyhow::Result<bool> {
         Hurt::CutOff => {
             let from = ["all", "api"].map(str::to_owned).to_vec();
             bed.fault(FaultRequest::Cut(Cut { pods: vec![pod], from, ..Cut::default() })).await.map(|_| true)
+        }
+        Hurt::HangDisk => {
+            let request = FaultRequest::Disk { pod, volume: Volume::Data, what: DiskFault::Hung };
+            bed.fault(request).await.map(|_| true)
         }
         Hurt::Switchover => {
             let target = bed.standbys().await?.into_iter().next().context("there is no standby")?;
