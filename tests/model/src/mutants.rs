@@ -155,13 +155,14 @@ pub fn hunt(only: &[String]) -> anyhow::Result<Vec<Verdict>> {
     let target = copy.join("target");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--offline", "--profile", "model", "-p", "pgherd-model", "--bin", "model"])
+        .args(["build", "--offline", "--profile", "model", "-p", "pgherd-model", "--bin", "model"])
         .current_dir(&copy)
         .env("CARGO_TARGET_DIR", &target)
-        .env("RUSTFLAGS", "-Awarnings")
-        .status()
+        .output()
         .context("failed to run cargo")?;
-    ensure!(built.success(), "the copy with the mutants does not compile: see above which of them is to blame");
+    if !built.status.success() {
+        bail!("the copy with the mutants does not compile:\n{}", String::from_utf8_lossy(&built.stderr));
+    }
     let binary = target.join("model/model");
     let mut verdicts = vec![verdict(&binary, None)?];
     for mutant in mutants.iter().filter(|mutant| only.is_empty() || only.contains(&mutant.name)) {
