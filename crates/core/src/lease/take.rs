@@ -35,6 +35,12 @@ pub enum Refusal {
         /// Until the lease lapses for this observer.
         left: Duration,
     },
+    /// It is older than what was seen of it (rule L9).
+    #[error("{why}")]
+    WentBack {
+        /// For people.
+        why: String,
+    },
     /// Only the members that the holder counts on may take without its consent (hole 13).
     #[error("{holder} holds the lease and does not list this pod among its takers")]
     NotATaker {
