@@ -134,6 +134,35 @@ impl Archiving {
         self.archive.archive_all_ready(bound).await.map_err(|e| chain(&e))
     }
 
+    /// Puts whatever waits aside, durably.
+    ///
+    /// # Errors
+    /// For people: why the data directory must not be changed.
+    pub async fn put_aside(&self) -> Result<usize, String> {
+        let archive = self.archive.clone();
+        tokio::task::spawn_blocking(move || archive.put_aside()).await.map_err(|e| chain(&e))?.map_err(|e| chain(&e))
+    }
+
+    /// Archives what was put aside, as far as the store lets it; how many files that were.
+    ///
+    /// # Errors
+    /// For people; what is left stays aside.
+    pub async fn archive_aside(&self, bound: Duration) -> Result<usize, String> {
+        self.archive.archive_aside(bound).await.map_err(|e| chain(&e))
+    }
+
+    /// Something lies aside, or it cannot be told. Blocks.
+    #[must_use]
+    pub fn has_aside(&self) -> bool {
+        self.archive.aside().map_or(true, |files| files > 0)
+    }
+
+    /// The store did not answer when it was last asked.
+    #[must_use]
+    pub fn is_out_of_reach(&self) -> bool {
+        self.archive.is_out_of_reach()
+    }
+
     /// Something in pg_wal is not archived yet, or it cannot be told. Blocks.
     #[must_use]
     pub fn waiting(&self) -> bool {

@@ -3,6 +3,7 @@
 //! Postgres archives nothing in recovery, and its restartpoints remove segments whether they are `.ready` or not
 //! (`XLogArchiveCheckDone` with `archive_mode = on`); nobody else has marked them. So the manager archives them beside the
 //! running standby, and until that is done `wal_keep_size` (see `configuration`) keeps restartpoints away from them.
+//! What a rewind or a clone would have taken away was put aside before, and is archived from there.
 
 use crate::context::Context;
 use crate::effects;
@@ -20,6 +21,7 @@ pub async fn archive(context: Arc<Context>) {
     let mut kept = true;
     loop {
         tokio::time::sleep(LOOK_AGAIN).await;
+        put_aside_before(&context).await;
         if !is_standby(&context) {
             kept = true;
         } else if waiting(&context).await {
@@ -31,6 +33,18 @@ pub async fn archive(context: Arc<Context>) {
         } else if kept {
             let _quiet = effects::reconfigure(&context).await;
             kept = false;
+        }
+    }
+}
+
+/// Whatever the role is now: these files are no part of its data directory any more.
+async fn put_aside_before(context: &Context) {
+    let archiving = context.archiving.clone();
+    let some = tokio::task::spawn_blocking(move || archiving.has_aside()).await.unwrap_or(false);
+    if some {
+        match context.archiving.archive_aside(WITHIN).await {
+            Ok(archived) => tracing::info!(archived, "archived what had been put aside"),
+            Err(why) => tracing::warn!(%why, "WAL that was put aside is not archived yet, and is kept"),
         }
     }
 }

@@ -176,7 +176,7 @@ impl Volume {
         }
         // From here the finished one is not "half-made" any more, and after the exchange this name is the
         // old one's: at no moment does it carry a name that is swept away.
-        let old = self.beside("old", nonce);
+        let old = self.free_beside("old", nonce);
         rename_durable(finished, &old)?;
         exchange_durable(&old, &self.pgdata)?;
         self.clear_rewinding()?;
@@ -264,6 +264,13 @@ impl Volume {
         let mut name = self.pgdata.file_name().unwrap_or(OsStr::new("pgdata")).to_owned();
         name.push(format!(".{word}-{nonce}"));
         self.root.join(name)
+    }
+
+    /// A process may replace a directory more than once before the first one that it replaced may go.
+    fn free_beside(&self, word: &str, nonce: &Nonce) -> PathBuf {
+        let numbered = |number: u64| self.beside(word, &Nonce(format!("{nonce}-{number}")));
+        let first = self.beside(word, nonce);
+        std::iter::once(first.clone()).chain((2..).map(numbered)).find(|path| !path.exists()).unwrap_or(first)
     }
 
     fn kind_of(&self, path: &Path) -> Option<PartialKind> {

@@ -61,6 +61,53 @@ fn a_clone_takes_the_place_of_the_old_data_which_is_kept_until_told() {
 }
 
 #[test]
+fn a_second_clone_by_the_same_process_leaves_both_old_directories() {
+    let (_dir, volume) = volume();
+    data_directory(volume.pgdata(), "first");
+    let nonce = Nonce::from("n");
+    let clone = volume.partial_path(PartialKind::Join, &nonce);
+    for mark in ["second", "third"] {
+        data_directory(&clone, mark);
+        volume.adopt(&clone, &Incarnation::from(mark), &nonce).unwrap();
+    }
+    let kept: Vec<String> = volume.inspect().unwrap().replaced.iter().map(|path| mark(path)).collect();
+    assert_eq!((mark(volume.pgdata()), kept), ("third".into(), vec!["first".into(), "second".into()]));
+}
+
+#[test]
+fn i7_a_clone_that_is_cut_off_at_any_step_of_its_adoption_leaves_a_whole_directory_in_place() {
+    // The steps of `adopt`, each done by hand up to the one at which the process was killed.
+    let nonce = Nonce::from("n");
+    for steps in 0..=4 {
+        let (_dir, volume) = volume();
+        data_directory(volume.pgdata(), "old");
+        volume.set_incarnation(&Incarnation::from("before")).unwrap();
+        volume.mark_rewinding().unwrap();
+        let clone = volume.partial_path(PartialKind::Join, &nonce);
+        let old = volume.beside("old", &nonce);
+        data_directory(&clone, "new");
+        type Step<'a> = &'a dyn Fn();
+        let adopt: [Step<'_>; 4] = [
+            &|| volume.set_incarnation(&Incarnation::from("after")).unwrap(),
+            &|| rename_durable(&clone, &old).unwrap(),
+            &|| exchange_durable(&old, volume.pgdata()).unwrap(),
+            &|| volume.clear_rewinding().unwrap(),
+        ];
+        adopt.iter().take(steps).for_each(|step| step());
+        // The next manager: what is half-made goes, and what is served is either directory, whole.
+        volume.remove_unfinished().unwrap();
+        let content = volume.inspect().unwrap();
+        let DataDirectory::Present { rewinding, incarnation, .. } = content.data else { panic!("{content:?}") };
+        let served = mark(volume.pgdata());
+        assert_eq!(served, if steps < 3 { "old" } else { "new" });
+        assert_eq!(rewinding, steps < 4, "torn until all is done: at worst it is cloned once more");
+        assert_eq!(incarnation, Some(Incarnation::from(if steps < 1 { "before" } else { "after" })));
+        let kept: Vec<String> = content.replaced.iter().map(|path| mark(path)).collect();
+        assert!(served == "old" || kept == ["old"], "{steps}: the old directory is gone: {kept:?}");
+    }
+}
+
+#[test]
 fn a_directory_of_somebody_else_is_neither_data_nor_nothing() {
     let (_dir, volume) = volume();
     fs::create_dir(volume.pgdata()).unwrap();

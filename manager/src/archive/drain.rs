@@ -1,14 +1,17 @@
 //! Before a rewind or a re-clone, and on a former primary: everything that waits goes to the archive, without postgres.
 
+use super::aside::{drop_aside, list_aside};
 use super::control::{Archiving, Control, StoreConfig};
+use super::reach::Reach;
 use super::ready::{list_ready, mark_done};
 use futures::StreamExt;
 use pgherd_backup::{Source, WalPutError};
 use pgherd_core::archive::Backoff;
 use pgherd_core::wal::WalName;
 use pgherd_objectstore::Then;
+use pgherd_postgres::files::FileError;
 use pgherd_telemetry::chain;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -39,12 +42,44 @@ pub enum DrainError {
     Stopping,
 }
 
-/// Archives every `.ready` file, oldest first, and marks each `.done` durably. Answers how many there were.
+/// Where files wait.
+#[derive(Clone, Debug)]
+pub(super) enum Waiting {
+    /// In `pg_wal`, as `archive_status` says; what is archived is marked `.done`.
+    PgWal(PathBuf),
+    /// In a folder of their own; what is archived is removed.
+    Aside(PathBuf),
+}
+
+impl Waiting {
+    fn folder(&self) -> &Path {
+        match self {
+            Self::PgWal(folder) | Self::Aside(folder) => folder,
+        }
+    }
+
+    fn list(&self) -> std::io::Result<Vec<WalName>> {
+        match self {
+            Self::PgWal(folder) => list_ready(folder),
+            Self::Aside(folder) => list_aside(folder),
+        }
+    }
+
+    fn settle(&self, name: WalName) -> Result<(), FileError> {
+        match self {
+            Self::PgWal(folder) => mark_done(folder, name),
+            Self::Aside(folder) => drop_aside(folder, name),
+        }
+    }
+}
+
+/// Archives every file that waits, oldest first, and settles each durably. Answers how many there were.
 ///
 /// Postgres must not archive at the same time: it is not running, or in recovery. A file whose content is gone is left `.ready`, and fails the drain.
 pub(super) async fn drain(
-    pg_wal: &Path,
+    waiting: &Waiting,
     mut control: watch::Receiver<Control>,
+    reach: &Reach,
     bound: Duration,
 ) -> Result<usize, DrainError> {
     let mut last = "nothing was tried yet".to_owned();
@@ -57,13 +92,17 @@ pub(super) async fn drain(
                 // Without a backup section nothing is stored; the files stay `.ready` for a day on which there is.
                 _ => return Ok(done),
             };
-            let mut names = list(pg_wal).await?;
+            let mut names = list(waiting).await?;
             if names.is_empty() {
                 return Ok(done);
             }
             names.sort_unstable();
-            let failed = put_all(pg_wal, &config, names, &mut done).await?;
-            let Some(reason) = failed else { continue };
+            let failed = put_all(waiting, &config, names, &mut done).await?;
+            let Some(reason) = failed else {
+                reach.answered();
+                continue;
+            };
+            reach.failed(&reason);
             last = reason;
             failures = failures.saturating_add(1);
             let pause = Backoff::STORE.pause(failures, rand::random());
@@ -73,7 +112,7 @@ pub(super) async fn drain(
     };
     match tokio::time::timeout(bound, all).await {
         Ok(ended) => ended,
-        Err(_) => Err(DrainError::Late { waiting: list(pg_wal).await?.len(), reason: last }),
+        Err(_) => Err(DrainError::Late { waiting: list(waiting).await?.len(), reason: last }),
     }
 }
 
@@ -83,27 +122,27 @@ async fn known(control: &mut watch::Receiver<Control>) -> Result<Archiving, Drai
     if control.stopping { Err(DrainError::Stopping) } else { Ok(control.archiving.clone()) }
 }
 
-async fn list(pg_wal: &Path) -> Result<Vec<WalName>, DrainError> {
-    let folder = pg_wal.to_owned();
-    let listed = tokio::task::spawn_blocking(move || list_ready(&folder)).await;
+async fn list(waiting: &Waiting) -> Result<Vec<WalName>, DrainError> {
+    let waiting = waiting.clone();
+    let listed = tokio::task::spawn_blocking(move || waiting.list()).await;
     listed.map_err(|error| DrainError::Local(error.to_string()))?.map_err(|error| DrainError::Local(error.to_string()))
 }
 
 /// One round over all of them; the first failure that may pass ends it.
 async fn put_all(
-    pg_wal: &Path,
+    waiting: &Waiting,
     config: &StoreConfig,
     names: Vec<WalName>,
     done: &mut usize,
 ) -> Result<Option<String>, DrainError> {
     let puts = futures::stream::iter(names).map(|name| {
-        let (archive, file) = (config.archive.clone(), pg_wal.join(name.to_string()));
+        let (archive, file) = (config.archive.clone(), waiting.folder().join(name.to_string()));
         async move { (name, archive.put(name, Source::File(file)).await) }
     });
     let mut puts = puts.buffered(config.max_parallel.get());
     while let Some((name, result)) = puts.next().await {
         match result {
-            Ok(_) => mark(pg_wal, name).await?,
+            Ok(_) => settle(waiting, name).await?,
             Err(error) => return failed(name, &error),
         }
         *done = done.saturating_add(1);
@@ -118,9 +157,9 @@ fn failed(name: WalName, error: &WalPutError) -> Result<Option<String>, DrainErr
     }
 }
 
-async fn mark(pg_wal: &Path, name: WalName) -> Result<(), DrainError> {
-    let folder = pg_wal.to_owned();
-    let marked = tokio::task::spawn_blocking(move || mark_done(&folder, name)).await;
+async fn settle(waiting: &Waiting, name: WalName) -> Result<(), DrainError> {
+    let waiting = waiting.clone();
+    let marked = tokio::task::spawn_blocking(move || waiting.settle(name)).await;
     let marked = marked.map_err(|error| DrainError::Local(error.to_string()))?;
     marked.map_err(|error| DrainError::Local(chain(&error)))
 }

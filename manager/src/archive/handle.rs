@@ -1,8 +1,10 @@
 //! The manager's handle on archiving and restoring.
 
+use super::aside::{self, AsideError, list_aside};
 use super::control::{ArchiveRole, Archiving, Control, RestoreMode, StoreConfig, TailSource};
-use super::drain::{self, DrainError};
+use super::drain::{self, DrainError, Waiting};
 use super::prefetch::Prefetch;
+use super::reach::Reach;
 use super::ready::list_ready;
 use super::restore::Restorer;
 use super::restore_policy::Bounds;
@@ -24,6 +26,8 @@ pub struct ArchivePaths {
     pub socket: PathBuf,
     /// Where prefetched segments lie, outside of `pg_wal`. Emptied at the start.
     pub spool: PathBuf,
+    /// Where WAL is put aside, on the volume and outside of the data directory.
+    pub aside: PathBuf,
 }
 
 impl ArchivePaths {
@@ -34,6 +38,7 @@ impl ArchivePaths {
             pgdata: pgdata.to_owned(),
             socket: controller.join("run/.pgherd-archive.sock"),
             spool: controller.join("wal-restore-spool"),
+            aside: pgdata.parent().unwrap_or(pgdata).join("pgherd/unarchived"),
         }
     }
 }
@@ -45,6 +50,8 @@ pub struct Archive {
     control: Arc<watch::Sender<Control>>,
     status: Arc<watch::Sender<ArchiverStatus>>,
     pg_wal: PathBuf,
+    aside: PathBuf,
+    reach: Reach,
 }
 
 impl Archive {
@@ -56,11 +63,13 @@ impl Archive {
         let control = Arc::new(watch::Sender::new(Control::default()));
         let status = Arc::new(watch::Sender::new(ArchiverStatus::default()));
         let pg_wal = paths.pgdata.join("pg_wal");
+        let reach = Reach::default();
         let (asks, asked) = mpsc::channel(16);
-        tasks.spawn(Uploader::new(pg_wal.clone(), control.subscribe(), asked, Arc::clone(&status)).run());
-        let restorer = Arc::new(Restorer::new(paths.pgdata, control.subscribe(), prefetch, bounds));
+        tasks
+            .spawn(Uploader::new(pg_wal.clone(), control.subscribe(), asked, Arc::clone(&status), reach.clone()).run());
+        let restorer = Arc::new(Restorer::new(paths.pgdata, control.subscribe(), prefetch, bounds, reach.clone()));
         tasks.spawn(server::serve(listener, asks, restorer));
-        Ok(Self { control, status, pg_wal })
+        Ok(Self { control, status, pg_wal, aside: paths.aside, reach })
     }
 
     /// Where WAL goes, and with which credentials; `None` for a Cluster without a backup section, whose WAL is not
@@ -119,7 +128,38 @@ impl Archive {
     /// standby), whatever the role, and marks
     /// each as done: before a rewind or a re-clone takes them away. Answers how many there were.
     pub async fn archive_all_ready(&self, bound: Duration) -> Result<usize, DrainError> {
-        drain::drain(&self.pg_wal, self.control.subscribe(), bound).await
+        drain::drain(&Waiting::PgWal(self.pg_wal.clone()), self.control.subscribe(), &self.reach, bound).await
+    }
+
+    /// Copies every `.ready` file aside, durably: then the data directory may be changed although the archive does not
+    /// have them yet. Answers how many there are. Blocks.
+    ///
+    /// # Errors
+    /// [`AsideError`]: nothing may be changed.
+    pub fn put_aside(&self) -> Result<usize, AsideError> {
+        aside::put_aside(&self.pg_wal, &self.aside)
+    }
+
+    /// Archives what was put aside, and removes each file that is in the archive.
+    ///
+    /// # Errors
+    /// As [`Archive::archive_all_ready`]; what is left is tried again.
+    pub async fn archive_aside(&self, bound: Duration) -> Result<usize, DrainError> {
+        drain::drain(&Waiting::Aside(self.aside.clone()), self.control.subscribe(), &self.reach, bound).await
+    }
+
+    /// How many files lie aside. Blocks.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn aside(&self) -> std::io::Result<usize> {
+        list_aside(&self.aside).map(|names| names.len())
+    }
+
+    /// The store did not answer when it was last asked.
+    #[must_use]
+    pub fn is_out_of_reach(&self) -> bool {
+        self.reach.outage().is_some()
     }
 
     /// How many files wait to be archived; none where nothing is archived. Blocks.

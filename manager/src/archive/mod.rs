@@ -10,11 +10,13 @@
 //! Restoring: the crashed holder's tail first, then the archive, with a prefetch into a folder outside `pg_wal`.
 //! "Not there" is said where it is proven; a standby and a promotion are bounded, a recovery waits and then aborts.
 
+mod aside;
 pub mod client;
 mod control;
 mod drain;
 mod handle;
 mod prefetch;
+mod reach;
 mod ready;
 mod restore;
 mod restore_policy;
@@ -24,6 +26,7 @@ mod store_config;
 mod uploader;
 mod wire;
 
+pub use aside::AsideError;
 pub use control::{ArchiveRole, Archiving, RestoreMode, StoreConfig, TailError, TailSource};
 pub use drain::DrainError;
 pub use handle::{Archive, ArchivePaths};
@@ -34,6 +37,8 @@ pub use store_config::{StoreConfigError, StoreSettings};
 
 #[cfg(test)]
 mod archive_tests;
+#[cfg(test)]
+mod aside_tests;
 #[cfg(test)]
 mod restore_tests;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailSource};
 use super::prefetch::Prefetch;
-use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_known_missing};
+use super::reach::Reach;
+use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, known};
 use super::wire::Outcome;
 use bytes::Bytes;
 use pgherd_core::archive::Backoff;
@@ -24,6 +25,7 @@ pub(super) struct Restorer {
     control: watch::Receiver<Control>,
     prefetch: Prefetch,
     bounds: Bounds,
+    reach: Reach,
 }
 
 enum Content {
@@ -33,8 +35,14 @@ enum Content {
 }
 
 impl Restorer {
-    pub(super) fn new(pgdata: PathBuf, control: watch::Receiver<Control>, prefetch: Prefetch, bounds: Bounds) -> Self {
-        Self { pgdata, control, prefetch, bounds }
+    pub(super) fn new(
+        pgdata: PathBuf,
+        control: watch::Receiver<Control>,
+        prefetch: Prefetch,
+        bounds: Bounds,
+        reach: Reach,
+    ) -> Self {
+        Self { pgdata, control, prefetch, bounds, reach }
     }
 
     /// Puts the file at `path` (`%p`), or says what postgres is to make of its absence.
@@ -50,12 +58,15 @@ impl Restorer {
             if now.stopping {
                 return stopped(now.mode);
             }
-            if is_known_missing(now.mode, name) {
-                return (Outcome::NotThere, String::new());
-            }
-            let found = tokio::time::timeout(bound(now.mode, self.bounds), self.ask(&now, name)).await;
-            let found = found.unwrap_or_else(|_| Found::Unknown("no answer in time".to_owned()));
-            match decide(now.mode, name, found, started.elapsed(), self.bounds) {
+            let decision = match known(now.mode, name, self.has(name).await) {
+                Some(decision) => decision,
+                None => tokio::select! {
+                    found = self.ask_in_time(&now, name) => decide(now.mode, found, started.elapsed(), self.bounds),
+                    // A promotion begins: postgres waits for this answer before it sees that.
+                    Ok(_) = control.wait_for(|control| control.mode != now.mode) => continue,
+                },
+            };
+            match decision {
                 Decision::Serve(content) => return self.hand_over(&now, name, content, &target).await,
                 Decision::ServeStub => return written(tokio::fs::write(&target, STUB).await, &target),
                 Decision::NotThere(why) => {
@@ -77,6 +88,21 @@ impl Restorer {
         }
     }
 
+    async fn has(&self, name: WalName) -> bool {
+        let here = self.pgdata.join("pg_wal").join(name.to_string());
+        matches!(name, WalName::History(_)) && tokio::fs::try_exists(here).await.unwrap_or(false)
+    }
+
+    async fn ask_in_time(&self, now: &Control, name: WalName) -> Found<Content> {
+        match tokio::time::timeout(bound(now.mode, self.bounds), self.ask(now, name)).await {
+            Ok(found) => found,
+            Err(_) => {
+                self.reach.failed("no answer in time");
+                Found::Unknown("no answer in time".to_owned())
+            }
+        }
+    }
+
     async fn ask(&self, now: &Control, name: WalName) -> Found<Content> {
         let mut unknown = Vec::new();
         if let Some(tail) = &now.tail {
@@ -89,6 +115,9 @@ impl Restorer {
         match &now.archiving {
             Archiving::Unknown => unknown.push("the Cluster's backup section has not been read yet".to_owned()),
             Archiving::Off => {}
+            Archiving::To(config) if !is_patient(now.mode) && self.reach.outage().is_some() => {
+                unknown.extend(self.reach.outage_asking(config, name));
+            }
             Archiving::To(config) => {
                 if let WalName::Segment(segment) = name {
                     self.prefetch.on_timeline(segment.timeline()).await;
@@ -97,9 +126,16 @@ impl Restorer {
                     }
                 }
                 match config.archive.get(name).await {
-                    Ok(Some(content)) => return Found::Content(Content::Archive(content)),
-                    Ok(None) => {}
-                    Err(error) => unknown.push(chain(&error)),
+                    Ok(found) => {
+                        self.reach.answered();
+                        if let Some(content) = found {
+                            return Found::Content(Content::Archive(content));
+                        }
+                    }
+                    Err(error) => {
+                        self.reach.failed(&chain(&error));
+                        unknown.push(chain(&error));
+                    }
                 }
             }
         }

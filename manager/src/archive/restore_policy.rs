@@ -7,8 +7,10 @@ use std::time::Duration;
 /// How long an outage is put up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// On a standby and at promotion: for all sources together.
+    /// On a standby: for all sources together.
     pub short: Duration,
+    /// At promotion: for all sources together, since clients wait.
+    pub promotion: Duration,
     /// In a recovery: until it is aborted.
     pub recovery: Duration,
     /// In a recovery: one try.
@@ -17,7 +19,12 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { short: Duration::from_secs(2), recovery: Duration::from_secs(300), attempt: Duration::from_secs(60) }
+        Self {
+            short: Duration::from_secs(2),
+            promotion: Duration::from_millis(250),
+            recovery: Duration::from_secs(300),
+            attempt: Duration::from_secs(60),
+        }
     }
 }
 
@@ -47,39 +54,38 @@ pub(super) enum Decision<T> {
     Abort(String),
 }
 
-/// The answer that needs no asking: at promotion, the timelines from the reserved one on are free (invariant I2);
-/// a standby knows of none above its leader's.
-pub(super) fn is_known_missing(mode: RestoreMode, name: WalName) -> bool {
+/// The answer that needs no asking. At promotion, the timelines from the reserved one on are free and those between are
+/// taken (invariant I2), and postgres has the history of its own in `pg_wal` (`here`), where it looks next; a standby
+/// knows of none above its leader's.
+pub(super) fn known<T>(mode: RestoreMode, name: WalName, here: bool) -> Option<Decision<T>> {
+    let missing = || Some(Decision::NotThere(String::new()));
     match (mode, name) {
-        (RestoreMode::Promoting { reserved, .. }, WalName::History(timeline)) => timeline >= reserved,
-        (RestoreMode::Standby { newest: Some(newest) }, WalName::History(timeline)) => timeline > newest,
-        _ => false,
+        (RestoreMode::Promoting { reserved, .. }, WalName::History(t)) if t >= reserved => missing(),
+        (RestoreMode::Promoting { from, .. }, WalName::History(t)) if t > from => Some(Decision::ServeStub),
+        (RestoreMode::Promoting { .. }, WalName::History(_)) if here => missing(),
+        (RestoreMode::Standby { newest: Some(newest) }, WalName::History(t)) if t > newest => missing(),
+        _ => None,
     }
+}
+
+/// Whether an outage is put up with: there are other ways, or there will be another time.
+pub(super) fn is_patient(mode: RestoreMode) -> bool {
+    matches!(mode, RestoreMode::Recovery)
 }
 
 /// How long one round of asking may take.
 pub(super) fn bound(mode: RestoreMode, bounds: Bounds) -> Duration {
     match mode {
-        RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => bounds.short,
+        RestoreMode::Standby { .. } => bounds.short,
+        RestoreMode::Promoting { .. } => bounds.promotion,
         RestoreMode::Recovery => bounds.attempt,
     }
 }
 
 /// What follows from a round of asking, `waited` after the request came in.
-pub(super) fn decide<T>(
-    mode: RestoreMode,
-    name: WalName,
-    found: Found<T>,
-    waited: Duration,
-    bounds: Bounds,
-) -> Decision<T> {
-    let between = match (mode, name) {
-        (RestoreMode::Promoting { from, reserved }, WalName::History(t)) => t > from && t < reserved,
-        _ => false,
-    };
+pub(super) fn decide<T>(mode: RestoreMode, found: Found<T>, waited: Duration, bounds: Bounds) -> Decision<T> {
     match found {
         Found::Content(content) => Decision::Serve(content),
-        Found::ProvenMissing | Found::Unknown(_) if between => Decision::ServeStub,
         Found::ProvenMissing => Decision::NotThere(String::new()),
         Found::Unknown(why) => match mode {
             RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => Decision::NotThere(why),
@@ -103,7 +109,8 @@ mod tests {
     }
 
     fn answer(mode: RestoreMode, name: &str, found: Found<()>, waited: Duration) -> Decision<()> {
-        decide(mode, name.parse().expect("a name"), found, waited, Bounds::default())
+        let name = name.parse().expect("a name");
+        known(mode, name, false).unwrap_or_else(|| decide(mode, found, waited, Bounds::default()))
     }
 
     #[test]
@@ -124,33 +131,31 @@ mod tests {
     fn i2_at_promotion_postgres_finds_the_reserved_timeline_free_and_those_before_it_taken() {
         for (timeline, free) in [(4, false), (5, false), (6, true), (7, true)] {
             let name = WalName::History(TimelineId(timeline));
-            assert_eq!(is_known_missing(PROMOTING, name), free);
-            if !free {
-                for found in [Found::ProvenMissing, outage()] {
-                    assert_eq!(answer(PROMOTING, &name.to_string(), found, SHORT), Decision::ServeStub);
-                }
-            }
+            let expected = if free { Decision::NotThere(String::new()) } else { Decision::ServeStub };
+            assert_eq!(known::<()>(PROMOTING, name, false), Some(expected), "without asking anybody");
         }
-        assert!(!is_known_missing(RestoreMode::default(), WalName::History(TimelineId(9))));
+        assert_eq!(known::<()>(RestoreMode::default(), WalName::History(TimelineId(9)), true), None);
     }
 
     #[test]
     fn a_standby_follows_no_history_above_its_leaders() {
         let mode = RestoreMode::Standby { newest: Some(TimelineId(3)) };
-        assert!(!is_known_missing(mode, WalName::History(TimelineId(3))));
-        assert!(is_known_missing(mode, WalName::History(TimelineId(4))));
+        assert_eq!(known::<()>(mode, WalName::History(TimelineId(3)), true), None);
+        assert_eq!(known::<()>(mode, WalName::History(TimelineId(4)), false), Some(Decision::NotThere(String::new())));
     }
 
     #[test]
     fn the_history_of_the_timeline_being_left_is_never_invented() {
         let missing = answer(PROMOTING, "00000003.history", Found::ProvenMissing, SHORT);
         assert_eq!(missing, Decision::NotThere(String::new()), "postgres then reads its own copy in pg_wal");
+        let here = known::<()>(PROMOTING, WalName::History(TimelineId(3)), true);
+        assert_eq!(here, Some(missing), "and where it has one, nobody is asked");
     }
 
     #[test]
     fn what_was_found_is_served_in_every_mode() {
         for mode in [RestoreMode::default(), PROMOTING, RestoreMode::Recovery] {
-            let got = answer(mode, "00000004.history", Found::Content(()), LONG);
+            let got = answer(mode, "00000003.history", Found::Content(()), LONG);
             assert_eq!(got, Decision::Serve(()));
         }
     }

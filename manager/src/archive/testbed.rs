@@ -70,9 +70,11 @@ impl Bed {
             pgdata: folder.path().join("pgdata"),
             socket: folder.path().join("archive.sock"),
             spool: folder.path().join("spool"),
+            aside: folder.path().join("pgherd/unarchived"),
         };
         let bounds = Bounds {
             short: Duration::from_millis(400),
+            promotion: Duration::from_millis(400),
             recovery: Duration::from_secs(2),
             attempt: Duration::from_millis(400),
         };

@@ -1,6 +1,7 @@
 //! The resident uploader: one task that owns the queue, the uploads in flight and those who wait for them.
 
 use super::control::{ArchiveRole, Archiving, Control, StoreConfig};
+use super::reach::Reach;
 use super::ready::list_ready;
 use super::status::{ArchiverStatus, Failure};
 use pgherd_backup::{Source, WalPutError};
@@ -53,6 +54,7 @@ pub(super) struct Uploader {
     failures: u32,
     blocked_until: Option<Instant>,
     reasons: HashMap<WalName, String>,
+    reach: Reach,
 }
 
 impl Uploader {
@@ -61,6 +63,7 @@ impl Uploader {
         control: watch::Receiver<Control>,
         asks: mpsc::Receiver<Ask>,
         status: Arc<watch::Sender<ArchiverStatus>>,
+        reach: Reach,
     ) -> Self {
         Self {
             pg_wal,
@@ -77,6 +80,7 @@ impl Uploader {
             failures: 0,
             blocked_until: None,
             reasons: HashMap::new(),
+            reach,
         }
     }
 
@@ -250,6 +254,7 @@ impl Uploader {
         let now = crate::clock::now();
         match result {
             Ok(()) => {
+                self.reach.answered();
                 self.queue.finished(name, Finished::Archived);
                 self.reasons.remove(&name);
                 self.failures = 0;
@@ -283,6 +288,7 @@ impl Uploader {
                 self.reply_to(name, &Err(reason.clone()));
             }
             Then::Believe | Then::RetryLater | Then::AskSomeone => {
+                self.reach.failed(&reason);
                 // Those that failed together count once.
                 if self.blocked_until.is_none_or(|until| until <= now) {
                     self.failures = self.failures.saturating_add(1);

@@ -1,6 +1,7 @@
 //! The first database: intent, initdb, roles, and its identifier on record.
 
 use super::start::local;
+use super::volume::off_runtime;
 use crate::config::POSTGRES_PORT;
 use crate::context::Context;
 use core::time::Duration;
@@ -33,7 +34,8 @@ async fn make(cx: &Context) -> Result<(), String> {
         Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT).map_err(|e| chain(&e))?;
     run_initdb(&cx.reaper, &postgres, &into, &InitDb::default(), INITDB_WITHIN).await.map_err(|e| chain(&e))?;
     cx.archiving.forget();
-    cx.volume.adopt(&into, &incarnation(), nonce).map_err(|e| chain(&e)).map(drop)
+    let (volume, nonce) = (cx.volume.clone(), nonce.clone());
+    off_runtime(move || volume.adopt(&into, &incarnation(), &nonce).map_err(|e| chain(&e)).map(drop)).await
 }
 
 /// A name for a data directory that no other has.

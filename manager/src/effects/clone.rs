@@ -1,6 +1,8 @@
 //! Cloning the leader: beside what is there, which stays until the clone streams (I7).
 
 use super::bootstrap::incarnation;
+use super::rejoin::keep_wal;
+use super::volume::off_runtime;
 use crate::config::POSTGRES_PORT;
 use crate::configuration::upstream;
 use crate::context::Context;
@@ -28,7 +30,11 @@ pub async fn clone(cx: &Context, leader: &Leader) -> Outcome {
 
 async fn copy(cx: &Context, leader: &Leader) -> Result<(), String> {
     cx.certificates.ready().await;
-    cx.volume.remove_unfinished().map_err(|e| chain(&e))?;
+    let sweeping = cx.volume.clone();
+    off_runtime(move || sweeping.remove_unfinished().map_err(|e| chain(&e))).await?;
+    if cx.config.pgdata.join("pg_wal").exists() {
+        keep_wal(cx).await?;
+    }
     let nonce = &cx.config.me.nonce;
     let into = cx.volume.partial_path(PartialKind::Join, nonce);
     let postgres =
@@ -43,7 +49,11 @@ async fn copy(cx: &Context, leader: &Leader) -> Result<(), String> {
         }
     };
     basebackup(&cx.reaper, &postgres, &source, &into, CLONE_WITHIN, progress).await.map_err(|e| chain(&e))?;
-    write_durable(&into.join("standby.signal"), b"", 0o600).map_err(|e| chain(&e))?;
     cx.archiving.forget();
-    cx.volume.adopt(&into, &incarnation(), nonce).map_err(|e| chain(&e)).map(drop)
+    let (volume, nonce) = (cx.volume.clone(), nonce.clone());
+    off_runtime(move || {
+        write_durable(&into.join("standby.signal"), b"", 0o600).map_err(|e| chain(&e))?;
+        volume.adopt(&into, &incarnation(), &nonce).map_err(|e| chain(&e)).map(drop)
+    })
+    .await
 }

@@ -2,7 +2,7 @@
 
 use super::bootstrap::incarnation;
 use super::start::SQL_DEADLINE;
-use super::volume::{LocalFacts, local_facts};
+use super::volume::{LocalFacts, local_facts, off_runtime};
 use crate::config::POSTGRES_PORT;
 use crate::configuration::upstream;
 use crate::context::Context;
@@ -15,9 +15,10 @@ use pgherd_postgres::process::Postgres;
 use pgherd_postgres::rewind::rewind;
 use pgherd_postgres::sql::{Remote, Session};
 use pgherd_telemetry::chain;
+use std::path::Path;
 
 /// For the archiving of what is left, at one attempt.
-const ARCHIVE_WITHIN: Duration = Duration::from_secs(60);
+const ARCHIVE_WITHIN: Duration = Duration::from_secs(10);
 /// For the new primary's first checkpoint, which it makes at once.
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(60);
 const REWIND_WITHIN: Duration = Duration::from_secs(3600);
@@ -43,7 +44,8 @@ async fn attempt(cx: &Context, leader: &Leader) -> Result<Outcome, String> {
     tracing::info!(?plan, leader = leader.name, "rejoin");
     match plan {
         Rejoin::AlreadyFollowing | Rejoin::FastForward => {
-            as_standby(cx)?;
+            let signal = cx.config.pgdata.clone();
+            off_runtime(move || as_standby(&signal)).await?;
             Ok(Outcome::Done)
         }
         Rejoin::Rewind { .. } => {
@@ -73,13 +75,23 @@ fn local_copy(facts: &LocalFacts) -> LocalCopy {
     }
 }
 
-/// A WAL file that is not archived yet is never thrown away (I7).
-async fn keep_wal(cx: &Context) -> Result<(), String> {
-    cx.archiving.archive_all_ready(ARCHIVE_WITHIN).await
+/// A WAL file that is not archived yet is never thrown away (I7): it is archived first, or put aside until it can be.
+pub async fn keep_wal(cx: &Context) -> Result<(), String> {
+    let known = cx.archiving.is_out_of_reach().then(|| "the archive is out of reach".to_owned());
+    let why = match known {
+        Some(why) => why,
+        None => match cx.archiving.archive_all_ready(ARCHIVE_WITHIN).await {
+            Ok(()) => return Ok(()),
+            Err(why) => why,
+        },
+    };
+    let files = cx.archiving.put_aside().await?;
+    tracing::warn!(%why, files, "WAL is not archived yet: it was put aside, and is archived when that is possible");
+    Ok(())
 }
 
-fn as_standby(cx: &Context) -> Result<(), String> {
-    write_durable(&cx.config.pgdata.join("standby.signal"), b"", 0o600).map_err(|e| chain(&e))
+fn as_standby(pgdata: &Path) -> Result<(), String> {
+    write_durable(&pgdata.join("standby.signal"), b"", 0o600).map_err(|e| chain(&e))
 }
 
 async fn run_rewind(cx: &Context, leader: &Leader) -> Outcome {
@@ -87,22 +99,22 @@ async fn run_rewind(cx: &Context, leader: &Leader) -> Outcome {
         Ok(postgres) => postgres,
         Err(error) => return Outcome::Failed(chain(&error)),
     };
-    let begun = cx.volume.mark_rewinding();
-    if let Err(error) = begun {
-        return Outcome::Failed(chain(&error));
+    let volume = cx.volume.clone();
+    if let Err(why) = off_runtime(move || volume.mark_rewinding().map_err(|e| chain(&e))).await {
+        return Outcome::Failed(why);
     }
     let source = upstream(cx, &leader.address).conninfo();
     if let Err(error) = rewind(&cx.reaper, &postgres, &source, REWIND_WITHIN).await {
         // Half a rewind is fit for nothing: the mark stays, and a clone replaces it.
         return Outcome::CloneDue(chain(&error));
     }
-    let finished = cx
-        .volume
-        .set_incarnation(&incarnation())
-        .map_err(|e| chain(&e))
-        .and_then(|()| as_standby(cx))
-        .and_then(|()| cx.volume.clear_rewinding().map_err(|e| chain(&e)));
-    match finished {
+    let volume = cx.volume.clone();
+    let finished = off_runtime(move || {
+        volume.set_incarnation(&incarnation()).map_err(|e| chain(&e))?;
+        as_standby(volume.pgdata())?;
+        volume.clear_rewinding().map_err(|e| chain(&e))
+    });
+    match finished.await {
         Ok(()) => Outcome::Done,
         Err(why) => Outcome::Failed(why),
     }

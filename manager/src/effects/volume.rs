@@ -7,10 +7,10 @@ use core::time::Duration;
 use pgherd_core::identity::Incarnation;
 use pgherd_core::instance::{Data, DataRole, Outcome, Volume};
 use pgherd_core::lease::WalPosition;
-use pgherd_core::timeline::History;
+use pgherd_core::timeline::{History, Lineage, TimelineId};
 use pgherd_postgres::control_data::ControlData;
 use pgherd_postgres::dir::DataDirectory;
-use pgherd_postgres::waltail::LocalWal;
+use pgherd_postgres::waltail::{LocalWal, history_of};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -88,11 +88,42 @@ async fn look(cx: &Context) -> Result<Volume, String> {
                 incarnation: incarnation.unwrap_or_else(|| Incarnation("unmarked".to_owned())),
                 role: if standby_signal { DataRole::Standby } else { DataRole::Primary },
                 end: facts.end.unwrap_or(floor),
+                lineage: known(&facts.history),
                 torn: rewinding,
                 fence: cx.volume.fence().map_err(|e| chain(&e))?,
+                max_term: cx.volume.max_term().map_err(|e| chain(&e))?,
             }))
         }
     }
+}
+
+/// A timeline after the first has ancestors: without its file they are not known.
+fn known(history: &History) -> Option<Lineage> {
+    let told = history.timeline() == TimelineId::FIRST || !history.ancestors().is_empty();
+    told.then(|| Lineage::of(history))
+}
+
+/// The history of a timeline that this directory is on, as its `pg_wal` has it.
+pub async fn lineage(cx: &Context, timeline: TimelineId) -> Option<Lineage> {
+    let pg_wal = cx.config.pgdata.join("pg_wal");
+    match tokio::task::spawn_blocking(move || history_of(&pg_wal, timeline)).await {
+        Ok(Ok(history)) => history.as_ref().map(Lineage::of),
+        Ok(Err(error)) => {
+            tracing::warn!(%timeline, error = %chain(&error), "a timeline's history cannot be read");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%timeline, %error, "a timeline's history cannot be read");
+            None
+        }
+    }
+}
+
+/// Work on files: however long the disk takes, it holds up nothing else.
+pub async fn off_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| chain(&error))?
 }
 
 /// Removes half-made directories.
