@@ -9,6 +9,7 @@ use pgherd_core::instance::{Event, Leader};
 use pgherd_core::lease::Timings;
 use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::dir::Volume;
+use pgherd_postgres::fsync_probe::{FsyncProbe, ProbeError};
 use pgherd_postgres::lines::LineSink;
 use pgherd_postgres::process::PostmasterHandle;
 use pgherd_postgres::reap::Reaper;
@@ -69,6 +70,7 @@ pub struct Context {
     /// One of those parameters is decreased that a standby must not have less of than its primary.
     pub pending_decrease: AtomicBool,
     watchdog: Mutex<Option<Watchdog>>,
+    disk_probe: Mutex<Option<Arc<FsyncProbe>>>,
     postmaster: Mutex<Option<Running>>,
 }
 
@@ -127,6 +129,7 @@ impl Context {
             pending_restart: AtomicBool::new(false),
             pending_decrease: AtomicBool::new(false),
             watchdog: Mutex::new(None),
+            disk_probe: Mutex::new(None),
             postmaster: Mutex::new(None),
             config,
             reaper,
@@ -146,6 +149,19 @@ impl Context {
     /// The watchdog of the present postmaster, if one was started.
     pub fn watchdog(&self) -> MutexGuard<'_, Option<Watchdog>> {
         self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What shows that the volume of WAL takes writes; its thread is started at the first call.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn disk_probe(&self) -> Result<Arc<FsyncProbe>, ProbeError> {
+        let mut kept = self.disk_probe.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(probe) = kept.as_ref() {
+            return Ok(Arc::clone(probe));
+        }
+        let probe = Arc::new(FsyncProbe::new(&self.config.pgdata.join("pg_wal"))?);
+        Ok(Arc::clone(kept.insert(probe)))
     }
 
     /// The postmaster, if there is one.

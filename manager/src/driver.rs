@@ -4,12 +4,11 @@ use crate::clock;
 use crate::cluster_api::{Seen, cluster_view, deaths, peers};
 use crate::configuration;
 use crate::context::Context;
-use crate::effects::{self, Effect};
+use crate::effects::{self, Effect, Placed};
 use crate::http::{ControlError, ControlRequest, InstanceSnapshot};
 use crate::publish;
 use core::time::Duration;
 use pgherd_core::instance::{Command, Event, FenceCall, Machine, Me, Op, TailCall};
-use pgherd_core::lease::WalPosition;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::control::TailConfirmed;
 use pgherd_proto::member::MemberReport;
@@ -103,7 +102,7 @@ impl Driver {
     fn step(&mut self, event: Event) {
         let now = clock::now();
         let before = self.machine.phase().clone();
-        if !matches!(event, Event::Ticked | Event::LinkSampled(_)) {
+        if !matches!(event, Event::Ticked | Event::LinkSampled(_) | Event::LineageRead(_) | Event::FoundWriting) {
             tracing::debug!(?event, "event");
         }
         let commands = self.machine.handle(event, now);
@@ -133,8 +132,8 @@ impl Driver {
     fn effect_done(&mut self, done: Result<Effect, tokio::task::JoinError>) -> Option<Event> {
         match done {
             Ok(Effect::Finished(op, outcome)) => Some(Event::Finished(op, outcome)),
-            Ok(Effect::Fenced(op, position)) => {
-                self.fenced(op, position);
+            Ok(Effect::Fenced(op, placed)) => {
+                self.fenced(op, placed);
                 None
             }
             Ok(Effect::Quiet) => None,
@@ -184,11 +183,13 @@ impl Driver {
         }
     }
 
-    fn fenced(&mut self, op: Op, position: Result<Option<WalPosition>, String>) {
+    fn fenced(&mut self, op: Op, placed: Result<Option<Placed>, String>) {
         let Some(Waiting::Fence(reply)) = self.waiting.remove(&op) else { return };
-        let answer = position.map_err(ControlError::Unavailable).map(|position| {
+        let answer = placed.map_err(ControlError::Unavailable).map(|placed| {
             let mut report = publish::member_report(&self.context, &self.machine.report(clock::now()));
-            report.position = position.or(report.position);
+            if let Some(Placed { position, lineage }) = placed {
+                (report.position, report.lineage) = (Some(position), lineage);
+            }
             report
         });
         // A controller that has gone away asks again.

@@ -1,9 +1,11 @@
 //! What of a sample the machine needs: how a standby hangs on its leader.
 
 use crate::context::Context;
+use crate::effects;
 use crate::http::Sampled;
 use pgherd_core::instance::{Event, Link};
 use pgherd_core::lease::WalPosition;
+use pgherd_core::timeline::Lineage;
 use pgherd_postgres::sample::{Role, Sample};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
@@ -13,12 +15,18 @@ use tokio::sync::watch;
 /// Tells the machine how its link is, sample by sample; and clears away what a clone has replaced once it streams.
 pub async fn report(context: Arc<Context>, mut samples: watch::Receiver<Option<Arc<Sampled>>>) {
     let mut cleared = false;
+    let mut lineage: Option<Lineage> = None;
     while samples.changed().await.is_ok() {
         let Some(sampled) = samples.borrow_and_update().clone() else { continue };
         let Ok(look) = &sampled.postgres else { continue };
         context.pending_restart.store(!look.sample.pending_restart.is_empty(), Ordering::Relaxed);
         context.pending_decrease.store(look.sample.pending_decrease, Ordering::Relaxed);
+        if look.sample.is_primary() && context.events.send(Event::FoundWriting).await.is_err() {
+            return;
+        }
         let Some(link) = link_of(&context, &look.sample) else { continue };
+        // Another clone may have replaced another directory since.
+        cleared &= link.streaming;
         if link.streaming && !cleared {
             cleared = true;
             let volume = context.volume.clone();
@@ -26,6 +34,16 @@ pub async fn report(context: Arc<Context>, mut samples: watch::Receiver<Option<A
             if let Ok(Err(error)) = tokio::task::spawn_blocking(move || volume.remove_replaced()).await {
                 tracing::warn!(error = %chain(&error), "the replaced data directory was not removed");
             }
+        }
+        let timeline = link.position.timeline;
+        if lineage.as_ref().is_none_or(|known| known.timeline != timeline) {
+            lineage = effects::lineage(&context, timeline).await;
+        }
+        // Told each time: the machine forgets it with the directory that it was read from.
+        if let Some(lineage) = lineage.clone()
+            && context.events.send(Event::LineageRead(lineage)).await.is_err()
+        {
+            return;
         }
         if context.events.send(Event::LinkSampled(link)).await.is_err() {
             return;

@@ -49,6 +49,7 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
         tail: report.tail,
         lineage: None,
         fence: report.fence,
+        lineage: report.lineage.clone(),
         pending_restart: context.pending_restart.load(Ordering::Relaxed),
         pending_restart_for_decrease: context.pending_decrease.load(Ordering::Relaxed),
         ready: matches!(report.phase, MemberPhase::Primary | MemberPhase::Standby),

@@ -167,6 +167,8 @@ impl Sample {
     }
 }
 
+/// WAL that waits is flushed by whoever waits for it, or by the WAL writer (`wal_writer_delay`).
+const BY_ITSELF: Duration = Duration::from_millis(200);
 const WHAT: &str = "sample postgres";
 
 const INSTANCE: &str = "
@@ -231,9 +233,23 @@ pub async fn sample(session: &Session, deadline: Duration) -> Result<Sample, Sql
     )
 }
 
-/// A commit that is on this instance's disk, and that never waits for a standby: proof of the write path for
-/// a lease renewal where WAL does not move by itself. Gives the flushed position afterwards.
+/// Proof of the write path for a lease renewal: all WAL that was inserted when this began is flushed. Gives the
+/// flushed position.
+///
+/// An idle primary has flushed everything, and so does a busy one within moments: neither writes anything for the
+/// proof, or `archive_timeout` would fill the archive with segments of nothing but proofs. Only where WAL waits and
+/// does not move is something committed, on this instance's disk, never waiting for a standby.
 pub async fn prove_write_path(session: &Session, deadline: Duration) -> Result<Lsn, SqlError> {
+    let inserted =
+        parse_lsn(&session.scalar::<String>(WHAT, "SELECT pg_current_wal_insert_lsn()::text", deadline).await?)?;
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < BY_ITSELF {
+        let flushed = flushed(session, deadline).await?;
+        if flushed >= inserted {
+            return Ok(flushed);
+        }
+        tokio::time::sleep(BY_ITSELF / 10).await;
+    }
     let commit = "BEGIN; SET LOCAL synchronous_commit = local; \
                   SELECT pg_logical_emit_message(true, 'pgherd', ''); COMMIT";
     session.batch("commit a probe", commit, deadline).await?;

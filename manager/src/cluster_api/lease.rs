@@ -7,6 +7,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::PostParams;
 use pgherd_core::instance::Outcome;
 use pgherd_core::lease::{LeaseRecord, Timings, Versioned};
+use pgherd_core::time::Instant;
 use pgherd_proto::lease as wire;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,8 +48,29 @@ impl LeaseApi {
         let lease = self.object(over, record, timings);
         let params = PostParams { field_manager: Some("pgherd-manager".to_owned()), ..PostParams::default() };
         let sent = clock::now();
-        let answer =
-            tokio::time::timeout(ANSWER_WITHIN, self.api.leases.replace(&self.api.name, &params, &lease)).await;
+        let writing = self.api.leases.replace(&self.api.name, &params, &lease);
+        self.answered(tokio::time::timeout(ANSWER_WITHIN, writing).await, sent).await
+    }
+
+    /// Makes the Lease again with `record` in it; where there is one after all, says what it stores.
+    pub async fn create(&self, record: &LeaseRecord, timings: Timings) -> Outcome {
+        let mut lease = self.object("", record, timings);
+        let metadata = &mut lease.metadata;
+        // The server's own, of the object that is gone.
+        (metadata.resource_version, metadata.uid, metadata.creation_timestamp) = (None, None, None);
+        (metadata.deletion_timestamp, metadata.deletion_grace_period_seconds) = (None, None);
+        metadata.managed_fields = None;
+        let params = PostParams { field_manager: Some("pgherd-manager".to_owned()), ..PostParams::default() };
+        let sent = clock::now();
+        let writing = self.api.leases.create(&params, &lease);
+        self.answered(tokio::time::timeout(ANSWER_WITHIN, writing).await, sent).await
+    }
+
+    async fn answered(
+        &self,
+        answer: Result<kube::Result<Lease>, tokio::time::error::Elapsed>,
+        sent: Instant,
+    ) -> Outcome {
         match answer {
             Ok(Ok(stored)) => match stored.metadata.resource_version.clone() {
                 Some(version) => {
@@ -61,6 +83,7 @@ impl LeaseApi {
                 Ok(current) => Outcome::Conflicted(current),
                 Err(why) => Outcome::Unknown { why, sent },
             },
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Outcome::NotFound,
             Ok(Err(error)) => Outcome::Unknown { why: pgherd_telemetry::chain(&error), sent },
             Err(_) => Outcome::Unknown { why: format!("no answer within {ANSWER_WITHIN:?}"), sent },
         }

@@ -1,24 +1,34 @@
 //! Rule E3: promise not to follow a term any more, stop receiving, then say what is on disk.
 
 use super::start::{SQL_DEADLINE, local, rewrite};
-use super::{Effect, tail};
+use super::{Effect, lineage, tail};
 use crate::configuration::As;
 use crate::context::Context;
 use core::time::Duration;
 use pgherd_core::instance::Op;
 use pgherd_core::lease::{Term, WalPosition};
+use pgherd_core::timeline::Lineage;
 use pgherd_telemetry::chain;
 use std::sync::Arc;
 
 /// For the receiver to be gone after the reload.
 const GONE_WITHIN: Duration = Duration::from_millis(800);
 
+/// How far the WAL on disk goes, and on which history.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The end of it.
+    pub position: WalPosition,
+    /// The history of its timeline, where that is known.
+    pub lineage: Option<Lineage>,
+}
+
 /// Fences this member for `term`.
 pub async fn fence(cx: &Arc<Context>, op: Op, term: Term) -> Effect {
     Effect::Fenced(op, fenced(cx, term).await)
 }
 
-async fn fenced(cx: &Arc<Context>, term: Term) -> Result<Option<WalPosition>, String> {
+async fn fenced(cx: &Arc<Context>, term: Term) -> Result<Option<Placed>, String> {
     let promising = Arc::clone(cx);
     tokio::task::spawn_blocking(move || promising.volume.raise_fence(term))
         .await
@@ -31,7 +41,8 @@ async fn fenced(cx: &Arc<Context>, term: Term) -> Result<Option<WalPosition>, St
     tokio::time::timeout(GONE_WITHIN, receiver_gone(cx))
         .await
         .map_err(|_| "the WAL receiver did not stop in time".to_owned())??;
-    tail::position(cx).await.map(Some)
+    let position = tail::position(cx).await?;
+    Ok(Some(Placed { position, lineage: lineage(cx, position.timeline).await }))
 }
 
 async fn receiver_gone(cx: &Context) -> Result<(), String> {

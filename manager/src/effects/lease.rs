@@ -1,14 +1,15 @@
 //! The lease on the wire, and the proof that WAL can be written.
 
+use super::Effect;
 use super::start::local;
 use crate::clock;
 use crate::context::Context;
 use core::time::Duration;
 use pgherd_core::instance::Outcome;
-use pgherd_core::lease::LeaseRecord;
-use pgherd_postgres::fsync_probe::FsyncProbe;
+use pgherd_core::lease::{LeaseRecord, Term};
 use pgherd_postgres::sample::prove_write_path;
 use pgherd_telemetry::chain;
+use std::sync::Arc;
 
 /// A write that takes longer proves nothing.
 const WRITE_WITHIN: Duration = Duration::from_secs(2);
@@ -24,28 +25,55 @@ pub async fn put(cx: &Context, over: &str, record: &LeaseRecord) -> Outcome {
     outcome
 }
 
-/// fsync on the volume of WAL; while open, also a commit of postgres' own (hole 26): a message that is not
-/// transactional waits for no standby.
+/// The same where there is no lease any more.
+pub async fn create(cx: &Context, record: &LeaseRecord) -> Outcome {
+    let outcome = cx.lease.create(record, cx.timings).await;
+    tracing::warn!(?outcome, term = record.term.0, "the lease was made again");
+    outcome
+}
+
+/// Keeps a term on the volume (rule L9). Without it nothing is refused that would be safe, so an error is only logged.
+pub async fn remember(cx: &Arc<Context>, term: Term) -> Effect {
+    let keeping = Arc::clone(cx);
+    match tokio::task::spawn_blocking(move || keeping.volume.raise_max_term(term)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(error = %chain(&error), "the lease's term was not kept on the volume"),
+        Err(error) => tracing::error!(%error, "the lease's term was not kept on the volume"),
+    }
+    Effect::Quiet
+}
+
+/// fsync on the volume of WAL; while open, also that postgres flushes what it is given (hole 26).
 pub async fn prove(cx: &Context, sql: bool) -> Outcome {
     let began = clock::now();
-    let directory = cx.config.pgdata.join("pg_wal");
-    let synced = async {
-        let probe = FsyncProbe::new(&directory).map_err(|e| chain(&e))?;
-        probe.probe(WRITE_WITHIN).await.map_err(|e| chain(&e))
-    };
-    if let Err(why) = synced.await {
-        tracing::warn!(%why, "the WAL volume cannot be written");
-        return Outcome::Failed(why);
-    }
-    if sql {
-        let commit = async {
-            let session = local(cx, "postgres").await?;
-            prove_write_path(&session, WRITE_WITHIN).await
-        };
-        if let Err(error) = commit.await {
-            tracing::warn!(error = %chain(&error), "postgres cannot write WAL");
-            return Outcome::Failed(chain(&error));
+    let postgres = async { if sql { flushes(cx).await } else { Ok(()) } };
+    match tokio::join!(syncs(cx), postgres) {
+        (Err(why), _) => {
+            tracing::warn!(%why, "the WAL volume cannot be written");
+            Outcome::Failed(why)
         }
+        (_, Err(why)) => {
+            tracing::warn!(%why, "postgres cannot write WAL");
+            Outcome::Failed(why)
+        }
+        (Ok(()), Ok(())) => Outcome::Proven(began),
     }
-    Outcome::Proven(began)
+}
+
+/// From a thread of its own, one for the manager's life: a disk that hangs holds that thread and nobody else.
+async fn syncs(cx: &Context) -> Result<(), String> {
+    let probe = cx.disk_probe().map_err(|e| chain(&e))?;
+    probe.probe(WRITE_WITHIN).await.map(drop).map_err(|e| chain(&e))
+}
+
+/// A new session each time: the postmaster has to answer as well.
+async fn flushes(cx: &Context) -> Result<(), String> {
+    let proof = async {
+        let session = local(cx, "postgres").await?;
+        prove_write_path(&session, WRITE_WITHIN).await
+    };
+    match tokio::time::timeout(WRITE_WITHIN, proof).await {
+        Ok(flushed) => flushed.map(drop).map_err(|e| chain(&e)),
+        Err(_) => Err(format!("no answer within {WRITE_WITHIN:?}")),
+    }
 }

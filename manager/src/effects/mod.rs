@@ -11,12 +11,12 @@ mod stop;
 mod tail;
 mod volume;
 
+pub use fence::Placed;
 pub use start::{reconfigure, reload};
-pub use volume::control_data;
+pub use volume::{control_data, lineage};
 
 use crate::context::Context;
 use pgherd_core::instance::{Command, Op, Outcome};
-use pgherd_core::lease::WalPosition;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -27,7 +27,7 @@ pub enum Effect {
     /// For the machine.
     Finished(Op, Outcome),
     /// A fence, with what is on disk now, for whoever asked.
-    Fenced(Op, Result<Option<WalPosition>, String>),
+    Fenced(Op, Result<Option<Placed>, String>),
     /// Nothing to tell.
     Quiet,
 }
@@ -73,6 +73,11 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::PutLease { op, over, record } => {
             drop(tasks.spawn(async move { finish(op, lease::put(&cx, &over, &record).await) }));
         }
+        Command::CreateLease { op, record } => {
+            drop(tasks.spawn(async move { finish(op, lease::create(&cx, &record).await) }));
+        }
+        Command::RememberTerm(term) => drop(tasks.spawn(async move { lease::remember(&cx, term).await })),
+        Command::Alarm(why) => tracing::error!(%why, "alarm"),
         Command::ProveWritePath { op, sql } => {
             drop(tasks.spawn(async move { finish(op, lease::prove(&cx, sql).await) }));
         }

@@ -1,7 +1,7 @@
 //! Promotion, and what a new primary tells the world.
 
-use super::Effect;
 use super::start::{checkpoint, local, rewrite};
+use super::{Effect, lineage};
 use crate::configuration::As;
 use crate::context::Context;
 use core::time::Duration;
@@ -33,7 +33,7 @@ pub async fn promote(cx: &Context, reserved: TimelineId) -> Outcome {
     match promoted {
         Ok(timeline) => {
             cx.timeline.send_replace(timeline);
-            Outcome::Promoted(timeline)
+            Outcome::Promoted(timeline, lineage(cx, timeline).await)
         }
         Err(error) => Outcome::Failed(chain(&error)),
     }

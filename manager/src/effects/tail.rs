@@ -69,9 +69,14 @@ pub async fn arrived(cx: &Context, to: WalPosition) -> Outcome {
 
 /// Tells the crashed holder that its tail is here, and gets the version of the released lease.
 pub async fn confirm(cx: &Context, source: &TailFact, term: Term) -> Outcome {
+    let at = match position(cx).await {
+        // What is on this disk, not what was asked for; the arrival was judged by its LSN as well.
+        Ok(at) => WalPosition { timeline: source.end.timeline, lsn: at.lsn },
+        Err(why) => return Outcome::Failed(why),
+    };
     let request = TailRequest {
         term,
-        position: source.end,
+        position: at,
         winner: cx.config.me.name.clone(),
         winner_pod_uid: cx.config.me.pod_uid.clone(),
     };

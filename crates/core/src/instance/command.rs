@@ -91,6 +91,17 @@ pub enum Command {
         /// What to store.
         record: LeaseRecord,
     },
+    /// POST the lease, which is not there (rule L8); answered as a PUT is.
+    CreateLease {
+        /// Answer with this.
+        op: Op,
+        /// What to store.
+        record: LeaseRecord,
+    },
+    /// Keep the highest term that was seen on the volume, durably (rule L9).
+    RememberTerm(Term),
+    /// Something is not as it should be, and people are to know.
+    Alarm(String),
     /// Show that WAL can be written: fsync on its volume and, where `sql`, a local commit.
     ProveWritePath {
         /// Answer with this.

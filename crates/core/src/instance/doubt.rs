@@ -5,7 +5,7 @@ use super::keeping::{IoKind, LeaseIo};
 use super::machine::Machine;
 use super::phase::{Initializing, Phase};
 use super::view::Volume;
-use crate::lease::{Ground, Hold, LeaseRecord, Versioned, may_take, released};
+use crate::lease::{Ground, Hold, LeaseRecord, Versioned, released};
 use crate::time::Instant;
 
 /// A take that may or may not have been stored.
@@ -80,8 +80,7 @@ impl Machine {
 
     /// The holder was an earlier pod on this volume. Where its heir cannot go on in place, the others get the lease.
     fn inherits(&self, lease: &Versioned<LeaseRecord>, now: Instant) -> bool {
-        let watched = self.observation.age(&lease.version, now);
-        let ground = may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead);
+        let ground = self.may_take(lease, now);
         ground == Ok(Ground::VolumeInherited) && matches!(self.volume, Some(Volume::Data(_)))
     }
 

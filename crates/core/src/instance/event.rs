@@ -7,7 +7,7 @@ use crate::lease::{LeaseRecord, Term, Versioned, WalPosition};
 use crate::lsn::Lsn;
 use crate::sync::Pledge;
 use crate::time::Instant;
-use crate::timeline::TimelineId;
+use crate::timeline::{Lineage, TimelineId};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,8 @@ pub enum Event {
     LeaseSeen(Versioned<LeaseRecord>),
     /// The Lease is not there.
     LeaseMissing,
+    /// Postgres was sampled, and writes: on a standby somebody promoted it by hand.
+    FoundWriting,
     /// The other members.
     PeersSeen(Vec<Peer>),
     /// Nonces of this cluster's containers that terminated, as the kubelet reports them.
@@ -33,6 +35,8 @@ pub enum Event {
     StandbysSampled(Vec<String>),
     /// A holder that cannot reach the API asks for a pledge (rule L7).
     PledgeAsked(Op, PledgeCall),
+    /// A running standby crossed onto this timeline, and has its history.
+    LineageRead(Lineage),
     /// A command came to its end.
     Finished(Op, Outcome),
     /// The pod is to stop (SIGTERM).
@@ -118,8 +122,8 @@ pub enum Outcome {
         /// Who pledged.
         by: Vec<Pledge>,
     },
-    /// Postgres was promoted and chose this timeline.
-    Promoted(TimelineId),
+    /// Postgres was promoted and chose this timeline; its history, where that could be read.
+    Promoted(TimelineId, Option<Lineage>),
     /// The holder released; the version of that.
     Released(String),
     /// A rejoin found that only a clone will do.

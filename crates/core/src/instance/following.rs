@@ -111,7 +111,9 @@ impl Machine {
                 && !self.dead.contains(&holder.nonce)
                 && watched < self.timings.lease_duration
         });
-        let refusal = if self.hold.is_some() {
+        let refusal = if let Some(why) = self.went_back() {
+            return self.out.push(Command::RefuseFence(op, why));
+        } else if self.hold.is_some() {
             Some("this member holds the lease")
         } else if self.is_pledged(now) {
             Some("this member has pledged itself to the holder, which cannot reach the API")

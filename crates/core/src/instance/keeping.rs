@@ -9,6 +9,7 @@ use super::view::Peer;
 use crate::lease::{Conflict, Hold, HolderState, LeaseRecord, Purpose, Versioned, conflict, released, taken};
 use crate::sync::own_raised;
 use crate::time::Instant;
+use crate::timeline::Lineage;
 
 /// The one request about the lease that is in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +26,8 @@ pub(super) struct LeaseIo {
 pub(super) enum IoKind {
     Take,
     Renew,
+    /// A renewal of a lease that is gone (L8).
+    Create,
     Release,
 }
 
@@ -41,9 +44,8 @@ pub(super) struct Proof {
 
 impl Machine {
     pub(super) fn lease_seen(&mut self, lease: Versioned<LeaseRecord>, now: Instant) {
-        let known_term = self.lease.as_ref().map(|l| l.value.term).unwrap_or_default();
-        if lease.value.term < known_term {
-            return; // A late answer of a watch; a lease that really went back is refused by rule L9.
+        if self.is_regression(&lease.value) {
+            return;
         }
         self.observation.observe(&lease.version, now);
         let mine = lease.value.held_by().is_some_and(|holder| holder.nonce == self.me.holder.nonce);
@@ -66,7 +68,8 @@ impl Machine {
                 self.proof = Proof { next_renewal: Some(sent.plus(self.timings.retry_period)), ..Proof::default() };
             }
             (IoKind::Take, Outcome::Unknown { sent, .. }) => self.take_unanswered(io, sent, now),
-            (IoKind::Renew, Outcome::Stored { version, sent }) => {
+            (IoKind::Renew | IoKind::Create, Outcome::Stored { version, sent }) => {
+                self.missing = false;
                 let lease = Versioned { version, value: io.record };
                 if let Some(hold) = &mut self.hold {
                     hold.renewed(lease.clone(), sent, self.timings);
@@ -75,22 +78,28 @@ impl Machine {
                 self.note_stored(lease, now);
                 self.proof.next_renewal = Some(sent.plus(self.timings.retry_period));
             }
-            (IoKind::Renew, Outcome::Conflicted(stored)) => match conflict(&self.me.holder.nonce, &stored.value) {
-                // Somebody touched our own record (a finalizer, a person): its version, but not its age (L4).
-                Conflict::Adopt => {
-                    if let Some(hold) = &mut self.hold {
-                        hold.lease = stored.clone();
+            (IoKind::Renew, Outcome::NotFound) => {
+                self.lease_missing();
+                self.proof.next_renewal = Some(now);
+            }
+            (IoKind::Renew | IoKind::Create, Outcome::Conflicted(stored)) => {
+                match conflict(&self.me.holder.nonce, &stored.value) {
+                    // Somebody touched our own record (a finalizer, a person): its version, but not its age (L4).
+                    Conflict::Adopt => {
+                        self.missing = false;
+                        self.observation.observe(&stored.version, now);
+                        self.adopt(stored);
+                        // Those that were sent over an earlier version can be stored no more.
+                        self.unanswered.clear();
+                        self.lease = self.hold.as_ref().map(|hold| hold.lease.clone());
+                        self.proof.next_renewal = Some(now);
                     }
-                    // Those that were sent over an earlier version can be stored no more.
-                    self.unanswered.clear();
-                    self.note_stored(stored, now);
-                    self.proof.next_renewal = Some(now);
+                    Conflict::Lost => {
+                        self.note_stored(stored, now);
+                        self.lose();
+                    }
                 }
-                Conflict::Lost => {
-                    self.note_stored(stored, now);
-                    self.lose();
-                }
-            },
+            }
             (IoKind::Release, Outcome::Stored { version, .. }) => {
                 self.note_stored(Versioned { version: version.clone(), value: io.record }, now);
                 self.release_stored(version);
@@ -117,7 +126,7 @@ impl Machine {
                 self.proof.next_renewal = Some(now.plus(RENEW_RETRY));
                 self.release_lost(io.kind);
             }
-            (IoKind::Renew, _) => {
+            (IoKind::Renew | IoKind::Create, _) => {
                 if !self.unanswered.contains(&io.record) {
                     self.unanswered.push(io.record);
                 }
@@ -128,6 +137,9 @@ impl Machine {
     }
 
     fn note_stored(&mut self, lease: Versioned<LeaseRecord>, now: Instant) {
+        if self.is_regression(&lease.value) {
+            return;
+        }
         self.observation.observe(&lease.version, now);
         self.lease = Some(lease);
     }
@@ -159,6 +171,7 @@ impl Machine {
 
     fn lose_and(&mut self, then: AfterKill) {
         self.hold = None;
+        self.missing = false;
         self.io = None;
         self.unresolved = None;
         self.unanswered.clear();
@@ -183,6 +196,7 @@ impl Machine {
         // Until a member is named it could not take over from a holder that vanished without proof (hole 13).
         let is_new = wanted.takers.iter().any(|taker| !stored.takers.contains(taker));
         let news = is_new
+            || self.missing
             || (wanted.state, wanted.tail, wanted.term) != (stored.state, stored.tail, stored.term)
             || wanted.records != stored.records;
         let due = self.proof.next_renewal.is_none_or(|at| now >= at);
@@ -195,7 +209,7 @@ impl Machine {
         }
         let over = hold.lease.version.clone();
         self.proof.began = None;
-        self.put(IoKind::Renew, over, wanted);
+        self.put(self.renewal(), over, wanted);
     }
 
     pub(super) fn prove(&mut self, now: Instant) {
@@ -207,7 +221,7 @@ impl Machine {
         }
     }
 
-    fn wanted_record(&self, stored: &LeaseRecord) -> LeaseRecord {
+    pub(super) fn wanted_record(&self, stored: &LeaseRecord) -> LeaseRecord {
         let mut record = stored.clone();
         // Frozen while the members pledge (L7).
         if !self.failsafe.active() {
@@ -224,6 +238,7 @@ impl Machine {
                     record.records = own_raised(&record, fence.next());
                     record.term = fence.next();
                 }
+                record.lineage = self.opened_lineage(stored);
             }
             // Rule E6: the members were fenced at this term while the tail was offered; the next one frees them,
             // and voids what elections and late renewals still say of the crash.
@@ -232,6 +247,7 @@ impl Machine {
                 record.tail = None;
                 record.records = own_raised(&record, stored.term.max(past.next()));
                 record.term = stored.term.max(past.next());
+                record.lineage = self.opened_lineage(stored);
             }
             Phase::Crashed(Crashed::Offered { end, .. }) => {
                 record.state = HolderState::Recovering;
@@ -242,6 +258,12 @@ impl Machine {
         record
     }
 
+    /// Whoever is elected later must lie on the history of what was open to clients.
+    fn opened_lineage(&self, stored: &LeaseRecord) -> Option<Lineage> {
+        let own = self.lineage.as_ref().filter(|lineage| lineage.timeline == stored.timeline);
+        own.or(stored.lineage.as_ref()).cloned()
+    }
+
     pub(super) fn takers(&self) -> Vec<crate::identity::PodUid> {
         let reached = |peer: &&Peer| peer.electable && !self.out_of_reach(&peer.name, self.now);
         self.peers.iter().filter(reached).map(|peer| peer.pod_uid.clone()).collect()
@@ -249,7 +271,10 @@ impl Machine {
 
     pub(super) fn put(&mut self, kind: IoKind, over: String, record: LeaseRecord) {
         let op = self.op();
-        self.out.push(Command::PutLease { op, over: over.clone(), record: record.clone() });
+        self.out.push(match kind {
+            IoKind::Create => Command::CreateLease { op, record: record.clone() },
+            _ => Command::PutLease { op, over: over.clone(), record: record.clone() },
+        });
         self.io = Some(LeaseIo { op, kind, over, record, since: Some(self.now) });
     }
 

@@ -109,6 +109,7 @@ impl Machine {
             }
             (Crashed::Reading(o), Outcome::Inspected(Volume::Data(data))) if o == op => {
                 self.volume = Some(Volume::Data(data.clone()));
+                self.lineage.clone_from(&data.lineage);
                 if self.hold.as_ref().is_some_and(|hold| hold.lease.value.timeline != data.end.timeline) {
                     return self.lose_and_pause(now); // It was not promoted: there is no tail of this term.
                 }

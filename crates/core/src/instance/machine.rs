@@ -12,6 +12,7 @@ use crate::cluster::{ElectionFact, RestartFact, TailFact, is_fenced};
 use crate::identity::{AttemptId, Nonce};
 use crate::lease::{Hold, HolderState, LeaseRecord, Observation, Term, Timings, Versioned, WalPosition};
 use crate::time::Instant;
+use crate::timeline::Lineage;
 
 /// A chain of transitions within one event is never longer than this.
 const MAX_STEPS: usize = 8;
@@ -30,6 +31,12 @@ pub struct Machine {
     pub(super) dead: Vec<Nonce>,
     pub(super) volume: Option<Volume>,
     pub(super) fence: Term,
+    /// The highest term that was seen by this process, or by an earlier one on this volume.
+    pub(super) max_term: Term,
+    /// The lease as it is, while its term is below one that was seen (L9).
+    pub(super) regressed: Option<LeaseRecord>,
+    /// The lease that this instance holds is not there any more (L8).
+    pub(super) missing: bool,
     pub(super) hold: Option<Hold>,
     pub(super) io: Option<LeaseIo>,
     pub(super) unresolved: Option<Unresolved>,
@@ -43,6 +50,8 @@ pub struct Machine {
     /// Told to stop, but it offers its WAL until then, or until somebody has taken the lease.
     pub(super) lingers_until: Option<Instant>,
     pub(super) link: Option<Link>,
+    /// The history of the last timeline that this directory was seen on.
+    pub(super) lineage: Option<Lineage>,
     pub(super) failures: u32,
     pub(super) chosen_in_place: bool,
     /// The last restart that was asked for and begun.
@@ -74,6 +83,7 @@ struct Applied {
     armed: Option<Instant>,
     configuration: Option<String>,
     gated: bool,
+    remembered: Term,
 }
 
 impl Machine {
@@ -92,6 +102,9 @@ impl Machine {
             dead: Vec::new(),
             volume: None,
             fence: Term::default(),
+            max_term: Term::default(),
+            regressed: None,
+            missing: false,
             hold: None,
             io: None,
             unresolved: None,
@@ -103,6 +116,7 @@ impl Machine {
             declined: None,
             lingers_until: None,
             link: None,
+            lineage: None,
             failures: 0,
             chosen_in_place: false,
             restarted: None,
@@ -165,11 +179,8 @@ impl Machine {
             Event::Ticked => {}
             Event::ClusterSeen(cluster) => self.cluster = Some(cluster),
             Event::LeaseSeen(lease) => self.lease_seen(lease, now),
-            Event::LeaseMissing => {
-                if self.hold.is_none() {
-                    self.lease = None;
-                }
-            }
+            Event::LeaseMissing => self.lease_missing(),
+            Event::FoundWriting => self.found_writing(),
             Event::PeersSeen(peers) => self.peers = peers,
             Event::DeathsSeen(nonces) => {
                 for nonce in nonces.into_iter().filter(|n| *n != self.me.holder.nonce) {
@@ -180,6 +191,7 @@ impl Machine {
             }
             Event::PostgresExited(_) => self.postgres_exited(now),
             Event::LinkSampled(link) => self.link = Some(link),
+            Event::LineageRead(lineage) => self.lineage = Some(lineage),
             Event::TerminationRequested => self.terminating = true,
             Event::FenceRequested(op, call) => self.fence_requested(op, call.term, now),
             Event::TailConfirmed(op, call) => self.tail_confirmed(op, &call),
@@ -211,7 +223,7 @@ impl Machine {
             Phase::Rejoining(o, leader) if o == op => self.rejoin_finished(leader, outcome, now),
             Phase::Standby(step) => self.standby_finished(step, op, outcome, now),
             Phase::Candidate(candidate) => self.candidate_finished(candidate, op, outcome, now),
-            Phase::Promoting(Promoting::Asked(o)) if o == op => self.promotion_finished(&outcome),
+            Phase::Promoting(Promoting::Asked(o)) if o == op => self.promotion_finished(outcome),
             Phase::Crashed(step) => self.crashed_finished(step, op, outcome, now),
             Phase::SteppingDown(step) => self.step_down_finished(step, op, outcome, now),
             Phase::Stopping(o) if o == op => self.kill(AfterKill::Exit(0)),
@@ -257,6 +269,7 @@ impl Machine {
             armed: self.armed_until(before.armed),
             configuration: self.running_configuration().or_else(|| before.configuration.clone()),
             gated: self.gated(),
+            remembered: self.max_term,
         };
         if wanted.archive != before.archive {
             self.out.extend(wanted.archive.map(Command::Archive));
@@ -273,6 +286,10 @@ impl Machine {
         // Before postgres is started or promoted.
         if wanted.gated != before.gated {
             self.out.insert(0, Command::GateClients(wanted.gated));
+        }
+        // Before a promotion of that term: it is on disk by the time that this one opens.
+        if wanted.remembered > before.remembered {
+            self.out.insert(0, Command::RememberTerm(wanted.remembered));
         }
         // First of all: the watchdog is armed before postgres is started or promoted (hole 20).
         if wanted.armed != before.armed || (self.watchdog_is_gone && wanted.armed.is_some()) {
@@ -343,6 +360,9 @@ impl Machine {
     /// The open holder, if it is somebody that this member may follow (rule E3: a term above its fence).
     pub(super) fn leader(&self) -> Option<Leader> {
         let lease = &self.lease.as_ref()?.value;
+        if self.went_back().is_some() {
+            return None;
+        }
         let holder = lease.held_by().filter(|_| lease.state == HolderState::Open)?;
         // One that does not renew is nobody to go through a rejoin or a clone for: its followers stay electable.
         let silent = self.observation.age(&self.lease.as_ref()?.version, self.now) >= self.timings.lease_duration;

@@ -17,6 +17,7 @@ mod phase;
 mod replicating;
 mod report;
 mod starting;
+mod suspicion;
 #[cfg(test)]
 mod tests;
 mod view;

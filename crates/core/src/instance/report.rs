@@ -7,6 +7,7 @@ use crate::cluster::MemberPhase;
 use crate::identity::{Incarnation, SystemId};
 use crate::lease::{HolderState, Term, WalPosition};
 use crate::time::Instant;
+use crate::timeline::Lineage;
 
 /// What is reported when it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Report {
     pub tail: Option<WalPosition>,
     /// The highest term that it has promised to follow nobody of.
     pub fence: Term,
+    /// The history of the timeline that `position` is on.
+    pub lineage: Option<Lineage>,
 }
 
 impl Machine {
@@ -44,12 +47,14 @@ impl Machine {
             }
             _ => None,
         };
+        let position = self.link.map(|link| link.position).or(data.map(|d| d.end));
+        let fits = |lineage: &&Lineage| position.is_some_and(|at| at.timeline == lineage.timeline);
         Report {
             phase: self.member_phase(),
             message: match &self.phase {
                 Phase::Waiting { why, .. } => why.clone(),
                 _ if self.member_phase() == MemberPhase::Stuck => "the WAL of the last primary did not come".to_owned(),
-                _ => String::new(),
+                _ => self.went_back().unwrap_or_default(),
             },
             incarnation: data.map(|d| d.incarnation.clone()),
             system_id: data.map(|d| d.system_id),
@@ -62,9 +67,10 @@ impl Machine {
                     if lapsed || lease.value.held_by().is_none() { lease.version.clone() } else { String::new() };
                 (version, lease.value.term, lease.value.state, lapsed)
             }),
-            position: self.link.map(|link| link.position).or(data.map(|d| d.end)),
+            position,
             tail,
             fence: self.fence,
+            lineage: self.lineage.as_ref().filter(fits).cloned(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::machine::Machine;
 use super::phase::{AfterKill, Crashed, Initializing, Phase};
 use super::view::{Data, DataRole, Leader, Volume};
 use crate::election::verify;
-use crate::lease::{LeaseRecord, Purpose, WalPosition, may_take};
+use crate::lease::{LeaseRecord, Purpose, WalPosition};
 use crate::time::Instant;
 use core::cmp::Ordering;
 
@@ -39,6 +39,8 @@ impl Machine {
             Outcome::Inspected(volume) => {
                 if let Volume::Data(data) = &volume {
                     self.fence = self.fence.max(data.fence);
+                    self.term_remembered(data.max_term);
+                    self.lineage.clone_from(&data.lineage);
                 }
                 self.volume = Some(volume);
                 self.phase = Phase::Starting(None);
@@ -100,7 +102,10 @@ impl Machine {
                 }
                 (Some(leader), _) => self.rejoin(leader),
                 (None, DataRole::Standby) => self.start_standby(None),
-                (None, DataRole::Primary) => self.phase = Phase::Offering(data.end),
+                (None, DataRole::Primary) => match self.went_back() {
+                    Some(why) => self.wait(why, None),
+                    None => self.phase = Phase::Offering(data.end),
+                },
             },
         }
     }
@@ -151,6 +156,9 @@ impl Machine {
                 let before = self.failures;
                 self.restart();
                 if let Outcome::Inspected(volume) = outcome {
+                    if let Volume::Data(data) = &volume {
+                        self.lineage.clone_from(&data.lineage);
+                    }
                     self.volume = Some(volume);
                 }
                 // It is on the leader's history now: the next start is as a standby, not another rejoin.
@@ -208,8 +216,7 @@ impl Machine {
         if self.io.is_some() || self.unresolved.is_some() {
             return;
         }
-        let watched = self.observation.age(&lease.version, now);
-        if may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead).is_ok() {
+        if self.may_take(&lease, now).is_ok() {
             self.take(&lease, Purpose::FirstDatabase(data.end.timeline));
         }
     }
@@ -287,14 +294,13 @@ impl Machine {
         }
         // Its own lease, from an earlier life of this volume: taken back in place, then handed over or reopened.
         self.chosen_in_place = chosen;
-        let watched = self.observation.age(&lease.version, now);
         let named = self.won().is_some_and(|election| election.lease_version == lease.version);
         let own = named
             || lease.value.held_by().is_none() && chosen
             || lease.value.held_by().is_some_and(|holder| holder.name == self.me.holder.name);
         let doubted = !self.wrote_last(&lease.value)
             && self.won().is_none_or(|won| verify(&won, &lease.value, self.incarnation(), end).is_err());
-        if own && !doubted && may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead).is_ok() {
+        if own && !doubted && self.may_take(&lease, now).is_ok() {
             self.take(&lease, Purpose::InPlace { tail: Some(end) });
         }
     }

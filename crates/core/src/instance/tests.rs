@@ -12,3 +12,4 @@ mod primary;
 mod renewal;
 mod restarted;
 mod stopping;
+mod suspicions;

@@ -4,7 +4,7 @@ use crate::cluster::{ElectionFact, RestartFact};
 use crate::identity::{Incarnation, PodUid, SystemId};
 use crate::lease::{Holder, Term, WalPosition};
 use crate::sync::SyncSpec;
-use crate::timeline::TimelineId;
+use crate::timeline::{Lineage, TimelineId};
 use core::time::Duration;
 
 /// The Cluster, as far as one instance is concerned.
@@ -77,10 +77,14 @@ pub struct Data {
     pub role: DataRole,
     /// End of valid WAL, read from pg_wal and not from the control file alone.
     pub end: WalPosition,
+    /// The history of the timeline of `end`; nothing where its file is not there or cannot be read.
+    pub lineage: Option<Lineage>,
     /// A pg_rewind began and did not end well: fit for nothing but to be replaced by a clone.
     pub torn: bool,
     /// Highest term that this directory has promised not to follow.
     pub fence: Term,
+    /// Highest term that was seen by any manager of this volume.
+    pub max_term: Term,
 }
 
 /// What is on the volume.

@@ -8,7 +8,7 @@ use super::machine::{Declined, Machine};
 use super::phase::{Candidate, CandidateStep, Phase, Promoting, Standby};
 use crate::cluster::{ElectionFact, TailFact};
 use crate::election::{is_switchover, verify};
-use crate::lease::{Ground, HolderState, LeaseRecord, Purpose, Versioned, WalPosition, may_take, released};
+use crate::lease::{Ground, HolderState, LeaseRecord, Purpose, Refusal, Versioned, WalPosition, released};
 use crate::time::Instant;
 
 impl Machine {
@@ -50,14 +50,14 @@ impl Machine {
 
     fn candidate_take(&mut self, candidate: Candidate, now: Instant) {
         let Some(lease) = self.lease.clone() else { return };
-        let watched = self.observation.age(&lease.version, now);
-        let allowed = may_take(&lease.value, &self.me.holder, watched, self.timings, &self.dead);
+        let allowed = self.may_take(&lease, now);
         // Of a primary that was well when it was elected, the end of WAL is known by its release and not before.
         let handover = is_switchover(&candidate.election);
         let tail = lease.value.tail;
         let needs = tail.filter(|_| handover).map_or(candidate.needs, |tail| tail.max(candidate.needs));
         let doubted = verify(&candidate.election, &lease.value, self.incarnation(), needs).is_err();
         let step = match (allowed, lease.value.held_by()) {
+            (Err(Refusal::WentBack { .. }), _) => return self.decline(candidate, now),
             (Ok(Ground::Released), _) if needs > candidate.needs => self.gather(needs),
             (Ok(Ground::Released), _) if doubted => return self.decline(candidate, now),
             (Ok(Ground::Released), _) => {
@@ -144,10 +144,11 @@ impl Machine {
         self.phase = Phase::Standby(Standby::Running { leader: None, unlinked: None });
     }
 
-    pub(super) fn promotion_finished(&mut self, outcome: &Outcome) {
+    pub(super) fn promotion_finished(&mut self, outcome: Outcome) {
         let reserved = self.hold.as_ref().map(|h| h.lease.value.timeline);
         match outcome {
-            Outcome::Promoted(timeline) if Some(*timeline) == reserved => {
+            Outcome::Promoted(timeline, lineage) if Some(timeline) == reserved => {
+                self.lineage = lineage;
                 self.phase = Phase::Promoting(Promoting::Opening);
             }
             // Another timeline than the reserved one may be somebody else's (I2), and a promotion that failed

@@ -19,6 +19,7 @@ pub struct Disk {
     pub partial: bool,
     pub data: Option<Directory>,
     pub fence: Term,
+    pub max_term: Term,
 }
 
 #[derive(Clone, Debug)]
@@ -74,8 +75,10 @@ impl Disk {
                 incarnation: Incarnation(directory.incarnation.to_string()),
                 role: directory.role,
                 end: directory.end(),
+                lineage: Some(directory.lineage()),
                 torn: directory.torn,
                 fence: self.fence,
+                max_term: self.max_term,
             })
         })
     }

@@ -63,6 +63,13 @@ impl World {
             Command::Fence(op, term) => self.fence(at, op, term),
             Command::RefuseFence(op, why) => self.refuse_fence(op, &why),
             Command::PutLease { op, over, record } => self.put_lease(at, op, over, record),
+            // Nobody deletes the lease here.
+            Command::CreateLease { op, .. } => self.after(at, (5, 30), op, |_, _| Outcome::NotFound),
+            Command::RememberTerm(term) => {
+                let delay = self.dice.between(2, 60);
+                self.later_for(at, delay, move |w| w.nodes[at].disk.max_term = w.nodes[at].disk.max_term.max(term));
+            }
+            Command::Alarm(why) => self.oracle.violated(format!("a needless alarm: {why}")),
             Command::ProveWritePath { op, sql } => self.prove(at, op, sql),
             Command::ArmWatchdog(deadline) => self.arm(at, deadline),
             Command::DisarmWatchdog => {

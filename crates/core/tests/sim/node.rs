@@ -119,7 +119,7 @@ impl Node {
             position: report.position,
             tail: report.tail,
             fence: report.fence,
-            lineage: self.disk.data.as_ref().map(Directory::lineage),
+            lineage: report.lineage,
             fresh: false,
             ..Report::default()
         }
@@ -160,7 +160,9 @@ impl World {
                 let node = &w.nodes[at];
                 if let (Postgres::Standby, Some(data)) = (node.postgres, &node.disk.data) {
                     let link = Link { streaming: node.streaming, position: data.end() };
+                    let crossed = Event::LineageRead(data.lineage());
                     w.tell(at, Event::LinkSampled(link));
+                    w.tell(at, crossed);
                 }
                 if w.nodes[at].postgres == Postgres::Primary {
                     let names = w.nodes[at].senders.keys().map(|standby| w.nodes[*standby].name.clone()).collect();
@@ -184,7 +186,8 @@ impl World {
             return;
         }
         let before = machine.phase().clone();
-        let quiet = matches!(event, Event::Ticked | Event::LinkSampled(_) | Event::StandbysSampled(_));
+        let quiet =
+            matches!(event, Event::Ticked | Event::LinkSampled(_) | Event::StandbysSampled(_) | Event::LineageRead(_));
         let words = if self.keep_log && !quiet { format!("{event:?}") } else { String::new() };
         let commands = machine.handle(event, now);
         let after = machine.phase().clone();
@@ -231,6 +234,7 @@ impl World {
         report.fresh = true;
         if node.postgres == Postgres::Standby {
             report.position = node.disk.data.as_ref().map(|data| data.end());
+            report.lineage = node.disk.data.as_ref().map(super::directory::Directory::lineage);
         }
         Some(report)
     }

@@ -82,7 +82,8 @@ impl World {
             }
             w.nodes[at].recovered = None;
             w.opens_with_its_setting(at);
-            Outcome::Promoted(reserved)
+            let lineage = w.nodes[at].disk.data.as_ref().map(super::directory::Directory::lineage);
+            Outcome::Promoted(reserved, lineage)
         });
     }
 

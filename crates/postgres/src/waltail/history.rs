@@ -29,6 +29,14 @@ pub fn local_history(pg_wal: &Path, control: &ControlData) -> Result<History, Wa
     Ok(read_history(pg_wal, known)?.unwrap_or_else(|| History::of_first(known)))
 }
 
+/// The history of one timeline, as `pg_wal` has it; nothing where there is no such file. Timeline 1 needs none. Blocks.
+pub fn history_of(pg_wal: &Path, timeline: TimelineId) -> Result<Option<History>, WalTailError> {
+    match read_history(pg_wal, timeline)? {
+        None if timeline == TimelineId::FIRST => Ok(Some(History::of_first(timeline))),
+        found => Ok(found),
+    }
+}
+
 fn read_history(pg_wal: &Path, timeline: TimelineId) -> Result<Option<History>, WalTailError> {
     let path = pg_wal.join(format!("{:08X}.history", timeline.0));
     match std::fs::read_to_string(&path) {

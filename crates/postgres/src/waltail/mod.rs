@@ -8,7 +8,7 @@ mod page;
 mod scan;
 mod segments;
 
-pub use history::local_history;
+pub use history::{history_of, local_history};
 pub use scan::{Stop, StopReason, WalTail};
 
 use std::io;

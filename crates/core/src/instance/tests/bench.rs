@@ -49,7 +49,16 @@ pub(super) fn held(pod: &str, state: HolderState) -> LeaseRecord {
 
 pub(super) fn data(role: DataRole, end: WalPosition) -> Volume {
     let incarnation = Incarnation::from("i");
-    Volume::Data(Data { system_id: SYSTEM, incarnation, role, end, torn: false, fence: Term(0) })
+    Volume::Data(Data {
+        system_id: SYSTEM,
+        incarnation,
+        role,
+        end,
+        lineage: None,
+        torn: false,
+        fence: Term(0),
+        max_term: Term(0),
+    })
 }
 
 pub(super) fn peer(pod: &str, electable: bool) -> Peer {
@@ -136,7 +145,7 @@ impl Bench {
     /// c-2 is the primary of term 5 on timeline 3; c-3 is electable, c-1 is not.
     pub fn primary() -> Self {
         let mut bench = Self::promoting();
-        assert_eq!(bench.answer(Outcome::Promoted(TimelineId(3))), ["ProveWritePath"]);
+        assert_eq!(bench.answer(Outcome::Promoted(TimelineId(3), None)), ["ProveWritePath"]);
         assert_eq!(bench.proven(), ["PutLease over 12: Open, term 5, timeline 3"]);
         assert_eq!(bench.stored(), ["AnnouncePrimary 3"]);
         bench
@@ -144,7 +153,9 @@ impl Bench {
 
     pub fn tell(&mut self, event: Event) -> Vec<String> {
         let commands = self.machine.handle(event, self.now);
-        commands.iter().map(|command| self.note(command)).collect()
+        // On the volume with every new term: said where that is the point.
+        let said = commands.iter().filter(|command| !matches!(command, Command::RememberTerm(_)));
+        said.map(|command| self.note(command)).collect()
     }
 
     pub fn after(&mut self, time: Duration) -> Vec<String> {
@@ -219,6 +230,10 @@ impl Bench {
             Command::PutLease { op, over, record } => {
                 self.put = Some((*op, over.clone(), record.clone()));
                 format!("PutLease over {over}: {:?}, term {}, timeline {}", record.state, record.term, record.timeline)
+            }
+            Command::CreateLease { op, record } => {
+                self.put = Some((*op, String::new(), record.clone()));
+                format!("CreateLease: {:?}, term {}, timeline {}", record.state, record.term, record.timeline)
             }
             Command::ProveWritePath { op, sql } => {
                 self.prove = Some(*op);

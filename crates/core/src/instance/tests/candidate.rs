@@ -22,7 +22,7 @@ fn a_winner_gathers_the_tail_has_it_confirmed_takes_promotes_opens_and_announces
     assert_eq!(takers, Some(vec![PodUid::from("uid-c-3")]));
     let said = bench.stored();
     assert_eq!(said, ["ArmWatchdog in 5000 ms", "Promote 3", "Archive Primary", "UseTail none"]);
-    assert_eq!(bench.answer(Outcome::Promoted(TimelineId(3))), ["ProveWritePath"]);
+    assert_eq!(bench.answer(Outcome::Promoted(TimelineId(3), None)), ["ProveWritePath"]);
     assert_eq!(bench.proven(), ["PutLease over 12: Open, term 5, timeline 3"]);
     assert_eq!(bench.stored(), ["AnnouncePrimary 3"]);
     assert_eq!(*bench.machine.phase(), Phase::Primary);
@@ -112,11 +112,11 @@ fn an_election_of_another_term_or_holder_is_void() {
 #[test]
 fn another_timeline_than_the_reserved_one_is_killed_and_the_lease_given_back() {
     let mut bench = Bench::promoting();
-    assert_eq!(bench.answer(Outcome::Promoted(TimelineId(4))), ["KillEverything", "Archive Stopping"]);
+    assert_eq!(bench.answer(Outcome::Promoted(TimelineId(4), None)), ["KillEverything", "Archive Stopping"]);
     assert!(!bench.holds());
     bench.done();
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(4, 400))));
-    assert_eq!(said, ["PutLease over 12: Released, term 5, timeline 3", "OfferTail 0/190 on timeline 4"]);
+    assert_eq!(said, ["PutLease over 12: Released, term 5, timeline 3"]);
     bench.stored();
     assert!(bench.after(Duration::from_secs(60)).is_empty(), "a timeline that nobody reserved is never opened");
 }
@@ -144,7 +144,7 @@ fn postgres_dying_before_it_is_promoted_ends_the_attempt_and_gives_the_lease_bac
 #[test]
 fn postgres_dying_just_after_it_was_promoted_has_a_tail_as_any_primary() {
     let mut bench = Bench::promoting();
-    bench.answer(Outcome::Promoted(TimelineId(3)));
+    bench.answer(Outcome::Promoted(TimelineId(3), None));
     assert_eq!(bench.tell(Event::PostgresExited("signal 9".to_owned()))[0], "KillEverything");
     bench.done();
     bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 101))));

@@ -5,6 +5,7 @@ use super::bench::*;
 use crate::cluster::ElectionFact;
 use crate::identity::{Nonce, PodUid};
 use crate::lease::{HolderState, LeaseRecord, Term};
+use crate::timeline::TimelineId;
 use core::time::Duration;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -145,7 +146,7 @@ fn after_the_release_it_offers_its_wal_until_the_next_primary_is_open_and_rejoin
     let mut bench = offering();
     confirm(&mut bench, 5, 500);
     bench.stored();
-    let next = LeaseRecord { term: Term(6), ..held("c-3", HolderState::Promoting) };
+    let next = LeaseRecord { term: Term(6), timeline: TimelineId(4), ..held("c-3", HolderState::Promoting) };
     assert!(bench.see(next.clone()).is_empty());
     let open = LeaseRecord { state: HolderState::Open, ..next };
     assert_eq!(bench.see(open), ["Rejoin c-3", "OfferTail none"]);

@@ -116,7 +116,7 @@ fn a_release_that_ran_into_anothers_take_is_done_with() {
 fn an_answer_to_an_earlier_command_is_void() {
     let mut bench = Bench::standby();
     let before = bench.machine.phase().clone();
-    assert!(bench.tell(Event::Finished(Op(1), Outcome::Promoted(TimelineId(9)))).is_empty());
+    assert!(bench.tell(Event::Finished(Op(1), Outcome::Promoted(TimelineId(9), None))).is_empty());
     assert_eq!(*bench.machine.phase(), before);
 }
 

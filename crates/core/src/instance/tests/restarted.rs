@@ -73,7 +73,9 @@ fn an_old_primary_of_an_earlier_timeline_is_promoted_and_never_opened_in_place()
 
 #[test]
 fn a_timeline_that_nobody_reserved_is_refused_every_role() {
-    let mut bench = restarted(wal(9, 100), held("c-1", HolderState::Released));
+    let lease = held("c-1", HolderState::Released);
+    let (mut bench, said) = Bench::started("c-1", cluster(), lease, data(DataRole::Primary, wal(9, 100)));
+    assert!(said.is_empty(), "{said:?}");
     let election = Some(election("c-1", None));
     assert!(bench.tell(Event::ClusterSeen(ClusterView { election, ..cluster() })).is_empty());
 }
