@@ -47,7 +47,7 @@ async fn a_primary_that_is_cut_off_or_frozen_stops_in_time_and_follows_the_next(
 }
 
 /// From the API and from the standbys, not from clients, until another is the primary.
-async fn cut_off(bed: &Bed, load: &Load, primary: &str) {
+pub async fn cut_off(bed: &Bed, load: &Load, primary: &str) {
     let standbys = bed.standbys().await;
     bed.hurt(load, "the primary cut off from the API and its standbys", async || {
         let pod = format!("{NAMESPACE}/{primary}");
@@ -88,7 +88,7 @@ impl Bed {
 
     /// No row is there twice, no primary acknowledged after the next had begun, and rows are missing only where one
     /// was cut off: of the last rows of a timeline.
-    async fn lost_only_apart(&self, load: &Load) {
+    pub async fn lost_only_apart(&self, load: &Load) {
         let verdict = self.verdict(load).await;
         assert!(verdict.twice.is_empty(), "{verdict:?}");
         let promised = load.promised();

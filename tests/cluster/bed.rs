@@ -39,6 +39,15 @@ impl Deref for Bed {
 impl Bed {
     /// The example as it is, with `edit` made to its Cluster.
     pub async fn start(name: &str, edit: impl FnOnce(&mut Value)) -> Self {
+        Self::start_with(name, edit, |_| {}).await
+    }
+
+    /// The same, where containers are started again almost at once however often they end.
+    pub async fn hurried(name: &str, edit: impl FnOnce(&mut Value)) -> Self {
+        Self::start_with(name, edit, |options| options.backoff_scale = 0.02).await
+    }
+
+    async fn start_with(name: &str, edit: impl FnOnce(&mut Value), adjust: impl FnOnce(&mut UpOptions)) -> Self {
         assert!(nix::unistd::Uid::effective().is_root(), "these tests make namespaces and must run as root");
         let alone = ALONE.lock().await;
         let _provider = rustls::crypto::ring::default_provider().install_default();
@@ -49,6 +58,7 @@ impl Bed {
         options.state_dir.clone_from(&directory);
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(EXAMPLE);
         options.files = vec![edited(&example, &directory, edit).unwrap()];
+        adjust(&mut options);
         let inner = bed::Bed::up(options, Place::of_example()).await.unwrap();
         Self { inner, directory, name: name.to_owned(), finished: false, _alone: alone }
     }

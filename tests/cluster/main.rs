@@ -14,6 +14,7 @@ mod changes;
 mod cluster;
 mod controller;
 mod failovers;
+mod halves;
 mod load;
 mod outage;
 mod pods;
