@@ -47,7 +47,6 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
         lease_seen: LeaseSeen { resource_version, term, state, stale },
         position: report.position,
         tail: report.tail,
-        lineage: None,
         fence: report.fence,
         lineage: report.lineage.clone(),
         pending_restart: context.pending_restart.load(Ordering::Relaxed),

@@ -228,7 +228,8 @@ impl Bed {
     /// The volume of a pod, once it is there.
     async fn scene(&self, pod: &str) -> Scene {
         let volumes = self.directory.join("node/volumes");
-        let volume = self.until(&format!("the volume of {pod}"), 90, async || {
+        let what = format!("the volume of {pod}");
+        let volume = self.until(&what, 90, async || {
             let entries = std::fs::read_dir(&volumes).map_err(|error| error.to_string())?.flatten();
             let marked = format!("_{pod}_");
             let mut paths = entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(&marked));
