@@ -239,7 +239,7 @@ impl State {
             }
             Job::Promote(op, timeline) => {
                 self.promoted(at, timeline);
-                (op, Outcome::Promoted(timeline))
+                (op, Outcome::Promoted(timeline, None))
             }
             Job::Confirm(op, to, term, position) => {
                 let Some(holder) = self.slot_of(&to) else { return };

@@ -150,6 +150,15 @@ impl State {
                 self.violated("this model has no synchronous replication");
                 done(op, Outcome::Done);
             }
+            // Nobody deletes the lease here, nor edits it.
+            Command::CreateLease { op, .. } => {
+                self.violated("a lease that is there is made again");
+                done(op, Outcome::NotFound);
+            }
+            Command::RememberTerm(term) => {
+                self.on(at, |slot| slot.disk.data.iter_mut().for_each(|data| data.max_term = data.max_term.max(term)));
+            }
+            Command::Alarm(why) => self.violated(&format!("a needless alarm: {why}")),
             Command::AnnouncePrimary(_)
             | Command::ConfigureSynchronous(_)
             | Command::GateClients(_)
@@ -245,11 +254,13 @@ impl State {
         };
         self.on(at, |slot| {
             let fence = slot.disk.data.as_ref().map(|data| data.fence).unwrap_or_default();
+            let max_term = slot.disk.data.as_ref().map(|data| data.max_term).unwrap_or_default();
             let incarnation = Incarnation(format!("{}.{}", slot.nonce(), op.0));
             slot.disk.data = Some(pgherd_core::instance::Data {
                 role: DataRole::Standby,
                 incarnation,
                 fence,
+                max_term,
                 system_id: SYSTEM,
                 ..data
             });

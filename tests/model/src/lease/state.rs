@@ -311,6 +311,8 @@ pub fn first_data(incarnation: &str) -> Data {
         role: DataRole::Primary,
         end: WalPosition { timeline: TimelineId(1), lsn: Lsn(1) },
         torn: false,
+        lineage: None,
         fence: Term::default(),
+        max_term: Term::default(),
     }
 }
