@@ -1,6 +1,6 @@
 //! One pod: its manager, its postgres, its volume, and what is wrong with it just now.
 
-use super::directory::{Directory, Disk};
+use super::directory::Disk;
 use super::synchronous::Sender;
 use super::world::World;
 use pgherd_core::cluster::{LeaseSeen, MemberPhase, Report};
