@@ -37,7 +37,9 @@ impl Machine {
             return self.run_for(election, now);
         }
         let wanted = self.leader();
-        if wanted.is_some() && wanted != leader {
+        // One that it was counted by and is no longer has dropped it from its setting, too: no need to reconnect.
+        let dropped = |wanted: &Leader| leader.as_ref() == Some(&Leader { counts_me: true, ..wanted.clone() });
+        if wanted.as_ref().is_some_and(|new| leader.as_ref() != Some(new) && !dropped(new)) {
             self.out.push(Command::Follow(wanted.clone()));
             self.link = None;
             self.phase = Phase::Standby(Standby::Running { leader: wanted, unlinked: Some(now) });

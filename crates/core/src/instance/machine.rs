@@ -11,6 +11,7 @@ use super::view::{ClusterView, Leader, Me, Peer, Volume};
 use crate::cluster::{ElectionFact, RestartFact, TailFact, is_fenced};
 use crate::identity::{AttemptId, Nonce};
 use crate::lease::{Hold, HolderState, LeaseRecord, Observation, Term, Timings, Versioned, WalPosition};
+use crate::sync::own_entry;
 use crate::time::Instant;
 use crate::timeline::Lineage;
 
@@ -195,7 +196,7 @@ impl Machine {
             Event::TerminationRequested => self.terminating = true,
             Event::FenceRequested(op, call) => self.fence_requested(op, call.term, now),
             Event::TailConfirmed(op, call) => self.tail_confirmed(op, &call),
-            Event::StandbysSampled(names) => self.standbys_sampled(names),
+            Event::StandbysSampled(names) => self.standbys_sampled(&names),
             Event::PledgeAsked(op, call) => self.pledge_asked(op, &call, now),
             Event::Finished(op, outcome) => self.finished(op, outcome, now),
         }
@@ -376,6 +377,8 @@ impl Machine {
             address: holder.address.clone(),
             term: lease.term,
             timeline: lease.timeline,
+            counts_me: own_entry(lease)
+                .is_none_or(|entry| self.incarnation().is_some_and(|mine| entry.voters.contains(mine))),
         })
     }
 

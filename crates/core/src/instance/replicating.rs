@@ -9,7 +9,8 @@ use super::view::{Data, Volume};
 use crate::identity::Incarnation;
 use crate::lease::{ElectableRecord, LeaseRecord, Term};
 use crate::sync::{
-    Fitness, Goal, Move, Progress, Stored, SyncMember, SyncSetting, SyncSpec, choose, next_move, own_entry, record_of,
+    Fitness, Goal, Move, Progress, Stored, SyncMember, SyncSetting, SyncSpec, choose, member_name, next_move,
+    own_entry, record_of,
 };
 use crate::time::Instant;
 use std::collections::BTreeMap;
@@ -77,8 +78,8 @@ impl Machine {
             }
     }
 
-    pub(super) fn standbys_sampled(&mut self, streaming: Vec<String>) {
-        self.replication.streaming = Some(streaming);
+    pub(super) fn standbys_sampled(&mut self, streaming: &[String]) {
+        self.replication.streaming = Some(streaming.iter().map(|name| member_name(name).to_owned()).collect());
     }
 
     pub(super) fn keep_synchronous(&mut self, now: Instant) {

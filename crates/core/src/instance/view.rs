@@ -111,6 +111,9 @@ pub struct Leader {
     pub term: Term,
     /// The timeline it writes.
     pub timeline: TimelineId,
+    /// Its record names this member's data directory, or it has none: only then may what this member acknowledges
+    /// release a commit, and it connects by its own name ([`crate::sync::streaming_name`]).
+    pub counts_me: bool,
 }
 
 /// Who this manager is.

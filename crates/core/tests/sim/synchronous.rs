@@ -19,16 +19,19 @@ pub struct Sender {
     pub flushed: usize,
     /// The connection: a standby that comes back has another one.
     pub link: u64,
+    /// It connected by the name that settings have.
+    pub counts: bool,
 }
 
 impl World {
     /// The walsenders follow the connections of the standbys.
     pub fn connect(&mut self, leader: usize, standby: usize) {
         let link = self.nodes[standby].link;
+        let counts = self.nodes[standby].following.as_ref().is_some_and(|leader| leader.counts_me);
         let copy = self.nodes[leader].setting.clone();
         let senders = &mut self.nodes[leader].senders;
         if senders.get(&standby).is_none_or(|sender| sender.link != link) {
-            senders.insert(standby, Sender { copy, flushed: 0, link });
+            senders.insert(standby, Sender { copy, flushed: 0, link, counts });
         }
     }
 
@@ -57,12 +60,13 @@ impl World {
 
     /// SyncRepReleaseWaiters, in the walsender of `standby`.
     fn release_waiters(&mut self, leader: usize, standby: usize) {
-        let names =
-            |at: usize, setting: &SyncSetting| setting.members.iter().any(|member| member.name == self.nodes[at].name);
+        let names = |at: usize, sender: &Sender| {
+            sender.counts && sender.copy.members.iter().any(|member| member.name == self.nodes[at].name)
+        };
         let senders = &self.nodes[leader].senders;
-        let Some(sender) = senders.get(&standby).filter(|sender| names(standby, &sender.copy)) else { return };
+        let Some(sender) = senders.get(&standby).filter(|sender| names(standby, sender)) else { return };
         let mut flushed: Vec<usize> =
-            senders.iter().filter(|(at, other)| names(**at, &other.copy)).map(|(_, other)| other.flushed).collect();
+            senders.iter().filter(|(at, other)| names(**at, other)).map(|(_, other)| other.flushed).collect();
         flushed.sort_unstable_by(|a, b| b.cmp(a));
         let needed = sender.copy.needed as usize;
         if let Some(upto) = needed.checked_sub(1).and_then(|last| flushed.get(last).copied()) {
@@ -94,10 +98,11 @@ impl World {
             }
             for standby in w.nodes[at].senders.keys().copied().collect::<Vec<_>>() {
                 let late = if w.dice.percent(10) { w.dice.between(500, 6_000) } else { w.dice.between(1, 120) };
-                let (setting, link) = (setting.clone(), w.nodes[standby].link);
                 w.later_for(at, late, move |w| {
-                    if let Some(sender) = w.nodes[at].senders.get_mut(&standby).filter(|sender| sender.link == link) {
-                        sender.copy = setting;
+                    // Whenever it gets round to it, it reads what the file says then.
+                    let node = &mut w.nodes[at];
+                    if let Some(sender) = node.senders.get_mut(&standby) {
+                        sender.copy = node.setting.clone();
                         w.release_waiters(at, standby);
                         w.settings_go_with_the_record();
                     }
