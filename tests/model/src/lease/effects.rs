@@ -42,7 +42,7 @@ impl State {
         match command {
             // While a renewal is in flight a holder that steps down reads again and again.
             Command::InspectVolume(op) if self.awaits_answer(at) => {
-                self.on(at, |slot| slot.jobs.push(Job::Inspect(op)))
+                self.on(at, |slot| slot.jobs.push(Job::Inspect(op)));
             }
             Command::InspectVolume(op) => {
                 if slot.postgres != Postgres::Down {

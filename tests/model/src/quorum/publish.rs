@@ -24,7 +24,7 @@ impl State {
         let stored = Stored {
             confirmed: writer.lease.records.clone(),
             unresolved: sent.filter(|entry| Some(*entry) != own.as_ref()).cloned().collect(),
-            own: own.clone(),
+            own,
         };
         let goal = Goal {
             setting: Some(writer.goal.clone()),
