@@ -13,3 +13,4 @@ mod renewal;
 mod restarted;
 mod stopping;
 mod suspicions;
+mod synchronous;
