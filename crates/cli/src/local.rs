@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use kube::Api;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
 use pgherd_localkube::daemon::{Handle, NodeOptions, UpOptions, Volumes, find, preflight, sweep, up};
 use pgherd_localkube::trace;
 use pgherd_proto::cluster::Cluster;
@@ -87,12 +89,15 @@ async fn start(options: UpOptions, wait: Option<Duration>, json: bool) -> anyhow
 
 /// Until every cluster has as many ready instances as it wants. Says each step once.
 async fn wait_for_clusters(handle: &Handle, wait: Duration, quiet: bool) -> anyhow::Result<bool> {
-    let clusters: Api<Cluster> = Api::all(client_of(&handle.api_kubeconfig()).await?);
+    let client = client_of(&handle.api_kubeconfig()).await?;
+    let (clusters, pods): (Api<Cluster>, Api<Pod>) = (Api::all(client.clone()), Api::all(client));
     let began = Instant::now();
     let mut told = String::new();
     loop {
-        let all = clusters.list(&kube::api::ListParams::default()).await?.items;
-        let open: Vec<String> = all.iter().filter_map(progress).collect();
+        let all = clusters.list(&ListParams::default()).await?.items;
+        // A status may still be that of before the last `down`; a pod is ready only if its container says so now.
+        let running = pods.list(&ListParams::default()).await?.items;
+        let open: Vec<String> = all.iter().filter_map(|cluster| progress(cluster, &running)).collect();
         let line = open.join("; ");
         if line != told && !quiet && !line.is_empty() {
             println!("{:>4}s  {line}", began.elapsed().as_secs());
@@ -110,14 +115,23 @@ async fn wait_for_clusters(handle: &Handle, wait: Duration, quiet: bool) -> anyh
 }
 
 /// What a cluster still lacks, for people; `None` if nothing.
-fn progress(cluster: &Cluster) -> Option<String> {
+fn progress(cluster: &Cluster, pods: &[Pod]) -> Option<String> {
     let status = cluster.status.as_ref();
-    let ready = status.and_then(|status| status.ready_instances).unwrap_or(0);
+    let own = |pod: &&Pod| {
+        pod.metadata.namespace == cluster.metadata.namespace
+            && pod.labels().get("cnpg.io/cluster") == cluster.metadata.name.as_ref()
+    };
+    let is_ready = |pod: &&Pod| {
+        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+        conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+    };
+    let running = i64::try_from(pods.iter().filter(own).filter(is_ready).count()).unwrap_or(i64::MAX);
+    let ready = i64::from(status.and_then(|status| status.ready_instances).unwrap_or(0)).min(running);
     let wanted = cluster.spec.instances;
     let phase =
         status.and_then(|status| status.phase.clone()).unwrap_or_else(|| "not seen by the controller yet".into());
     let name = cluster.metadata.name.clone().unwrap_or_default();
-    (i64::from(ready) < i64::from(wanted)).then(|| format!("{name}: {ready} of {wanted} ready, {phase}"))
+    (ready < i64::from(wanted)).then(|| format!("{name}: {ready} of {wanted} ready, {phase}"))
 }
 
 async fn stop(environment: &Environment, purge: bool, json: bool) -> anyhow::Result<u8> {

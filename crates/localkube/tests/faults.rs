@@ -6,10 +6,11 @@ mod bed;
 
 use std::time::{Duration, Instant};
 
-use bed::{Environment, container, eventually, get, is_ready, start, web};
+use bed::{Environment, container, eventually, get, is_ready, start, start_with, web};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::WatchEvent;
 use pgherd_localkube::fault::{ApiFault, Cut, FaultRequest, Flap, Target, Way};
+use pgherd_localkube::s3::{S3Fault, serve_folder};
 
 async fn listed(environment: &Environment) -> Vec<String> {
     environment.handle.faults().await.unwrap().into_iter().map(|fault| fault.id).collect()
@@ -104,6 +105,28 @@ async fn a_kubelet_that_is_apart_restarts_containers_and_reports_nothing() {
     environment.handle.fault(FaultRequest::Heal).await.unwrap();
     environment.wait("web", "back", |pod| container(pod).restart_count == 2 && is_ready(pod)).await;
     environment.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_s3_of_the_host_is_reached_through_the_same_switch() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(serve_folder(folder.path(), listener, "id", "secret").unwrap());
+    let environment = start_with("hosts3", |options| {
+        options.s3_endpoint = Some(endpoint);
+        options.s3_credentials = Some(("id".to_owned(), "secret".to_owned()));
+    })
+    .await;
+    let address = environment.handle.status().await.unwrap().s3;
+    let answers = |answer: &std::io::Result<String>| answer.as_ref().is_ok_and(|body| body.contains("AccessDenied"));
+    eventually(address, "S3 answers", answers).await.unwrap();
+    environment.handle.fault(FaultRequest::S3 { what: S3Fault::Truncated(20) }).await.unwrap();
+    eventually(address, "the answer is cut off", Result::is_err).await.unwrap_err();
+    environment.handle.fault(FaultRequest::HealOne { id: "s3".to_owned() }).await.unwrap();
+    eventually(address, "S3 answers again", answers).await.unwrap();
+    environment.down().await;
+    server.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

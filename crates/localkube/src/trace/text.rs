@@ -11,7 +11,7 @@ pub fn text(events: &[Event]) -> String {
     let width = events.iter().map(|event| short(&event.who).len()).max().unwrap_or(0).max(16);
     for (at, event) in since_first(events) {
         // Writing to a string cannot fail.
-        let _infallible = writeln!(out, "{at:>9.1} ms  {:<width$}{}", short(&event.who), said(event));
+        let _infallible = writeln!(out, "{at:>9.1} ms  {:<width$}  {}", short(&event.who), said(event));
     }
     out
 }
