@@ -32,7 +32,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn from_client(&mut self, fault: S3Fault, piece: &[u8]) -> Next {
+    fn asks(&mut self, fault: S3Fault, piece: &[u8]) -> Next {
         let begins = |word: &str| piece.starts_with(word.as_bytes());
         if ["PUT ", "POST ", "DELETE "].into_iter().any(begins) {
             (self.writes, self.answered) = (true, 0);
@@ -42,7 +42,7 @@ impl Seen {
         self.count(fault, piece)
     }
 
-    fn from_server(&mut self, fault: S3Fault, piece: &[u8]) -> Next {
+    fn answers(&mut self, fault: S3Fault, piece: &[u8]) -> Next {
         match fault {
             // "100 Continue" is no answer.
             S3Fault::AckLost if self.writes && !piece.starts_with(b"HTTP/1.1 100 ") => return Next::Reset,
@@ -98,7 +98,7 @@ pub(super) async fn carry(mut client: TcpStream, mut server: TcpStream, fault: S
                     Ok(count) => {
                         let piece = up.get(..count).unwrap_or_default();
                         tokio::time::sleep(wait).await;
-                        to_server.write_all(piece).await.map(|()| seen.from_client(fault, piece))
+                        to_server.write_all(piece).await.map(|()| seen.asks(fault, piece))
                     }
                     Err(error) => Err(error),
                 },
@@ -110,7 +110,7 @@ pub(super) async fn carry(mut client: TcpStream, mut server: TcpStream, fault: S
                     Ok(count) => {
                         let piece = down.get(..count).unwrap_or_default();
                         tokio::time::sleep(wait).await;
-                        match seen.from_server(fault, piece) {
+                        match seen.answers(fault, piece) {
                             Next::Go => to_client.write_all(piece).await.map(|()| Next::Go),
                             Next::End(left) => {
                                 let _sent = to_client.write_all(piece.get(..left).unwrap_or_default()).await;

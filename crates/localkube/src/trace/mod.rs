@@ -24,7 +24,7 @@ pub fn read(log: &str) -> Vec<Event> {
 /// next fault came. Empty if the term never changed.
 pub fn last_failover(events: &[Event]) -> Vec<Event> {
     let is_term = |event: &&Event| event.who.starts_with("lease/") && event.what == "term" && !event.from.is_empty();
-    let Some(turn) = events.iter().filter(is_term).next_back() else { return Vec::new() };
+    let Some(turn) = events.iter().rfind(is_term) else { return Vec::new() };
     let is_fault = |event: &&Event| event.who == "fault" && event.what == "put";
     let cause = events
         .iter()
