@@ -9,6 +9,7 @@
 pub mod backup;
 pub mod cluster;
 pub mod control;
+pub mod definitions;
 pub mod finding;
 pub mod labels;
 pub mod lease;

@@ -2,10 +2,8 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::PostParams;
-use kube::{Api, Client, Config, CustomResourceExt};
+use kube::{Api, Client, Config};
 use pgherd_localkube::api::{ApiConfig, ApiServer, ClusterIps, FaultSwitch, Identity};
-use pgherd_proto::cluster::Cluster;
-use pgherd_proto::scheduled_backup::ScheduledBackup;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::process::Stdio;
@@ -68,7 +66,7 @@ impl Rig {
         let config = Config::from_custom_kubeconfig(read, &kube::config::KubeConfigOptions::default()).await.unwrap();
         let client = Client::try_from(config).unwrap();
         let definitions = Api::<CustomResourceDefinition>::all(client.clone());
-        for definition in [Cluster::crd(), ScheduledBackup::crd()] {
+        for definition in pgherd_proto::definitions::definitions() {
             definitions.create(&PostParams::default(), &definition).await.unwrap();
         }
         let controller = Command::new(env!("CARGO_BIN_EXE_controller"))

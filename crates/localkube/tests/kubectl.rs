@@ -1,5 +1,6 @@
 //! The real kubectl, and the client that manager and controller use, against the small API server.
 
+mod answers;
 mod server;
 
 use std::time::Duration;

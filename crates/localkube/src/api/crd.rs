@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::error::Cause;
 use super::object::{as_map, at, default_field, list, map_mut, name, text};
 use super::resource::{GroupResource, ResourceInfo, ScalePaths};
+use super::schema::check_defaults;
 
 /// A printer column of `kubectl get`.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,8 +153,9 @@ pub fn check_definition(definition: &Value) -> Vec<Cause> {
         causes.push(Cause::invalid("spec.versions", &Value::Null, why));
     }
     for (index, version) in versions.iter().enumerate() {
-        if !version.pointer("/schema/openAPIV3Schema").is_some_and(Value::is_object) {
-            causes.push(Cause::required(format!("spec.versions[{index}].schema.openAPIV3Schema")));
+        match version.pointer("/schema/openAPIV3Schema").filter(|schema| schema.is_object()) {
+            None => causes.push(Cause::required(format!("spec.versions[{index}].schema.openAPIV3Schema"))),
+            Some(schema) => causes.extend(check_defaults(schema, "spec.validation.openAPIV3Schema")),
         }
     }
     causes

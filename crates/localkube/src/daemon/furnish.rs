@@ -4,10 +4,7 @@
 use std::path::Path;
 
 use base64::Engine as _;
-use kube::CustomResourceExt;
-use pgherd_proto::backup::Backup;
-use pgherd_proto::cluster::Cluster;
-use pgherd_proto::scheduled_backup::ScheduledBackup;
+use pgherd_proto::definitions::definitions;
 use serde_json::{Value, json};
 
 use super::manifests::TakenForGranted;
@@ -48,7 +45,7 @@ pub(super) fn s3_keys(options: &UpOptions, path: &Path) -> Result<S3Keys, Daemon
 
 /// Definitions and nodes.
 pub(super) fn basics(store: &Store, options: &UpOptions) -> Result<(), DaemonError> {
-    for definition in [Cluster::crd(), Backup::crd(), ScheduledBackup::crd()] {
+    for definition in definitions() {
         let parsed = serde_json::to_value(&definition);
         let object =
             parsed.map_err(|error| DaemonError::Apply { what: "a definition".into(), why: error.to_string() })?;

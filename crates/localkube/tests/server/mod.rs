@@ -196,6 +196,17 @@ impl Running {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// Runs a script with kubectl and `root` as its arguments; answers its standard output.
+    pub async fn script(&self, script: &Path, root: &Path) -> String {
+        let mut command = Command::new(script);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.arg(kubectl_path()).arg(root).env_clear().env("PATH", path).stdin(Stdio::null()).kill_on_drop(true);
+        command.env("HOME", self.directory.path()).env("KUBECONFIG", self.kubeconfig());
+        let output = timeout(5 * DEADLINE, command.output()).await.expect("the script hangs").unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub fn spawn(&self, arguments: &[&str]) -> Child {
         self.command(arguments).spawn().unwrap()
     }

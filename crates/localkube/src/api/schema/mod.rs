@@ -9,6 +9,6 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
-pub use default::apply_defaults;
+pub use default::{apply_defaults, check_defaults};
 pub use prune::prune;
 pub use validate::validate;

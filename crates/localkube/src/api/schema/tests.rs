@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{apply_defaults, prune, validate};
+use super::{apply_defaults, check_defaults, prune, validate};
 
 fn schema() -> Value {
     json!({"type": "object", "required": ["spec"], "properties": {
@@ -62,4 +62,18 @@ fn every_violation_is_found_with_its_path() {
         let found: Vec<String> = validate(&schema(), &object).into_iter().map(|c| c.field).collect();
         assert_eq!(found, expected, "{object}");
     }
+}
+
+#[test]
+fn a_default_that_its_own_schema_refuses_is_found() {
+    let schema = json!({"type": "object", "properties": {
+        "good": {"type": "integer", "default": 1},
+        "short": {"type": "string", "minLength": 1, "default": ""},
+        "list": {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "string", "default": 1}}}},
+        "none": {"type": "string", "default": null}}});
+    let found: Vec<String> = check_defaults(&schema, "s").into_iter().map(|cause| cause.field).collect();
+    assert_eq!(
+        found,
+        ["s.properties[list].items.properties[n].default", "s.properties[none].default", "s.properties[short].default",]
+    );
 }
