@@ -2,9 +2,9 @@
 
 use crate::archiving::{Archiving, ArchivingTasks};
 use crate::certificates::Certificates;
-use crate::cluster_api::{ClusterApi, watch_cluster};
+use crate::cluster_api::{Announcer, ClusterApi, LeaseApi, watch_cluster};
 use crate::config::{Config, METRICS_PORT, POSTGRES_PORT, RunArgs, STATUS_PORT};
-use crate::context::{Context, Parts};
+use crate::context::{Context, Processes};
 use crate::driver::{Driver, Ears};
 use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_router};
 use crate::metrics::Registry;
@@ -13,6 +13,8 @@ use crate::{clock, condition, leftovers, link, tasks};
 use core::time::Duration;
 use pgherd_core::identity::Nonce;
 use pgherd_core::lease::Timings;
+use pgherd_core::timeline::TimelineId;
+use pgherd_postgres::dir::Volume;
 use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::version::Major;
 use pgherd_postgres::volume_lock::VolumeLock;
@@ -21,6 +23,7 @@ use pgherd_telemetry::{LineQueue, chain};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -79,7 +82,10 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     let (seen, seen_in) = mpsc::channel(64);
     let (control, control_in) = control_channel();
     let postgres_lines = tasks::postgres_lines(&config, queue.clone());
-    let context = Arc::new(Context::new(Parts {
+    let context = Arc::new(Context {
+        volume: Volume::of_pgdata(&config.pgdata),
+        lease: LeaseApi::new(api.clone()),
+        announcer: Announcer::new(api.clone(), &config.me.name, &config.me.pod_uid, &config.me.address),
         config: config.clone(),
         reaper,
         lock,
@@ -92,7 +98,12 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         postgres_lines,
         events,
         nudge: sampler.nudge(),
-    }));
+        following: watch::Sender::new(None),
+        timeline: watch::Sender::new(TimelineId::default()),
+        pending_restart: AtomicBool::new(false),
+        pending_decrease: AtomicBool::new(false),
+        processes: Processes::default(),
+    });
     let probe = PostgresProbe::new(config.socket_dir(), POSTGRES_PORT, SAMPLE_WITHIN);
     running.spawn(sampler.run(probe));
     running.spawn(link::report(Arc::clone(&context), samples.clone()));

@@ -69,86 +69,22 @@ pub struct Context {
     pub pending_restart: AtomicBool,
     /// One of those parameters is decreased that a standby must not have less of than its primary.
     pub pending_decrease: AtomicBool,
+    /// The processes that it started.
+    pub processes: Processes,
+}
+
+/// The postmaster, who watches over it, and who tries its disk, as far as they were started.
+#[derive(Default)]
+pub struct Processes {
     watchdog: Mutex<Option<Watchdog>>,
     disk_probe: Mutex<Option<Arc<FsyncProbe>>>,
     postmaster: Mutex<Option<Running>>,
 }
 
-/// The parts that are made before the context.
-pub struct Parts {
-    /// See [`Context`].
-    pub config: Config,
-    /// See [`Context`].
-    pub reaper: Reaper,
-    /// See [`Context`].
-    pub lock: VolumeLock,
-    /// See [`Context`].
-    pub major: Major,
-    /// See [`Context`].
-    pub api: ClusterApi,
-    /// See [`Context`].
-    pub cluster: watch::Receiver<Option<Arc<Cluster>>>,
-    /// See [`Context`].
-    pub certificates: Certificates,
-    /// See [`Context`].
-    pub timings: Timings,
-    /// See [`Context`].
-    pub archiving: Archiving,
-    /// See [`Context`].
-    pub postgres_lines: LineSink,
-    /// See [`Context`].
-    pub events: mpsc::Sender<Event>,
-    /// See [`Context`].
-    pub nudge: Arc<Notify>,
-}
-
 impl Context {
-    /// Puts the parts together.
-    #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        let Parts {
-            config,
-            reaper,
-            lock,
-            major,
-            api,
-            cluster,
-            certificates,
-            timings,
-            archiving,
-            postgres_lines,
-            events,
-            nudge,
-        } = parts;
-        Self {
-            volume: Volume::of_pgdata(&config.pgdata),
-            lease: LeaseApi::new(api.clone()),
-            announcer: Announcer::new(api.clone(), &config.me.name, &config.me.pod_uid, &config.me.address),
-            following: watch::Sender::new(None),
-            timeline: watch::Sender::new(TimelineId::default()),
-            pending_restart: AtomicBool::new(false),
-            pending_decrease: AtomicBool::new(false),
-            watchdog: Mutex::new(None),
-            disk_probe: Mutex::new(None),
-            postmaster: Mutex::new(None),
-            config,
-            reaper,
-            lock,
-            major,
-            api,
-            cluster,
-            certificates,
-            timings,
-            archiving,
-            postgres_lines,
-            events,
-            nudge,
-        }
-    }
-
     /// The watchdog of the present postmaster, if one was started.
     pub fn watchdog(&self) -> MutexGuard<'_, Option<Watchdog>> {
-        self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
+        self.processes.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What shows that the volume of WAL takes writes; its thread is started at the first call.
@@ -156,7 +92,7 @@ impl Context {
     /// # Errors
     /// When there is no thread to be had.
     pub fn disk_probe(&self) -> Result<Arc<FsyncProbe>, ProbeError> {
-        let mut kept = self.disk_probe.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.processes.disk_probe.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(probe) = kept.as_ref() {
             return Ok(Arc::clone(probe));
         }
@@ -166,7 +102,7 @@ impl Context {
 
     /// The postmaster, if there is one.
     pub fn postmaster(&self) -> MutexGuard<'_, Option<Running>> {
-        self.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
+        self.processes.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The postmaster's handle, while it runs.

@@ -1,6 +1,6 @@
 //! Finding the cluster that is meant, in the local environment if one is up, else by kubeconfig.
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use pgherd_localkube::daemon::{Handle, find};
@@ -33,13 +33,19 @@ pub async fn find_cluster(wanted: &ClusterArguments) -> anyhow::Result<Found> {
     let local = if wanted.kube { None } else { find(&wanted.environment.directory()).ok() };
     let client = match &local {
         Some(handle) => client_of(&handle.api_kubeconfig()).await?,
-        None => Client::try_default().await.context("no local environment is up, and there is no kubeconfig")?,
+        None if !elsewhere() => bail!(
+            "no local environment is up, and no kubeconfig says where else to look: start one with \
+             `pgherd local up -f FILE`, or set KUBECONFIG"
+        ),
+        // Its text has all of its causes in it already.
+        None => Client::try_default().await.map_err(|error| anyhow!("{error}"))?,
     };
     let clusters: Api<Cluster> = match &wanted.namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
     let all = clusters.list(&kube::api::ListParams::default()).await?.items;
+    let there_are: Vec<String> = all.iter().map(full_name).collect();
     let is_meant =
         |cluster: &Cluster| wanted.cluster.as_ref().is_none_or(|name| cluster.metadata.name.as_ref() == Some(name));
     let mut meant: Vec<Cluster> = all.into_iter().filter(is_meant).collect();
@@ -52,9 +58,17 @@ pub async fn find_cluster(wanted: &ClusterArguments) -> anyhow::Result<Found> {
             cluster,
             local,
         }),
-        (None, _) => bail!("there is no such cluster"),
+        (None, _) if there_are.is_empty() => bail!("there is no cluster: apply a manifest first"),
+        (None, _) => bail!("there is no such cluster; there is {}", there_are.join(", ")),
         (Some(_), _) => bail!("which one is meant? {}", names.join(", ")),
     }
+}
+
+/// Whether something says where a cluster other than the local one is.
+fn elsewhere() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let of_home = std::env::home_dir().is_some_and(|home| home.join(".kube/config").exists());
+    set("KUBECONFIG") || set("KUBERNETES_SERVICE_HOST") || of_home
 }
 
 fn full_name(cluster: &Cluster) -> String {

@@ -144,7 +144,7 @@ pub fn check_definition(definition: &Value) -> Vec<Cause> {
     }
     let expected = format!("{}.{}", text(definition, "/spec/names/plural"), text(definition, "/spec/group"));
     if name(definition) != expected {
-        let why = format!("must be spec.names.plural+\".\"+spec.group: {expected}");
+        let why = "must be spec.names.plural+\".\"+spec.group";
         causes.push(Cause::invalid("metadata.name", at(definition, "/metadata/name"), why));
     }
     let versions = list(definition, "/spec/versions");

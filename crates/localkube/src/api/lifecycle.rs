@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::error::{ApiError, Cause};
+use super::names;
 use super::object::{as_map, namespace, text, uid};
 use super::object::{copy_field, has_finalizers, is_terminating, map_mut, meta, meta_mut, name, set_meta, version};
 use super::resource::ResourceInfo;
@@ -123,22 +124,14 @@ fn set_type(info: &ResourceInfo, object: &mut Value) -> Result<(), ApiError> {
 }
 
 fn check_name(info: &ResourceInfo, name: &str) -> Result<(), ApiError> {
-    let label = |text: &str| {
-        !text.is_empty()
-            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-            && !text.starts_with('-')
-            && !text.ends_with('-')
-    };
-    let good = match info.gr.group.as_str() {
-        "rbac.authorization.k8s.io" => !name.contains(['/', '%']) && name != "." && name != "..",
-        _ if matches!(info.gr.plural.as_str(), "namespaces" | "services") => name.len() <= 63 && label(name),
-        _ => name.len() <= 253 && name.split('.').all(label),
+    let (good, why) = match info.gr.group.as_str() {
+        "rbac.authorization.k8s.io" => (!name.contains(['/', '%']) && name != "." && name != "..", names::SUBDOMAIN),
+        _ if matches!(info.gr.plural.as_str(), "namespaces" | "services") => (names::is_label(name), names::LABEL),
+        _ => (names::is_subdomain(name), names::SUBDOMAIN),
     };
     if good {
         return Ok(());
     }
-    let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
-        and must start and end with an alphanumeric character";
     let causes = [Cause::invalid("metadata.name", &name.into(), why)];
     Err(ApiError::invalid(&info.kind, &info.gr.group, name, &causes))
 }

@@ -22,6 +22,7 @@ mod error;
 mod fault;
 mod http;
 mod lifecycle;
+mod names;
 pub(crate) mod object;
 mod openapi;
 mod patch;

@@ -17,7 +17,7 @@ steady() {
         -e 's/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UID/g' \
         -e 's/(resourceVersion: )"[0-9]+"/\1RV/; s/(Resource Version: +)[0-9]+/\1RV/' \
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/TIME/g' \
-        -e 's/ +$//; s/  (<invalid>|[0-9]+(d|h|m|s|ms)([0-9]+(h|m|s))?)$/  AGE/; s/^(p-1 .*  )[0-9]+s( .*)$/\1AGE\2/' \
+        -e 's/ +$//; s/  (<invalid>|[0-9]+(m|s|ms)([0-9]+s)?)(  |$)/  AGE\4/' \
         -e 's/10\.[0-9]+\.[0-9]+\.[0-9]+/ADDRESS/g' \
         -e 's/(made-)[a-z0-9]{5}/\1SUFFIX/g' \
         -e 's#https?://127\.0\.0\.1:[0-9]+#SERVER#g' \
@@ -74,7 +74,7 @@ step k create -f thing.yaml
 step k get configmap first
 step k get configmap first -o yaml
 step k get configmaps -l app=db -o name
-step k get configmaps -l 'tier notin (data)' -o name
+step k get configmaps -l 'tier,tier notin (other)' -o name
 step k get configmaps --field-selector metadata.name=first -o name
 step k get configmap first -o 'jsonpath={.data.colour}'
 step k get configmap first -o custom-columns=NAME:.metadata.name,COLOUR:.data.colour
@@ -118,12 +118,11 @@ step k delete configmap held --wait=false
 step k get configmap held -o 'jsonpath={.metadata.finalizers}'
 step k get configmap held -o 'jsonpath={.metadata.deletionTimestamp}'
 step k delete configmap held --timeout=1s
-k wait --for=delete configmap/held --timeout=60s >waited 2>&1 &
+k wait --for=delete configmap/held --timeout=60s >/dev/null 2>&1 &
 waiting=$!
 step k patch configmap held --type=merge -p '{"metadata":{"finalizers":null}}'
 wait "$waiting"
 printf '\n$ k wait --for=delete configmap/held\n(exit %s)\n' "$?"
-steady <waited
 step k get configmap held
 
 echo
@@ -166,7 +165,13 @@ step k delete pod p-1 --force --grace-period=0
 step k create secret generic s --from-literal=a=b
 step k get secrets
 step k get secret s -o 'jsonpath={.data.a} {.type}'
-step k create service clusterip web --tcp=80:8080
+cat >service.yaml <<'Y'
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: main, port: 80, targetPort: 8080}]}
+Y
+step k apply -f service.yaml
 step k get services
 step k get service web -o 'jsonpath={.spec.type} {.spec.ports} {.spec.selector} {.spec.sessionAffinity}'
 step k patch service web --type=merge -p '{"spec":{"clusterIP":"10.9.9.9"}}'
@@ -191,6 +196,69 @@ step k patch lease l --type=merge -p '{"spec":{"leaseDurationSeconds":0}}'
 step k get leases -o 'custom-columns=HOLDER:.spec.holderIdentity,SECONDS:.spec.leaseDurationSeconds'
 
 echo
+echo '# A custom kind'
+cat >definition.yaml <<'Y'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.a.io}
+spec:
+  group: a.io
+  scope: Namespaced
+  names: {plural: things, singular: thing, kind: Thing, shortNames: [tng]}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    additionalPrinterColumns:
+    - {name: Size, type: integer, jsonPath: .spec.size}
+    - {name: Age, type: date, jsonPath: .metadata.creationTimestamp}
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            required: [size]
+            properties:
+              size: {type: integer, minimum: 1, maximum: 9}
+              note: {type: string, minLength: 2, maxLength: 4, pattern: '^[a-z]+$'}
+              mode: {type: string, enum: [fast, safe], default: safe}
+              inner: {type: object, default: {}, properties: {depth: {type: integer, default: 3}}}
+              list: {type: array, minItems: 1, items: {type: string}}
+              free: {type: object, additionalProperties: {type: string}}
+          status: {type: object, properties: {phase: {type: string}}}
+Y
+sed 's/default: 3/default: three/' definition.yaml >bad.yaml
+step k create -f bad.yaml
+sed 's/name: things.a.io/name: other.a.io/' definition.yaml >bad.yaml
+step k create -f bad.yaml
+step k create -f definition.yaml
+step k wait --for=condition=Established crd/things.a.io --timeout=60s
+cat >custom.yaml <<'Y'
+apiVersion: a.io/v1
+kind: Thing
+metadata: {name: t}
+spec: {size: 3, note: abc, free: {b: c}}
+status: {phase: ignored}
+Y
+step k create -f custom.yaml
+step k get tng t
+step k get thing t -o yaml
+step k describe thing t
+step k patch thing t --type=merge -p '{"spec":{"size":0}}'
+step k patch thing t --type=merge -p '{"spec":{"size":10}}'
+step k patch thing t --type=merge -p '{"spec":{"size":"3"}}'
+step k patch thing t --type=merge -p '{"spec":{"size":null}}'
+step k patch thing t --type=merge -p '{"spec":{"note":"a"}}'
+step k patch thing t --type=merge -p '{"spec":{"note":"A1"}}'
+step k patch thing t --type=merge -p '{"spec":{"mode":"slow"}}'
+step k patch thing t --type=merge -p '{"spec":{"mode":null,"list":[]}}'
+step k patch thing t --type=merge -p '{"spec":{"free":{"b":1}}}'
+step k patch thing t --type=merge -p '{"metadata":{"name":"other"}}'
+quiet k delete -f definition.yaml
+
+echo
 echo '# Our own kinds'
 cp "$root"/proto/crds/*.yaml .
 for definition in postgresql.*.yaml; do step k create -f "$definition"; done
@@ -205,7 +273,6 @@ step k apply -f cluster.yaml
 step k get clusters
 step k get cluster db -o name
 step k get cluster db -o 'jsonpath={.spec.instances} {.spec.storage.size} {.metadata.generation}'
-step k get cluster db -o yaml
 step k patch cluster db --type=merge -p '{"spec":{"instances":0}}'
 step k patch cluster db --type=merge -p '{"spec":{"instances":"three"}}'
 step k patch cluster db --type=merge -p '{"spec":{"postgresql":{"parameters":{"max_connections":200}}}}'
@@ -221,7 +288,6 @@ step k get clusters -A
 step k wait --for=condition=Ready cluster/db --timeout=20s
 step k wait --for=jsonpath='{.status.currentPrimary}'=db-1 cluster/db --timeout=20s
 step k wait --for=jsonpath='{.status.currentPrimary}'=db-2 cluster/db --timeout=1s
-step k describe cluster db
 step k delete cluster db
 step k get clusters
 for definition in postgresql.*.yaml; do quiet k delete -f "$definition"; done

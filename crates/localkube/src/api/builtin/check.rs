@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::crd;
 use super::super::error::Cause;
+use super::super::names;
 use super::super::object::{list, text};
 use super::super::resource::GroupResource;
 
@@ -71,6 +72,10 @@ fn check_pod(pod: &Value) -> Vec<Cause> {
                 if text(container, &format!("/{required}")).is_empty() {
                     causes.push(Cause::required(format!("spec.{field}[{index}].{required}")));
                 }
+            }
+            let name = text(container, "/name");
+            if !name.is_empty() && !names::is_label(name) {
+                causes.push(Cause::invalid(format!("spec.{field}[{index}].name"), &container["name"], names::LABEL));
             }
             for (at, mount) in list(container, "/volumeMounts").iter().enumerate() {
                 if !volumes.iter().any(|volume| volume["name"] == mount["name"]) {

@@ -21,7 +21,8 @@ fn check(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
     }
     if !has_type(schema, value) {
         let wanted = schema["type"].as_str().unwrap_or("integer or string");
-        let message = format!("Invalid value: {:?}: must be of type {wanted}: {value}", kind_of(value));
+        let kind = kind_of(value);
+        let message = format!("Invalid value: {kind:?}: {path} in body must be of type {wanted}: {kind:?}");
         causes.push(Cause { field: path.to_owned(), reason: "FieldValueTypeInvalid", message });
         return;
     }
@@ -127,15 +128,17 @@ fn check_array(schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Cau
 fn check_string(schema: &Value, value: &Value, text: &str, path: &str, causes: &mut Vec<Cause>) {
     let count = text.chars().count() as u64;
     if schema["minLength"].as_u64().is_some_and(|min| count < min) {
-        causes.push(limit(path, count, "should be at least", &schema["minLength"], "chars long"));
+        let why = format!("{path} in body should be at least {} chars long", schema["minLength"]);
+        causes.push(Cause::invalid(path, value, why));
     }
     if schema["maxLength"].as_u64().is_some_and(|max| count > max) {
-        causes.push(limit(path, count, "may not be more than", &schema["maxLength"], "chars long"));
+        let why = format!("{path} in body should be at most {} chars long", schema["maxLength"]);
+        causes.push(Cause::invalid(path, value, why));
     }
     if let Some(pattern) = schema["pattern"].as_str() {
         // A pattern that this engine cannot read (look-around) is passed over: the real server would refuse the CRD.
         if Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text)) {
-            causes.push(Cause::invalid(path, value, format!("should match '{pattern}'")));
+            causes.push(Cause::invalid(path, value, format!("{path} in body should match '{pattern}'")));
         }
     }
     if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
@@ -148,18 +151,22 @@ fn check_number(schema: &Value, value: &Value, number: f64, path: &str, causes: 
         let exclusive = schema["exclusiveMinimum"] == true;
         if number < min || (exclusive && number <= min) {
             let relation = if exclusive { "should be greater than" } else { "should be greater than or equal to" };
-            causes.push(Cause::invalid(path, value, format!("{relation} {}", schema["minimum"])));
+            causes.push(Cause::invalid(path, value, format!("{path} in body {relation} {}", schema["minimum"])));
         }
     }
     if let Some(max) = schema["maximum"].as_f64() {
         let exclusive = schema["exclusiveMaximum"] == true;
         if number > max || (exclusive && number >= max) {
             let relation = if exclusive { "should be less than" } else { "should be less than or equal to" };
-            causes.push(Cause::invalid(path, value, format!("{relation} {}", schema["maximum"])));
+            causes.push(Cause::invalid(path, value, format!("{path} in body {relation} {}", schema["maximum"])));
         }
     }
     if schema["multipleOf"].as_f64().is_some_and(|step| step > 0.0 && (number / step).fract() != 0.0) {
-        causes.push(Cause::invalid(path, value, format!("should be a multiple of {}", schema["multipleOf"])));
+        causes.push(Cause::invalid(
+            path,
+            value,
+            format!("{path} in body should be a multiple of {}", schema["multipleOf"]),
+        ));
     }
     let outside = match schema["format"].as_str() {
         Some("int32") => value.as_i64().is_none_or(|n| i32::try_from(n).is_err()),
@@ -195,5 +202,5 @@ fn check_combined(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Ca
 }
 
 fn limit(path: &str, found: u64, relation: &str, bound: &Value, unit: &str) -> Cause {
-    Cause::invalid(path, &Value::from(found), format!("{relation} {bound} {unit}"))
+    Cause::invalid(path, &Value::from(found), format!("{path} in body {relation} {bound} {unit}"))
 }

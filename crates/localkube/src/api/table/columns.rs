@@ -100,15 +100,17 @@ const EVENT_TIMES: &[&str] = &[
 
 fn built_in(group: &str, plural: &str) -> Vec<Column> {
     let path = |name: &str, path: &str| Column::new(name, 0, Source::Path(path.to_owned(), false));
-    let wide = |name: &str, path: &str| Column::new(name, 1, Source::Path(path.to_owned(), false));
+    let wide = |name: &str, compute: fn(&Value) -> Value| Column::new(name, 1, Source::Computed(compute));
     let computed = |name: &str, compute: fn(&Value) -> Value| Column::new(name, 0, Source::Computed(compute));
     match (group, plural) {
         ("", "pods") => vec![
             computed("Ready", pod_ready),
             computed("Status", pod_status),
             computed("Restarts", pod_restarts),
-            wide("IP", ".status.podIP"),
-            wide("Node", ".spec.nodeName"),
+            wide("IP", |pod| or_none(text(pod, "/status/podIP"))),
+            wide("Node", |pod| or_none(text(pod, "/spec/nodeName"))),
+            wide("Nominated Node", |pod| or_none(text(pod, "/status/nominatedNodeName"))),
+            wide("Readiness Gates", |_| or_none("")),
         ],
         ("", "services") => vec![
             path("Type", ".spec.type"),
@@ -127,7 +129,11 @@ fn built_in(group: &str, plural: &str) -> Vec<Column> {
             computed("Status", phase),
             path("Volume", ".spec.volumeName"),
             path("Capacity", ".status.capacity.storage"),
-            computed("Access Modes", access_modes),
+            // What was asked for says nothing until there is a volume.
+            computed("Access Modes", |claim| match text(claim, "/spec/volumeName") {
+                "" => "".into(),
+                _ => access_modes(claim),
+            }),
             path("StorageClass", ".spec.storageClassName"),
         ],
         ("", "persistentvolumes") => vec![
@@ -250,6 +256,10 @@ fn endpoint_addresses(endpoints: &Value) -> Value {
         }
     }
     (if all.is_empty() { "<none>".to_owned() } else { all.join(",") }).into()
+}
+
+fn or_none(text: &str) -> Value {
+    if text.is_empty() { "<none>".into() } else { text.into() }
 }
 
 fn access_modes(object: &Value) -> Value {

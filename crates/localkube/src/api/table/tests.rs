@@ -36,7 +36,17 @@ fn kubectl_sees_the_columns_it_knows() {
             json!({"metadata": {"name": "c-1", "creationTimestamp": born}, "spec": {"containers": [{}], "nodeName": "n"},
                 "status": {"phase": "Running", "podIP": "10.0.0.1",
                     "containerStatuses": [{"ready": true, "restartCount": 2, "state": {"running": {}}}]}}),
-            vec![json!("c-1"), json!("1/1"), json!("Running"), json!("2"), json!("60s"), json!("10.0.0.1"), json!("n")],
+            vec![
+                json!("c-1"),
+                json!("1/1"),
+                json!("Running"),
+                json!("2"),
+                json!("60s"),
+                json!("10.0.0.1"),
+                json!("n"),
+                json!("<none>"),
+                json!("<none>"),
+            ],
         ),
         (
             "services",
