@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube::api::{Api, DynamicObject};
-pub use pgherd_testkit::bed::{HEALTHY, text};
+pub use pgherd_testkit::bed::text;
 use pgherd_testkit::wait;
 use serde_json::Value;
 

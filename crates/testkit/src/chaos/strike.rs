@@ -183,9 +183,9 @@ async fn carry_out(bed: &Bed, act: &Act) -> anyhow::Result<Done> {
         Act::DeletePod { pod, force } => {
             let name = pod.rsplit('/').next().unwrap_or_default();
             if *force {
-                bed.force_delete_pod(name).await?
+                bed.force_delete_pod(name).await?;
             } else {
-                bed.delete_pod(name).await?
+                bed.delete_pod(name).await?;
             }
             Ok(Done { text: format!("{name} was deleted"), id: None })
         }
