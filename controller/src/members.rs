@@ -2,6 +2,7 @@
 
 use crate::apply::read_authority;
 use crate::caches::{Caches, Key};
+use crate::clock;
 use crate::observe::report_view;
 use core::time::Duration;
 use futures::future::join_all;
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use pgherd_core::cluster::{Observed, PodView, Report, SecretKind};
 use pgherd_core::lease::{LeaseRecord, Versioned, WalPosition};
+use pgherd_core::time::Instant;
 use pgherd_dial::{Call, CallError, ask_json};
 use pgherd_pki::{ClientIdentity, Usage, client_config};
 use pgherd_proto::control::FenceRequest;
@@ -26,8 +28,10 @@ const DEADLINE: Duration = Duration::from_secs(1);
 #[error("failed to set up TLS: {0}")]
 pub struct NoIdentity(String);
 
-/// A client configuration, and the version of the authority that signed for it.
-type Signed = (String, Arc<rustls::ClientConfig>);
+/// A client configuration, the version of the authority that signed for it, and when.
+type Signed = (String, Instant, Arc<rustls::ClientConfig>);
+/// A controller that runs for long signs for itself again, well before its certificate ends.
+const SIGNED_FOR: Duration = Duration::from_secs(86_400);
 
 /// Dials managers with certificates that it signs itself, one per cluster and authority.
 #[derive(Clone)]
@@ -129,8 +133,10 @@ impl Members {
             caches.secret(&key.namespace, &name).ok_or_else(|| NoIdentity(format!("secret {name} is absent")))?;
         let version = secret.resource_version().unwrap_or_default();
         let mut configs = self.configs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((known, config)) = configs.get(key)
+        let now = clock::now();
+        if let Some((known, since, config)) = configs.get(key)
             && *known == version
+            && now.since(*since) < SIGNED_FOR
         {
             return Ok(config.clone());
         }
@@ -140,7 +146,7 @@ impl Members {
         let identity = ClientIdentity { certificate_pem: &leaf.certificate_pem, key_pem: &leaf.key_pem };
         let config = client_config(authority.certificate_pem(), Some(identity));
         let config = Arc::new(config.map_err(|error| NoIdentity(error.to_string()))?);
-        configs.insert(key.clone(), (version, config.clone()));
+        configs.insert(key.clone(), (version, now, config.clone()));
         Ok(config)
     }
 }

@@ -12,6 +12,10 @@ pub const TLS: &str = "kubernetes.io/tls";
 pub const CA_CRT: &str = "ca.crt";
 /// Key of an authority's private key.
 pub const CA_KEY: &str = "ca.key";
+/// Key of the authority's secret: the certificate of the authority that will sign next, published beforehand (ours).
+pub const NEXT_CRT: &str = "next.crt";
+/// Key of the authority's secret: that one's key (ours).
+pub const NEXT_KEY: &str = "next.key";
 /// Key of a certificate.
 pub const TLS_CRT: &str = "tls.crt";
 /// Key of a certificate's private key.

@@ -7,6 +7,7 @@ mod labels;
 mod lease;
 mod objects;
 mod pods;
+mod renewal;
 mod secrets;
 mod services;
 mod status;
@@ -184,6 +185,9 @@ async fn apply_step(target: &Target<'_>, step: &Step, memory: &mut Remembered, n
         Step::Create(kind) => objects::create(target, *kind).await,
         Step::CreateLease => lease::create(target).await,
         Step::RecreateLease(record) => lease::recreate(target, record).await,
+        Step::RenewSecret(kind) => renewal::leaf(target, *kind).await,
+        Step::PrepareAuthority => renewal::prepare(target).await,
+        Step::SwitchAuthority => renewal::switch(target).await,
         Step::SetReplicaBudget { available } => objects::set_replica_budget(target, *available).await,
         Step::Delete(kind) => objects::delete(target, *kind).await,
         Step::ReleaseLeaseObject => lease::let_go(target.client, &target.desired.namespace, &target.desired.name).await,

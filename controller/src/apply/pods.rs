@@ -53,7 +53,7 @@ pub(super) fn build(target: &Target<'_>, serial: u32) -> Pod {
     let name = desired.instance(serial);
     let mut metadata = target.meta(name.clone());
     metadata.labels.get_or_insert_default().extend([
-        (labels::INSTANCE_NAME.to_owned(), name.clone()),
+        (labels::INSTANCE_NAME.to_owned(), name),
         (labels::POD_ROLE.to_owned(), labels::POD_ROLE_INSTANCE.to_owned()),
     ]);
     if let Some(major) = major(&desired.image) {

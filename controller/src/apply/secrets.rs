@@ -41,7 +41,7 @@ fn authority(target: &Target<'_>) -> Result<BTreeMap<String, String>, String> {
 }
 
 /// The authority as the API server has it: another controller's may have been first.
-async fn stored_authority(target: &Target<'_>) -> Result<Authority, ApplyError> {
+pub(super) async fn stored_authority(target: &Target<'_>) -> Result<Authority, ApplyError> {
     let name = SecretKind::Ca.name(&target.desired.name);
     let secret = match target.caches.secret(&target.desired.namespace, &name) {
         Some(secret) => (*secret).clone(),
@@ -59,7 +59,11 @@ pub fn read_authority(secret: &Secret) -> Result<Authority, String> {
     Authority::from_pem(&text(CA_CRT)?, &text(CA_KEY)?).map_err(|error| error.to_string())
 }
 
-fn leaf(target: &Target<'_>, kind: SecretKind, authority: &Authority) -> Result<BTreeMap<String, String>, String> {
+pub(super) fn leaf(
+    target: &Target<'_>,
+    kind: SecretKind,
+    authority: &Authority,
+) -> Result<BTreeMap<String, String>, String> {
     let (cluster, namespace) = (&target.desired.name, &target.desired.namespace);
     let (common_name, usage) = if kind == SecretKind::Server {
         let services = [names::service_rw(cluster), names::service_ro(cluster), names::service_r(cluster)];

@@ -1,5 +1,6 @@
 //! From watched objects, and one fresh read of the lease, to what `core` sees.
 
+mod certificates;
 mod pods;
 mod status;
 
@@ -81,6 +82,8 @@ pub async fn observe(
         lease,
         status: facts(cluster),
         pod_monitors_served,
+        wall: jiff::Timestamp::now().as_second(),
+        certificates: certificates::certificates(caches, &key),
         ..Observed::default()
     };
     observed.objects.extend(unwatched_objects(client, desired, pod_monitors_served, memory, now).await?);

@@ -17,8 +17,8 @@ pub enum PkiError {
     /// Signing failed.
     #[error("failed to sign the certificate of {0:?}")]
     Sign(String, #[source] rcgen::Error),
-    /// A PEM key is damaged or of a kind that is not supported (PKCS #8 is).
-    #[error("failed to read the authority's key: expected PKCS #8 in PEM")]
+    /// A PEM key is damaged or of a kind that is not supported (PKCS #8 is, and SEC 1 on P-256).
+    #[error("failed to read the authority's key: expected PKCS #8, or SEC 1 on P-256, in PEM")]
     ReadKey(#[source] rcgen::Error),
     /// A PEM certificate is damaged.
     #[error("failed to read a certificate: {0}")]
@@ -60,9 +60,10 @@ impl Authority {
         Ok(Self { certificate_pem: certificate.pem(), issuer: Issuer::new(params, key) })
     }
 
-    /// From the Secret's `ca.crt` and `ca.key`.
+    /// From the Secret's `ca.crt` and `ca.key`. Of several certificates the first is the one that signs; the others
+    /// are believed as well, while one authority follows another.
     pub fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
-        let key = KeyPair::from_pem(key_pem).map_err(PkiError::ReadKey)?;
+        let key = crate::sec1::key_pair(key_pem)?;
         let spki = crate::rotate::public_key(certificate_pem)?;
         if !spki.ends_with(key.public_key_raw()) {
             return Err(PkiError::Mismatch);

@@ -6,11 +6,12 @@
 mod authority;
 mod leaf;
 mod rotate;
+mod sec1;
 mod tls;
 
 pub use authority::{Authority, PkiError};
 pub use leaf::{Leaf, Usage};
-pub use rotate::{LIFETIME, RENEW_BEFORE, Validity, renewal_due};
+pub use rotate::{LIFETIME, RENEW_BEFORE, Validity, first_certificate, is_signed_by, renewal_due};
 pub use tls::{ClientIdentity, TlsError, client_config, server_config};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::pem::parse_x509_pem;
 use x509_parser::prelude::X509Certificate;
 
@@ -40,6 +41,39 @@ impl Validity {
 pub fn renewal_due(not_after: Timestamp, now: Timestamp) -> bool {
     let left = not_after.as_second().saturating_sub(now.as_second());
     !u64::try_from(left).is_ok_and(|left| left > RENEW_BEFORE.as_secs())
+}
+
+/// Whether the first certificate in `leaf_pem` was signed with the key of the first in `ca_pem`, by the identifiers
+/// that both carry. A leaf without one is taken to be.
+///
+/// # Errors
+/// [`PkiError::ReadCertificate`].
+pub fn is_signed_by(leaf_pem: &str, ca_pem: &str) -> Result<bool, PkiError> {
+    let named = with_certificate(leaf_pem, |leaf| {
+        let mut ids = leaf.extensions().iter().filter_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
+            _ => None,
+        });
+        Ok(ids.next())
+    })?;
+    let own = with_certificate(ca_pem, |ca| {
+        let mut ids = ca.extensions().iter().filter_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+            _ => None,
+        });
+        Ok(ids.next())
+    })?;
+    Ok(named.is_none() || own.is_none() || named == own)
+}
+
+/// The first certificate of a PEM text that may have several, as PEM.
+///
+/// # Errors
+/// [`PkiError::ReadCertificate`].
+pub fn first_certificate(pem: &str) -> Result<String, PkiError> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let (first, _) = pem.split_once(END).ok_or_else(|| PkiError::ReadCertificate("no certificate".to_owned()))?;
+    Ok(format!("{}{END}\n", first.trim_start()))
 }
 
 /// The subject's public key of the first certificate in a PEM text, as DER.

@@ -111,3 +111,35 @@ fn garbage_is_an_error_and_a_key_is_never_shown() {
     let shown = format!("{authority:?} {:?}", server_leaf(&authority));
     assert!(!shown.contains("PRIVATE KEY"), "{shown}");
 }
+
+/// `openssl ecparam -name prime256v1 -genkey -noout`, and a certificate for it.
+const SEC1_KEY: &str = include_str!("../testdata/sec1.key");
+const SEC1_CA: &str = include_str!("../testdata/sec1.crt");
+
+#[test]
+fn an_authority_whose_key_cnpg_wrote_signs_too() {
+    assert!(SEC1_KEY.contains("BEGIN EC PRIVATE KEY"));
+    let authority = Authority::from_pem(SEC1_CA, SEC1_KEY).unwrap();
+    let leaf = server_leaf(&authority);
+    assert!(is_signed_by(&leaf.certificate_pem, SEC1_CA).unwrap());
+}
+
+#[test]
+fn while_one_authority_follows_another_both_are_believed() {
+    let (old, new) = (
+        Authority::generate("demo", Timestamp::now()).unwrap(),
+        Authority::generate("demo", Timestamp::now()).unwrap(),
+    );
+    let bundle = format!("{}{}", old.certificate_pem(), new.certificate_pem());
+    for (signer, other) in [(&old, &new), (&new, &old)] {
+        let leaf = server_leaf(signer);
+        assert!(is_signed_by(&leaf.certificate_pem, signer.certificate_pem()).unwrap());
+        assert!(!is_signed_by(&leaf.certificate_pem, other.certificate_pem()).unwrap());
+        let server = server_config(identity(&leaf), Some(&bundle)).unwrap();
+        let user = identity(&leaf);
+        assert_eq!(greet(server, client_config(&bundle, Some(user)).unwrap(), "demo-rw"), Ok(true));
+    }
+    let both = Authority::from_pem(&bundle, &old.key_pem()).unwrap();
+    assert_eq!(both.certificate_pem(), bundle, "the first signs, all are handed on");
+    assert_eq!(first_certificate(&bundle).unwrap().trim(), old.certificate_pem().trim());
+}

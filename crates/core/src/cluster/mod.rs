@@ -9,5 +9,5 @@ mod pod;
 pub use desired::{AntiAffinity, Desired, PrimaryUpdate, Resources, Storage, is_fenced};
 pub use member::{LeaseSeen, MemberPhase, Report};
 pub use names::{ObjectKind, SecretKind, ServiceKind, instance_name, serial_of};
-pub use observed::{ElectionFact, Memory, Observed, RefusalFact, RestartFact, StatusFacts, TailFact};
+pub use observed::{CertificateFact, ElectionFact, Memory, Observed, RefusalFact, RestartFact, StatusFacts, TailFact};
 pub use pod::{PodPhase, PodView, Role, VolumeView};

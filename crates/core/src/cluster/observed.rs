@@ -1,6 +1,6 @@
 //! Everything that is there, at one moment.
 
-use super::{ObjectKind, PodView, VolumeView};
+use super::{ObjectKind, PodView, SecretKind, VolumeView};
 use crate::identity::{Incarnation, Nonce, PodUid, SystemId};
 use crate::lease::{Holder, LeaseRecord, Term, Versioned, WalPosition};
 use crate::time::Instant;
@@ -102,6 +102,20 @@ pub struct StatusFacts {
     pub timeline: Option<TimelineId>,
 }
 
+/// What is known of a certificate in one of the cluster's secrets. Times are seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateFact {
+    /// Whose.
+    pub kind: SecretKind,
+    /// `notAfter`.
+    pub expires: i64,
+    /// Of a leaf: the present authority has signed it, and stands beside it with all that are believed.
+    pub current: bool,
+    /// Of the authority: since when the next one is published beside it.
+    pub next_since: Option<i64>,
+}
+
 /// What the controller remembers between two looks, by its own clock. Losing it only restarts the timers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -134,12 +148,23 @@ pub struct Observed {
     /// `minAvailable` of the replicas' budget, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica_budget: Option<u32>,
+    /// The wall clock, in seconds since 1970: certificates end by it, and nothing else is decided by it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub wall: i64,
+    /// The certificates that could be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateFact>,
     /// The API server knows PodMonitors.
     pub pod_monitors_served: bool,
     /// The timers.
     pub memory: Memory,
     /// Why the spec was refused, if it was; the last valid one is what [`super::Desired`] has then.
     pub invalid: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(wall: &i64) -> bool {
+    *wall == 0
 }
 
 impl Observed {

@@ -2,7 +2,7 @@
 //! could break one is not applied at all.
 
 use super::{Plan, Step, check_restart};
-use crate::cluster::{ElectionFact, Observed, Role};
+use crate::cluster::{CertificateFact, ElectionFact, Observed, Role, SecretKind};
 use crate::lease::{HolderState, LeaseRecord};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub enum Violation {
     RestartsDuringElection(String),
     /// An instance would be restarted without whom too few acknowledge commits, while another could do so soon (I4).
     LastSyncStandby(String),
+    /// An authority would sign that not everybody has had the time to hear of.
+    AuthorityTooSoon,
     /// A lease would be made anew that somebody who did not answer may know better (rule L8).
     LeaseFromHearsay,
     /// A restart in place would be asked of somebody who is not the open primary.
@@ -50,6 +52,7 @@ impl fmt::Display for Violation {
             Violation::DeletesData(volume) => write!(f, "volume {volume} holds data that nobody else has"),
             Violation::DeletesOnlyPrimary(pod) => write!(f, "{pod} is the primary and nobody could follow it"),
             Violation::SecondDatabase(serial) => write!(f, "instance {serial} would start an initialised cluster anew"),
+            Violation::AuthorityTooSoon => f.write_str("an authority would sign that nobody has heard of yet"),
             Violation::LeaseFromHearsay => {
                 f.write_str("the lease would be made anew from less than all instances know")
             }
@@ -79,6 +82,7 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
             }
             Step::RecreateLease(record) if hearsay(observed, record) => found.push(Violation::LeaseFromHearsay),
             Step::CreateLease if observed.status.system_id.is_some() => found.push(Violation::LeaseFromHearsay),
+            Step::SwitchAuthority if too_soon(observed) => found.push(Violation::AuthorityTooSoon),
             Step::ReplacePod { name, uid } => found.extend(check_restart::replace(observed, plan, name, uid)),
             Step::RestartInPlace { instance, nonce } => {
                 found.extend(check_restart::in_place(observed, plan, instance, nonce));
@@ -135,6 +139,15 @@ fn bad_election(observed: &Observed, election: &ElectionFact) -> Option<Violatio
     let asked =
         lease.value.state == HolderState::Open && observed.status.target_primary.as_ref() == Some(&election.winner);
     (!proven && !lapsed && !asked).then(|| Violation::ElectionOverLivingHolder(holder.name.clone()))
+}
+
+/// Ten minutes are many times what any manager takes to read it; one that has ended already is believed by nobody.
+fn too_soon(observed: &Observed) -> bool {
+    let known = |fact: &CertificateFact| {
+        let old = fact.next_since.is_some_and(|since| observed.wall.saturating_sub(since) >= 600);
+        fact.next_since.is_some() && (old || fact.expires <= observed.wall)
+    };
+    !observed.certificates.iter().any(|fact| fact.kind == SecretKind::Ca && known(fact))
 }
 
 /// Rule L8: nobody is missing, nothing that anybody has seen is used again, and the last primary holds it, so that all

@@ -2,6 +2,9 @@
 //! and is checked by [`check`] before anything of it is applied. It is level-triggered: it never asks why
 //! it was called, and a plan that was half applied is followed by one that does the rest.
 
+mod certificates;
+#[cfg(test)]
+mod certificates_tests;
 mod check;
 mod check_restart;
 #[cfg(test)]
@@ -63,6 +66,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
     roles::plan(observed, &outlook, &mut draft);
     objects::plan(desired, observed, &mut draft);
     lost_lease::plan(desired, observed, now, &mut draft);
+    certificates::plan(observed, &mut draft);
     let needs = instances::plan(desired, observed, &mut draft);
     scale::plan(desired, observed, &mut draft);
     volumes::plan(desired, observed, &mut draft);

@@ -1,6 +1,6 @@
 //! The steps of a plan. Each is one write, bound to the object it was decided for.
 
-use crate::cluster::{ElectionFact, ObjectKind, RefusalFact, Role};
+use crate::cluster::{ElectionFact, ObjectKind, RefusalFact, Role, SecretKind};
 use crate::identity::{Nonce, PodUid};
 use crate::lease::LeaseRecord;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,12 @@ pub enum Step {
         /// `minAvailable`.
         available: u32,
     },
+    /// Sign a certificate anew; its secret is written over the version that was looked at.
+    RenewSecret(SecretKind),
+    /// Publish the authority that will sign next beside the one that does.
+    PrepareAuthority,
+    /// Let the next authority sign; the old one is believed until it ends.
+    SwitchAuthority,
     /// Delete an object that is wanted no more.
     Delete(ObjectKind),
     /// Take the finalizer off the lease: its cluster goes away.
