@@ -52,7 +52,7 @@ mod tests {
         Cluster::new("c", ClusterSpec { image_name: Some(image.into()), ..ClusterSpec::default() })
     }
 
-    fn pod(annotations: Value) -> Pod {
+    fn pod(annotations: &Value) -> Pod {
         serde_json::from_value(json!({ "metadata": { "name": "c-1", "annotations": annotations } })).unwrap()
     }
 
@@ -73,14 +73,14 @@ mod tests {
 
     #[test]
     fn a_pod_is_outdated_once_its_image_is_and_the_path_is_named() {
-        let old = pod(json!({ labels::POD_SPEC: made("pg:15") }));
+        let old = pod(&json!({ labels::POD_SPEC: made("pg:15") }));
         assert_eq!(judge(&old, "pg:15", None), None);
         assert_eq!(judge(&old, "pg:16", None).as_deref(), Some("spec.containers[postgres].image has changed"));
     }
 
     #[test]
     fn a_restart_that_was_asked_for_is_due_until_the_pod_was_made_with_it() {
-        let old = pod(json!({ labels::POD_SPEC: made("pg:15"), labels::RESTARTED_AT: "monday" }));
+        let old = pod(&json!({ labels::POD_SPEC: made("pg:15"), labels::RESTARTED_AT: "monday" }));
         assert_eq!(judge(&old, "pg:15", Some("monday")), None);
         assert!(judge(&old, "pg:15", Some("tuesday")).is_some_and(|why| why.contains("tuesday")));
         assert_eq!(judge(&old, "pg:15", None), None);
@@ -88,6 +88,6 @@ mod tests {
 
     #[test]
     fn a_pod_that_does_not_say_what_it_was_made_from_is_left_alone() {
-        assert_eq!(judge(&pod(json!({})), "pg:16", Some("now")), None);
+        assert_eq!(judge(&pod(&json!({})), "pg:16", Some("now")), None);
     }
 }

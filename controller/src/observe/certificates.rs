@@ -93,7 +93,7 @@ mod tests {
         let next = authority_of(later);
         let bundle = format!("{}\n{}", old.certificate_pem().trim_end(), next.certificate_pem());
         let ca = secret(&[(CA_CRT, &bundle), (NEXT_CRT, next.certificate_pem())]);
-        assert_eq!(planned(after(made, 84), facts(&ca, &server)), [renew.clone()]);
+        assert_eq!(planned(after(made, 84), facts(&ca, &server)), std::slice::from_ref(&renew));
         let server = secret(&[(TLS_CRT, &sign(&old, later)), (CA_CRT, &bundle)]);
         assert_eq!(planned(after(made, 84) + 60, facts(&ca, &server)), []);
         assert_eq!(planned(after(made, 84) + 3600, facts(&ca, &server)), [Step::SwitchAuthority]);
