@@ -1,7 +1,7 @@
-//! The control endpoints of a manager: POST `/pg/fence`, POST `/pg/tail/confirm`, GET `/pg/controldata`.
+//! The control endpoints of a manager: POST `/pg/fence`, POST `/pg/tail/confirm`, POST `/failsafe`, GET `/pg/controldata`.
 //! All want a client certificate that the cluster's own authority has signed.
 
-use pgherd_core::identity::PodUid;
+use pgherd_core::identity::{Incarnation, Nonce, PodUid};
 use pgherd_core::lease::{Term, WalPosition};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,34 @@ pub struct TailRequest {
 pub struct TailConfirmed {
     /// The `resourceVersion` of the released lease, which the winner is to take.
     pub lease_version: String,
+}
+
+/// POST `/failsafe`: the holder cannot reach the API, and asks for a promise not to take its lease (rule L7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PledgeRequest {
+    /// The holder.
+    #[schemars(with = "String")]
+    pub nonce: Nonce,
+    /// Its term.
+    #[schemars(with = "u64")]
+    pub term: Term,
+    /// Counts its rounds, for the log.
+    pub round: u64,
+}
+
+/// Answer to [`PledgeRequest`]: for a leaseDuration from now on this member neither takes the lease nor fences
+/// itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PledgeGiven {
+    /// Who promises.
+    #[serde(rename = "podUID")]
+    #[schemars(with = "String")]
+    pub pod_uid: PodUid,
+    /// With which data directory.
+    #[schemars(with = "Option<String>")]
+    pub incarnation: Option<Incarnation>,
 }
 
 /// Answer to GET `/pg/controldata` (CNPG's shape).

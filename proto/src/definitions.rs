@@ -2,16 +2,17 @@
 
 use crate::backup::Backup;
 use crate::cluster::Cluster;
+use crate::failover_quorum::FailoverQuorum;
 use crate::scheduled_backup::ScheduledBackup;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 
-/// `Cluster`, `Backup` and `ScheduledBackup`.
+/// `Cluster`, `Backup`, `ScheduledBackup` and `FailoverQuorum`.
 #[must_use]
-pub fn definitions() -> [CustomResourceDefinition; 3] {
-    [Cluster::crd(), Backup::crd(), ScheduledBackup::crd()].map(acceptable)
+pub fn definitions() -> [CustomResourceDefinition; 4] {
+    [Cluster::crd(), Backup::crd(), ScheduledBackup::crd(), FailoverQuorum::crd()].map(acceptable)
 }
 
 fn acceptable(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {

@@ -59,6 +59,8 @@ pub const HIBERNATION: &str = "cnpg.io/hibernation";
 pub const SKIP_WAL_ARCHIVING: &str = "cnpg.io/skipWalArchiving";
 /// Annotation on a Cluster: `enabled` allows an archive that has WAL of another cluster.
 pub const SKIP_EMPTY_WAL_ARCHIVE_CHECK: &str = "cnpg.io/skipEmptyWalArchiveCheck";
+/// `true` asks for what `postgresql.synchronous.failoverQuorum` asks for, as in CNPG before that field.
+pub const FAILOVER_QUORUM: &str = "alpha.cnpg.io/failoverQuorum";
 /// Annotation on a Secret or ConfigMap: a change of it reloads the instances (label in CNPG).
 pub const RELOAD: &str = "cnpg.io/reload";
 /// Annotation on a Cluster: a new value restarts its instances.

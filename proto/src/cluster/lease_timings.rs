@@ -20,6 +20,10 @@ pub struct PrimaryLease {
     /// How often the primary renews.
     #[schemars(range(min = 1))]
     pub retry_period_seconds: i32,
+    /// The duration that is written into a lease when it is released, for tools that read it. Here a released lease
+    /// may be taken at once.
+    #[schemars(range(min = 1))]
+    pub released_lease_duration_seconds: i32,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -27,7 +31,13 @@ pub struct PrimaryLease {
 
 impl Default for PrimaryLease {
     fn default() -> Self {
-        Self { lease_duration_seconds: 8, renew_deadline_seconds: 5, retry_period_seconds: 2, extra: Extra::default() }
+        Self {
+            lease_duration_seconds: 8,
+            renew_deadline_seconds: 5,
+            retry_period_seconds: 2,
+            released_lease_duration_seconds: 1,
+            extra: Extra::default(),
+        }
     }
 }
 

@@ -19,9 +19,11 @@ pub mod phase;
 mod postgresql;
 pub mod reason;
 mod reference;
+mod replication_slots;
 mod spec;
 mod status;
 mod storage;
+mod synchronous;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -37,10 +39,12 @@ pub use object_store::{
 };
 pub use postgresql::PostgresConfiguration;
 pub use reference::{LocalObjectReference, SecretKeySelector};
+pub use replication_slots::{HighAvailabilitySlots, ReplicationSlots, SynchronizeReplicas};
 pub use spec::{Cluster, ClusterSpec, LogLevel};
 pub use status::{ClusterStatus, InstanceReportedState, Topology};
 pub use storage::StorageConfiguration;
 pub use update::{PrimaryUpdateMethod, PrimaryUpdateStrategy};
+pub use synchronous::{DataDurability, SyncReplicaElectionConstraint, SynchronousMethod, SynchronousReplication};
 
 /// Fields of a manifest that this version does not know.
 pub type Extra = std::collections::BTreeMap<String, serde_json::Value>;

@@ -1,6 +1,6 @@
 //! `spec.postgresql`: what postgres is told.
 
-use super::Extra;
+use super::{Extra, SyncReplicaElectionConstraint, SynchronousReplication};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,6 +19,14 @@ pub struct PostgresConfiguration {
     /// Lines of pg_ident.conf, after the fixed ones.
     #[serde(rename = "pg_ident", skip_serializing_if = "Vec::is_empty")]
     pub pg_ident: Vec<String>,
+    /// Which commits wait for which standbys. Absent: none waits for any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub synchronous: Option<SynchronousReplication>,
+    /// For `minSyncReplicas` and `maxSyncReplicas`, what the standbys that count must not share with the primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_replica_election_constraint: Option<SyncReplicaElectionConstraint>,
+    /// Whether superusers may use ALTER SYSTEM. What the manager sets is not changed by it.
+    pub enable_alter_system: bool,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

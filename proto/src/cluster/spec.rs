@@ -5,7 +5,7 @@ use super::lease_timings::seconds;
 use super::{
     AffinityConfiguration, BackupConfiguration, BootstrapConfiguration, BootstrapInitDb, ClusterStatus, Extra,
     LocalObjectReference, MonitoringConfiguration, PostgresConfiguration, PrimaryLease, PrimaryUpdateMethod,
-    PrimaryUpdateStrategy, StorageConfiguration,
+    PrimaryUpdateStrategy, ReplicationSlots, StorageConfiguration,
 };
 use core::time::Duration;
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements};
@@ -118,6 +118,16 @@ pub struct ClusterSpec {
     /// Timings of the primary's lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primary_lease: Option<PrimaryLease>,
+    /// The replication slots on every instance. Absent: CNPG's defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replication_slots: Option<ReplicationSlots>,
+    /// The least number of standbys that a commit waits for, while so many are healthy. The older form of
+    /// `postgresql.synchronous`.
+    #[schemars(range(min = 0))]
+    pub min_sync_replicas: i32,
+    /// How many standbys a commit waits for. Above 0, it turns synchronous replication on.
+    #[schemars(range(min = 0))]
+    pub max_sync_replicas: i32,
     /// Seconds that an instance has to start.
     #[schemars(range(min = 1))]
     pub start_delay: i32,
@@ -174,6 +184,9 @@ impl Default for ClusterSpec {
             resources: None,
             monitoring: None,
             primary_lease: None,
+            replication_slots: None,
+            min_sync_replicas: 0,
+            max_sync_replicas: 0,
             start_delay: 3600,
             stop_delay: 1800,
             smart_shutdown_timeout: None,
@@ -201,6 +214,12 @@ impl ClusterSpec {
     #[must_use]
     pub fn initdb(&self) -> BootstrapInitDb {
         self.bootstrap.as_ref().and_then(|bootstrap| bootstrap.initdb.clone()).unwrap_or_default()
+    }
+
+    /// `replicationSlots`, or its defaults.
+    #[must_use]
+    pub fn replication_slots(&self) -> ReplicationSlots {
+        self.replication_slots.clone().unwrap_or_default()
     }
 
     /// `startDelay`.

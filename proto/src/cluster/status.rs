@@ -23,6 +23,9 @@ pub struct InstanceReportedState {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Topology {
+    /// The labels of each instance, or of its node, by pod name: those that tell failure domains apart.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub instances: BTreeMap<String, BTreeMap<String, String>>,
     /// Whether every instance has a node.
     pub successfully_extracted: bool,
     /// Distinct nodes of the instances; 1 means that one node takes all of them with it.

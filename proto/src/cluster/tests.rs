@@ -58,9 +58,9 @@ fn an_owner_defaults_to_the_database() {
 #[test]
 fn a_field_that_is_not_known_is_kept_to_be_named() {
     let spec: ClusterSpec =
-        serde_json::from_value(json!({"tablespaces": [], "postgresql": {"synchronous": {"number": 1}}})).unwrap();
+        serde_json::from_value(json!({"tablespaces": [], "postgresql": {"ldap": {"port": 1}}})).unwrap();
     assert!(spec.extra.contains_key("tablespaces"));
-    assert!(spec.postgresql.unwrap().extra.contains_key("synchronous"));
+    assert!(spec.postgresql.unwrap().extra.contains_key("ldap"));
 }
 
 #[test]
@@ -84,4 +84,16 @@ fn the_crd_has_the_columns_and_subresources_that_tools_use() {
     assert_eq!(spec["properties"]["instances"]["default"], 1);
     assert_eq!(spec["properties"]["instances"]["minimum"], 1.0);
     assert_eq!(spec["properties"]["backup"]["properties"]["barmanObjectStore"]["required"], json!(["destinationPath"]));
+}
+
+#[test]
+fn synchronous_replication_is_read_with_cnpgs_names_and_defaults() {
+    let spec: ClusterSpec = serde_json::from_value(json!({"postgresql": {"synchronous": {"method": "any", "number": 1,
+        "maxStandbyNamesFromCluster": 2, "standbyNamesPre": ["a"], "nodeFailureDomainKeys": ["zone"]}}}))
+    .unwrap();
+    let synchronous = spec.postgresql.unwrap().synchronous.unwrap();
+    assert_eq!((synchronous.method, synchronous.number), (SynchronousMethod::Any, 1));
+    assert_eq!((synchronous.data_durability, synchronous.failover_quorum), (DataDurability::Required, None));
+    assert_eq!(synchronous.max_standby_names_from_cluster, Some(2));
+    assert_eq!(synchronous.extra, Extra::default());
 }

@@ -3,7 +3,7 @@
 use super::Report;
 use crate::cluster::ClusterSpec;
 use crate::finding::Finding;
-use pgherd_core::rules::quantity;
+use pgherd_core::rules::{quantity, synchronous};
 
 /// What is wrong with going from `old` to `new`, each by itself valid.
 #[must_use]
@@ -15,5 +15,10 @@ pub fn change(old: &ClusterSpec, new: &ClusterSpec) -> Vec<Finding> {
     {
         report.rule("spec.storage.size", quantity::storage_change(&old.size, &new.size));
     }
+    let (old, new) = (old.replication_slots().high_availability, new.replication_slots().high_availability);
+    report.rule(
+        "spec.replicationSlots.highAvailability.slotPrefix",
+        synchronous::slot_prefix_change(old.enabled && new.enabled, &old.slot_prefix, &new.slot_prefix),
+    );
     report.into_findings()
 }

@@ -1,8 +1,9 @@
 //! The rules of a Cluster.
 
-use super::{Report, advice, object_store};
+use super::{Report, advice, object_store, synchronous};
 use crate::cluster::{Cluster, ClusterSpec, StorageConfiguration};
 use crate::finding::{Finding, Kind};
+use crate::labels;
 use crate::unsupported;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use pgherd_core::rules::{bounds, cluster as rules, parameters, quantity, retention::Retention};
@@ -17,6 +18,9 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
     let instances = report.rule("spec.instances", rules::instances(i64::from(spec.instances)));
     storage(&mut report, spec.storage.as_ref());
     postgresql(&mut report, spec, instances.unwrap_or(1));
+    let annotations = cluster.metadata.annotations.as_ref();
+    let quorum = annotations.and_then(|all| all.get(labels::FAILOVER_QUORUM)).map(String::as_str);
+    synchronous::check(&mut report, name, spec, instances.unwrap_or(1), quorum);
     bootstrap(&mut report, spec);
     numbers(&mut report, spec);
     if let Some(resources) = &spec.resources {
@@ -95,6 +99,7 @@ fn numbers(report: &mut Report, spec: &ClusterSpec) {
             ("leaseDurationSeconds", lease.lease_duration_seconds),
             ("renewDeadlineSeconds", lease.renew_deadline_seconds),
             ("retryPeriodSeconds", lease.retry_period_seconds),
+            ("releasedLeaseDurationSeconds", lease.released_lease_duration_seconds),
         ] {
             if value < 1 {
                 let path = format!("spec.primaryLease.{field}");

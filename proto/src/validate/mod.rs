@@ -7,6 +7,7 @@ mod change;
 mod cluster;
 mod object_store;
 mod schedule;
+mod synchronous;
 #[cfg(test)]
 mod tests;
 

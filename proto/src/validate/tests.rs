@@ -67,6 +67,16 @@ fn each_rule_is_reported_at_its_field() {
             "spec.backup.barmanObjectStore.wal.compression",
         ),
         ("/spec/tablespaces", json!([{"name": "fast"}]), "spec.tablespaces"),
+        (
+            "/spec/replicationSlots",
+            json!({"highAvailability": {"slotPrefix": "Bad-"}}),
+            "spec.replicationSlots.highAvailability.slotPrefix",
+        ),
+        (
+            "/spec/replicationSlots",
+            json!({"synchronizeReplicas": {"excludePatterns": ["("]}}),
+            "spec.replicationSlots.synchronizeReplicas.excludePatterns",
+        ),
     ] {
         assert_eq!(errors(&with(path, value.clone())), [reported], "{path} = {value}");
     }
@@ -94,4 +104,44 @@ fn a_schedule_that_cannot_be_read_is_an_error() {
         "spec": {"schedule": "sometimes", "cluster": {"name": "db"}}});
     let said = scheduled_backup(&serde_json::from_value(raw).unwrap());
     assert!(said.iter().any(|finding| finding.is_error() && finding.path == "spec.schedule"), "{said:#?}");
+}
+
+#[test]
+fn what_synchronous_replication_may_be_is_checked_rule_by_rule() {
+    let at = "spec.postgresql.synchronous";
+    for (value, reported) in [
+        (json!({"method": "any", "number": 0}), "spec.postgresql.synchronous.number"),
+        (json!({"method": "first", "number": 3}), "spec.postgresql.synchronous.number"),
+        (json!({"method": "any", "number": 1, "standbyNamesPre": ["x"]}), at),
+        (json!({"method": "any", "number": 1, "standbyNamesPost": ["x"], "dataDurability": "preferred"}), at),
+        (json!({"method": "any", "number": 1, "podFailureDomainKeys": ["a"], "nodeFailureDomainKeys": ["b"]}), at),
+        (
+            json!({"method": "any", "number": 2, "standbyNamesPre": ["phoenix-guardian-db-2"]}),
+            "spec.postgresql.synchronous.standbyNamesPre",
+        ),
+    ] {
+        let object = with("/spec/postgresql/synchronous", value.clone());
+        assert_eq!(broken(&object), [reported], "{value}");
+    }
+    assert_eq!(broken(&with("/spec/maxSyncReplicas", json!(3))), ["spec.maxSyncReplicas"]);
+    assert_eq!(broken(&with("/spec/minSyncReplicas", json!(1))), ["spec.minSyncReplicas"]);
+    let both = with("/spec/postgresql/synchronous", json!({"method": "any", "number": 1}));
+    let mut both = both.clone();
+    both["spec"]["maxSyncReplicas"] = json!(1);
+    assert_eq!(broken(&both), [at]);
+}
+
+/// The rules that are broken, by field.
+fn broken(object: &Value) -> Vec<String> {
+    findings(object).into_iter().filter(|found| found.kind == Kind::Invalid).map(|finding| finding.path).collect()
+}
+
+#[test]
+fn a_slots_prefix_stays_while_the_slots_are_there() {
+    let spec = |prefix: &str, enabled: bool| {
+        let slots = json!({"highAvailability": {"slotPrefix": prefix, "enabled": enabled}});
+        serde_json::from_value::<Cluster>(with("/spec/replicationSlots", slots)).unwrap().spec
+    };
+    assert_eq!(change(&spec("a_", true), &spec("b_", false)), []);
+    assert_eq!(change(&spec("a_", true), &spec("b_", true)).len(), 1);
 }

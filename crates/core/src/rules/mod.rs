@@ -10,3 +10,4 @@ pub mod object_store;
 pub mod parameters;
 pub mod quantity;
 pub mod retention;
+pub mod synchronous;

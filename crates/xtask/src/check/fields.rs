@@ -66,8 +66,12 @@ fn leaves(schema: &Value, path: &str, found: &mut Vec<String>) {
 fn is_read(code: &str, path: &str) -> bool {
     let name = snake(path.rsplit('.').next().unwrap_or(path));
     // The parts of a reference are read by whoever reads the reference; accessors of the spec stand for their fields.
-    let accessors: &[(&str, &str)] =
-        &[("initdb", ".initdb("), ("primary_lease", ".timings("), ("secret", "owner_secret")];
+    let accessors: &[(&str, &str)] = &[
+        ("initdb", ".initdb("),
+        ("primary_lease", ".timings("),
+        ("secret", "owner_secret"),
+        ("exclude_patterns", ".excludes("),
+    ];
     let accessor = accessors.iter().any(|(field, call)| *field == name && code.contains(call));
     let seconds = ["lease_duration_seconds", "renew_deadline_seconds", "retry_period_seconds"].contains(&name.as_str());
     let part = ["name", "key", "database", "owner", "bootstrap"].contains(&name.as_str());
