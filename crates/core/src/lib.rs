@@ -23,6 +23,7 @@ pub mod lsn;
 pub mod pgconf;
 pub mod plan;
 pub mod rules;
+pub mod slots;
 pub mod sync;
 pub mod time;
 pub mod timeline;

@@ -123,6 +123,8 @@ impl Session {
             .user(SUPERUSER)
             .dbname(to.database)
             .application_name(to.application_name)
+            // What the manager commits is its own, and may not wait for standbys: there may be none yet.
+            .options("-c synchronous_commit=local")
             .ssl_mode(SslMode::Disable);
         let named = format!("{}:{}", to.socket_dir.display(), to.port);
         let (client, connection) = connected(named, deadline, config.connect(NoTls)).await?;

@@ -35,6 +35,8 @@ pub struct Facts {
     pub archive_mode: ArchiveMode,
     /// `spec.postgresql.enableAlterSystem`; postgres can forbid it since 17.
     pub allow_alter_system: bool,
+    /// The WAL that a slot may keep, in megabytes, unless the user says otherwise.
+    pub slot_cap_megabytes: Option<u64>,
     /// Where things lie.
     pub paths: Paths,
 }
@@ -125,6 +127,7 @@ pub fn parameters(inputs: Inputs<'_>) -> Result<BTreeMap<String, String>, Render
     let mut all: BTreeMap<String, String> = BTreeMap::new();
     let defaults = defaults::CNPG.iter().chain(defaults::OURS);
     all.extend(defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    all.extend(inputs.facts.slot_cap_megabytes.map(|cap| ("max_slot_wal_keep_size".to_owned(), format!("{cap}MB"))));
     for (name, value) in inputs.user {
         parameter_name(name)?;
         parameter_value(name, value)?;
@@ -137,7 +140,7 @@ pub fn parameters(inputs: Inputs<'_>) -> Result<BTreeMap<String, String>, Render
 }
 
 fn mandatory(inputs: Inputs<'_>) -> Vec<(String, String)> {
-    let Facts { cluster_name, port, archive_mode, allow_alter_system, paths } = inputs.facts;
+    let Facts { cluster_name, port, archive_mode, allow_alter_system, slot_cap_megabytes: _, paths } = inputs.facts;
     let on = |yes: bool| if yes { "on" } else { "off" }.to_owned();
     let certificate = |name: &str| format!("{}/{name}", paths.certificates);
     let mut out = vec![
@@ -179,15 +182,17 @@ fn text(parameters: &BTreeMap<String, String>) -> String {
     parameters.iter().map(|(name, value)| format!("{name} = {}\n", conf_value(value))).collect()
 }
 
-/// `postgresql.conf` with the two includes at its end; unchanged if it ends with them already.
+/// `postgresql.conf` with the three includes at its end; unchanged if it ends with them already.
 #[must_use]
 pub fn with_includes(postgresql_conf: &str) -> String {
-    const INCLUDES: &str = "include 'custom.conf'\ninclude 'override.conf'\n";
+    const INCLUDES: &str = "include 'custom.conf'\ninclude 'override.conf'\ninclude 'synchronous.conf'\n";
     if postgresql_conf.ends_with(INCLUDES) {
         return postgresql_conf.to_owned();
     }
     let gap = if postgresql_conf.is_empty() || postgresql_conf.ends_with('\n') { "" } else { "\n" };
-    format!("{postgresql_conf}{gap}# written by the manager: parameters, then replication\n{INCLUDES}")
+    format!(
+        "{postgresql_conf}{gap}# written by the manager: parameters, replication, who acknowledges commits\n{INCLUDES}"
+    )
 }
 
 #[cfg(test)]

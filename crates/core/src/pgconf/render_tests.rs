@@ -10,6 +10,7 @@ fn facts() -> Facts {
         port: 5432,
         archive_mode: ArchiveMode::On,
         allow_alter_system: false,
+        slot_cap_megabytes: Some(2048),
         paths: Paths::default(),
     }
 }
@@ -116,9 +117,18 @@ fn a_name_that_is_none_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn a_slot_may_not_fill_the_volume_unless_the_user_says_so() {
+    let value = |parameters: &[(&str, &str)]| {
+        read(&rendered(parameters, 15, &Role::Primary).custom_conf)["max_slot_wal_keep_size"].clone()
+    };
+    assert_eq!(value(&[]), "2048MB");
+    assert_eq!(value(&[("max_slot_wal_keep_size", "-1")]), "-1");
+}
+
+#[test]
 fn the_includes_are_added_once() {
     let once = with_includes("port = 5432 # (change requires restart)");
-    assert!(once.ends_with("\ninclude 'custom.conf'\ninclude 'override.conf'\n"));
+    assert!(once.ends_with("\ninclude 'custom.conf'\ninclude 'override.conf'\ninclude 'synchronous.conf'\n"));
     assert!(once.starts_with("port = 5432 # (change requires restart)\n"));
     assert_eq!(with_includes(&once), once);
 }
