@@ -102,10 +102,15 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         timeline: watch::Sender::new(TimelineId::default()),
         pending_restart: AtomicBool::new(false),
         pending_decrease: AtomicBool::new(false),
+        peers: watch::Sender::new(Vec::new()),
+        synchrony: Synchrony::default(),
+        mirror: watch::Sender::new(None),
+        slots_due: Notify::new(),
         processes: Processes::default(),
     });
     let probe = PostgresProbe::new(config.socket_dir(), POSTGRES_PORT, SAMPLE_WITHIN);
     running.spawn(sampler.run(probe));
+    running.spawn(crate::slots::keep(Arc::clone(&context)));
     running.spawn(link::report(Arc::clone(&context), samples.clone()));
     let reloading = Arc::clone(&context);
     running.spawn(keeper.follow(move || crate::effects::reload(&reloading)));

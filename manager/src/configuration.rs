@@ -1,11 +1,13 @@
 //! Postgres' configuration files: rendered by `core`, written crash-safe where they changed.
 
+use crate::alter_system;
 use crate::config::POSTGRES_PORT;
 use crate::context::Context;
 use pgherd_core::instance::Leader;
 use pgherd_core::pgconf::{self, ArchiveMode, Facts, Inputs, Paths, Role, Upstream};
+use pgherd_core::slots::{cap_megabytes, slot_name};
 use pgherd_postgres::files::{FileError, write_durable_if_changed};
-use pgherd_proto::cluster::Cluster;
+use pgherd_proto::cluster::{Cluster, ClusterSpec};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -35,7 +37,10 @@ pub fn fingerprint(cluster: &Cluster) -> String {
         postgresql.parameters.hash(&mut hasher);
         postgresql.pg_hba.hash(&mut hasher);
         postgresql.pg_ident.hash(&mut hasher);
+        postgresql.enable_alter_system.hash(&mut hasher);
     }
+    let slots = cluster.spec.replication_slots().high_availability;
+    (slots.enabled, slots.slot_prefix, slot_cap(cluster)).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
@@ -63,14 +68,17 @@ pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
         cluster_name: context.config.cluster.clone(),
         port: POSTGRES_PORT,
         archive_mode: ArchiveMode::On,
-        allow_alter_system: false,
+        allow_alter_system: postgresql.enable_alter_system,
+        slot_cap_megabytes: slot_cap(&cluster),
         paths: paths(context),
     };
+    let slots = cluster.spec.replication_slots().high_availability;
     let role = match role {
         As::Primary => Role::Primary,
-        As::Standby(leader) => {
-            Role::Standby { upstream: leader.as_ref().map(|l| upstream(context, &l.address)), slot: None }
-        }
+        As::Standby(leader) => Role::Standby {
+            upstream: leader.as_ref().map(|l| upstream(context, &l.address)),
+            slot: slots.enabled.then(|| slot_name(&slots.slot_prefix, &context.config.me.name)),
+        },
     };
     let inputs = Inputs {
         user: &postgresql.parameters,
@@ -84,15 +92,38 @@ pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
         rendered.override_conf.push_str(KEEP_ALL_WAL);
     }
     let user = system_user();
-    write_files(
-        &context.config.pgdata,
+    let hba = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(&postgresql.pg_hba) };
+    let pgdata = &context.config.pgdata;
+    let mut changed = alter_system::keep(pgdata, postgresql.enable_alter_system)?;
+    changed |= context.synchrony.write(pgdata, &standby_names(context, &cluster))?;
+    changed |= write_files(
+        pgdata,
         &BTreeMap::from([
             ("custom.conf", rendered.custom_conf),
             ("override.conf", rendered.override_conf),
-            ("pg_hba.conf", pgconf::hba::render(&postgresql.pg_hba)),
+            ("pg_hba.conf", hba),
             ("pg_ident.conf", pgconf::ident::render(&user, &postgresql.pg_ident)),
         ]),
-    )
+    )?;
+    Ok(changed)
+}
+
+/// `synchronous_standby_names` as it is to be now.
+#[must_use]
+pub fn standby_names(context: &Context, cluster: &Cluster) -> String {
+    context.synchrony.text(&context.config.cluster, synchronous(&cluster.spec))
+}
+
+/// Whether commits are to wait for standbys at all, once there are any.
+fn synchronous(spec: &ClusterSpec) -> bool {
+    spec.max_sync_replicas > 0 || spec.postgresql.as_ref().is_some_and(|postgresql| postgresql.synchronous.is_some())
+}
+
+/// The WAL that a slot may keep of the volume that it is on; nothing where its size cannot be read.
+fn slot_cap(cluster: &Cluster) -> Option<u64> {
+    let size = &cluster.spec.storage.as_ref()?.size;
+    let bytes = pgherd_core::rules::quantity::storage_size(size).ok()?;
+    Some(cap_megabytes(bytes))
 }
 
 fn write_files(pgdata: &Path, files: &BTreeMap<&str, String>) -> Result<bool, ConfigurationError> {

@@ -4,9 +4,11 @@ use crate::archiving::Archiving;
 use crate::certificates::Certificates;
 use crate::cluster_api::{Announcer, ClusterApi, LeaseApi};
 use crate::config::Config;
+use crate::synchrony::Synchrony;
 use crate::watchdog::Watchdog;
-use pgherd_core::instance::{Event, Leader};
+use pgherd_core::instance::{Event, Leader, Peer};
 use pgherd_core::lease::Timings;
+use pgherd_core::sync::SyncSetting;
 use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::dir::Volume;
 use pgherd_postgres::fsync_probe::{FsyncProbe, ProbeError};
@@ -69,6 +71,14 @@ pub struct Context {
     pub pending_restart: AtomicBool,
     /// One of those parameters is decreased that a standby must not have less of than its primary.
     pub pending_decrease: AtomicBool,
+    /// The other members, as last seen.
+    pub peers: watch::Sender<Vec<Peer>>,
+    /// Whom commits wait for.
+    pub synchrony: Synchrony,
+    /// What is in force, for those who only show it.
+    pub mirror: watch::Sender<Option<SyncSetting>>,
+    /// Asks for a look at the replication slots.
+    pub slots_due: Notify,
     /// The processes that it started.
     pub processes: Processes,
 }

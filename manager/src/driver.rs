@@ -8,9 +8,10 @@ use crate::effects::{self, Effect, Placed};
 use crate::http::{ControlError, ControlRequest, InstanceSnapshot};
 use crate::publish;
 use core::time::Duration;
-use pgherd_core::instance::{Command, Event, FenceCall, Machine, Me, Op, TailCall};
+use pgherd_core::instance::{Command, Event, FenceCall, Machine, Me, Op, PledgeCall, TailCall};
+use pgherd_core::sync::Pledge;
 use pgherd_proto::cluster::Cluster;
-use pgherd_proto::control::TailConfirmed;
+use pgherd_proto::control::{PledgeGiven, TailConfirmed};
 use pgherd_proto::member::MemberReport;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ const TICK: Duration = Duration::from_millis(100);
 enum Waiting {
     Fence(oneshot::Sender<Result<MemberReport, ControlError>>),
     Tail(oneshot::Sender<Result<TailConfirmed, ControlError>>),
+    Pledge(oneshot::Sender<Result<PledgeGiven, ControlError>>),
 }
 
 /// What the driver listens to.
@@ -123,7 +125,7 @@ impl Driver {
         match command {
             Command::Exit(code) => self.exit = Some(code),
             Command::AnswerTail(op, answer) => self.answer_tail(op, answer),
-            Command::AnswerPledge(op, answer) => tracing::debug!(?op, ?answer, "pledge"),
+            Command::AnswerPledge(op, answer) => self.answer_pledge(op, answer),
             Command::RefuseFence(op, why) => self.refuse_fence(op, why),
             command => effects::carry_out(&self.context, command, &mut self.tasks),
         }
@@ -148,7 +150,7 @@ impl Driver {
         match seen {
             Seen::Cluster(cluster) => {
                 let fingerprint = configuration::fingerprint(&cluster);
-                let view = cluster_view(&cluster, fingerprint);
+                let view = cluster_view(&cluster, fingerprint, &self.context.config.me.name);
                 self.cluster.send_replace(Some(cluster));
                 self.step(Event::ClusterSeen(view));
             }
@@ -156,7 +158,10 @@ impl Driver {
             Seen::NoLease => self.step(Event::LeaseMissing),
             Seen::Pods(pods) => {
                 // Peers first: a take that a death allows names them as takers.
-                self.step(Event::PeersSeen(peers(&pods, &self.context.config.me.pod_uid)));
+                let cluster = self.cluster.borrow().clone();
+                let peers = peers(&pods, &self.context.config.me.pod_uid, cluster.as_deref());
+                self.context.peers.send_replace(peers.clone());
+                self.step(Event::PeersSeen(peers));
                 self.step(Event::DeathsSeen(deaths(&pods)));
             }
         }
@@ -175,6 +180,11 @@ impl Driver {
                 self.waiting.insert(op, Waiting::Tail(reply));
                 let call = TailCall { term: request.term, position: request.position, candidate: request.winner };
                 Some(Event::TailConfirmed(op, call))
+            }
+            ControlRequest::Pledge { request, reply } => {
+                self.waiting.insert(op, Waiting::Pledge(reply));
+                let call = PledgeCall { nonce: request.nonce, term: request.term, round: request.round };
+                Some(Event::PledgeAsked(op, call))
             }
             ControlRequest::ControlData { reply } => {
                 effects::control_data(&self.context, reply, &mut self.tasks);
@@ -199,6 +209,13 @@ impl Driver {
     fn refuse_fence(&mut self, op: Op, why: String) {
         if let Some(Waiting::Fence(reply)) = self.waiting.remove(&op) {
             drop(reply.send(Err(ControlError::Refused(why))));
+        }
+    }
+
+    fn answer_pledge(&mut self, op: Op, answer: Result<Pledge, String>) {
+        if let Some(Waiting::Pledge(reply)) = self.waiting.remove(&op) {
+            let given = |pledge: Pledge| PledgeGiven { pod_uid: pledge.pod_uid, incarnation: pledge.incarnation };
+            drop(reply.send(answer.map(given).map_err(ControlError::Refused)));
         }
     }
 

@@ -4,6 +4,7 @@
 //! it events; it carries out the commands that come back, one effect family a file in `effects`. The archive works
 //! beside it on a socket of its own. If this process dies, everything of its pod dies with it: it is PID 1.
 
+pub mod alter_system;
 pub mod app;
 pub mod archive;
 pub mod archiving;
@@ -23,5 +24,7 @@ pub mod link;
 pub mod metrics;
 pub mod publish;
 pub mod sampler;
+pub mod slots;
+pub mod synchrony;
 pub mod tasks;
 pub mod watchdog;

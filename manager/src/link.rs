@@ -14,14 +14,14 @@ use tokio::sync::watch;
 
 /// Tells the machine how its link is, sample by sample; and clears away what a clone has replaced once it streams.
 pub async fn report(context: Arc<Context>, mut samples: watch::Receiver<Option<Arc<Sampled>>>) {
-    let mut cleared = false;
+    let (mut cleared, mut overridden) = (false, 0);
     let mut lineage: Option<Lineage> = None;
     while samples.changed().await.is_ok() {
         let Some(sampled) = samples.borrow_and_update().clone() else { continue };
         let Ok(look) = &sampled.postgres else { continue };
         context.pending_restart.store(!look.sample.pending_restart.is_empty(), Ordering::Relaxed);
         context.pending_decrease.store(look.sample.pending_decrease, Ordering::Relaxed);
-        if look.sample.is_primary() && context.events.send(Event::FoundWriting).await.is_err() {
+        if look.sample.is_primary() && !primary(&context, &look.sample, &mut overridden).await {
             return;
         }
         let Some(link) = link_of(&context, &look.sample) else { continue };
@@ -49,6 +49,22 @@ pub async fn report(context: Arc<Context>, mut samples: watch::Receiver<Option<A
             return;
         }
     }
+}
+
+/// Tells the machine that postgres writes, and who streams; and puts `synchronous_standby_names` right when it is found changed by others.
+async fn primary(context: &Arc<Context>, sample: &Sample, overridden: &mut u32) -> bool {
+    let streaming = sample.replication.iter().filter(|replica| replica.state == "streaming");
+    let names = streaming.map(|replica| replica.application_name.clone()).collect();
+    // Twice in a row: between the file and the reload it differs for a moment.
+    *overridden = if crate::effects::names(context) == sample.synchronous_standby_names { 0 } else { *overridden + 1 };
+    if *overridden >= 2 {
+        *overridden = 0;
+        tracing::error!(found = sample.synchronous_standby_names, "synchronous_standby_names is not what it should be");
+        crate::effects::reconfigure(context).await;
+        crate::effects::reload(context);
+    }
+    context.events.send(Event::FoundWriting).await.is_ok()
+        && context.events.send(Event::StandbysSampled(names)).await.is_ok()
 }
 
 fn link_of(context: &Context, sample: &Sample) -> Option<Link> {

@@ -95,6 +95,9 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
             renewed_at: hold.map(|h| Instant(h.deadline.0.saturating_sub(nanos(context.timings.renew_deadline)))),
             term: lease.map(|l| l.value.term).unwrap_or_default(),
             holder: lease.and_then(|l| l.value.held_by()).map(|h| h.name.clone()),
+            voter: lease.and_then(|l| l.value.records.last()).map(|record| {
+                report.incarnation.as_ref().is_some_and(|own| record.needed > 0 && record.voters.contains(own))
+            }),
         },
         postgres: postgres_state(context, machine.phase()),
         loop_at: now,

@@ -6,6 +6,7 @@
 mod announce;
 mod lease;
 mod read;
+mod synchronous;
 mod watch;
 
 pub use announce::{AnnounceError, Announcer};

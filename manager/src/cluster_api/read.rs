@@ -1,5 +1,6 @@
 //! From objects to facts: what of a Cluster, its pods and their containers the decisions need.
 
+use super::synchronous::{domain, sync_spec};
 use core::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use pgherd_core::cluster::MemberPhase;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 /// The facts of the Cluster; `configuration` is the fingerprint of what postgres' configuration is made from.
 #[must_use]
-pub fn cluster_view(cluster: &Cluster, configuration: String) -> ClusterView {
+pub fn cluster_view(cluster: &Cluster, configuration: String, me: &str) -> ClusterView {
     let status = cluster.status.clone().unwrap_or_default();
     ClusterView {
         system_id: status.system_id.as_deref().and_then(|id| id.parse().ok()).map(pgherd_core::identity::SystemId),
@@ -24,10 +25,10 @@ pub fn cluster_view(cluster: &Cluster, configuration: String) -> ClusterView {
         smart_shutdown: cluster.spec.smart_shutdown_timeout.map(seconds),
         switchover_delay: seconds(cluster.spec.switchover_delay),
         configuration,
-        sync: None,
-        domain: Vec::new(),
         fenced: cluster.fenced_instances(),
         restart: status.restart.as_ref().map(RestartStatus::to_fact),
+        sync: sync_spec(cluster).map(Box::new),
+        domain: domain(cluster, me),
     }
 }
 
@@ -37,23 +38,24 @@ fn seconds(field: i32) -> Duration {
 
 /// The other members: all but the pod `me`.
 #[must_use]
-pub fn peers(pods: &[Arc<Pod>], me: &PodUid) -> Vec<Peer> {
-    pods.iter().filter_map(|pod| peer(pod)).filter(|peer| peer.pod_uid != *me).collect()
+pub fn peers(pods: &[Arc<Pod>], me: &PodUid, cluster: Option<&Cluster>) -> Vec<Peer> {
+    pods.iter().filter_map(|pod| peer(pod, cluster)).filter(|peer| peer.pod_uid != *me).collect()
 }
 
-fn peer(pod: &Pod) -> Option<Peer> {
+fn peer(pod: &Pod, cluster: Option<&Cluster>) -> Option<Peer> {
     let uid = PodUid(pod.metadata.uid.clone()?);
     let report = report(pod);
     let follows = report.as_ref().is_some_and(|r| {
         r.pod_uid == uid && matches!(r.phase, MemberPhase::Standby | MemberPhase::Candidate) && r.system_id.is_some()
     });
+    let name = pod.metadata.name.clone()?;
     Some(Peer {
-        name: pod.metadata.name.clone()?,
+        domain: cluster.map(|cluster| domain(cluster, &name)).unwrap_or_default(),
+        name,
         pod_uid: uid,
         electable: follows && pod.metadata.deletion_timestamp.is_none(),
         incarnation: report.as_ref().and_then(|report| report.incarnation.clone()),
         address: pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default(),
-        domain: Vec::new(),
         fence: report.as_ref().map(|report| report.fence).unwrap_or_default(),
     })
 }

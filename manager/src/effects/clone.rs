@@ -8,6 +8,7 @@ use crate::configuration::upstream;
 use crate::context::Context;
 use core::time::Duration;
 use pgherd_core::instance::{Leader, Outcome};
+use pgherd_core::pgconf::Upstream;
 use pgherd_postgres::basebackup::basebackup;
 use pgherd_postgres::dir::PartialKind;
 use pgherd_postgres::files::write_durable;
@@ -39,7 +40,8 @@ async fn copy(cx: &Context, leader: &Leader) -> Result<(), String> {
     let into = cx.volume.partial_path(PartialKind::Join, nonce);
     let postgres =
         Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT).map_err(|e| chain(&e))?;
-    let source = upstream(cx, &leader.address).conninfo();
+    // Not by this pod's name: what pg_basebackup streams is not on disk when it says so, and must acknowledge nothing.
+    let source = Upstream { application_name: "pgherd-clone".to_owned(), ..upstream(cx, &leader.address) }.conninfo();
     let mut told = 0;
     let progress = |now: pgherd_postgres::basebackup::CopyProgress| {
         let tenth = now.done_kib.saturating_mul(10).checked_div(now.total_kib).unwrap_or(0);

@@ -4,15 +4,17 @@ mod bootstrap;
 mod clone;
 mod fence;
 mod lease;
+mod pledge;
 mod promote;
 mod rejoin;
 mod start;
 mod stop;
+mod synchronous;
 mod tail;
 mod volume;
 
 pub use fence::Placed;
-pub use start::{reconfigure, reload};
+pub use start::{local, names, reconfigure, reload};
 pub use volume::{control_data, lineage};
 
 use crate::context::Context;
@@ -81,11 +83,26 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::ProveWritePath { op, sql } => {
             drop(tasks.spawn(async move { finish(op, lease::prove(&cx, sql).await) }));
         }
-        Command::SetSynchronous(op, _) | Command::Barrier(op, ..) | Command::AskPledges(op, _) => {
-            drop(tasks.spawn(async move { finish(op, Outcome::Failed("synchronous replication is off".to_owned())) }));
+        Command::ConfigureSynchronous(setting) => context.synchrony.ask_for(setting),
+        Command::GateClients(closed) => {
+            if context.synchrony.gate(closed) {
+                drop(tasks.spawn(async move { start::reconfigure(&cx).await }));
+            }
         }
-        Command::ConfigureSynchronous(_) | Command::GateClients(_) | Command::AnswerPledge(..) => {}
+        Command::SetSynchronous(op, setting) => {
+            drop(tasks.spawn(async move { finish(op, synchronous::set(&cx, setting).await) }));
+        }
+        Command::Barrier(op, setting, to) => {
+            drop(tasks.spawn(async move { finish(op, synchronous::barrier(&cx, &setting, to).await) }));
+        }
+        Command::AskPledges(op, round) => {
+            drop(tasks.spawn(async move { finish(op, pledge::ask(&cx, &round).await) }));
+        }
         // The driver's own; and the tail is served as the published snapshot says.
-        Command::OfferTail(_) | Command::AnswerTail(..) | Command::RefuseFence(..) | Command::Exit(_) => {}
+        Command::OfferTail(_)
+        | Command::AnswerTail(..)
+        | Command::AnswerPledge(..)
+        | Command::RefuseFence(..)
+        | Command::Exit(_) => {}
     }
 }

@@ -17,7 +17,7 @@ const CHECKPOINT_WITHIN: Duration = Duration::from_secs(600);
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
 
 /// Promotes postgres; the timeline that it chose. Nothing is promoted without a watchdog (hole 20).
-pub async fn promote(cx: &Context, reserved: TimelineId) -> Outcome {
+pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
     if !super::stop::guarded(cx) {
         return Outcome::Failed("there is no watchdog".to_owned());
     }
@@ -26,6 +26,10 @@ pub async fn promote(cx: &Context, reserved: TimelineId) -> Outcome {
         Ok(session) => session,
         Err(error) => return Outcome::Failed(chain(&error)),
     };
+    if let Err(why) = super::synchronous::before_promotion(cx).await {
+        tracing::error!(%why, "nothing is promoted before its configuration is in force");
+        return Outcome::Failed(why);
+    }
     let from = *cx.timeline.borrow();
     cx.archiving.promoting(Some((from, reserved)));
     let promoted = run_promotion(&handle, &session, PROMOTE_WITHIN).await;
@@ -43,6 +47,7 @@ pub async fn promote(cx: &Context, reserved: TimelineId) -> Outcome {
 pub async fn announce(cx: &Arc<Context>, timeline: TimelineId) -> Effect {
     cx.timeline.send_replace(timeline);
     cx.nudge.notify_one();
+    cx.slots_due.notify_one();
     let (said, ()) = tokio::join!(say(cx, timeline), async {
         rewrite(cx, As::Primary).await;
         checkpoint(cx, CHECKPOINT_WITHIN, "after the promotion").await;

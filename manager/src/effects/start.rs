@@ -34,6 +34,7 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
     };
     if let As::Standby(leader) = &wanted {
         note_leader(cx, leader.as_ref());
+        cx.synchrony.forget();
     }
     let prepared = Arc::clone(cx);
     tokio::task::spawn_blocking(move || prepare(&prepared, &wanted)).await.map_err(|e| chain(&e))??;
@@ -47,6 +48,8 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
         postgres.start(&cx.reaper, &cx.lock, &[], Arc::clone(&cx.postgres_lines)).map_err(|error| chain(&error))?;
     let handle = postmaster.handle();
     *cx.postmaster() = Some(Running { handle: handle.clone(), stopping: false });
+    // Its checkpointer reads the files before it lets anybody commit.
+    cx.synchrony.began(&names(cx), true);
     let watching = Arc::clone(cx);
     // Ends with the postmaster, which ends before the manager does.
     tokio::spawn(async move {
@@ -59,6 +62,11 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
         }
     });
     Ok(handle)
+}
+
+/// `synchronous_standby_names` as it is written now.
+pub fn names(cx: &Context) -> String {
+    cx.cluster_now().map(|cluster| configuration::standby_names(cx, &cluster)).unwrap_or_default()
 }
 
 fn prepare(cx: &Context, role: &As) -> Result<(), String> {
@@ -87,6 +95,11 @@ async fn ready(cx: &Context, role: &StartAs, handle: &PostmasterHandle) -> Outco
     }
 }
 
+/// Where our own postgres is.
+pub fn address(socket_dir: &std::path::Path) -> Local<'_> {
+    Local { socket_dir, port: POSTGRES_PORT, database: "postgres", application_name: "pgherd-manager" }
+}
+
 async fn accepts_writes(cx: &Context) -> bool {
     let Ok(session) = local(cx, "postgres").await else { return false };
     matches!(session.scalar::<bool>("ask for its role", "SELECT pg_is_in_recovery()", SQL_DEADLINE).await, Ok(false))
@@ -98,8 +111,7 @@ async fn accepts_writes(cx: &Context) -> bool {
 /// When there is no such session to be had.
 pub async fn local(cx: &Context, database: &str) -> Result<Session, pgherd_postgres::sql::SqlError> {
     let socket_dir = cx.config.socket_dir();
-    let to = Local { socket_dir: &socket_dir, port: POSTGRES_PORT, database, application_name: "pgherd-manager" };
-    Session::local(to, SQL_DEADLINE).await
+    Session::local(Local { database, ..address(&socket_dir) }, SQL_DEADLINE).await
 }
 
 fn note_leader(cx: &Context, leader: Option<&Leader>) {
@@ -118,6 +130,9 @@ pub async fn follow(cx: &Arc<Context>, leader: Option<Leader>) -> Effect {
 
 /// Renders the configuration of the role that postgres has now, and reloads it.
 pub async fn reconfigure(cx: &Arc<Context>) -> Effect {
+    if cx.running().is_none() {
+        return Effect::Quiet; // The next start renders it.
+    }
     let standby = cx.config.pgdata.join("standby.signal").exists();
     let role = if standby { As::Standby(cx.following.borrow().clone()) } else { As::Primary };
     rewrite(cx, role).await;

@@ -1,6 +1,6 @@
 //! What the control routes ask of the driver: it alone acts, the server only carries the question.
 
-use pgherd_proto::control::{FenceRequest, TailConfirmed, TailRequest};
+use pgherd_proto::control::{FenceRequest, PledgeGiven, PledgeRequest, TailConfirmed, TailRequest};
 use pgherd_proto::member::MemberReport;
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,6 +34,13 @@ pub enum ControlRequest {
         request: TailRequest,
         /// The version of the released lease.
         reply: Reply<TailConfirmed>,
+    },
+    /// POST /failsafe: promise not to take the lease, nor to fence oneself, for a while (rule L7).
+    Pledge {
+        /// The holder, its term and the round.
+        request: PledgeRequest,
+        /// Who promised.
+        reply: Reply<PledgeGiven>,
     },
     /// GET /pg/controldata.
     ControlData {

@@ -44,6 +44,18 @@ pub fn replica(view: &View, lag: Option<u64>) -> Answer {
     answer(view, is_replica(view, lag))
 }
 
+/// `/synchronous`: a standby whose word commits may wait for, as far as it can tell: it streams, and from the
+/// sample that its primary last published it is in the list. Patroni's `/sync` is the same.
+#[must_use]
+pub fn synchronous(view: &View) -> Answer {
+    let listed = || match view.instance.lease.voter {
+        Some(true) => Ok(()),
+        Some(false) => Err("not a synchronous standby".to_owned()),
+        None => Err("replication is asynchronous".to_owned()),
+    };
+    answer(view, is_replica(view, None).and_then(|()| listed()))
+}
+
 /// `/read-only`: anything that answers a query.
 #[must_use]
 pub fn read_only(view: &View) -> Answer {

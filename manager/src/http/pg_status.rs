@@ -36,6 +36,7 @@ fn known_without_postgres(instance: &InstanceSnapshot) -> PostgresqlStatus {
         system_id: instance.system_id.map(|id| id.to_string()).unwrap_or_default(),
         is_primary: instance.role == Role::Primary && instance.postgres == PostgresState::Running,
         is_pg_rewind_running: instance.rejoining,
+        incarnation: instance.incarnation.as_ref().map(|incarnation| incarnation.0.clone()),
         node: instance.identity.node.clone(),
         pod: PodReference { metadata: PodMetadata { name: instance.identity.pod.clone() } },
         loaded_configuration_hash: instance.config_hash.clone(),

@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use core::time::Duration;
 use http::{HeaderValue, StatusCode, header};
 use pgherd_core::time::Instant;
-use pgherd_proto::control::{ControlData, FenceRequest, TailRequest};
+use pgherd_proto::control::{ControlData, FenceRequest, PledgeRequest, TailRequest};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +62,7 @@ pub fn status_router(shared: Shared) -> Router {
         .route("/pg/controldata", get(control_data))
         .route("/pg/fence", post(fence))
         .route("/pg/tail/confirm", post(confirm_tail))
+        .route("/failsafe", post(pledge))
         .route("/pg/wal/{name}", get(wal))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
         .route_layer(middleware::from_fn(demand_certificate));
@@ -69,14 +70,15 @@ pub fn status_router(shared: Shared) -> Router {
         .route("/healthz", get(|State(s): State<Shared>| async move { respond(probes::healthz(&s.view())) }))
         .route("/readyz", get(|State(s): State<Shared>| async move { respond(probes::readyz(&s.view())) }))
         .route("/startupz", get(|State(s): State<Shared>| async move { respond(probes::startupz(&s.view())) }))
-        .route("/failsafe", get(|| async { "OK" }))
         .route("/pg/status", get(|State(s): State<Shared>| async move { respond(probes::pg_status(&s.view())) }))
         .route("/primary", get(|State(s): State<Shared>| async move { respond(patroni::primary(&s.view())) }))
         .route("/replica", get(replica))
         .route("/read-only", get(|State(s): State<Shared>| async move { respond(patroni::read_only(&s.view())) }))
+        .route("/synchronous", get(|State(s): State<Shared>| async move { respond(patroni::synchronous(&s.view())) }))
         .route("/health", get(|State(s): State<Shared>| async move { respond(patroni::health(&s.view())) }))
         .route("/liveness", get(|State(s): State<Shared>| async move { respond(patroni::liveness(&s.view())) }))
         .merge(controls)
+        .merge(Router::new().route("/failsafe", get(|| async { "OK" })))
         .with_state(shared)
 }
 
@@ -116,6 +118,12 @@ async fn confirm_tail(State(shared): State<Shared>, Json(request): Json<TailRequ
     ask(&shared, |reply| ControlRequest::ConfirmTail { request, reply })
         .await
         .map_or_else(|error| refuse(&error), |confirmed| Json(confirmed).into_response())
+}
+
+async fn pledge(State(shared): State<Shared>, Json(request): Json<PledgeRequest>) -> Response {
+    ask(&shared, |reply| ControlRequest::Pledge { request, reply })
+        .await
+        .map_or_else(|error| refuse(&error), |given| Json(given).into_response())
 }
 
 async fn control_data(State(shared): State<Shared>) -> Response {

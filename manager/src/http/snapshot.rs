@@ -63,6 +63,9 @@ pub struct LeaseView {
     pub term: Term,
     /// The pod that holds it, by name.
     pub holder: Option<String>,
+    /// Whether this data directory is a voter of the newest record: it may be what a commit was acknowledged by.
+    /// Absent without synchronous replication.
+    pub voter: Option<bool>,
 }
 
 /// The phase as the member's annotation has it.
