@@ -1,13 +1,13 @@
 //! Rule L7 over HTTP: a round of pledges, asked of all members at once.
 
 use crate::clock;
+use crate::config::STATUS_PORT;
 use crate::context::Context;
-use crate::peer;
 use core::time::Duration;
 use futures::future::join_all;
-use http::Method;
 use pgherd_core::instance::{Outcome, PledgeRound};
 use pgherd_core::sync::{MAX_PLEDGE_ROUND, Pledge};
+use pgherd_dial::Call;
 use pgherd_proto::control::{PledgeGiven, PledgeRequest};
 use pgherd_telemetry::chain;
 
@@ -26,9 +26,9 @@ pub async fn ask(cx: &Context, round: &PledgeRound) -> Outcome {
             if member.address.is_empty() {
                 return Err(format!("{} has no address", member.name));
             }
-            let answer = peer::ask(tls, &member.address, Method::POST, "/failsafe", body, ANSWER_WITHIN).await;
-            let bytes = answer.map_err(|error| format!("{}: {}", member.name, chain(&error)))?;
-            let given: PledgeGiven = serde_json::from_slice(&bytes).map_err(|e| chain(&e))?;
+            let call = Call::post("/failsafe", body, ANSWER_WITHIN);
+            let answer = pgherd_dial::ask_json::<PledgeGiven>(tls, &member.address, STATUS_PORT, call).await;
+            let given = answer.map_err(|error| format!("{}: {}", member.name, chain(&error)))?;
             // A pod of the same name that came after it promises nothing for it (hole 12).
             if given.pod_uid != member.pod_uid {
                 return Err(format!("{} is another pod by now", member.name));

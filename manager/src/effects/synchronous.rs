@@ -1,16 +1,16 @@
 //! Rules Q3, Q4 and Q6 on the running postgres: setting whom commits wait for, proving it, and the barrier.
 
 use super::start::{SQL_DEADLINE, address, local, names};
+use crate::config::STATUS_PORT;
 use crate::configuration::{self, As};
 use crate::context::Context;
-use crate::peer;
 use core::time::Duration;
 use futures::future::join_all;
-use http::Method;
 use pgherd_core::instance::Outcome;
 use pgherd_core::lsn::Lsn;
 use pgherd_core::pgconf::standbys::{Sight, nobody, sight, standby_names};
 use pgherd_core::sync::{SyncMember, SyncSetting};
+use pgherd_dial::Call;
 use pgherd_postgres::sample::prove_write_path;
 use pgherd_postgres::sql::{Local, Session};
 use pgherd_postgres::walsenders::{Walsender, commits_wait, end_walsender, loaded, reload, wake, walsenders};
@@ -170,8 +170,8 @@ async fn identified<'a>(cx: &Context, members: Vec<&'a SyncMember>) -> Vec<(&'a 
         let peer = peers.iter().find(|peer| peer.name == member.name && !peer.address.is_empty())?;
         let (tls, address) = (cx.certificates.client()?, peer.address.clone());
         Some(async move {
-            let body = peer::ask(tls, &address, Method::GET, "/pg/status", Vec::new(), IDENTITY_WITHIN).await.ok()?;
-            let status: PostgresqlStatus = serde_json::from_slice(&body).ok()?;
+            let call = Call::get("/pg/status", IDENTITY_WITHIN);
+            let status: PostgresqlStatus = pgherd_dial::ask_json(tls, &address, STATUS_PORT, call).await.ok()?;
             (status.incarnation.as_deref() == Some(member.incarnation.0.as_str())).then_some((member, address))
         })
     });
