@@ -9,6 +9,7 @@ use crate::driver::{Driver, Ears};
 use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_router};
 use crate::metrics::Registry;
 use crate::sampler::{PostgresProbe, Sampler, SamplerSettings};
+use crate::synchrony::Synchrony;
 use crate::{clock, condition, leftovers, link, tasks};
 use core::time::Duration;
 use pgherd_core::identity::Nonce;
@@ -25,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Between two tries at something without which nothing can begin.

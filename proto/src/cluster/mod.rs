@@ -43,8 +43,8 @@ pub use replication_slots::{HighAvailabilitySlots, ReplicationSlots, Synchronize
 pub use spec::{Cluster, ClusterSpec, LogLevel};
 pub use status::{ClusterStatus, InstanceReportedState, Topology};
 pub use storage::StorageConfiguration;
-pub use update::{PrimaryUpdateMethod, PrimaryUpdateStrategy};
 pub use synchronous::{DataDurability, SyncReplicaElectionConstraint, SynchronousMethod, SynchronousReplication};
+pub use update::{PrimaryUpdateMethod, PrimaryUpdateStrategy};
 
 /// Fields of a manifest that this version does not know.
 pub type Extra = std::collections::BTreeMap<String, serde_json::Value>;
