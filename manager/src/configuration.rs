@@ -6,6 +6,7 @@ use crate::context::Context;
 use pgherd_core::instance::Leader;
 use pgherd_core::pgconf::{self, ArchiveMode, Facts, Inputs, Paths, Role, Upstream};
 use pgherd_core::slots::{cap_megabytes, slot_name};
+use pgherd_core::sync::streaming_name;
 use pgherd_postgres::files::{FileError, write_durable_if_changed};
 use pgherd_proto::cluster::{Cluster, ClusterSpec};
 use std::collections::BTreeMap;
@@ -76,7 +77,10 @@ pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
     let role = match role {
         As::Primary => Role::Primary,
         As::Standby(leader) => Role::Standby {
-            upstream: leader.as_ref().map(|l| upstream(context, &l.address)),
+            upstream: leader.as_ref().map(|l| Upstream {
+                application_name: streaming_name(&context.config.me.name, l.counts_me),
+                ..upstream(context, &l.address)
+            }),
             slot: slots.enabled.then(|| slot_name(&slots.slot_prefix, &context.config.me.name)),
         },
     };

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use pgherd_core::instance::Outcome;
 use pgherd_core::lsn::Lsn;
 use pgherd_core::pgconf::standbys::{Sight, nobody, sight, standby_names};
-use pgherd_core::sync::{SyncMember, SyncSetting};
+use pgherd_core::sync::{SyncMember, SyncSetting, member_name};
 use pgherd_dial::Call;
 use pgherd_postgres::sample::prove_write_path;
 use pgherd_postgres::sql::{Local, Session};
@@ -145,7 +145,7 @@ async fn acknowledged(cx: &Arc<Context>, setting: &SyncSetting, to: Lsn) -> Resu
     loop {
         let present = list(&session).await?;
         let has = |(member, address): &&(&SyncMember, String)| {
-            let mut named = present.iter().filter(|w| w.name == member.name);
+            let mut named = present.iter().filter(|w| member_name(&w.name) == member.name);
             // Of two of one name it cannot be said which is the member's.
             let (only, another) = (named.next(), named.next());
             another.is_none() && only.is_some_and(|w| w.address.as_ref() == Some(address) && w.flushed >= Some(mark))

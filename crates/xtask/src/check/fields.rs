@@ -52,6 +52,10 @@ const AMBIGUOUS: &[&str] = &[
     "spec.superuserSecret",
     // The binaries have their own option of that name.
     "spec.logLevel",
+    // The managers read where instances are from `status.topology`, which nobody writes yet.
+    "spec.postgresql.syncReplicaElectionConstraint",
+    "spec.postgresql.synchronous.nodeFailureDomainKeys",
+    "spec.postgresql.synchronous.podFailureDomainKeys",
 ];
 
 fn leaves(schema: &Value, path: &str, found: &mut Vec<String>) {
