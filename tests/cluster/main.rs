@@ -15,6 +15,7 @@ mod cluster;
 mod controller;
 mod failovers;
 mod halves;
+mod hands;
 mod load;
 mod outage;
 mod pods;

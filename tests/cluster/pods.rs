@@ -63,7 +63,7 @@ async fn pods_and_volumes_that_go_away_come_back() {
 
 impl Bed {
     /// Deletes a volume and the pod that uses it, and waits until there is another volume.
-    async fn lose_volume(&self, pod: &str) {
+    pub async fn lose_volume(&self, pod: &str) {
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), NAMESPACE);
         let old = claims.get(pod).await.unwrap().metadata.uid;
         claims.delete(pod, &DeleteParams::default()).await.unwrap();

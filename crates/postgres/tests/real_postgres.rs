@@ -226,6 +226,13 @@ async fn a_standby_is_cloned_promoted_and_the_old_primary_rewound_to_follow_it()
     execute(&session, "CREATE TABLE t AS SELECT 1 AS a").await;
     let flushed = prove_write_path(&session, PATIENCE).await.unwrap();
     until(async || standby_position(&standby, PATIENCE).await.unwrap() >= Some(flushed)).await;
+    // Nothing is written for a proof where everything is flushed, so that the archive gets no segments of proofs.
+    let next = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
+    let before: String = session.scalar("look", next, PATIENCE).await.unwrap();
+    for _ in 0..3 {
+        prove_write_path(&session, PATIENCE).await.unwrap();
+    }
+    assert_eq!(session.scalar::<String>("look", next, PATIENCE).await.unwrap(), before, "a proof used a transaction");
     until(async || sample(&session, PATIENCE).await.unwrap().replication.len() == 1).await;
     let seen = sample(&session, PATIENCE).await.unwrap();
     assert!(matches!(seen.role, Role::Primary { timeline: TimelineId(1), .. }));

@@ -1,0 +1,83 @@
+//! What people do by hand behind the manager's back: a lease edited or deleted, a standby promoted.
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::bed::{Bed, CLUSTER, NAMESPACE};
+
+const TERM: &str = "pgherd.io/term";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_is_edited_or_deleted_and_a_stray_promotion_move_nobody() {
+    let bed = Bed::start("hands", |_| {}).await;
+    let primary = bed.healthy(120).await;
+    let load = bed.load().await;
+    let leases: Api<Lease> = Api::namespaced(bed.client.clone(), NAMESPACE);
+    let term = term_of(&leases.get(CLUSTER).await.unwrap());
+
+    bed.hurt(&load, "the lease's term set back by hand", async || {
+        bed.annotated(&leases, TERM, "0").await;
+        bed.until("the term put right", 30, async || held(&leases, &primary, &term).await).await;
+    })
+    .await;
+
+    bed.hurt(&load, "the lease deleted by hand, its finalizer too", async || {
+        let old = leases.get(CLUSTER).await.unwrap().metadata.uid;
+        let bare = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+        leases.patch(CLUSTER, &PatchParams::default(), &bare).await.unwrap();
+        leases.delete(CLUSTER, &DeleteParams::default()).await.unwrap();
+        bed.until("a new lease of the same holder", 30, async || {
+            held(&leases, &primary, &term).await?;
+            let now = leases.get(CLUSTER).await.map_err(|error| error.to_string())?.metadata.uid;
+            if now == old { Err("it is the old one".to_owned()) } else { Ok(()) }
+        })
+        .await;
+    })
+    .await;
+    assert_eq!(bed.healthy(60).await, primary, "neither moves the primary");
+
+    let standby = bed.standby().await;
+    bed.hurt(&load, "a standby promoted by hand", async || {
+        assert_eq!(bed.ask(&standby, "SELECT pg_promote()").await.unwrap(), "t");
+        bed.until("the member saying so", 60, async || match bed.message_of(&standby).await {
+            said if said.contains("promoted by hand") => Ok(()),
+            said => Err(said),
+        })
+        .await;
+        assert!(bed.ask(&standby, "SELECT 1").await.is_err(), "its postgres is not served");
+    })
+    .await;
+    assert_eq!(bed.primary().await, primary);
+    bed.lose_volume(&standby).await;
+    assert_eq!(bed.healthy(120).await, primary, "and a new volume is cloned anew");
+    bed.settle(load).await;
+    bed.down().await;
+}
+
+fn term_of(lease: &Lease) -> String {
+    lease.metadata.annotations.clone().unwrap_or_default().remove(TERM).unwrap_or_default()
+}
+
+/// `pod` holds the lease, at this term.
+async fn held(leases: &Api<Lease>, pod: &str, term: &str) -> Result<(), String> {
+    let lease = leases.get(CLUSTER).await.map_err(|error| error.to_string())?;
+    let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default();
+    let now = term_of(&lease);
+    if holder == pod && now == term { Ok(()) } else { Err(format!("{holder} holds term {now}")) }
+}
+
+impl Bed {
+    async fn annotated(&self, leases: &Api<Lease>, name: &str, value: &str) {
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": { name: value } } }));
+        leases.patch(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// What a member says of itself.
+    async fn message_of(&self, pod: &str) -> String {
+        let annotations = self.pods().get(pod).await.ok().and_then(|pod| pod.metadata.annotations).unwrap_or_default();
+        let report: Value =
+            annotations.get("pgherd.io/member").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        report.get("message").and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+}
