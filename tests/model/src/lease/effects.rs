@@ -158,7 +158,7 @@ impl State {
             Command::RememberTerm(term) => {
                 self.on(at, |slot| slot.disk.data.iter_mut().for_each(|data| data.max_term = data.max_term.max(term)));
             }
-            Command::Alarm(why) => self.violated(&format!("a needless alarm: {why}")),
+            Command::Alarm(why) => self.violated(format!("a needless alarm: {why}")),
             Command::AnnouncePrimary(_)
             | Command::ConfigureSynchronous(_)
             | Command::GateClients(_)
