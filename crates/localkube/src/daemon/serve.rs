@@ -48,7 +48,18 @@ pub(super) fn main(options: &str) -> ExitCode {
     }
 }
 
+/// Closes what the starter had open: a lock, say, that would be held for as long as the environment is up.
+fn close_inherited() {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers: Vec<i32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // The directory that was just read is among them, and closed already.
+        let _closed = nix::unistd::close(number);
+    }
+}
+
 fn run(options: &str) -> Result<(), DaemonError> {
+    close_inherited();
     let text = std::fs::read(options).map_err(DaemonError::file(options))?;
     let options: UpOptions = serde_json::from_slice(&text)
         .map_err(|error| DaemonError::Parse { path: options.into(), why: error.to_string() })?;
