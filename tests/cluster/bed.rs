@@ -23,6 +23,7 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 pub struct Bed {
     inner: bed::Bed,
     pub directory: PathBuf,
+    options: UpOptions,
     name: String,
     finished: bool,
     _alone: MutexGuard<'static, ()>,
@@ -47,7 +48,8 @@ impl Bed {
         Self::start_with(name, edit, |options| options.backoff_scale = 0.02).await
     }
 
-    async fn start_with(name: &str, edit: impl FnOnce(&mut Value), adjust: impl FnOnce(&mut UpOptions)) -> Self {
+    /// With `adjust` made to the environment's options.
+    pub async fn start_with(name: &str, edit: impl FnOnce(&mut Value), adjust: impl FnOnce(&mut UpOptions)) -> Self {
         assert!(nix::unistd::Uid::effective().is_root(), "these tests make namespaces and must run as root");
         let alone = ALONE.lock().await;
         let _provider = rustls::crypto::ring::default_provider().install_default();
@@ -59,8 +61,15 @@ impl Bed {
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(EXAMPLE);
         options.files = vec![edited(&example, &directory, edit).unwrap()];
         adjust(&mut options);
-        let inner = bed::Bed::up(options, Place::of_example()).await.unwrap();
-        Self { inner, directory, name: name.to_owned(), finished: false, _alone: alone }
+        let inner = bed::Bed::up(options.clone(), Place::of_example()).await.unwrap();
+        Self { inner, directory, options, name: name.to_owned(), finished: false, _alone: alone }
+    }
+
+    /// Down in good order, with the data kept, and up again.
+    pub async fn down_and_up(&mut self) {
+        self.inner.handle.clone().down(false).await.unwrap();
+        let options = UpOptions { files: Vec::new(), ..self.options.clone() };
+        self.inner = bed::Bed::up_again(options, Place::of_example()).await.unwrap();
     }
 
     /// Objects of a kind in the cluster's namespace.

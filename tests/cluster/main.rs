@@ -17,6 +17,7 @@ mod failovers;
 mod halves;
 mod hands;
 mod load;
+mod machines;
 mod outage;
 mod pods;
 mod processes;

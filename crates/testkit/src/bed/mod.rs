@@ -66,6 +66,14 @@ impl Bed {
         } else if options.state_dir.join("options.json").exists() {
             remove(&options.state_dir).await.context("failed to remove what an earlier run left")?;
         }
+        Self::up_again(options, place).await
+    }
+
+    /// Starts one where another was, on its data.
+    ///
+    /// # Errors
+    /// As [`Bed::up`].
+    pub async fn up_again(options: UpOptions, place: Place) -> anyhow::Result<Self> {
         let handle = daemon::up(options).await.context("failed to start the local environment")?;
         let file = Kubeconfig::read_from(handle.api_kubeconfig()).context("failed to read the kubeconfig")?;
         let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;

@@ -1,0 +1,110 @@
+//! The machines under a cluster fail: a disk hangs or becomes read-only, a node is lost, the API goes away, and all of it
+//! is switched off and on again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use pgherd_localkube::daemon::{NodeOptions, UpOptions, Volumes};
+use pgherd_localkube::fault::{ApiFault, ControllerFault, DiskFault, FaultRequest, Target, Volume};
+
+use crate::bed::Bed;
+
+fn three_machines(options: &mut UpOptions) {
+    let node = |number: u8| NodeOptions { name: format!("n{number}"), zone: format!("z{number}") };
+    options.nodes = (1..=3).map(node).collect();
+    options.volumes = Volumes::Ext4;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_whose_disk_or_node_fails_is_followed_by_another() {
+    let mut bed = Bed::start_with("machines", |_| {}, three_machines).await;
+    let mut primary = bed.healthy(120).await;
+    assert_eq!(bed.nodes().await.len(), 3, "instances of one cluster keep apart");
+    let load = bed.load().await;
+
+    for what in [DiskFault::Hung, DiskFault::ReadOnly] {
+        bed.hurt(&load, &format!("the primary's disk is {what}"), async || {
+            let disk = FaultRequest::Disk { pod: bed.full(&primary), volume: Volume::Data, what };
+            bed.fault(disk).await;
+            bed.another_primary(&primary, 90).await;
+        })
+        .await;
+        bed.fault(FaultRequest::Heal).await;
+        primary = bed.healthy(180).await;
+        bed.lost_only_apart(&load).await;
+    }
+
+    bed.hurt(&load, "the primary's node is lost", async || {
+        let node = bed.node_of(&primary).await;
+        bed.fault(FaultRequest::NodeLost { node }).await;
+        bed.another_primary(&primary, 90).await;
+    })
+    .await;
+    bed.fault(FaultRequest::Heal).await;
+    bed.healthy(180).await;
+    bed.lost_only_apart(&load).await;
+    load.stop().await;
+
+    let primary = bed.primary().await;
+    bed.ask(&primary, "CREATE TABLE kept AS SELECT 42 AS answer").await.unwrap();
+    bed.down_and_up().await;
+    let primary = bed.healthy(180).await;
+    assert_eq!(bed.ask(&primary, "SELECT answer FROM kept").await.as_deref(), Ok("42"));
+    bed.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_goes_away_and_controllers_that_are_two_or_none_stop_no_failover() {
+    let bed = Bed::start("control", |_| {}).await;
+    let primary = bed.healthy(120).await;
+    let load = bed.load().await;
+
+    bed.hurt(&load, "two controllers, and the primary's postmaster killed", async || {
+        bed.fault(FaultRequest::Controller { what: ControllerFault::Double }).await;
+        bed.kill(Target::Postmaster, &primary).await;
+        bed.another_primary(&primary, 90).await;
+    })
+    .await;
+    bed.fault(FaultRequest::Heal).await;
+    let primary = bed.healthy(120).await;
+    bed.nothing_lost(&load).await;
+
+    bed.hurt(&load, "a controller that cannot reach the API, and the primary's postmaster killed", async || {
+        bed.fault(FaultRequest::Controller { what: ControllerFault::Apart }).await;
+        let run = bed.started(&primary).await;
+        bed.kill(Target::Postmaster, &primary).await;
+        // Without it the old primary recovers in place, or the next one has to wait until it is back.
+        let back = tokio::time::timeout(Duration::from_secs(30), bed.started_again(&primary, &run, 60)).await;
+        bed.say(if back.is_ok() { "recovered in place" } else { "waits for the controller" });
+        bed.fault(FaultRequest::Heal).await;
+    })
+    .await;
+    bed.healthy(120).await;
+    bed.nothing_lost(&load).await;
+
+    for what in
+        [ApiFault::DropWatches, ApiFault::Forget, ApiFault::Errors { count: 30, status: 500 }, ApiFault::Slow(300)]
+    {
+        bed.hurt(&load, &format!("API: {what:?}"), async || bed.fault(FaultRequest::Api { what }).await).await;
+        bed.fault(FaultRequest::Heal).await;
+        bed.healthy(120).await;
+    }
+    bed.settle(load).await;
+    bed.down().await;
+}
+
+impl Bed {
+    async fn node_of(&self, pod: &str) -> String {
+        let found = self.pods().get(pod).await.unwrap();
+        found.spec.and_then(|spec| spec.node_name).unwrap()
+    }
+
+    /// The nodes that have an instance.
+    async fn nodes(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::from([self.node_of(&self.primary().await).await]);
+        for standby in self.standbys().await {
+            all.insert(self.node_of(&standby).await);
+        }
+        all
+    }
+}
