@@ -98,7 +98,7 @@ mod tests {
     fn a_timeline_tells_when_who_did_what() {
         let events = last_failover(&log());
         let lines = text(&events);
-        assert!(lines.contains("2000.0 ms  lease c         term: 1 -> 2"), "{lines}");
+        assert!(lines.contains("2000.0 ms  lease c           term: 1 -> 2"), "{lines}");
         let picture = svg(&events);
         assert!(picture.starts_with("<svg ") && picture.trim_end().ends_with("</svg>"), "{picture}");
         assert!(picture.contains("currentPrimary: c-1 -&gt; c-2"), "{picture}");
