@@ -64,6 +64,7 @@ async fn main() {
         pgdata: folder.join("pgdata"),
         socket: folder.join("archive.sock"),
         spool: folder.join("spool"),
+        aside: folder.join("aside"),
     };
     let (pgdata, socket) = (paths.pgdata.clone(), paths.socket.clone());
     let names = pg_wal(&pgdata);

@@ -56,7 +56,7 @@ pub(super) fn put_aside(pg_wal: &Path, aside: &Path) -> Result<usize, AsideError
         needed = needed.saturating_add(std::fs::metadata(&path).map_err(failed(&path))?.len());
     }
     let space = nix::sys::statvfs::statvfs(aside).map_err(|errno| failed(aside)(errno.into()))?;
-    let free = u64::from(space.blocks_available()).saturating_mul(u64::from(space.fragment_size()));
+    let free = space.blocks_available().saturating_mul(space.fragment_size());
     if free < needed {
         return Err(AsideError::NoRoom { needed, free });
     }
@@ -69,8 +69,8 @@ pub(super) fn put_aside(pg_wal: &Path, aside: &Path) -> Result<usize, AsideError
 
 fn make(aside: &Path) -> Result<(), AsideError> {
     std::fs::create_dir_all(aside).map_err(failed(aside))?;
-    let above = aside.ancestors().skip(1).take(2);
-    above.map(fsync_dir).collect::<Result<(), _>>().map_err(AsideError::from)
+    let mut above = aside.ancestors().skip(1).take(2);
+    above.try_for_each(fsync_dir).map_err(AsideError::from)
 }
 
 /// Under its name only when it is whole.

@@ -27,7 +27,7 @@ fn a_primary_has_a_slot_for_each_other_instance_and_for_nobody_else() {
 #[test]
 fn a_slot_in_use_is_never_dropped() {
     let active = SlotFact { active: true, ..slot("_cnpg_c_9", 1) };
-    assert_eq!(on_primary(&policy(), "c-1", &names(&["c-1"]), &[active.clone()]), []);
+    assert_eq!(on_primary(&policy(), "c-1", &names(&["c-1"]), std::slice::from_ref(&active)), []);
     assert_eq!(on_standby(&policy(), "c-1", &[], &[active], |_| false), []);
 }
 
