@@ -137,7 +137,7 @@ mod tests {
         let (one, two) = (SyncSetting { needed: 1, ..SyncSetting::default() }, SyncSetting::default());
         synchrony.may_be_in_force(&one);
         synchrony.may_be_in_force(&two);
-        assert_eq!(synchrony.older_than(&two), [one.clone()]);
+        assert_eq!(synchrony.older_than(&two), std::slice::from_ref(&one));
         synchrony.in_force(&two);
         assert_eq!(synchrony.older_than(&one), [two]);
     }

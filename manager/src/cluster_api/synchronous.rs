@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn cluster(spec: serde_json::Value, status: serde_json::Value) -> Cluster {
+    fn cluster(spec: &serde_json::Value, status: &serde_json::Value) -> Cluster {
         let object = json!({"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "c"},
             "spec": spec, "status": status});
         serde_json::from_value(object).unwrap()
@@ -80,19 +80,19 @@ mod tests {
         let asked = |more: serde_json::Value| {
             let mut synchronous = json!({"method": "first", "number": 2});
             synchronous.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            sync_spec(&cluster(json!({"postgresql": {"synchronous": synchronous}}), json!({}))).unwrap()
+            sync_spec(&cluster(&json!({"postgresql": {"synchronous": synchronous}}), &json!({}))).unwrap()
         };
         let plain = asked(json!({}));
         assert_eq!((plain.method, plain.number, plain.durability), (Method::First, 2, Durability::Required));
         assert!(plain.failover_quorum);
         assert!(!asked(json!({"dataDurability": "preferred"})).failover_quorum);
         assert!(!asked(json!({"failoverQuorum": false})).failover_quorum);
-        assert_eq!(sync_spec(&cluster(json!({}), json!({}))), None);
+        assert_eq!(sync_spec(&cluster(&json!({}), &json!({}))), None);
     }
 
     #[test]
     fn the_older_form_lowers_its_number_down_to_the_least() {
-        let spec = sync_spec(&cluster(json!({"minSyncReplicas": 1, "maxSyncReplicas": 2}), json!({}))).unwrap();
+        let spec = sync_spec(&cluster(&json!({"minSyncReplicas": 1, "maxSyncReplicas": 2}), &json!({}))).unwrap();
         assert_eq!((spec.number, spec.legacy_minimum), (2, Some(1)));
     }
 
@@ -101,7 +101,7 @@ mod tests {
         let spec =
             json!({"postgresql": {"synchronous": {"method": "any", "number": 1, "nodeFailureDomainKeys": ["zone"]}}});
         let status = json!({"topology": {"instances": {"c-1": {"zone": "a"}}, "successfullyExtracted": true}});
-        let cluster = cluster(spec, status);
+        let cluster = cluster(&spec, &status);
         assert_eq!(domain(&cluster, "c-1"), ["a"]);
         assert!(domain(&cluster, "c-2").is_empty());
     }

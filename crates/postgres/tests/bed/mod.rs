@@ -207,7 +207,8 @@ impl Drop for Bed {
                 let pid = postmaster.handle().pid();
                 let all = children(pid);
                 for pid in [vec![pid], all].concat() {
-                    drop(kill(Pid::from_raw(pid), Signal::SIGKILL));
+                    // One that is gone already is what was wanted.
+                    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
                 }
             }
         }
