@@ -126,7 +126,7 @@ fn what_synchronous_replication_may_be_is_checked_rule_by_rule() {
     assert_eq!(broken(&with("/spec/maxSyncReplicas", json!(3))), ["spec.maxSyncReplicas"]);
     assert_eq!(broken(&with("/spec/minSyncReplicas", json!(1))), ["spec.minSyncReplicas"]);
     let both = with("/spec/postgresql/synchronous", json!({"method": "any", "number": 1}));
-    let mut both = both.clone();
+    let mut both = both;
     both["spec"]["maxSyncReplicas"] = json!(1);
     assert_eq!(broken(&both), [at]);
 }
