@@ -1,7 +1,7 @@
 //! The loop around the machine: events in, commands carried out, what is known published. No decisions here.
 
 use crate::clock;
-use crate::cluster_api::{Seen, cluster_view, deaths, peers};
+use crate::cluster_api::{OwnPod, Seen, cluster_view, deaths, peers};
 use crate::configuration;
 use crate::context::Context;
 use crate::effects::{self, Effect, Placed};
@@ -52,6 +52,7 @@ pub struct Driver {
     report: watch::Sender<Option<MemberReport>>,
     snapshot: watch::Sender<Arc<InstanceSnapshot>>,
     exit: Option<u8>,
+    own_pod: OwnPod,
 }
 
 impl Driver {
@@ -74,6 +75,7 @@ impl Driver {
             report,
             snapshot,
             exit: None,
+            own_pod: OwnPod::default(),
         }
     }
 
@@ -163,6 +165,10 @@ impl Driver {
                 self.context.peers.send_replace(peers.clone());
                 self.step(Event::PeersSeen(peers));
                 self.step(Event::DeathsSeen(deaths(&pods)));
+                if self.own_pod.is_gone(&pods, &self.context.config.me.pod_uid) {
+                    tracing::warn!("this pod was deleted by force: handing over, and leaving");
+                    self.step(Event::TerminationRequested);
+                }
             }
         }
     }

@@ -22,3 +22,4 @@ mod outage;
 mod pods;
 mod processes;
 mod size;
+mod synchronous;

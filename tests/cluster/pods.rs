@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Api, DeleteParams};
-use pgherd_localkube::fault::Target;
+use pgherd_localkube::fault::{FaultRequest, Target};
 
 use crate::bed::{Bed, NAMESPACE};
 
@@ -36,6 +36,16 @@ async fn pods_and_volumes_that_go_away_come_back() {
     })
     .await;
     bed.healthy(90).await;
+    bed.nothing_lost(&load).await;
+
+    bed.hurt(&load, "the primary's pod deleted by force while its processes live", async || {
+        let primary = bed.primary().await;
+        bed.fault(FaultRequest::ForceDelete { pod: bed.full(&primary) }).await;
+        bed.another_primary(&primary, 90).await;
+    })
+    .await;
+    bed.fault(FaultRequest::Heal).await;
+    bed.healthy(120).await;
     bed.nothing_lost(&load).await;
 
     bed.hurt(&load, "every pod killed at once", async || {

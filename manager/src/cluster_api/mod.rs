@@ -5,12 +5,14 @@
 
 mod announce;
 mod lease;
+mod own_pod;
 mod read;
 mod synchronous;
 mod watch;
 
 pub use announce::{AnnounceError, Announcer};
 pub use lease::LeaseApi;
+pub use own_pod::OwnPod;
 pub use read::{cluster_view, deaths, peers};
 pub use watch::{Seen, watch_cluster};
 
