@@ -53,9 +53,7 @@ impl Members {
         let Some(config) = self.config_or_say(caches, key) else { return };
         let request = FenceRequest { term: lease.value.term, lease_version: lease.version.clone() };
         let Ok(body) = serde_json::to_vec(&request) else { return };
-        let holder = lease.value.held_by().map(|holder| holder.pod_uid.clone());
-        let asked =
-            observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive() && Some(&pod.uid) != holder.as_ref());
+        let asked = observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive() && !pod.holds(&lease.value));
         let answers = join_all(asked.map(|(at, pod)| {
             let (config, call) = (&config, Call::post("/pg/fence", body.clone(), DEADLINE));
             async move { (at, pod.name.clone(), self.ask::<MemberReport>(config, pod, call).await) }

@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::identity::{Nonce, PodUid};
+use crate::lease::LeaseRecord;
 use serde::{Deserialize, Serialize};
 
 /// `status.phase` of a pod.
@@ -78,6 +79,14 @@ pub struct PodView {
 }
 
 impl PodView {
+    /// Whether the very process that holds the lease is in this pod, as far as its last report tells. Another manager
+    /// in the holder's pod holds nothing, and is a member as any other.
+    #[must_use]
+    pub fn holds(&self, lease: &LeaseRecord) -> bool {
+        let holder = lease.held_by().filter(|holder| holder.pod_uid == self.uid);
+        holder.is_some_and(|holder| self.report.as_ref().is_none_or(|report| report.nonce == holder.nonce))
+    }
+
     /// It ended and will not come back under this uid.
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -141,11 +141,10 @@ fn answered(
     let last = lease.holder.as_ref().map(|holder| &holder.pod_uid);
     let speaks = |pod: &&PodView| {
         let is_source = tail.is_some_and(|tail| Some(&tail.pod_uid) == last && tail.pod_uid == pod.uid);
-        let holds = lease.held_by().is_some() && Some(&pod.uid) == last;
         let fenced = pod.report.as_ref().is_some_and(|report| {
             report.fresh && report.fence >= lease.term && report.reach().is_some_and(|reach| reach <= reached)
         });
-        is_source || (!holds && fenced)
+        is_source || (!pod.holds(lease) && fenced)
     };
     let incarnation = |pod: &PodView| pod.report.as_ref().and_then(|report| report.incarnation.clone());
     observed.pods.iter().filter(speaks).filter_map(incarnation).collect()

@@ -136,12 +136,11 @@ impl World {
         self.controller.answers.clear();
         let round = self.controller.round;
         let Some(lease) = observed.lease.clone() else { return self.controller_rests(None) };
-        let holder = lease.value.held_by().map(|holder| holder.pod_uid.clone());
         for at in 0..MEMBERS {
             if matches!(why, Why::Switchover { .. }) {
                 let report = self.fresh_report(at).filter(|_| self.nodes[at].reaches_peers());
                 self.controller.answers.extend(report.map(|report| (at, report)));
-            } else if Some(&self.nodes[at].uid) != holder.as_ref() {
+            } else if !observed.pods[at].holds(&lease.value) {
                 self.ask_to_fence(at, round, lease.value.term);
             }
         }
