@@ -92,8 +92,12 @@ pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
         role: &role,
     };
     let mut rendered = pgconf::render(inputs)?;
-    if matches!(role, Role::Standby { .. }) && context.archiving.waiting() {
-        rendered.override_conf.push_str(KEEP_ALL_WAL);
+    if matches!(role, Role::Standby { .. }) {
+        let raised = pgconf::floor::raised(&pgconf::render::parameters(inputs)?, &context.sensitive.borrow());
+        rendered.override_conf.push_str(&raised);
+        if context.archiving.waiting() {
+            rendered.override_conf.push_str(KEEP_ALL_WAL);
+        }
     }
     let user = system_user();
     let hba = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(&postgresql.pg_hba) };

@@ -101,6 +101,9 @@ pub struct ControlData {
     pub control_version: u32,
     /// "Catalog version number".
     pub catalog_version: u32,
+    /// What a primary had of the parameters that a standby must not have less of, by name: "max_connections setting"
+    /// and its like.
+    pub sensitive: Vec<(&'static str, u32)>,
     /// Everything pg_controldata printed, as GET /pg/controldata answers it.
     pub raw: String,
 }
@@ -133,6 +136,13 @@ impl ControlData {
             checksums: fields.number::<u32>("Data page checksum version")? != 0,
             control_version: fields.number("pg_control version number")?,
             catalog_version: fields.number("Catalog version number")?,
+            sensitive: vec![
+                ("max_connections", fields.number("max_connections setting")?),
+                ("max_locks_per_transaction", fields.number("max_locks_per_xact setting")?),
+                ("max_prepared_transactions", fields.number("max_prepared_xacts setting")?),
+                ("max_wal_senders", fields.number("max_wal_senders setting")?),
+                ("max_worker_processes", fields.number("max_worker_processes setting")?),
+            ],
             raw: text.to_owned(),
         })
     }

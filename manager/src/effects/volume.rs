@@ -36,6 +36,7 @@ pub async fn local_facts(cx: &Context) -> Result<LocalFacts, String> {
     let bin_dir = cx.major.bin_dir().map_err(|e| chain(&e))?;
     let control =
         ControlData::read(&cx.reaper, &bin_dir, &cx.config.pgdata, CONTROL_DATA_WITHIN).await.map_err(|e| chain(&e))?;
+    cx.sensitive.send_replace(control.sensitive.clone());
     let (pgdata, major) = (cx.config.pgdata.clone(), cx.major);
     let reading = tokio::task::spawn_blocking(move || {
         let wal = LocalWal::open(&pgdata, major, &control).map_err(|e| chain(&e))?;

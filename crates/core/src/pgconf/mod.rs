@@ -7,6 +7,7 @@
 pub mod conninfo;
 pub mod defaults;
 pub mod fixed;
+pub mod floor;
 pub mod hba;
 pub mod ident;
 pub mod parse;
