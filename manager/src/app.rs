@@ -102,6 +102,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         following: watch::Sender::new(None),
         timeline: watch::Sender::new(TimelineId::default()),
         sensitive: watch::Sender::new(Vec::new()),
+        raised: AtomicBool::new(false),
         pending_restart: AtomicBool::new(false),
         pending_decrease: AtomicBool::new(false),
         peers: watch::Sender::new(Vec::new()),

@@ -12,6 +12,7 @@ use pgherd_proto::cluster::{Cluster, ClusterSpec};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// The configuration could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,7 @@ pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
     if matches!(role, Role::Standby { .. }) {
         let raised = pgconf::floor::raised(&pgconf::render::parameters(inputs)?, &context.sensitive.borrow());
         rendered.override_conf.push_str(&raised);
+        context.raised.store(!raised.is_empty(), Ordering::Relaxed);
         if context.archiving.waiting() {
             rendered.override_conf.push_str(KEEP_ALL_WAL);
         }

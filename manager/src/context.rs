@@ -69,6 +69,8 @@ pub struct Context {
     pub timeline: watch::Sender<TimelineId>,
     /// What the running standby must not have less of, as its control file said when it was started.
     pub sensitive: watch::Sender<Vec<(&'static str, u32)>>,
+    /// Some of that is more than the Cluster asks for.
+    pub raised: AtomicBool,
     /// A parameter was changed that takes effect only after a restart.
     pub pending_restart: AtomicBool,
     /// One of those parameters is decreased that a standby must not have less of than its primary.

@@ -35,6 +35,9 @@ pub async fn report(context: Arc<Context>, mut samples: watch::Receiver<Option<A
                 tracing::warn!(error = %chain(&error), "the replaced data directory was not removed");
             }
         }
+        if link.streaming && context.raised.load(Ordering::Relaxed) {
+            effects::lower(&context).await;
+        }
         let timeline = link.position.timeline;
         if lineage.as_ref().is_none_or(|known| known.timeline != timeline) {
             lineage = effects::lineage(&context, timeline).await;

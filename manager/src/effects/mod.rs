@@ -15,7 +15,7 @@ mod volume;
 
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
-pub use volume::{control_data, lineage};
+pub use volume::{control_data, lineage, lower};
 
 use crate::context::Context;
 use pgherd_core::instance::{Command, Op, Outcome};

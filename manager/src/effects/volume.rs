@@ -52,6 +52,23 @@ pub async fn local_facts(cx: &Context) -> Result<LocalFacts, String> {
     reading.await.map_err(|e| chain(&e))?
 }
 
+/// Takes a raised parameter back once the standby has replayed that its primary has less: then a restart is all that is
+/// left to do, and the sampler will tell.
+pub async fn lower(cx: &Arc<Context>) {
+    let read = async {
+        let bin_dir = cx.major.bin_dir().map_err(|e| chain(&e))?;
+        ControlData::read(&cx.reaper, &bin_dir, &cx.config.pgdata, CONTROL_DATA_WITHIN).await.map_err(|e| chain(&e))
+    };
+    match read.await {
+        Ok(control) => {
+            if cx.sensitive.send_replace(control.sensitive.clone()) != control.sensitive {
+                super::reconfigure(cx).await;
+            }
+        }
+        Err(error) => tracing::warn!(error, "what the primary has is not known, and stays as it was"),
+    }
+}
+
 /// What is on the volume.
 pub async fn inspect(cx: &Context) -> Outcome {
     match look(cx).await {
