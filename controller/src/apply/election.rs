@@ -58,7 +58,8 @@ pub(super) async fn set_target(target: &Target<'_>, pod: &str) -> Result<(), App
 
 /// Asks one manager process to restart its postgres where it is.
 pub(super) async fn restart(target: &Target<'_>, instance: &str, nonce: &Nonce) -> Result<(), ApplyError> {
-    let asked = RestartStatus { instance: instance.to_owned(), nonce: nonce.clone(), at: clock::wall() };
+    let term = target.observed.lease.as_ref().map(|lease| lease.value.term).unwrap_or_default();
+    let asked = RestartStatus { instance: instance.to_owned(), nonce: nonce.clone(), term, at: clock::wall() };
     patch(target, json!({ "restart": asked }), "ask the primary to restart postgres").await
 }
 

@@ -158,6 +158,10 @@ pub struct RestartStatus {
     /// The manager process: void for any other.
     #[schemars(with = "String")]
     pub nonce: Nonce,
+    /// The term of the lease when it was asked for: a restart in place begins another.
+    #[serde(default)]
+    #[schemars(with = "u64")]
+    pub term: Term,
     /// When it was asked for, RFC 3339 with microseconds: tells one request from the next.
     pub at: String,
 }
@@ -166,8 +170,8 @@ impl RestartStatus {
     /// As the decisions see it.
     #[must_use]
     pub fn to_fact(&self) -> RestartFact {
-        let Self { instance, nonce, at } = self.clone();
-        RestartFact { instance, nonce, id: at }
+        let Self { instance, nonce, term, at } = self.clone();
+        RestartFact { instance, nonce, term, id: at }
     }
 }
 

@@ -72,6 +72,9 @@ pub struct RestartFact {
     pub instance: String,
     /// The manager process: a new one has started postgres anew anyhow.
     pub nonce: Nonce,
+    /// The term of the lease when it was asked for: a restart in place begins another.
+    #[serde(default)]
+    pub term: Term,
     /// Tells one request from the next.
     pub id: String,
 }

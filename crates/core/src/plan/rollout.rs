@@ -152,7 +152,8 @@ fn update_primary(
         }
         (None, Work::Restart) => {
             let nonce = observed.holder().map(|holder| holder.nonce.clone()).unwrap_or_default();
-            if observed.status.restart.as_ref().is_some_and(|asked| asked.nonce == nonce) {
+            let term = observed.lease.as_ref().map(|lease| lease.value.term).unwrap_or_default();
+            if observed.status.restart.as_ref().is_some_and(|asked| asked.nonce == nonce && asked.term == term) {
                 draft.report.waits(format!("postgres of {} to restart", primary.name));
             } else {
                 draft.report.does(format!("restart postgres of {} in place", primary.name), work.why());

@@ -97,7 +97,12 @@ fn a_parameter_restarts_the_standbys_and_then_postgres_alone_on_the_primary() {
     observed.pods[1].report.as_mut().unwrap().pending_restart = false;
     let plan = golden("rollout-parameter", (desired.clone(), observed.clone()));
     assert_eq!((plan.steps, plan.status.phase), (vec![in_place()], Phase::RestartingInPlace));
-    observed.status.restart = Some(RestartFact { instance: "c-1".into(), nonce: "n1".into(), id: "1".into() });
+    observed.status.restart = Some(RestartFact {
+        instance: "c-1".into(),
+        nonce: "n1".into(),
+        term: observed.lease.as_ref().unwrap().value.term,
+        id: "1".into(),
+    });
     assert_eq!(super::plan(&desired, &observed, NOW).steps, [], "it was asked for already");
 }
 

@@ -4,6 +4,7 @@ use super::super::*;
 use super::bench::*;
 use crate::cluster::RestartFact;
 use crate::lease::HolderState;
+use crate::lease::Term;
 use core::time::Duration;
 
 fn fencing(names: &[&str]) -> Event {
@@ -12,7 +13,7 @@ fn fencing(names: &[&str]) -> Event {
 }
 
 fn restart(nonce: &str, id: &str) -> Event {
-    let asked = RestartFact { instance: "c-2".into(), nonce: nonce.into(), id: id.into() };
+    let asked = RestartFact { instance: "c-2".into(), nonce: nonce.into(), term: Term(1), id: id.into() };
     Event::ClusterSeen(ClusterView { restart: Some(asked), ..cluster() })
 }
 
