@@ -44,7 +44,12 @@ pub(super) async fn refuse(target: &Target<'_>, fact: &RefusalFact, keep: Option
         fields.insert("targetPrimary".to_owned(), json!(holder));
         fields.insert("targetPrimaryTimestamp".to_owned(), json!(clock::wall()));
     }
-    patch(target, status, "say why nobody was elected").await
+    patch(target, status, "say why nobody was elected").await?;
+    tracing::warn!(
+        cluster = %target.desired.name, namespace = %target.desired.namespace, reason = %fact.reason,
+        missing = %fact.missing.join("; "), "elected nobody"
+    );
+    Ok(())
 }
 
 pub(super) async fn clear_refusal(target: &Target<'_>) -> Result<(), ApplyError> {

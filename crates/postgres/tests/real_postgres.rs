@@ -24,7 +24,7 @@ use pgherd_postgres::sample::{Role, prove_write_path, sample, standby_position};
 use pgherd_postgres::sql::Session;
 use pgherd_postgres::version::Major;
 use pgherd_postgres::volume_lock::VolumeLock;
-use pgherd_postgres::waltail::{LocalWal, WalTail};
+use pgherd_postgres::waltail::{LocalWal, WalTail, timeline_at};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -267,6 +267,12 @@ async fn a_standby_is_cloned_promoted_and_the_old_primary_rewound_to_follow_it()
     until(async || standby_position(&follower, PATIENCE).await.unwrap() >= Some(flushed)).await;
     // Both locks are inherited by all that this one program starts, so the other instance stops first.
     new.stop(StopMode::Fast).await;
+    // Its receiver is gone, and no restart point has told the control file.
+    until(async || matches!(sample(&follower, PATIENCE).await.unwrap().role, Role::Standby { receiver: None, .. }))
+        .await;
+    let reached = standby_position(&follower, PATIENCE).await.unwrap().unwrap();
+    let pg_wal = old.postgres.pgdata.join("pg_wal");
+    assert_eq!(timeline_at(&pg_wal, reached, TimelineId(1)).unwrap(), TimelineId(2));
     old.crash().await;
     let tail = old.tail(&reaper).await;
     assert_eq!(tail.position.timeline, TimelineId(2));

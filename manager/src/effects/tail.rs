@@ -1,6 +1,7 @@
 //! The tail handover, from the candidate's side: having the WAL, saying so, and proofs of death.
 
 use super::start::{SQL_DEADLINE, local};
+use super::volume::off_runtime;
 use crate::cluster_api::deaths;
 use crate::config::STATUS_PORT;
 use crate::context::Context;
@@ -12,6 +13,7 @@ use pgherd_core::lease::{Term, WalPosition};
 use pgherd_dial::Call;
 use pgherd_postgres::sample::standby_position;
 use pgherd_postgres::sql::Session;
+use pgherd_postgres::waltail::timeline_at;
 use pgherd_proto::control::{TailConfirmed, TailRequest};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
@@ -23,13 +25,17 @@ const ARRIVE_WITHIN: Duration = Duration::from_secs(9);
 /// For the holder's release, which is one PUT.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 
-/// This standby's position: what it has flushed or replayed, whichever is more.
+/// This standby's position: what it has flushed or replayed, whichever is more, and on which timeline.
 ///
 /// # Errors
-/// When postgres does not answer.
+/// When postgres does not answer, or `pg_wal` cannot be read.
 pub async fn position(cx: &Context) -> Result<WalPosition, String> {
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
-    position_in(cx, &session).await
+    let WalPosition { timeline: known, lsn } = position_in(cx, &session).await?;
+    // Samples are taken now and then: the receiver may have gone over to another timeline and ended since the last.
+    let pg_wal = cx.config.pgdata.join("pg_wal");
+    let timeline = off_runtime(move || timeline_at(&pg_wal, lsn, known).map_err(|e| chain(&e))).await?;
+    Ok(WalPosition { timeline, lsn })
 }
 
 async fn position_in(cx: &Context, session: &Session) -> Result<WalPosition, String> {

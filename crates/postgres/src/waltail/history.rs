@@ -37,7 +37,7 @@ pub fn history_of(pg_wal: &Path, timeline: TimelineId) -> Result<Option<History>
     }
 }
 
-fn read_history(pg_wal: &Path, timeline: TimelineId) -> Result<Option<History>, WalTailError> {
+pub(super) fn read_history(pg_wal: &Path, timeline: TimelineId) -> Result<Option<History>, WalTailError> {
     let path = pg_wal.join(format!("{:08X}.history", timeline.0));
     match std::fs::read_to_string(&path) {
         Ok(text) => {
@@ -49,7 +49,7 @@ fn read_history(pg_wal: &Path, timeline: TimelineId) -> Result<Option<History>, 
 }
 
 /// Ascending, each once.
-fn timelines_with_segments(pg_wal: &Path) -> Result<Vec<TimelineId>, WalTailError> {
+pub(super) fn timelines_with_segments(pg_wal: &Path) -> Result<Vec<TimelineId>, WalTailError> {
     let failed = |source| WalTailError::Io { path: pg_wal.to_owned(), source };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(pg_wal).map_err(failed)? {

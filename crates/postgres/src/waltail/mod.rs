@@ -5,10 +5,12 @@
 
 mod history;
 mod page;
+mod running;
 mod scan;
 mod segments;
 
 pub use history::{history_of, local_history};
+pub use running::timeline_at;
 pub use scan::{Stop, StopReason, WalTail};
 
 use std::io;

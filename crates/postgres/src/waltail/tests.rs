@@ -236,3 +236,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_running_standby_is_on_the_newest_timeline_that_has_the_page_before_its_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::new();
+    let end = writer.record(20_000).1;
+    writer.save(dir.path());
+    let at = |end, known| timeline_at(dir.path(), end, TimelineId(known)).unwrap();
+    assert_eq!(at(end, 1), TimelineId(1));
+    std::fs::write(dir.path().join("00000002.history"), format!("1\t{}\tby test\n", Lsn(MIB + 100))).unwrap();
+    assert_eq!(at(end, 1), TimelineId(1), "a history without WAL says nothing");
+    writer.timeline = 2;
+    writer.save(dir.path());
+    assert_eq!(at(end, 1), TimelineId(2));
+    assert_eq!(at(end, 2), TimelineId(2));
+    assert_eq!(at(Lsn(end.0 + PAGE), 1), TimelineId(1), "nothing of it was received that far");
+
+    // A segment kept for later use: its name is of today, its pages are of another time.
+    let size = SegmentSize::new(MIB).unwrap();
+    let name = |lsn| dir.path().join(SegmentName::of(TimelineId(2), lsn, size).to_string());
+    std::fs::copy(name(Lsn(MIB)), name(Lsn(9 * MIB))).unwrap();
+    assert_eq!(at(Lsn(9 * MIB + 500), 1), TimelineId(1));
+
+    // And one whose history left timeline 1 is no child of timeline 3.
+    std::fs::write(dir.path().join("00000004.history"), format!("1\t{}\tby test\n", Lsn(MIB + 100))).unwrap();
+    writer.timeline = 4;
+    writer.save(dir.path());
+    assert_eq!(at(end, 3), TimelineId(3));
+}
