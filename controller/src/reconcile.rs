@@ -68,7 +68,10 @@ impl Reconciler {
         schedules::explain(&self.client, &self.caches, &key).await;
         let Some(cluster) = self.caches.cluster(&key) else {
             self.memory.lock().await.remove(&key);
-            // The garbage collector takes the rest; the lease waits for us.
+            // The garbage collector takes the rest; the lease waits for us, and for the last holder to stop.
+            if !of(&self.caches.pods, &key).is_empty() {
+                return Some(QUIET);
+            }
             return match let_go_of_lease(&self.client, &key.namespace, &key.name).await {
                 Ok(()) => None,
                 Err(error) => Some(said(&key, &error)),

@@ -1,7 +1,7 @@
-//! Leases whose cluster is gone: their finalizer is ours to take off, and nothing else would wake us for it.
+//! Leases whose cluster and pods are gone: their finalizer is ours to take off, and nothing else would wake us for it.
 
 use crate::apply::let_go_of_lease;
-use crate::caches::{Caches, Key};
+use crate::caches::{Caches, Key, of};
 use crate::queue::Waker;
 use core::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -38,7 +38,8 @@ async fn sweep(client: &Client, caches: &Caches) -> Result<(), Box<dyn std::erro
     for lease in Api::<Lease>::all(client.clone()).list_metadata(&params).await?.items {
         let (Some(namespace), name) = (lease.namespace(), lease.name_any()) else { continue };
         let deleting = lease.metadata.deletion_timestamp.is_some();
-        let orphan = caches.cluster(&Key { namespace: namespace.clone(), name: name.clone() }).is_none();
+        let key = Key { namespace: namespace.clone(), name: name.clone() };
+        let orphan = caches.cluster(&key).is_none() && of(&caches.pods, &key).is_empty();
         if deleting && orphan {
             let_go_of_lease(client, &namespace, &name).await?;
         }

@@ -83,6 +83,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     let (seen, seen_in) = mpsc::channel(64);
     let (control, control_in) = control_channel();
     let postgres_lines = tasks::postgres_lines(&config, queue.clone());
+    let leaving = Arc::new(AtomicBool::new(false));
     let context = Arc::new(Context {
         volume: Volume::of_pgdata(&config.pgdata),
         lease: LeaseApi::new(api.clone()),
@@ -99,6 +100,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         postgres_lines,
         events,
         nudge: sampler.nudge(),
+        leaving: Arc::clone(&leaving),
         following: watch::Sender::new(None),
         timeline: watch::Sender::new(TimelineId::default()),
         sensitive: watch::Sender::new(Vec::new()),
@@ -111,7 +113,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         slots_due: Notify::new(),
         processes: Processes::default(),
     });
-    let probe = PostgresProbe::new(config.socket_dir(), POSTGRES_PORT, SAMPLE_WITHIN);
+    let probe = PostgresProbe::new(config.socket_dir(), POSTGRES_PORT, SAMPLE_WITHIN, leaving);
     running.spawn(sampler.run(probe));
     running.spawn(crate::slots::keep(Arc::clone(&context)));
     running.spawn(link::report(Arc::clone(&context), samples.clone()));

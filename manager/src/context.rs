@@ -63,6 +63,8 @@ pub struct Context {
     pub events: mpsc::Sender<Event>,
     /// Asks the sampler to look now.
     pub nudge: Arc<Notify>,
+    /// Postgres was told to stop: sessions of ours must not be what it waits for.
+    pub leaving: Arc<AtomicBool>,
     /// Whom a standby is told to follow.
     pub following: watch::Sender<Option<Leader>>,
     /// The timeline that this instance writes or follows, as last known.

@@ -12,6 +12,7 @@ use pgherd_proto::cluster::ReplicationSlots;
 use pgherd_telemetry::chain;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 /// For one statement.
@@ -51,7 +52,7 @@ pub async fn keep(cx: Arc<Context>) {
 
 async fn look(cx: &Context, copied: &mut Option<Instant>) -> Result<(), String> {
     let Some(cluster) = cx.cluster_now() else { return Ok(()) };
-    if cx.running().is_none() {
+    if cx.running().is_none() || cx.leaving.load(Ordering::Relaxed) {
         return Ok(());
     }
     let slots = cluster.spec.replication_slots();

@@ -77,7 +77,7 @@ fn sampler(dir: &Path) -> (tokio::task::JoinHandle<()>, watch::Receiver<Option<A
         clock: pgherd_manager::clock::now,
     };
     let (sampler, seen) = Sampler::new(settings);
-    let probe = PostgresProbe::new(PathBuf::from(dir), PORT, Duration::from_secs(30));
+    let probe = PostgresProbe::new(PathBuf::from(dir), PORT, Duration::from_secs(30), Arc::default());
     (tokio::spawn(sampler.run(probe)), seen)
 }
 

@@ -11,6 +11,7 @@ use pgherd_postgres::process::{Postgres, PostmasterHandle};
 use pgherd_postgres::sql::{Local, Session, is_listening};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Between two looks at a starting postmaster.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -48,6 +49,7 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
         postgres.start(&cx.reaper, &cx.lock, &[], Arc::clone(&cx.postgres_lines)).map_err(|error| chain(&error))?;
     let handle = postmaster.handle();
     *cx.postmaster() = Some(Running { handle: handle.clone(), stopping: false });
+    cx.leaving.store(false, Ordering::Relaxed);
     // Its checkpointer reads the files before it lets anybody commit.
     cx.synchrony.began(&names(cx), true);
     let watching = Arc::clone(cx);

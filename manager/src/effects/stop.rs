@@ -10,6 +10,7 @@ use pgherd_core::time::Instant;
 use pgherd_postgres::process::{PostmasterHandle, StopMode};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A checkpoint before the shutdown, while clients are served, is worth this much and no more.
 const CHECKPOINT_BOUND: Duration = Duration::from_secs(30);
@@ -27,6 +28,8 @@ pub async fn stop(cx: &Arc<Context>, how: Stop) -> Outcome {
     if let Some(running) = cx.postmaster().as_mut() {
         running.stopping = true;
     }
+    cx.leaving.store(true, Ordering::Relaxed);
+    cx.nudge.notify_one();
     let silencing = Arc::clone(cx);
     match tokio::task::spawn_blocking(move || configuration::silence_archiver(&silencing)).await {
         Ok(Ok(())) => reload(cx),

@@ -7,6 +7,8 @@ use pgherd_postgres::sample::sample;
 use pgherd_postgres::sql::{Local, Session, SqlError, within};
 use pgherd_telemetry::chain;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_postgres::Row;
 
 /// How we show in `pg_stat_activity`.
@@ -31,14 +33,16 @@ pub struct PostgresProbe {
     socket_dir: PathBuf,
     port: u16,
     deadline: Duration,
+    leaving: Arc<AtomicBool>,
     session: Option<Session>,
 }
 
 impl PostgresProbe {
-    /// A probe of the postgres whose socket is in `socket_dir`. It connects when it is first asked.
+    /// A probe of the postgres whose socket is in `socket_dir`. It connects when it is first asked, and lets go while
+    /// postgres is `leaving`: a smart shutdown waits for every session.
     #[must_use]
-    pub fn new(socket_dir: PathBuf, port: u16, deadline: Duration) -> Self {
-        Self { socket_dir, port, deadline, session: None }
+    pub fn new(socket_dir: PathBuf, port: u16, deadline: Duration, leaving: Arc<AtomicBool>) -> Self {
+        Self { socket_dir, port, deadline, leaving, session: None }
     }
 
     async fn ask(&mut self) -> Result<Look, SqlError> {
@@ -69,6 +73,10 @@ impl PostgresProbe {
 #[async_trait::async_trait]
 impl Probe for PostgresProbe {
     async fn look(&mut self) -> Result<Look, String> {
+        if self.leaving.load(Ordering::Relaxed) {
+            self.session = None;
+            return Err("postgres is stopping".to_owned());
+        }
         self.ask().await.map_err(|error| chain(&error))
     }
 }

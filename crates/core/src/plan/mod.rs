@@ -58,8 +58,13 @@ pub struct Plan {
 pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
     let mut draft = Draft::default();
     if desired.deleting {
-        draft.report.does("release the lease object", "the cluster is being deleted");
-        draft.steps.extend(observed.lease.is_some().then_some(Step::ReleaseLeaseObject));
+        // A holder that still stops would make it again (rule L8), or lose what it writes under.
+        if observed.pods.is_empty() {
+            draft.report.does("release the lease object", "the cluster is being deleted");
+            draft.steps.extend(observed.lease.is_some().then_some(Step::ReleaseLeaseObject));
+        } else {
+            draft.report.waits("the pods of the deleted cluster to be gone, before its lease is");
+        }
         return draft.finish(StatusUpdate::default());
     }
     let outlook = failover::plan(desired, observed, now, &mut draft);

@@ -229,8 +229,10 @@ fn a_refused_spec_stops_no_failover() {
 }
 
 #[test]
-fn a_cluster_that_is_deleted_only_lets_go_of_its_lease() {
-    let (mut desired, observed) = healthy();
+fn a_cluster_that_is_deleted_lets_go_of_its_lease_once_its_pods_are_gone() {
+    let (mut desired, mut observed) = healthy();
     desired.deleting = true;
+    assert_eq!(plan(&desired, &observed, NOW).steps, [], "a pod that stops holds it");
+    observed.pods.clear();
     assert_eq!(golden("deleting", (desired, observed)).steps, [Step::ReleaseLeaseObject]);
 }
