@@ -16,7 +16,7 @@ tiers=(
     "model 300 core's own decisions through every order of events, within bounds"
     "interop 600 each crate against real things: postgres, kubectl, S3, processes in namespaces"
     "barman 180 the WAL archive on SeaweedFS, beside barman, both installed if they are missing"
-    "cluster 360 whole clusters on real PostgreSQL, broken on purpose"
+    "cluster 480 whole clusters on real PostgreSQL, broken on purpose"
     "chaos 300 faults of fixed seeds while clients write, judged by what they wrote down; hours of it: make chaos"
 )
 
@@ -52,10 +52,10 @@ run_tier() {
             cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings &&
                 xtask check && cargo_deny
             ;;
-        unit) cargo test --workspace --lib --bins ;;
+        unit) cargo test --workspace --no-fail-fast --lib --bins ;;
         model) cargo test --profile model -p pgherd-model --test model -- --nocapture ;;
         interop) # shellcheck disable=SC2046
-            cargo test --workspace $(of_crates | sort -u | sed 's/^/--test /') ;;
+            cargo test --workspace --no-fail-fast $(of_crates | sort -u | sed 's/^/--test /') ;;
         barman) tests/tools/interop.sh && cargo test --workspace --test interop ;;
         cluster | chaos) cargo test --workspace --test "$1" -- --test-threads=1 --nocapture ;;
         *) cargo test --workspace --test "$1" ;;

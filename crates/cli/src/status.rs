@@ -6,7 +6,7 @@ use kube::Api;
 use kube::api::ListParams;
 use pgherd_proto::cluster::{Cluster, ClusterStatus};
 use pgherd_proto::labels;
-use pgherd_proto::member::MemberReport;
+use pgherd_proto::member::{MemberReport, Phase};
 use serde::Serialize;
 
 use crate::args::ClusterArguments;
@@ -114,8 +114,10 @@ fn member(pod: &Pod) -> Member {
     Member {
         name: pod.metadata.name.clone().unwrap_or_default(),
         phase: phase.unwrap_or_else(|| "unknown".to_owned()),
+        // A primary's report is from before it was one: it writes on from there.
         position: report
             .as_ref()
+            .filter(|report| report.phase != Phase::Primary)
             .and_then(|report| report.position.as_ref())
             .map(|at| format!("{}/{}", at.timeline, at.lsn))
             .unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! `deny.toml` against the dependency graph: licences, banned crates, sources.
 //!
-//! The same file as `cargo deny check licenses bans sources` reads, enforced from `cargo metadata`: building that
-//! tool takes longer than the whole budget of the lint tier. Where it is installed, `make lint` runs it as well;
+//! The same file as `cargo deny check licenses bans sources` reads, enforced from `cargo metadata`: that tool
+//! would have to be built first on every new machine. Where it is installed, `make lint` runs it as well;
 //! advisories and yanked versions are its part alone, since both have to be asked of somebody.
 
 mod graph;
