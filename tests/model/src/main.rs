@@ -1,6 +1,6 @@
 //! `model [bounded|long|taste] [RUN..]` checks; `model mutants [NAME..]` sees whether mistakes are noticed; `model
 //! list` says what there is; `model table` prints the last report for the documentation. `MODEL=long` is the default
-//! of `make model`.
+//! of `make model`; `MODEL_HEAL=n` heals one of n states of every lease run.
 
 use anyhow::{Context, ensure};
 use pgherd_model::mutants;

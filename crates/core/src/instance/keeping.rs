@@ -87,6 +87,8 @@ impl Machine {
                     // Somebody touched our own record (a finalizer, a person): its version, but not its age (L4).
                     Conflict::Adopt => {
                         self.missing = false;
+                        // A proxy that sends a request twice answers with the second one's conflict.
+                        self.unanswered.push(io.record);
                         self.observation.observe(&stored.version, now);
                         self.adopt(stored);
                         // Those that were sent over an earlier version can be stored no more.

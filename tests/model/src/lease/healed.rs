@@ -2,13 +2,11 @@
 //!
 //! The controller of this part is core's own: `election::next` and `election::elect` over what the API shows.
 
+use super::controller::Controller;
 use super::limits::Limits;
-use super::state::{State, TICK};
-use pgherd_core::cluster::{Desired, LeaseSeen, Memory, Observed, PodView, Report, StatusFacts, VolumeView};
-use pgherd_core::election::{Answer, Next, elect, next, why};
-use pgherd_core::instance::{Event, FenceCall, Op, Phase};
+use super::state::State;
+use pgherd_core::instance::Phase;
 use pgherd_core::lease::HolderState;
-use pgherd_core::time::Instant;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A primary is open by then, in seconds: a lease that lapses, an election that is declined, and another.
@@ -82,9 +80,12 @@ pub fn settle(limits: &Limits, state: &mut State, seconds: u64, done: impl Fn(&S
 
 fn deliver(limits: &Limits, state: &mut State) {
     while !state.puts.is_empty() {
-        state.land(limits, 0);
-        let waits = state.puts.first().is_some_and(|put| !put.given_up && put.answer.is_some());
-        if waits {
+        // What has landed already is not sent again: its answer is on its way.
+        let given_up = state.puts.first().is_some_and(|put| put.given_up);
+        if state.puts.first().is_some_and(|put| put.answer.is_none()) {
+            state.land(limits, 0);
+        }
+        if !given_up {
             state.answered(limits, 0);
         }
     }
@@ -111,122 +112,46 @@ fn deliver(limits: &Limits, state: &mut State) {
     }
 }
 
-/// The controller, with what it remembers between two looks.
-#[derive(Default)]
-struct Controller {
-    lease: Option<(String, Instant)>,
-    election: Option<(usize, Instant)>,
-    unhealthy: Option<Instant>,
-    target: Option<String>,
+/// The healed run, second by second, for whoever looks for what holds it up.
+pub fn story(limits: &Limits, state: &State) -> Vec<String> {
+    let mut state = state.clone();
+    heal(limits, &mut state);
+    let mut told = vec![line(&state)];
+    for _ in 0..BACK_WITHIN {
+        if settle(limits, &mut state, 1, is_served) {
+            break;
+        }
+        told.push(line(&state));
+        if let Some(broken) = &state.broken {
+            told.push(broken.clone());
+            break;
+        }
+    }
+    told
 }
 
-impl Controller {
-    fn look(&mut self, limits: &Limits, state: &mut State) {
-        let now = Instant((state.epoch + state.tick) * TICK);
-        let desired = Desired {
-            name: "c".to_owned(),
-            instances: u32::try_from(limits.instances).unwrap_or(u32::MAX),
-            ..Desired::default()
-        };
-        let mut observed = self.observe(state, now);
-        match next(&desired, &observed, now) {
-            Next::Nothing | Next::Wait { .. } => {}
-            Next::Cancel { holder, .. } => self.target = Some(holder),
-            Next::Ask { why } => {
-                let Some(lease) = observed.lease.clone() else { return };
-                let holder = lease.value.held_by().map(|holder| holder.pod_uid.clone());
-                for at in 0..state.slots.len() {
-                    let asked =
-                        state.slots.get(at).is_some_and(|slot| slot.awake() && Some(&slot.uid) != holder.as_ref());
-                    if !asked {
-                        continue;
-                    }
-                    state.tell(limits, at, Event::FenceRequested(Op(u64::MAX), FenceCall { term: lease.value.term }));
-                    let Some(slot) = state.slots.get(at) else { continue };
-                    let fenced = slot.disk.data.as_ref().is_some_and(|data| data.fence >= lease.value.term);
-                    let fresh = report(state, at, true).filter(|_| fenced);
-                    let pod = observed.pods.iter_mut().find(|pod| pod.uid == slot.uid);
-                    pod.into_iter().for_each(|pod| pod.report = fresh.clone().or(pod.report.take()));
-                }
-                if let Answer::Elected(election) = elect(&desired, &observed, &lease, &why)
-                    && state.store.elections.last() != Some(&election.fact)
-                {
-                    self.target = Some(election.fact.winner.clone());
-                    state.store.change(|store| store.elections.push(election.fact));
-                }
-            }
-        }
+fn line(state: &State) -> String {
+    let lease = state.store.lease();
+    let holder = lease.value.holder.as_ref().map(|holder| holder.nonce.0.clone()).unwrap_or_default();
+    let mut text = format!(
+        "{}: lease {} of {holder} {:?} term {} timeline {} tail {:?}; election {:?}",
+        state.tick,
+        lease.version,
+        lease.value.state,
+        lease.value.term,
+        lease.value.timeline,
+        lease.value.tail,
+        state.store.elections.last().map(|e| (&e.winner, &e.lease_version, e.term, &e.tail, e.evidence)),
+    );
+    for slot in &state.slots {
+        let phase = slot.machine.as_ref().map(|machine| machine.phase());
+        text.push_str(&format!(
+            "; {} {:?} {phase:?} ends {:?} jobs {:?}",
+            slot.nonce(),
+            slot.postgres,
+            slot.end(),
+            slot.jobs
+        ));
     }
-
-    fn observe(&mut self, state: &State, now: Instant) -> Observed {
-        let exists = (0..state.slots.len()).filter(|at| state.may_boot(*at));
-        let (mut pods, mut volumes) = (Vec::new(), Vec::new());
-        for at in exists {
-            let Some(slot) = state.slots.get(at) else { continue };
-            let serial = u32::try_from(at).unwrap_or_default() + 1;
-            pods.push(PodView {
-                name: slot.name.clone(),
-                serial,
-                uid: slot.uid.clone(),
-                ip: Some(slot.uid.0.clone()),
-                ready: true,
-                dead_nonces: state.store.dead.clone(),
-                report: report(state, at, false),
-                ..PodView::default()
-            });
-            let has_data = slot.disk.data.is_some();
-            volumes.push(VolumeView { name: slot.name.clone(), serial, has_data, ..VolumeView::default() });
-        }
-        let status = StatusFacts {
-            system_id: state.store.system,
-            initializing: state.store.initializer.clone(),
-            target_primary: self.target.clone(),
-            election: state.store.elections.last().cloned(),
-            ..StatusFacts::default()
-        };
-        let lease = Some(state.store.lease());
-        let mut observed = Observed { pods, volumes, lease, status, ..Observed::default() };
-        observed.memory = self.remember(state, &observed, now);
-        observed
-    }
-
-    fn remember(&mut self, state: &State, observed: &Observed, now: Instant) -> Memory {
-        let lease = &state.store.lease().value;
-        let key = format!("{:?} {} {:?}", lease.holder, lease.term, lease.state);
-        if self.lease.as_ref().is_none_or(|(known, _)| *known != key) {
-            self.lease = Some((key, now));
-        }
-        let count = state.store.elections.len();
-        if self.election.is_none_or(|(known, _)| known != count) {
-            self.election = Some((count, now));
-        }
-        self.unhealthy = why(observed).and(self.unhealthy.or(Some(now)));
-        Memory {
-            lease_since: self.lease.as_ref().map(|(_, since)| *since).unwrap_or_default(),
-            election_since: self.election.map(|(_, since)| since).unwrap_or_default(),
-            unhealthy_since: self.unhealthy,
-            ..Memory::default()
-        }
-    }
-}
-
-/// What a member says of itself.
-fn report(state: &State, at: usize, fresh: bool) -> Option<Report> {
-    let slot = state.slots.get(at)?;
-    let said = slot.machine.as_ref()?.report(state.now(at));
-    let (version, _, _, stale) = said.lease.unwrap_or_default();
-    Some(Report {
-        nonce: slot.nonce(),
-        pod_uid: slot.uid.clone(),
-        incarnation: said.incarnation,
-        system_id: said.system_id,
-        phase: said.phase,
-        message: said.message,
-        lease_seen: LeaseSeen { version, stale, ..LeaseSeen::default() },
-        position: if fresh { Some(slot.end()) } else { said.position },
-        tail: said.tail,
-        fence: said.fence,
-        fresh,
-        ..Report::default()
-    })
+    text
 }

@@ -6,6 +6,7 @@
 
 mod action;
 mod checks;
+mod controller;
 mod effects;
 mod faults;
 mod healed;
@@ -28,6 +29,13 @@ pub struct LeaseModel {
     pub limits: Limits,
     /// When to stop, done or not.
     pub clock: Clock,
+}
+
+impl LeaseModel {
+    /// What is wrong in a state: the rule that a step broke, or how the healed run goes.
+    pub fn explain(&self, state: &State) -> String {
+        state.broken.clone().unwrap_or_else(|| healed::story(&self.limits, state).join("\n    "))
+    }
 }
 
 impl Model for LeaseModel {

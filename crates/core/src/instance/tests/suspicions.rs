@@ -125,6 +125,17 @@ fn l4_an_edited_lease_is_put_right_by_its_holder() {
 }
 
 #[test]
+fn l4_a_renewal_that_a_proxy_sent_twice_is_no_edit() {
+    let mut bench = Bench::primary();
+    let fenced = Peer { fence: Term(5), ..peer("c-3", true) };
+    bench.tell(Event::PeersSeen(vec![peer("c-1", false), fenced]));
+    assert_eq!(bench.proven(), ["PutLease over 13: Open, term 6, timeline 3"]);
+    let (_, _, sent) = bench.put.clone().expect("a renewal");
+    assert_eq!(bench.put_conflicted(sent), ["ProveWritePath with a commit"], "it is what was stored");
+    assert_eq!(bench.machine.hold().map(|hold| hold.lease.value.term), Some(Term(6)));
+}
+
+#[test]
 fn l4_a_lease_that_was_released_or_given_away_by_hand_is_lost_at_once() {
     for state in [HolderState::Released, HolderState::Open] {
         let mut bench = Bench::primary();
