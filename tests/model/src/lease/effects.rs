@@ -205,6 +205,8 @@ impl State {
             slot.peers.clear();
             slot.link = None;
         });
+        // What is on its way may land all the same; an answer has nobody to reach.
+        self.puts.retain(|put| put.slot != at || put.generation != generation || put.answer.is_none());
         for put in self.puts.iter_mut().filter(|put| put.slot == at && put.generation == generation) {
             put.change(|put| put.given_up = true);
         }

@@ -79,13 +79,13 @@ pub fn settle(limits: &Limits, state: &mut State, seconds: u64, done: impl Fn(&S
 }
 
 fn deliver(limits: &Limits, state: &mut State) {
-    while !state.puts.is_empty() {
+    while let Some(put) = state.puts.first().cloned() {
         // What has landed already is not sent again: its answer is on its way.
-        let given_up = state.puts.first().is_some_and(|put| put.given_up);
-        if state.puts.first().is_some_and(|put| put.answer.is_none()) {
+        if put.answer.is_none() {
             state.land(limits, 0);
         }
-        if !given_up {
+        // Landing took away what nobody waits for.
+        if !put.given_up || put.answer.is_some() {
             state.answered(limits, 0);
         }
     }
@@ -154,4 +154,32 @@ fn line(state: &State) -> String {
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Action, start};
+    use super::{comes_back, settle};
+    use crate::lease::Limits;
+
+    #[test]
+    fn a_container_that_dies_before_the_answer_to_its_stored_lease_holds_up_nobody() {
+        let limits = Limits { ticks: 9, writes: 9, ..Limits::QUIET };
+        let mut state = start::running(&limits);
+        for _ in 0..limits.ticks {
+            if let Some(at) = (0..state.puts.len()).find(|at| state.can_land(&limits, *at)) {
+                state.land(&limits, at);
+                break;
+            }
+            state.take(&limits, &Action::Tick);
+            while let Some(job) = state.slots[0].jobs.len().checked_sub(1) {
+                state.finish(&limits, 0, job);
+            }
+        }
+        assert!(state.puts.iter().any(|put| put.slot == 0 && put.answer.is_some()), "a renewal landed");
+        state.end(0, true);
+        assert!(state.puts.is_empty(), "its answer has nobody to reach");
+        assert!(settle(&limits, &mut state.clone(), 1, |_| true), "everything is delivered");
+        assert!(comes_back(&limits, &state));
+    }
 }
