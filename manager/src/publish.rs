@@ -106,6 +106,7 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
         timeline: *context.timeline.borrow(),
         config_hash: machine.configuration().unwrap_or_default().to_owned(),
         fenced: machine.is_fenced(),
+        cannot_follow: machine.cannot_follow(),
         rejoining: matches!(machine.phase(), Phase::Rejoining(..)),
         serves_tail: report.tail.is_some(),
         switchover_required: false,

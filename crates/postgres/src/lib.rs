@@ -23,6 +23,7 @@ pub mod run;
 pub mod sample;
 pub mod slots;
 pub mod sql;
+pub mod standstill;
 pub mod version;
 pub mod volume_lock;
 pub mod walsenders;

@@ -7,11 +7,13 @@ mod bed;
 use bed::{Bed, PATIENCE, execute, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use pgherd_core::lease::{Session as State, stand_still};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::slots::{Policy, SlotStep, on_primary, on_standby};
 use pgherd_postgres::sample::{flushed, prove_write_path};
 use pgherd_postgres::slots::{apply, physical_slots};
 use pgherd_postgres::sql::Session;
+use pgherd_postgres::standstill::client_sessions;
 use pgherd_postgres::walsenders::{
     ReloadError, Walsender, commits_wait, end_walsender, loaded, reload, wake, walsenders,
 };
@@ -212,4 +214,24 @@ async fn slots_are_made_on_the_primary_and_follow_on_a_standby() {
     }
     copy().await;
     assert_eq!(names(&standby).await, ["users"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_are_all_stopped_are_told_from_some_that_are() {
+    let bed = Bed::with_standbys(5625, &[]).await;
+    let (session, one, other) = (bed.session().await, bed.session().await, bed.session().await);
+    let own = async |session: &Session| -> Pid {
+        Pid::from_raw(session.scalar("find a backend", "SELECT pg_backend_pid()", PATIENCE).await.unwrap())
+    };
+    let (one, other) = (own(&one).await, own(&other).await);
+    let still = async || stand_still(&client_sessions(&session, PATIENCE).await.unwrap());
+    assert!(!still().await);
+    kill(one, Signal::SIGSTOP).unwrap();
+    until(async || client_sessions(&session, PATIENCE).await.unwrap().contains(&State::Stopped)).await;
+    assert!(!still().await, "one of two is served");
+    kill(other, Signal::SIGSTOP).unwrap();
+    until(async || still().await).await;
+    kill(one, Signal::SIGCONT).unwrap();
+    until(async || !still().await).await;
+    kill(other, Signal::SIGCONT).unwrap();
 }

@@ -6,8 +6,9 @@ use crate::clock;
 use crate::context::Context;
 use core::time::Duration;
 use pgherd_core::instance::Outcome;
-use pgherd_core::lease::{LeaseRecord, Term};
+use pgherd_core::lease::{LeaseRecord, Term, stand_still};
 use pgherd_postgres::sample::prove_write_path;
+use pgherd_postgres::standstill::client_sessions;
 use pgherd_telemetry::chain;
 use std::sync::Arc;
 
@@ -72,14 +73,17 @@ async fn syncs(cx: &Context) -> Result<(), String> {
     probe.probe(WRITE_WITHIN).await.map(drop).map_err(|e| chain(&e))
 }
 
-/// A new session each time: the postmaster has to answer as well.
+/// A new session each time: the postmaster has to answer as well. What that shows is nothing to those who are
+/// connected already, if every one of them is stopped.
 async fn flushes(cx: &Context) -> Result<(), String> {
     let proof = async {
         let session = local(cx, "postgres").await?;
-        prove_write_path(&session, WRITE_WITHIN).await
+        prove_write_path(&session, WRITE_WITHIN).await?;
+        client_sessions(&session, WRITE_WITHIN).await
     };
     match tokio::time::timeout(WRITE_WITHIN, proof).await {
-        Ok(flushed) => flushed.map(drop).map_err(|e| chain(&e)),
+        Ok(Ok(clients)) if stand_still(&clients) => Err(format!("all {} sessions of clients are stopped", clients.len())),
+        Ok(proven) => proven.map(drop).map_err(|e| chain(&e)),
         Err(_) => Err(format!("no answer within {WRITE_WITHIN:?}")),
     }
 }

@@ -31,7 +31,7 @@ pub fn startupz(view: &View) -> Answer {
 }
 
 /// Readiness: postgres accepts connections, by a fresh sample; a primary also holds the lease, and a standby
-/// is in recovery with data to show. A member that promotes stays ready: its standby's connections go on.
+/// is in recovery with data to show, and not cut off from an open primary for good. A member that promotes stays ready: its standby's connections go on.
 #[must_use]
 pub fn readyz(view: &View) -> Answer {
     match ready(view) {
@@ -53,6 +53,9 @@ pub(super) fn ready(view: &View) -> Result<(), String> {
             phase_name(view.instance.phase),
             if message.is_empty() { "" } else { ": " }
         ));
+    }
+    if view.instance.cannot_follow {
+        return Err(view.instance.message.clone());
     }
     accepts_connections(view)?;
     let sample = view.fresh()?;

@@ -140,6 +140,8 @@ pub struct InstanceSnapshot {
     pub config_hash: String,
     /// The user asked for this instance to be fenced.
     pub fenced: bool,
+    /// A standby that does not get to stream from its open leader: what it serves only gets older.
+    pub cannot_follow: bool,
     /// `pg_rewind` or a re-clone is at work.
     pub rejoining: bool,
     /// GET /pg/wal/<name> is on: a crashed primary hands over its tail.

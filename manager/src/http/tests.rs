@@ -185,8 +185,13 @@ fn a_primary_is_ready_while_it_holds_the_lease_and_answers() {
 }
 
 #[test]
-fn a_standby_is_ready_once_it_has_data_whether_or_not_it_streams() {
+fn a_standby_is_ready_once_it_has_data_unless_it_cannot_follow() {
     assert!(readyz(&Scene::standby().view()).is_ok());
+    let behind = Scene::standby().with(|i| {
+        i.cannot_follow = true;
+        i.message = "does not stream from c-1 although that is open".into();
+    });
+    assert_eq!(reason(&readyz(&behind.view())), "does not stream from c-1 although that is open");
     let silent = Scene::new(Phase::Standby, Role::Standby, blank());
     assert!(reason(&readyz(&silent.view())).contains("neither replayed nor received"));
     let joining = Scene::standby().with(|i| {

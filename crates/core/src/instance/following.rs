@@ -71,6 +71,13 @@ impl Machine {
         }
     }
 
+    /// A standby that has been restarted for want of a link to its open leader, and has none still: what it serves
+    /// only gets older, so it is not to be taken for a healthy one. While nobody is open it stays what it is.
+    #[must_use]
+    pub fn cannot_follow(&self) -> bool {
+        self.failures > 0 && matches!(self.phase, Phase::Standby(Standby::Running { unlinked: Some(_), .. }))
+    }
+
     fn standby_failed(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         self.kill(AfterKill::Pause(now.plus(RETRY_PAUSE)));

@@ -1,7 +1,7 @@
 //! What an instance says about itself: to its pod's annotation, and to people.
 
 use super::machine::Machine;
-use super::phase::{Crashed, Phase};
+use super::phase::{Crashed, Phase, Standby};
 use super::view::Volume;
 use crate::cluster::MemberPhase;
 use crate::identity::{Incarnation, SystemId};
@@ -54,6 +54,9 @@ impl Machine {
             message: match &self.phase {
                 Phase::Waiting { why, .. } => why.clone(),
                 _ if self.member_phase() == MemberPhase::Stuck => "the WAL of the last primary did not come".to_owned(),
+                Phase::Standby(Standby::Running { leader: Some(leader), .. }) if self.cannot_follow() => {
+                    format!("does not stream from {} although that is open", leader.name)
+                }
                 _ => self.went_back().unwrap_or_default(),
             },
             incarnation: data.map(|d| d.incarnation.clone()),

@@ -2,6 +2,7 @@
 
 mod observe;
 mod record;
+mod standstill;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -10,4 +11,5 @@ pub use observe::Observation;
 pub use record::{
     ElectableRecord, Holder, HolderState, LeaseRecord, Term, Timings, TimingsError, Versioned, WalPosition,
 };
+pub use standstill::{Session, stand_still};
 pub use take::{Conflict, Ground, Hold, Purpose, Refusal, conflict, may_take, released, taken};

@@ -90,6 +90,25 @@ fn a_standby_that_does_not_stream_goes_through_rejoin_and_then_is_cloned() {
 }
 
 #[test]
+fn a_standby_that_cannot_follow_says_so_until_it_streams_again() {
+    let mut bench = Bench::standby();
+    bench.tell(Event::LinkSampled(Link { streaming: false, position: wal(2, 100) }));
+    bench.after(Duration::from_millis(100));
+    assert!(!bench.machine.cannot_follow(), "a link that is down for a moment is no harm");
+    let mut bench = cut_off();
+    bench.answer(Outcome::Inspected(data(DataRole::Standby, wal(2, 100))));
+    bench.done();
+    bench.answer(Outcome::Inspected(data(DataRole::Standby, wal(2, 100))));
+    bench.done();
+    bench.after(Duration::from_millis(100));
+    assert!(bench.machine.cannot_follow());
+    assert_eq!(bench.machine.report(bench.now).message, "does not stream from c-1 although that is open");
+    bench.tell(Event::LinkSampled(Link { streaming: true, position: wal(2, 100) }));
+    assert!(!bench.machine.cannot_follow());
+    assert_eq!(bench.machine.report(bench.now).message, "");
+}
+
+#[test]
 fn a_leader_that_does_not_renew_or_is_dead_is_not_worth_a_rejoin() {
     let mut bench = Bench::standby();
     bench.tell(Event::LinkSampled(Link { streaming: false, position: wal(2, 100) }));
