@@ -4,6 +4,7 @@ mod deny;
 mod dependencies;
 mod drift;
 mod failures;
+mod features;
 mod fields;
 mod purity;
 mod sizes;
@@ -17,6 +18,7 @@ pub fn run(root: &Path) -> anyhow::Result<bool> {
     for (name, wrong) in [
         ("generated files equal the code", drift::check(root)?),
         ("dependencies point down", dependencies::check(root)?),
+        ("no dependency is built twice", features::check(root)?),
         ("licences, crates and sources are those of deny.toml", deny::check(root)?),
         ("core has no effects", purity::check(root)?),
         ("files are small", sizes::check(root)?),
