@@ -89,13 +89,16 @@ fn run(options: &str) -> Result<(), DaemonError> {
     host.block_on(network.create())?;
     let cluster = network.runtime(2)?;
     let host_side = HostSide::new(host.handle().clone());
-    let (handle, of_daemon) = (cluster.handle().clone(), network.clone());
+    let (handle, of_daemon, record) = (cluster.handle().clone(), network.clone(), layout.daemon());
     // Spawned, not blocked on: this thread is not in the cluster's namespace.
     let served = cluster.spawn(async move { serve(options, layout, of_daemon, host_side, handle).await });
     let ended = host.block_on(served).map_err(|error| DaemonError::Start(std::io::Error::other(error)))?;
     cluster.shutdown_timeout(Duration::from_secs(2));
-    host.block_on(network.delete())?;
+    let gone = host.block_on(network.delete());
     host.shutdown_timeout(Duration::from_secs(1));
+    // Last of all: once it is gone, the next environment of this name makes a namespace of that name.
+    let _gone = std::fs::remove_file(record);
+    gone?;
     ended
 }
 
@@ -216,9 +219,7 @@ async fn serve(
     })
     .await;
     disk::release_all(&layout.node()).await;
-    for file in [layout.socket(), layout.daemon()] {
-        let _gone = std::fs::remove_file(file);
-    }
+    let _gone = std::fs::remove_file(layout.socket());
     Ok(())
 }
 
