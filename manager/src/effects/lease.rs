@@ -82,7 +82,9 @@ async fn flushes(cx: &Context) -> Result<(), String> {
         client_sessions(&session, WRITE_WITHIN).await
     };
     match tokio::time::timeout(WRITE_WITHIN, proof).await {
-        Ok(Ok(clients)) if stand_still(&clients) => Err(format!("all {} sessions of clients are stopped", clients.len())),
+        Ok(Ok(clients)) if stand_still(&clients) => {
+            Err(format!("all {} sessions of clients are stopped", clients.len()))
+        }
         Ok(proven) => proven.map(drop).map_err(|e| chain(&e)),
         Err(_) => Err(format!("no answer within {WRITE_WITHIN:?}")),
     }
