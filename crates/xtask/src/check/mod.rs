@@ -6,6 +6,7 @@ mod drift;
 mod failures;
 mod fields;
 mod purity;
+mod reads;
 mod sizes;
 mod standalone;
 
