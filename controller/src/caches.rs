@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
+use pgherd_proto::backup::Backup;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::labels;
 use pgherd_proto::scheduled_backup::ScheduledBackup;
@@ -39,6 +40,8 @@ pub struct Caches {
     pub secrets: Store<Secret>,
     /// All schedules.
     pub schedules: Store<ScheduledBackup>,
+    /// All backups.
+    pub backups: Store<Backup>,
     /// True once each of these has listed what there is.
     pub listed: tokio::sync::watch::Receiver<bool>,
 }
@@ -59,6 +62,9 @@ impl Caches {
             secrets: watch(client, labelled(), waker, tasks, by_label::<Secret>),
             schedules: watch(client, all(), waker, tasks, |schedule: &ScheduledBackup| {
                 Some(Key { namespace: schedule.namespace()?, name: schedule.spec.cluster.name.clone() })
+            }),
+            backups: watch(client, all(), waker, tasks, |backup: &Backup| {
+                Some(Key { namespace: backup.namespace()?, name: backup.spec.cluster.name.clone() })
             }),
             listed,
         };
@@ -86,7 +92,8 @@ impl Caches {
         self.claims.wait_until_ready().await?;
         self.services.wait_until_ready().await?;
         self.secrets.wait_until_ready().await?;
-        self.schedules.wait_until_ready().await
+        self.schedules.wait_until_ready().await?;
+        self.backups.wait_until_ready().await
     }
 
     /// One cluster.

@@ -1,6 +1,7 @@
 //! What the controller is asked on the command line.
 
-use crate::config::Config;
+use crate::caches::Key;
+use crate::config::{Config, DEFAULT_MANAGER_IMAGE};
 use crate::{dry_run, run};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -37,7 +38,7 @@ struct RunArgs {
     #[arg(long)]
     metrics: Option<SocketAddr>,
     /// Image with the manager's binary.
-    #[arg(long, env = "OPERATOR_IMAGE_NAME", default_value = concat!("pgherd/pgherd:", env!("CARGO_PKG_VERSION")))]
+    #[arg(long, env = "OPERATOR_IMAGE_NAME", default_value = DEFAULT_MANAGER_IMAGE)]
     manager_image: String,
     /// Port of the managers' status.
     #[arg(long, hide = true, default_value_t = STATUS_PORT)]
@@ -54,6 +55,10 @@ struct PlanArgs {
     /// Nothing is ever applied by this command; the flag says so aloud.
     #[arg(long)]
     dry_run: bool,
+    /// Image with the manager's binary, as the running controller was told. Without it, the one that the newest pod was
+    /// made with: what the controller's own environment says is not known in a shell.
+    #[arg(long, env = "OPERATOR_IMAGE_NAME")]
+    manager_image: Option<String>,
     /// How it is printed.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
@@ -84,8 +89,8 @@ impl Cli {
             Command::Run(RunArgs { health, metrics, manager_image, status_port }) => {
                 run::run(client, Config { manager_image, status_port }, health, metrics).await
             }
-            Command::Plan(PlanArgs { cluster, namespace, dry_run: _, output }) => {
-                dry_run::print(client, cluster, namespace, output).await
+            Command::Plan(PlanArgs { cluster, namespace, dry_run: _, manager_image, output }) => {
+                dry_run::print(client, Key { namespace, name: cluster }, manager_image, output).await
             }
         };
         log.flush(core::time::Duration::from_secs(1));

@@ -1,5 +1,8 @@
 //! What the controller is started with.
 
+/// The manager's image where nobody names one: that of this very version.
+pub const DEFAULT_MANAGER_IMAGE: &str = concat!("pgherd/pgherd:", env!("CARGO_PKG_VERSION"));
+
 /// Settings that are the same for every cluster.
 #[derive(Clone, Debug)]
 pub struct Config {

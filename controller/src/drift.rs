@@ -2,11 +2,12 @@
 //! annotation has (CNPG's `cnpg.io/podSpec`): the API server's defaults and admission hooks change the stored one.
 
 use crate::apply::{Blueprint, pod_spec};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use kube::ResourceExt;
 use pgherd_core::cluster::serial_of;
-use pgherd_proto::labels;
+use pgherd_proto::{labels, names};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What of `pod` is not as it is wanted, in words. A pod without the annotation is left as it is.
 #[must_use]
@@ -18,6 +19,19 @@ pub fn outdated(pod: &Pod, blueprint: Blueprint<'_>, restarted_at: Option<&str>)
     difference("spec", &made, &wanted)
         .map(|path| format!("{path} has changed"))
         .or_else(|| asked.map(|at| format!("a restart was asked for at {at}")))
+}
+
+/// The manager's image that the newest of `pods` was made with: what the controller that runs has been told.
+#[must_use]
+pub fn manager_image_of(pods: &[Arc<Pod>]) -> Option<String> {
+    let newest_first = |pod: &&Arc<Pod>| core::cmp::Reverse(pod.creation_timestamp().map(|at| at.0));
+    let mut pods: Vec<&Arc<Pod>> = pods.iter().collect();
+    pods.sort_by_key(newest_first);
+    pods.into_iter().find_map(|pod| {
+        let made: PodSpec = serde_json::from_str(pod.annotations().get(labels::POD_SPEC)?).ok()?;
+        let bootstrap = |container: &Container| container.name == names::BOOTSTRAP_CONTAINER;
+        made.init_containers?.into_iter().find(bootstrap)?.image
+    })
 }
 
 /// The path of the first difference.
@@ -76,6 +90,22 @@ mod tests {
         let old = pod(&json!({ labels::POD_SPEC: made("pg:15") }));
         assert_eq!(judge(&old, "pg:15", None), None);
         assert_eq!(judge(&old, "pg:16", None).as_deref(), Some("spec.containers[postgres].image has changed"));
+    }
+
+    #[test]
+    fn the_managers_image_is_that_of_the_newest_pod_which_says_what_it_was_made_from() {
+        let pod = |at: &str, image: Option<&str>| -> Arc<Pod> {
+            let spec = json!({ "containers": [], "initContainers": [
+                { "name": "other", "image": "x" }, { "name": names::BOOTSTRAP_CONTAINER, "image": image } ] });
+            let annotations = image.map(|_| json!({ labels::POD_SPEC: spec.to_string() }));
+            serde_json::from_value(json!({ "metadata": { "creationTimestamp": at, "annotations": annotations } }))
+                .unwrap()
+        };
+        let (old, new) = (pod("2026-01-01T00:00:00Z", Some("m:1")), pod("2026-01-02T00:00:00Z", Some("m:2")));
+        let silent = pod("2026-01-03T00:00:00Z", None);
+        assert_eq!(manager_image_of(&[old.clone(), new.clone(), silent.clone()]).as_deref(), Some("m:2"));
+        assert_eq!(manager_image_of(&[new, old, silent.clone()]).as_deref(), Some("m:2"));
+        assert_eq!(manager_image_of(&[silent]), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `controller plan`: the plan and its reasons for a live cluster, with nothing applied and nobody fenced.
 
-use crate::caches::{Caches, Key};
+use crate::caches::{Caches, Key, of};
 use crate::cli::Output;
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_MANAGER_IMAGE};
+use crate::drift::manager_image_of;
 use crate::memory::Remembered;
 use crate::queue::Queue;
 use crate::reconcile::Reconciler;
@@ -15,12 +16,12 @@ use serde_json::json;
 use std::fmt::Write;
 use tokio::task::JoinSet;
 
-/// Prints the plan for one cluster.
+/// Prints the plan for one cluster. Where no `manager_image` is given, pods are compared with what the newest of them
+/// was made with: anything else would call every pod of a healthy cluster outdated.
 ///
 /// # Errors
 /// There is no such cluster, it was never valid, or the API server does not answer.
-pub async fn print(client: Client, cluster: String, namespace: String, output: Output) -> anyhow::Result<()> {
-    let key = Key { namespace, name: cluster };
+pub async fn print(client: Client, key: Key, manager_image: Option<String>, output: Output) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     let (waker, queue) = Queue::new();
     // Nobody is woken: with the receiver gone, waking is a no-op.
@@ -32,12 +33,17 @@ pub async fn print(client: Client, cluster: String, namespace: String, output: O
         .ok_or_else(|| anyhow!("there is no cluster {} in namespace {}", key.name, key.namespace))?;
     let verdict =
         judge(&stored).map_err(|why| anyhow!("the cluster's spec is invalid, and none before it was valid: {why}"))?;
-    let reconciler = Reconciler::new(client, caches, Config { manager_image: String::new(), status_port: STATUS_PORT });
+    let manager_image = manager_image
+        .filter(|image| !image.is_empty())
+        .or_else(|| manager_image_of(&of(&caches.pods, &key)))
+        .unwrap_or_else(|| DEFAULT_MANAGER_IMAGE.to_owned());
+    let reconciler = Reconciler::new(client, caches, Config { manager_image, status_port: STATUS_PORT });
     let look = reconciler.look(&key, stored, verdict, &mut Remembered::default(), false).await?;
     let violations = check(&look.observed, &look.plan);
     let text = match output {
         Output::Json => {
-            let value = json!({ "desired": look.desired, "observed": look.observed, "plan": look.plan, "violations": violations });
+            let value = json!({ "managerImage": reconciler.config.manager_image, "desired": look.desired,
+                "observed": look.observed, "plan": look.plan, "violations": violations });
             serde_json::to_string_pretty(&value)?
         }
         Output::Text => {

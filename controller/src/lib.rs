@@ -6,9 +6,11 @@
 //! from, or touches fields that only a controller writes, which both would set alike.
 
 pub mod apply;
+mod backups;
 pub mod caches;
 pub mod cli;
 mod clock;
+mod conditions;
 pub mod config;
 pub mod desired;
 mod drift;

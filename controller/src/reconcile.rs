@@ -1,6 +1,7 @@
 //! One look at one cluster: observe, ask if need be, plan, check, apply.
 
 use crate::apply::{ApplyError, Blueprint, Target, apply, let_go_of_lease, mark_invalid};
+use crate::backups;
 use crate::caches::{Caches, Key, of};
 use crate::clock;
 use crate::config::Config;
@@ -65,21 +66,28 @@ impl Reconciler {
 
     /// Looks at one cluster. Answers how soon to look again; `None` once it is gone.
     pub async fn reconcile(&self, key: Key) -> Option<Duration> {
+        let again = self.look_after(&key).await;
+        // Afterwards: no election waits for what is said about schedules.
         schedules::explain(&self.client, &self.caches, &key).await;
-        let Some(cluster) = self.caches.cluster(&key) else {
-            self.memory.lock().await.remove(&key);
+        backups::explain(&self.client, &self.caches, &key).await;
+        again
+    }
+
+    async fn look_after(&self, key: &Key) -> Option<Duration> {
+        let Some(cluster) = self.caches.cluster(key) else {
+            self.memory.lock().await.remove(key);
             // The garbage collector takes the rest; the lease waits for us, and for the last holder to stop.
-            if !of(&self.caches.pods, &key).is_empty() {
+            if !of(&self.caches.pods, key).is_empty() {
                 return Some(QUIET);
             }
             return match let_go_of_lease(&self.client, &key.namespace, &key.name).await {
                 Ok(()) => None,
-                Err(error) => Some(said(&key, &error)),
+                Err(error) => Some(said(key, &error)),
             };
         };
         let memory = self.memory.lock().await.entry(key.clone()).or_default().clone();
         let mut memory = memory.lock().await;
-        match self.step(&key, cluster, &mut memory).await {
+        match self.step(key, cluster, &mut memory).await {
             Ok(again) => Some(again),
             Err(Failure::Observe(error)) => {
                 tracing::warn!(cluster = %key.name, namespace = %key.namespace,
@@ -87,7 +95,7 @@ impl Reconciler {
                 Some(RETRY)
             }
             Err(Failure::Apply(error)) if error.is_conflict() => Some(RETRY_CONFLICT),
-            Err(Failure::Apply(error)) => Some(said(&key, &error)),
+            Err(Failure::Apply(error)) => Some(said(key, &error)),
         }
     }
 

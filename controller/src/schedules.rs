@@ -1,34 +1,25 @@
-//! ScheduledBackups whose cluster is not there: most often they were applied to the wrong namespace.
+//! ScheduledBackups: whether their cluster is there (most often they were applied to the wrong namespace), and what of
+//! them does nothing yet.
 
 use crate::caches::{Caches, Key};
-use crate::clock;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
-use pgherd_proto::labels;
-use pgherd_proto::scheduled_backup::ScheduledBackup;
+use crate::conditions::{Wanted, ignored, merge, unsupported_fields, write_status};
+use kube::{Client, ResourceExt};
+use pgherd_proto::cluster::{condition, reason};
 use serde_json::json;
 
-const CLUSTER_FOUND: &str = "ClusterFound";
-
-/// Says in the status of each schedule of a cluster of this name whether that cluster is there.
+/// Says so in the status of each schedule of a cluster of this name.
 pub async fn explain(client: &Client, caches: &Caches, key: &Key) {
     for schedule in caches.schedules.state_filter(|schedule| schedule.spec.cluster.name == key.name) {
         let Some(namespace) = schedule.namespace() else { continue };
         let known: Vec<String> =
             caches.keys().into_iter().filter(|known| known.name == key.name).map(|known| known.namespace).collect();
         let problem = problem(&namespace, &known);
+        let object = json!({ "metadata": { "annotations": schedule.annotations() }, "spec": schedule.spec });
+        let wanted = vec![found(problem.as_deref()), unsupported_fields(&ignored("ScheduledBackup", &object))];
         let before = schedule.status.clone().unwrap_or_default();
-        if before.error == problem {
-            continue;
-        }
-        let status = json!({ "error": problem, "conditions": conditions(&before.conditions, problem.as_deref()) });
-        let body = json!({ "metadata": { "resourceVersion": schedule.resource_version() }, "status": status });
-        let params =
-            PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let schedules = Api::<ScheduledBackup>::namespaced(client.clone(), &namespace);
-        if let Err(error) = schedules.patch_status(&schedule.name_any(), &params, &Patch::Merge(body)).await {
-            tracing::debug!(schedule = %schedule.name_any(), %namespace, %error, "the schedule's status was not written");
+        let conditions = merge(before.conditions.clone(), wanted, schedule.metadata.generation);
+        if before.error != problem || before.conditions != conditions {
+            write_status(client, &*schedule, json!({ "error": problem, "conditions": conditions })).await;
         }
     }
 }
@@ -44,17 +35,9 @@ fn problem(namespace: &str, known: &[String]) -> Option<String> {
     }
 }
 
-fn conditions(before: &[Condition], problem: Option<&str>) -> Vec<Condition> {
-    let mut all: Vec<Condition> = before.iter().filter(|condition| condition.type_ != CLUSTER_FOUND).cloned().collect();
-    all.push(Condition {
-        type_: CLUSTER_FOUND.to_owned(),
-        status: if problem.is_some() { "False" } else { "True" }.to_owned(),
-        reason: if problem.is_some() { "ClusterNotFound" } else { "ClusterFound" }.to_owned(),
-        message: problem.unwrap_or_default().to_owned(),
-        last_transition_time: clock::stamp(),
-        observed_generation: None,
-    });
-    all
+fn found(problem: Option<&str>) -> Wanted {
+    let reason = if problem.is_some() { reason::CLUSTER_NOT_FOUND } else { reason::CLUSTER_FOUND };
+    (condition::CLUSTER_FOUND, problem.is_none(), reason, problem.unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

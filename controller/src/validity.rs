@@ -2,6 +2,7 @@
 //! stays in force, and the status says what is wrong with the new one.
 
 use crate::apply::ApplyError;
+use crate::conditions;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use pgherd_proto::cluster::{Cluster, ClusterSpec};
@@ -27,11 +28,11 @@ pub fn judge(cluster: &Cluster) -> Result<Verdict, String> {
     let old = last_valid(cluster);
     let problems = problems(cluster, old.as_ref());
     if problems.is_empty() {
-        return Ok(Verdict { spec: cluster.spec.clone(), invalid: None, ignored: ignored(&cluster.spec) });
+        return Ok(Verdict { spec: cluster.spec.clone(), invalid: None, ignored: ignored(cluster, &cluster.spec) });
     }
     let why = problems.join("; ");
     match old {
-        Some(spec) => Ok(Verdict { ignored: ignored(&spec), spec, invalid: Some(why) }),
+        Some(spec) => Ok(Verdict { ignored: ignored(cluster, &spec), spec, invalid: Some(why) }),
         None => Err(why),
     }
 }
@@ -65,10 +66,10 @@ fn problems(cluster: &Cluster, old: Option<&ClusterSpec>) -> Vec<String> {
     errors.map(|finding| format!("{}: {}", finding.path, finding.message)).collect()
 }
 
-/// Fields that are accepted and do nothing.
-fn ignored(spec: &ClusterSpec) -> Vec<String> {
-    let used = pgherd_proto::unsupported::used("Cluster", &json!({ "spec": spec }));
-    used.into_iter().filter(|finding| !finding.is_error()).map(|finding| finding.path).collect()
+/// Fields of the spec in force, and annotations, that are accepted and do nothing.
+fn ignored(cluster: &Cluster, spec: &ClusterSpec) -> Vec<String> {
+    let object = json!({ "metadata": { "annotations": cluster.annotations() }, "spec": spec });
+    conditions::ignored("Cluster", &object)
 }
 
 #[cfg(test)]
@@ -84,6 +85,20 @@ mod tests {
         let verdict = judge(&seed()).unwrap();
         assert_eq!(verdict.invalid, None);
         assert!(verdict.ignored.iter().any(|path| path == "spec.backup.retentionPolicy"), "{:?}", verdict.ignored);
+    }
+
+    #[test]
+    fn annotations_that_do_nothing_are_named_and_those_that_work_or_ask_for_nothing_are_not() {
+        let mut cluster = seed();
+        let silent = judge(&cluster).unwrap().ignored;
+        cluster.annotations_mut().extend([
+            (labels::HIBERNATION.to_owned(), "off".to_owned()),
+            (labels::RESTARTED_AT.to_owned(), "2026-01-01T00:00:00Z".to_owned()),
+            (labels::FENCED_INSTANCES.to_owned(), "[]".to_owned()),
+        ]);
+        assert_eq!(judge(&cluster).unwrap().ignored, silent);
+        cluster.annotations_mut().insert(labels::HIBERNATION.to_owned(), "on".to_owned());
+        assert!(judge(&cluster).unwrap().ignored.contains(&format!("annotation:{}", labels::HIBERNATION)));
     }
 
     #[test]

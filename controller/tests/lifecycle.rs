@@ -14,13 +14,17 @@ mod api;
 use api::{Rig, until};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolumeClaim, Pod, Secret, Service};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
+use pgherd_controller::observe;
 use pgherd_core::identity::PodUid;
 use pgherd_core::lease::{Holder, HolderState, LeaseRecord, Term, Timings, WalPosition};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::TimelineId;
 use pgherd_pki::{ClientIdentity, server_config};
+use pgherd_proto::backup::Backup;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::scheduled_backup::ScheduledBackup;
 use serde_json::{Value, json};
@@ -88,6 +92,75 @@ async fn serve(client: &Client, listener: TcpListener, answer: Value, tasks: &mu
     });
 }
 
+fn condition<'a>(all: &'a [Condition], kind: &str) -> &'a Condition {
+    all.iter().find(|condition| condition.type_ == kind).unwrap_or_else(|| panic!("no condition {kind}: {all:?}"))
+}
+
+async fn backup_says_that_it_does_nothing(client: &Client) {
+    let backups = api::<Backup>(client);
+    let backup = |name: &str| -> Backup {
+        let text = json!({ "apiVersion": "postgresql.cnpg.io/v1", "kind": "Backup", "metadata": { "name": name },
+            "spec": { "cluster": { "name": NAME } } });
+        serde_json::from_value(text).unwrap()
+    };
+    backups.create(&PostParams::default(), &backup("by-hand")).await.unwrap();
+    let (conditions, _) = until("the backup's condition", || async {
+        let conditions = backups.get("by-hand").await.unwrap().status?.conditions;
+        (!conditions.is_empty()).then_some(conditions)
+    })
+    .await;
+    let ignored = condition(&conditions, "UnsupportedFields");
+    assert_eq!((ignored.status.as_str(), ignored.reason.as_str()), ("True", "FieldsIgnored"));
+    assert!(ignored.message.contains("the Backup stays without a phase"), "{}", ignored.message);
+    assert_eq!(backups.get("by-hand").await.unwrap().status.unwrap().phase, None);
+}
+
+async fn annotations_that_do_nothing_are_named(clusters: &Api<Cluster>) {
+    let annotate = |value: Value| json!({ "metadata": { "annotations": { "cnpg.io/hibernation": value } } });
+    let says = |wanted: bool| async move {
+        let all = clusters.get(NAME).await.unwrap().status?.conditions;
+        let found = all.iter().find(|condition| condition.type_ == "UnsupportedFields")?;
+        // What the example's spec asks for in vain is there all the time.
+        assert!(found.status == "True" && found.message.contains("spec.backup.retentionPolicy"), "{found:?}");
+        (found.message.contains("annotation:cnpg.io/hibernation") == wanted).then_some(())
+    };
+    for (value, wanted) in [(json!("on"), true), (Value::Null, false)] {
+        clusters.patch(NAME, &PatchParams::default(), &Patch::Merge(annotate(value))).await.unwrap();
+        until("the annotation in the condition", || says(wanted)).await;
+    }
+}
+
+async fn install_pod_monitors(client: &Client) {
+    let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    let version = json!({ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } });
+    let definition: CustomResourceDefinition = serde_json::from_value(json!({
+        "metadata": { "name": "podmonitors.monitoring.coreos.com" },
+        "spec": { "group": "monitoring.coreos.com", "scope": "Namespaced", "versions": [version],
+            "names": { "plural": "podmonitors", "singular": "podmonitor", "kind": "PodMonitor" } }
+    }))
+    .unwrap();
+    let definitions = Api::<CustomResourceDefinition>::all(client.clone());
+    definitions.create(&PostParams::default(), &definition).await.unwrap();
+}
+
+/// Whoever asks in a shell does not know the image that the controller was given, and is not told of a change for it.
+async fn a_healthy_cluster_has_an_empty_plan(rig: &Rig) {
+    let (text, _) = until("an empty plan", || async {
+        let text = rig.plan(NAME, NS, &[]).await;
+        text.contains("steps: none").then_some(text)
+    })
+    .await;
+    assert!(text.starts_with("phase: Cluster in healthy state"), "{text}");
+    let plan: Value = serde_json::from_str(&rig.plan(NAME, NS, &["-o", "json"]).await).unwrap();
+    assert_eq!((&plan["plan"]["steps"], &plan["violations"]), (&json!([]), &json!([])));
+    assert_eq!(plan["managerImage"], api::MANAGER_IMAGE);
+    assert_eq!(plan["desired"]["instances"], 3);
+    assert_eq!(plan["observed"]["pods"].as_array().map(Vec::len), Some(3));
+    // Another image would be another plan.
+    let text = rig.plan(NAME, NS, &["--manager-image", "pgherd/pgherd:next"]).await;
+    assert!(text.contains("spec.initContainers[bootstrap-controller].image has changed"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_manifest_becomes_a_cluster_survives_its_primary_and_goes_away() {
     let (second, port) = {
@@ -114,24 +187,36 @@ async fn the_example_manifest_becomes_a_cluster_survives_its_primary_and_goes_aw
         until("the first pod", || async { api::<Pod>(&client).get_opt(&format!("{NAME}-1")).await.unwrap() }).await;
     eprintln!("first pod after {took:?}");
     let error = "cluster not found in namespace default; there is one in phoenix-guardian";
-    until("the schedule's condition", || async {
+    let (status, _) = until("the schedule's error", || async {
         let status = schedules.get("daily-backup").await.unwrap().status?;
-        (status.error.as_deref() == Some(error)).then_some(())
+        (status.error.as_deref() == Some(error)).then_some(status)
     })
     .await;
+    let found = condition(&status.conditions, "ClusterFound");
+    assert_eq!((found.status.as_str(), found.reason.as_str()), ("False", "ClusterNotFound"));
+    assert_eq!(found.message, error);
+    // Nothing that does nothing is silent, on no kind.
+    let ignored = condition(&status.conditions, "UnsupportedFields");
+    assert_eq!((ignored.status.as_str(), ignored.reason.as_str()), ("True", "FieldsIgnored"));
+    assert!(ignored.message.contains("spec (base backups are not taken yet"), "{}", ignored.message);
+    backup_says_that_it_does_nothing(&client).await;
+    annotations_that_do_nothing_are_named(&clusters).await;
     let names = |list: Vec<String>| list.into_iter().filter(|name| name.starts_with(NAME)).collect::<Vec<_>>();
     let listed = api::<Service>(&client).list(&ListParams::default()).await.unwrap();
     let services = names(listed.into_iter().map(|service| service.name_any()).collect());
     assert_eq!(services, ["-r", "-ro", "-rw"].map(|suffix| format!("{NAME}{suffix}")));
     let app = api::<Secret>(&client).get(&format!("{NAME}-app")).await.unwrap();
     assert_eq!(app.data.unwrap().len(), 11);
-    let text = rig.plan(NAME, NS).await;
+    let text = rig.plan(NAME, NS, &[]).await;
     assert!(text.contains("Setting up primary") && text.contains("waits for the first instance"), "{text}");
     until("the event about PodMonitor", || async {
         let events = api::<Event>(&client).list(&ListParams::default()).await.unwrap();
         events.into_iter().find(|event| event.reason.as_deref() == Some("PodMonitorUnavailable"))
     })
     .await;
+
+    // Once the kind is known, one is made; it shows up below.
+    install_pod_monitors(&client).await;
 
     // The first instance initialises the database and opens; the others are created.
     let first = play(&client, 1, "primary", "127.0.0.1").await;
@@ -170,6 +255,9 @@ async fn the_example_manifest_becomes_a_cluster_survives_its_primary_and_goes_aw
     .await;
     let claim = api::<PersistentVolumeClaim>(&client).get(&format!("{NAME}-2")).await.unwrap();
     assert_eq!(claim.annotations()["cnpg.io/pvcStatus"], "ready");
+    let monitors = Api::<DynamicObject>::namespaced_with(client.clone(), NS, &observe::pod_monitor_kind());
+    until("the PodMonitor", || async { monitors.get_opt(NAME).await.unwrap() }).await;
+    a_healthy_cluster_has_an_empty_plan(&rig).await;
 
     // Its postmaster dies: from the annotation to the election.
     serve(&client, second, report(2, &standby.uid().unwrap(), "standby"), &mut tasks).await;

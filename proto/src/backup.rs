@@ -2,7 +2,7 @@
 #![allow(clippy::duplicated_attributes, reason = "each printer column repeats the names of its parts")]
 
 use crate::cluster::{BackupTarget, Extra, LocalObjectReference, S3Credentials, SecretKeySelector};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -146,6 +146,9 @@ pub struct BackupStatus {
     /// PostgreSQL major.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub major_version: Option<i32>,
+    /// See [`crate::cluster::condition`] (ours).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

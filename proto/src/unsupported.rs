@@ -108,7 +108,8 @@ pub fn used(kind: &str, object: &Value) -> Vec<Finding> {
 
 fn sets(schema: &Value, object: &Value, field: &UnsupportedField) -> bool {
     if let Some(annotation) = field.path.strip_prefix("annotation:") {
-        return object.pointer("/metadata/annotations").is_some_and(|all| all.get(annotation).is_some());
+        let given = object.pointer("/metadata/annotations").and_then(|all| all.get(annotation));
+        return given.is_some_and(|value| !is_harmless(field, value));
     }
     let Some(inner) = field.path.strip_prefix("spec.") else { return object.get("spec").is_some() };
     let names = || inner.split('.');
@@ -142,7 +143,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// How many lines the list had when it was last shortened. It may only become less.
-    const MOST: usize = 84;
+    const MOST: usize = 83;
 
     #[test]
     fn the_list_is_well_formed_sorted_and_only_shrinks() {

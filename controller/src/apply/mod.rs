@@ -10,6 +10,8 @@ mod pods;
 mod renewal;
 mod secrets;
 mod services;
+#[cfg(test)]
+mod shape_tests;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -74,7 +74,7 @@ fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> 
 }
 
 /// What a manager needs, of its own cluster and namespace, and no more.
-fn role(target: &Target<'_>) -> Role {
+pub(super) fn role(target: &Target<'_>) -> Role {
     let name = &target.desired.name;
     let own = [name.clone()];
     let mut secrets: Vec<String> = SecretKind::ALL.iter().map(|kind| kind.name(name)).collect();
@@ -112,7 +112,7 @@ fn store_secrets(target: &Target<'_>) -> Vec<String> {
     found
 }
 
-fn binding(target: &Target<'_>) -> RoleBinding {
+pub(super) fn binding(target: &Target<'_>) -> RoleBinding {
     let name = &target.desired.name;
     RoleBinding {
         metadata: target.meta(name.clone()),
@@ -131,7 +131,7 @@ fn binding(target: &Target<'_>) -> RoleBinding {
 }
 
 /// The primary is not evicted before it has handed over; of three replicas or more, all but two may not go.
-fn budget(target: &Target<'_>, kind: ObjectKind) -> PodDisruptionBudget {
+pub(super) fn budget(target: &Target<'_>, kind: ObjectKind) -> PodDisruptionBudget {
     let desired = target.desired;
     let minimum = i32::try_from(desired.instances.saturating_sub(2)).unwrap_or(i32::MAX);
     let (name, role, available) = match kind {
@@ -151,7 +151,7 @@ fn budget(target: &Target<'_>, kind: ObjectKind) -> PodDisruptionBudget {
     }
 }
 
-fn pod_monitor(target: &Target<'_>) -> DynamicObject {
+pub(super) fn pod_monitor(target: &Target<'_>) -> DynamicObject {
     let name = &target.desired.name;
     let mut monitor = DynamicObject::new(name, &pod_monitor_kind()).data(json!({
         "spec": {

@@ -2,6 +2,7 @@
 
 use super::{ApplyError, Target, failed};
 use crate::clock;
+use crate::conditions::{Wanted, merge, unsupported_fields};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -115,8 +116,7 @@ fn topology<'a>(nodes: impl Iterator<Item = Option<&'a str>>) -> Topology {
 fn conditions(target: &Target<'_>, status: &StatusUpdate, before: &ClusterStatus) -> Vec<Condition> {
     let ready = status.phase == Phase::Healthy;
     let consistent = status.foreign.is_empty();
-    let ignored = target.ignored;
-    let mut wanted = vec![
+    let mut wanted: Vec<Wanted> = vec![
         (
             condition::READY,
             ready,
@@ -129,16 +129,7 @@ fn conditions(target: &Target<'_>, status: &StatusUpdate, before: &ClusterStatus
             if status.initialized { "DatabaseInitialized" } else { "DatabaseNotInitialized" },
             if status.initialized { "The database exists".to_owned() } else { "There is no database yet".to_owned() },
         ),
-        (
-            condition::UNSUPPORTED_FIELDS,
-            !ignored.is_empty(),
-            if ignored.is_empty() { reason::ALL_FIELDS_SUPPORTED } else { reason::FIELDS_IGNORED },
-            if ignored.is_empty() {
-                "Every field of the spec is in force".to_owned()
-            } else {
-                format!("accepted, but without effect in this version: {}", ignored.join(", "))
-            },
-        ),
+        unsupported_fields(target.ignored),
     ];
     if status.initialized {
         wanted.push((
@@ -152,55 +143,12 @@ fn conditions(target: &Target<'_>, status: &StatusUpdate, before: &ClusterStatus
             },
         ));
     }
-    merge(before.conditions.clone(), wanted, target.desired.generation)
-}
-
-/// Sets our conditions among those of others; the time of a transition stays while the status does.
-fn merge(mut all: Vec<Condition>, wanted: Vec<(&str, bool, &str, String)>, generation: i64) -> Vec<Condition> {
-    for (kind, truth, reason, message) in wanted {
-        let status = if truth { "True" } else { "False" };
-        let position = all.iter().position(|condition| condition.type_ == kind);
-        let known = position.and_then(|at| all.get(at));
-        let same = known.is_some_and(|known| known.status == status);
-        let since = known.filter(|_| same).map(|known| known.last_transition_time.clone());
-        let unchanged = known.is_some_and(|known| same && known.reason == reason && known.message == message);
-        let condition = Condition {
-            type_: kind.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message,
-            last_transition_time: since.unwrap_or_else(clock::stamp),
-            observed_generation: Some(generation),
-        };
-        match position.and_then(|at| all.get_mut(at)) {
-            Some(_) if unchanged => {}
-            Some(slot) => *slot = condition,
-            None => all.push(condition),
-        }
-    }
-    all
+    merge(before.conditions.clone(), wanted, Some(target.desired.generation))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_condition_keeps_the_time_of_its_transition_and_others_are_left_alone() {
-        let foreign = Condition {
-            type_: "ContinuousArchiving".into(),
-            status: "True".into(),
-            reason: "x".into(),
-            message: String::new(),
-            last_transition_time: clock::stamp(),
-            observed_generation: None,
-        };
-        let first = merge(vec![foreign.clone()], vec![("Ready", false, "r", "a".into())], 1);
-        let second = merge(first.clone(), vec![("Ready", false, "r", "b".into())], 2);
-        assert_eq!(second[0], foreign);
-        assert_eq!(second[1].last_transition_time, first[1].last_transition_time);
-        assert_eq!(merge(second.clone(), vec![("Ready", false, "r", "b".into())], 3), second);
-    }
 
     #[test]
     fn nodes_are_counted_once_all_instances_have_one() {

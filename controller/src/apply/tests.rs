@@ -14,7 +14,7 @@ use serde_json::json;
 
 const CLUSTER: &str = "/apis/postgresql.cnpg.io/v1/namespaces/ns/clusters/c";
 
-fn cluster() -> Cluster {
+pub(super) fn cluster() -> Cluster {
     serde_json::from_value(json!({
         "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster",
         "metadata": { "name": "c", "namespace": "ns", "uid": "cu", "resourceVersion": "5", "generation": 1 },
@@ -25,7 +25,7 @@ fn cluster() -> Cluster {
     .unwrap()
 }
 
-fn caches() -> Caches {
+pub(super) fn caches() -> Caches {
     Caches {
         clusters: store().0,
         pods: store().0,
@@ -33,14 +33,20 @@ fn caches() -> Caches {
         services: store().0,
         secrets: store().0,
         schedules: store().0,
+        backups: store().0,
         listed: tokio::sync::watch::channel(true).1,
     }
 }
 
 /// Applies `steps` against `scenario`.
 async fn run(scenario: Scenario, steps: Vec<Step>) -> Result<(), ApplyError> {
+    run_for(cluster(), scenario, steps).await
+}
+
+/// The same for a cluster of one's own.
+pub(super) async fn run_for(cluster: Cluster, scenario: Scenario, steps: Vec<Step>) -> Result<(), ApplyError> {
     let (client, script) = scenario.client();
-    let (cluster, caches) = (cluster(), caches());
+    let caches = caches();
     let config = Config { manager_image: "m:1".into(), status_port: 1 };
     let spec: &ClusterSpec = &cluster.spec;
     let desired = crate::desired::desired(&cluster, spec);
@@ -53,8 +59,25 @@ async fn run(scenario: Scenario, steps: Vec<Step>) -> Result<(), ApplyError> {
     result
 }
 
+/// Lets `look` see a target for `cluster`.
+pub(super) fn with_target<T>(cluster: &Cluster, look: impl FnOnce(&Target<'_>) -> T) -> T {
+    let (client, _script) = Scenario::new().client();
+    let (caches, config) = (caches(), Config { manager_image: "m:1".into(), status_port: 1 });
+    let (desired, observed) = (crate::desired::desired(cluster, &cluster.spec), Observed::default());
+    look(&Target {
+        client: &client,
+        caches: &caches,
+        config: &config,
+        cluster,
+        ignored: &[],
+        spec: &cluster.spec,
+        desired: &desired,
+        observed: &observed,
+    })
+}
+
 /// The status that every plan ends with.
-fn with_status(scenario: Scenario) -> Scenario {
+pub(super) fn with_status(scenario: Scenario) -> Scenario {
     let body = json!({ "status": { "phase": "Setting up primary" } });
     let answer = json!({ "metadata": { "name": "c" }, "spec": {} });
     scenario.call("PATCH", &format!("{CLUSTER}/status"), Some(body), 200, answer)
@@ -140,22 +163,7 @@ async fn a_step_that_fails_does_not_keep_the_others_from_being_tried() {
 
 #[tokio::test]
 async fn a_pod_has_the_shape_that_the_manager_and_cnpgs_tools_expect() {
-    let (client, _script) = Scenario::new().client();
-    let (cluster, caches) = (cluster(), caches());
-    let config = Config { manager_image: "m:1".into(), status_port: 1 };
-    let desired = crate::desired::desired(&cluster, &cluster.spec);
-    let observed = Observed::default();
-    let target = Target {
-        client: &client,
-        caches: &caches,
-        config: &config,
-        cluster: &cluster,
-        ignored: &[],
-        spec: &cluster.spec,
-        desired: &desired,
-        observed: &observed,
-    };
-    let pod = json!(pods::build(&target, 2));
+    let pod = with_target(&cluster(), |target| json!(pods::build(target, 2)));
     let at = |path: &str| pod.pointer(path).cloned().unwrap_or_default();
     assert_eq!(at("/metadata/labels/cnpg.io~1instanceName"), "c-2");
     assert_eq!(at("/metadata/labels/cnpg.io~1podRole"), "instance");

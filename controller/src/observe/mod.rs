@@ -165,7 +165,7 @@ where
 }
 
 /// Whether the CRD is installed; what cannot be asked counts as no, and is asked again.
-async fn serves_pod_monitors(client: &Client, memory: &mut Remembered, now: Instant) -> bool {
+pub(crate) async fn serves_pod_monitors(client: &Client, memory: &mut Remembered, now: Instant) -> bool {
     if memory.seen(now).contains(&ObjectKind::PodMonitor) {
         return true;
     }

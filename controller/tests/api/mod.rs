@@ -15,6 +15,8 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+/// What the controller is told; no default of any program.
+pub const MANAGER_IMAGE: &str = "registry.example/pgherd:of-the-test";
 const DEADLINE: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
@@ -70,7 +72,8 @@ impl Rig {
             definitions.create(&PostParams::default(), &definition).await.unwrap();
         }
         let controller = Command::new(env!("CARGO_BIN_EXE_controller"))
-            .args(["run", "--status-port", &status_port.to_string()])
+            .args(["run", "--status-port", &status_port.to_string(), "--manager-image", MANAGER_IMAGE])
+            .env_remove("OPERATOR_IMAGE_NAME")
             .env("KUBECONFIG", &kubeconfig)
             .stdout(Stdio::inherit())
             .kill_on_drop(true)
@@ -79,10 +82,12 @@ impl Rig {
         Self { client, controller, kubeconfig, stop, tasks, _directory: directory }
     }
 
-    /// What `controller plan` prints.
-    pub async fn plan(&self, cluster: &str, namespace: &str) -> String {
+    /// What `controller plan` prints in a shell that knows where the API server is, and nothing else.
+    pub async fn plan(&self, cluster: &str, namespace: &str, more: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_controller"))
             .args(["plan", "--dry-run", cluster, "-n", namespace])
+            .args(more)
+            .env_remove("OPERATOR_IMAGE_NAME")
             .env("KUBECONFIG", &self.kubeconfig)
             .output()
             .await

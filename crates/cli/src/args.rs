@@ -145,7 +145,7 @@ pub enum LocalVerb {
         /// Manifests.
         #[arg(short = 'f', long = "file", num_args = 1..)]
         files: Vec<PathBuf>,
-        /// A real S3 endpoint (http://HOST:PORT) instead of the embedded one; keys from `AWS_ACCESS_KEY_ID` and
+        /// A real S3 endpoint (http://HOST:PORT, no TLS) instead of the embedded one; keys from `AWS_ACCESS_KEY_ID` and
         /// `AWS_SECRET_ACCESS_KEY`.
         #[arg(long)]
         s3_endpoint: Option<String>,

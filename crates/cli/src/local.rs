@@ -10,11 +10,12 @@ use kube::{Api, ResourceExt};
 use pgherd_localkube::daemon::{Handle, NodeOptions, UpOptions, Volumes, find, preflight, sweep, up};
 use pgherd_localkube::trace;
 use pgherd_proto::cluster::Cluster;
+use pgherd_proto::validate::{Checked, for_people};
 use serde_json::json;
 
 use crate::args::{Environment, LocalVerb};
 use crate::cluster::client_of;
-use crate::{args, env, fault, output};
+use crate::{args, env, fault, output, validate};
 
 /// How often the clusters are looked at while they come up.
 const POLL: Duration = Duration::from_millis(500);
@@ -65,8 +66,10 @@ async fn start(options: UpOptions, wait: Option<Duration>, json: bool) -> anyhow
     for finding in preflight(&options).iter().filter(|finding| !finding.fatal) {
         eprintln!("note: {}", finding.text);
     }
+    let files = options.files.clone();
     let handle = up(options).await?;
     let status = handle.status().await?;
+    say_what_is_to_be_known(&files)?;
     if !json {
         for sentence in &status.made {
             println!("{sentence}");
@@ -85,6 +88,19 @@ async fn start(options: UpOptions, wait: Option<Duration>, json: bool) -> anyhow
         )
     })?;
     Ok(u8::from(!ready))
+}
+
+/// What `pgherd validate` says about the manifests that were applied. New objects are valid, or `up` had refused them.
+fn say_what_is_to_be_known(files: &[PathBuf]) -> anyhow::Result<()> {
+    let mut checked = validate::check(files)?;
+    checked.retain(|document| !document.findings.is_empty());
+    if !checked.is_empty() {
+        eprint!("{}", for_people(&checked));
+    }
+    if checked.iter().any(Checked::is_broken) {
+        eprintln!("what cannot be applied was there before: its last valid definition stays in force");
+    }
+    Ok(())
 }
 
 /// Until every cluster has as many ready instances as it wants. Says each step once.

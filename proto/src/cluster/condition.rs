@@ -10,5 +10,7 @@ pub const LAST_BACKUP_SUCCEEDED: &str = "LastBackupSucceeded";
 pub const CONSISTENT_SYSTEM_ID: &str = "ConsistentSystemID";
 /// The first database was made.
 pub const INITIALIZED: &str = "Initialized";
-/// Ours: fields are accepted that do nothing here; the message names them.
+/// Ours, of a ScheduledBackup: its cluster is in its namespace; if not, the message says where there is one.
+pub const CLUSTER_FOUND: &str = "ClusterFound";
+/// Ours, of all kinds: fields are accepted that do nothing here; the message names them.
 pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";

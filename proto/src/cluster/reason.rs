@@ -20,6 +20,10 @@ pub const UNIQUE_SYSTEM_ID: &str = "Unique";
 pub const MISMATCHING_SYSTEM_ID: &str = "Mismatch";
 /// Of `ConsistentSystemID`.
 pub const SYSTEM_ID_NOT_FOUND: &str = "NotFound";
+/// Of `ClusterFound`, status True.
+pub const CLUSTER_FOUND: &str = "ClusterFound";
+/// Of `ClusterFound`, status False.
+pub const CLUSTER_NOT_FOUND: &str = "ClusterNotFound";
 /// Of `UnsupportedFields`, status True.
 pub const FIELDS_IGNORED: &str = "FieldsIgnored";
 /// Of `UnsupportedFields`, status False.

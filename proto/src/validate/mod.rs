@@ -1,10 +1,14 @@
 //! Everything that is to be said about a manifest before it is acted on: the rules of [`pgherd_core::rules`] on the
-//! fields they are about, what does nothing here, and what the user should know. Used by `pgherd validate`, by the
-//! local API server, and by the controller, which keeps the last valid spec in force while one is not.
+//! fields they are about, what does nothing here, and what the user should know.
+//!
+//! Used by `pgherd validate`; by `pgherd local up`, which refuses objects that are new and invalid; and by the
+//! controller, which keeps the last valid spec in force while one is not. No API server asks: an edit of a cluster that
+//! is there always reaches the controller, and what is wrong with it is said in the status.
 
 mod advice;
 mod change;
 mod cluster;
+mod manifest;
 mod object_store;
 mod schedule;
 mod synchronous;
@@ -13,6 +17,7 @@ mod tests;
 
 pub use change::change;
 pub use cluster::cluster;
+pub use manifest::{Checked, for_people, manifest, manifests};
 pub use schedule::{backup, scheduled_backup};
 
 use crate::finding::{Finding, Kind};

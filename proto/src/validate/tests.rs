@@ -82,6 +82,28 @@ fn each_rule_is_reported_at_its_field() {
     }
 }
 
+/// The lists are CNPG's and ours; how long they are is written here, so that no name is lost from them unnoticed.
+#[test]
+fn every_fixed_and_blocked_parameter_is_refused_by_name() {
+    use pgherd_core::pgconf::fixed::{BLOCKED, FIXED, OURS};
+    for (list, length, reason) in
+        [(FIXED, 30, "is set by the manager"), (BLOCKED, 34, "may not be changed"), (OURS, 5, "may not be changed")]
+    {
+        assert_eq!(list.len(), length, "{list:?}");
+        for name in list {
+            for spelling in [(*name).to_owned(), name.to_uppercase()] {
+                let said = findings(&with("/spec/postgresql/parameters", json!({ spelling.clone(): "x" })));
+                let by_name = |finding: &&Finding| {
+                    finding.is_error()
+                        && finding.path == "spec.postgresql.parameters"
+                        && finding.message.contains(&format!("{spelling:?} {reason}"))
+                };
+                assert_eq!(said.iter().filter(by_name).count(), 1, "{spelling}: {said:#?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_volume_may_grow_and_not_shrink() {
     let spec = |size: &str| serde_json::from_value::<Cluster>(with("/spec/storage/size", json!(size))).unwrap().spec;

@@ -4,9 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterError {
     /// `spec.instances` below 1.
-    #[error(
-        "instances is {0}: it must be 1 or more (to stop a cluster without deleting it, annotate it with cnpg.io/hibernation=on)"
-    )]
+    #[error("instances is {0}: it must be 1 or more")]
     Instances(i64),
     /// `spec.instances` is more than pods can be numbered.
     #[error("instances is {0}: no more than {MOST_INSTANCES} are supported")]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::endpoint::EndpointError;
 use crate::api::{ApiError, ServerError, TlsError};
 use crate::net::NetError;
 use crate::s3::S3Error;
@@ -36,6 +37,12 @@ pub enum DaemonError {
         /// What is wrong.
         why: String,
     },
+    /// Objects that are new are invalid; the text says which, why, and what to do.
+    #[error("the manifests cannot be applied, and nothing of them was:\n{0}")]
+    Invalid(String),
+    /// What is given for S3 cannot be used.
+    #[error("failed to use the S3 endpoint")]
+    Endpoint(#[from] EndpointError),
     /// The API refused an object.
     #[error("failed to apply {what}: {why}")]
     Apply {

@@ -14,7 +14,7 @@ use super::control::{Request, Status};
 use super::options::Layout;
 use super::preflight::preflight;
 use super::sweep::{living, sweep};
-use super::{DaemonError, UpOptions};
+use super::{DaemonError, UpOptions, endpoint};
 use crate::fault::{ControllerFault, Done, FaultRequest, Lasting};
 use crate::node::process::ProcessId;
 
@@ -43,8 +43,10 @@ pub fn find(state_dir: &Path) -> Result<Handle, DaemonError> {
 /// ready and the manifests are applied.
 ///
 /// # Errors
-/// If the machine lacks something, the environment is up already, or a manifest is refused.
+/// If the machine lacks something, the environment is up already, a manifest is refused, or the S3 endpoint cannot be
+/// spoken to.
 pub async fn up(options: UpOptions) -> Result<Handle, DaemonError> {
+    options.s3_endpoint.as_deref().map(endpoint::target).transpose()?;
     let lacking: Vec<String> =
         preflight(&options).into_iter().filter(|f| f.fatal).map(|f| format!("- {}", f.text)).collect();
     if !lacking.is_empty() {
@@ -85,6 +87,10 @@ pub async fn up(options: UpOptions) -> Result<Handle, DaemonError> {
             let _killed = daemon.kill();
             let _reaped = daemon.wait();
             sweep(&handle.layout.root).await?;
+            if let Ok(text) = std::fs::read_to_string(handle.layout.refusal()) {
+                let _told_once = std::fs::remove_file(handle.layout.refusal());
+                return Err(DaemonError::Invalid(text));
+            }
             let log = handle.layout.log();
             let tail = std::fs::read_to_string(&log).unwrap_or_default();
             let lines: Vec<&str> = tail.lines().rev().take(5).collect();
@@ -221,5 +227,21 @@ impl Handle {
             return Err(DaemonError::Refused(error.to_owned()));
         }
         serde_json::from_value(answer.get_mut("ok").map(Value::take).unwrap_or_default()).map_err(parse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_s3_that_wants_tls_is_refused_before_anything_is_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut options = UpOptions::new("tls", Path::new("/nowhere/pgherd"));
+        options.state_dir = directory.path().join("state");
+        options.s3_endpoint = Some("https://s3.example.com".to_owned());
+        let error = up(options).await.unwrap_err();
+        assert!(matches!(error, DaemonError::Endpoint(_)), "{error}");
+        assert!(!directory.path().join("state").exists());
     }
 }

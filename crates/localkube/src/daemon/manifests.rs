@@ -10,11 +10,10 @@ use super::DaemonError;
 use crate::api::object::{list, meta, name, namespace, text};
 use crate::api::{GroupResource, Store};
 
-/// The documents of a file.
-pub(super) fn read(path: &Path) -> Result<Vec<Value>, DaemonError> {
-    let content = std::fs::read_to_string(path).map_err(DaemonError::file(path))?;
+/// The documents of a file's text.
+pub(super) fn parse(path: &Path, content: &str) -> Result<Vec<Value>, DaemonError> {
     let parse = |document| Value::deserialize(document);
-    let all: Result<Vec<Value>, _> = serde_yaml_ng::Deserializer::from_str(&content).map(parse).collect();
+    let all: Result<Vec<Value>, _> = serde_yaml_ng::Deserializer::from_str(content).map(parse).collect();
     let all = all.map_err(|error| DaemonError::Parse { path: path.to_owned(), why: error.to_string() })?;
     Ok(all.into_iter().filter(|document| !document.is_null()).collect())
 }
@@ -60,23 +59,34 @@ pub(super) fn taken_for_granted(documents: &[Value]) -> TakenForGranted {
     found
 }
 
+/// Whether there is an object of this kind and name already.
+pub(super) fn is_there(store: &Store, document: &Value) -> bool {
+    let found = place(store, document).and_then(|(of, namespace)| store.get(of, &namespace, name(document)).ok());
+    found.is_some()
+}
+
+/// The resource and the namespace of a document; `None` if the API has no such kind.
+fn place(store: &Store, document: &Value) -> Option<(GroupResource, String)> {
+    let (kind, api_version) = (text(document, "/kind"), text(document, "/apiVersion"));
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let registry = store.registry();
+    let info = registry.all().find(|info| info.kind == kind && info.gr.group == group && info.version == version)?;
+    let in_namespace = match (info.namespaced, namespace(document)) {
+        (false, _) => "",
+        (true, "") => "default",
+        (true, given) => given,
+    };
+    Some((info.gr.clone(), in_namespace.to_owned()))
+}
+
 /// Creates or merges one object; answers `cluster "x" created in namespace "y"` or the like.
 pub(super) fn apply(store: &Store, mut document: Value) -> Result<String, DaemonError> {
-    let kind = text(&document, "/kind").to_owned();
+    let kind = text(&document, "/kind");
     let what = format!("{kind} {:?}", name(&document));
-    let api_version = text(&document, "/apiVersion").to_owned();
-    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version.as_str()));
     let refused = |why: String| DaemonError::Apply { what: what.clone(), why };
-    let registry = store.registry();
-    let info = registry.all().find(|info| info.kind == kind && info.gr.group == group && info.version == version);
-    let info = info.ok_or_else(|| refused(format!("this API has no kind {kind} in {api_version:?}")))?;
-    let of: GroupResource = info.gr.clone();
-    let in_namespace = match (info.namespaced, namespace(&document)) {
-        (false, _) => String::new(),
-        (true, "") => "default".to_owned(),
-        (true, given) => given.to_owned(),
-    };
-    let place = if info.namespaced { format!(" in namespace {in_namespace:?}") } else { String::new() };
+    let unknown = || refused(format!("this API has no kind {kind} in {:?}", text(&document, "/apiVersion")));
+    let (of, in_namespace) = place(store, &document).ok_or_else(unknown)?;
+    let place = if in_namespace.is_empty() { String::new() } else { format!(" in namespace {in_namespace:?}") };
     let last = document.to_string();
     if let Some(metadata) = document.get_mut("metadata").and_then(Value::as_object_mut) {
         let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));

@@ -4,9 +4,11 @@
 //! [`sweep`] clears what a crash left. Hidden verbs of the binary that embeds this ([`run_hidden`]) are the daemon itself
 //! and the processes of pods.
 
+mod applier;
 mod claims;
 mod control;
 mod controller;
+mod endpoint;
 mod error;
 mod events;
 mod furnish;
@@ -20,6 +22,7 @@ mod serve;
 mod sweep;
 
 pub use control::{Request, Status};
+pub use endpoint::EndpointError;
 pub use error::DaemonError;
 pub use events::Event;
 pub use handle::{Handle, find, up};

@@ -109,6 +109,11 @@ impl Layout {
         self.root.join("daemon.log")
     }
 
+    /// Why the manifests of `up` were refused; it is there only until `up` has read it.
+    pub fn refusal(&self) -> PathBuf {
+        self.root.join("refusal.txt")
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.root.join("control.sock")
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,14 +15,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::applier::applier;
 use super::claims::Claims;
 use super::control::{self, Control};
 use super::events::EventLog;
 use super::furnish::{self, S3Keys};
 use super::logs::LogFiles;
 use super::options::{Layout, UpOptions, Volumes};
-use super::{DaemonError, controller, kubeconfig, manifests};
-use crate::api::{ApiConfig, ApiServer, FaultSwitch, Store, load_or_create};
+use super::{DaemonError, controller, endpoint, kubeconfig};
+use crate::api::{ApiConfig, ApiServer, FaultSwitch, load_or_create};
 use crate::fault::{Controllers, FaultRequest, FaultSetup, Faults};
 use crate::net::address::{API_PORT, API_SERVICE, GATEWAY, PodAddresses, S3_PORT, ServiceAddresses};
 use crate::net::forward::Forwards;
@@ -43,6 +44,10 @@ pub(super) fn main(options: &str) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", pgherd_telemetry::chain(&error));
+            if let (DaemonError::Invalid(text), Some(root)) = (&error, Path::new(options).parent()) {
+                // What cannot be told here is still at the end of the log.
+                let _told = std::fs::write(Layout::new(root).refusal(), text);
+            }
             ExitCode::FAILURE
         }
     }
@@ -271,10 +276,7 @@ async fn start_s3(
     stop: &CancellationToken,
 ) -> Result<S3Gate, DaemonError> {
     let behind = match &options.s3_endpoint {
-        Some(endpoint) => {
-            let address = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, rest)| rest);
-            Behind::Host(host, address.trim_end_matches('/').to_owned())
-        }
+        Some(endpoint) => Behind::Host(host, endpoint::target(endpoint)?),
         None => {
             let listener = listen(Ipv4Addr::LOCALHOST, 0).await?;
             let address = listener.local_addr().map_err(DaemonError::Start)?;
@@ -298,25 +300,6 @@ async fn start_s3(
         }
     });
     Ok(gate)
-}
-
-fn applier(
-    store: Store,
-    keys: S3Keys,
-    buckets: Option<PathBuf>,
-) -> impl Fn(&[PathBuf]) -> Result<Vec<String>, DaemonError> + Send + Sync + 'static {
-    move |files| {
-        let documents: Vec<_> = files.iter().map(|path| manifests::read(path)).collect::<Result<Vec<_>, _>>()?.concat();
-        let wanted = manifests::taken_for_granted(&documents);
-        let mut done: Vec<String> = furnish::surroundings(&store, &wanted, &keys, buckets.as_deref())?
-            .into_iter()
-            .map(|what| format!("made {what}"))
-            .collect();
-        for document in documents {
-            done.push(manifests::apply(&store, document)?);
-        }
-        Ok(done)
-    }
 }
 
 fn start_spawner(network: &NetworkNamespace, runtime: tokio::runtime::Handle) -> Result<Spawner, DaemonError> {

@@ -55,3 +55,24 @@ pub async fn sweep(state_dir: &Path) -> Result<Vec<String>, DaemonError> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_daemon_of_another_boot_is_not_taken_for_who_has_its_id_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let note = |id: ProcessId| {
+            std::fs::write(Layout::new(directory.path()).daemon(), serde_json::to_vec(&id).unwrap()).unwrap();
+        };
+        let own = ProcessId::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        note(own);
+        assert_eq!(living(directory.path()), Some(own));
+        note(ProcessId { boot: "1".parse().unwrap(), ..own });
+        assert_eq!(living(directory.path()), None);
+        // Were it taken for the daemon, this very process would be killed now.
+        assert_eq!(sweep(directory.path()).await.unwrap(), Vec::<String>::new());
+        assert!(!Layout::new(directory.path()).daemon().exists());
+    }
+}

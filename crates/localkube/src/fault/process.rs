@@ -56,10 +56,11 @@ fn is_called(seen: &Seen, helper: &str) -> bool {
 mod tests {
     use super::super::Target;
     use super::choose;
-    use crate::node::process::{ProcessId, Seen};
+    use crate::node::process::{BootId, ProcessId, Seen};
 
     fn seen(pid: i32, parent: i32, name: &str, command: &str) -> Seen {
-        Seen { id: ProcessId { pid, start: 1 }, parent, name: name.to_owned(), command: command.to_owned() }
+        let id = ProcessId { boot: BootId::present(), pid, start: 1 };
+        Seen { id, parent, name: name.to_owned(), command: command.to_owned() }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::NodeError;
 use super::context::{NodeContext, PodUser};
 use super::env;
 use super::pod_sandbox::PodSandbox;
-use super::process::ProcessId;
+use super::process::{BootId, ProcessId};
 use super::sandbox::{ContainerSpec, Exit, Mount, MountKind, Started};
 use super::volumes::{self, write_for};
 
@@ -140,7 +140,8 @@ pub(super) async fn launch(
     let line = line.map_err(NodeError::Process)?.ok_or(NodeError::Sandbox)?;
     let started: Started = serde_json::from_str(&line).map_err(NodeError::Pod)?;
     // A PID 1 that is gone already has ended, which the next line tells; its id then matches no process.
-    let process = ProcessId::of(started.pid).unwrap_or(ProcessId { pid: started.pid, start: u64::MAX });
+    let gone = ProcessId { boot: BootId::present(), pid: started.pid, start: u64::MAX };
+    let process = ProcessId::of(started.pid).unwrap_or(gone);
     let shim_id = shim.id().and_then(|pid| i32::try_from(pid).ok()).and_then(ProcessId::of);
     for id in [Some(process), shim_id].into_iter().flatten() {
         context.records.add(id).map_err(NodeError::Process)?;

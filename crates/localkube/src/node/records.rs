@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use super::process::ProcessId;
 
-/// A directory with one empty file per process, named `PID-START`.
+/// A directory with one empty file per process, named `BOOT-PID-START`.
 #[derive(Debug, Clone)]
 pub struct Records {
     directory: PathBuf,
@@ -54,13 +54,14 @@ impl Records {
     }
 
     fn file(&self, process: ProcessId) -> PathBuf {
-        self.directory.join(format!("{}-{}", process.pid, process.start))
+        self.directory.join(format!("{}-{}-{}", process.boot, process.pid, process.start))
     }
 }
 
 fn parse(name: &str) -> Option<ProcessId> {
-    let (pid, start) = name.split_once('-')?;
-    Some(ProcessId { pid: pid.parse().ok()?, start: start.parse().ok()? })
+    let (boot, rest) = name.split_once('-')?;
+    let (pid, start) = rest.split_once('-')?;
+    Some(ProcessId { boot: boot.parse().ok()?, pid: pid.parse().ok()?, start: start.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -71,7 +72,7 @@ mod tests {
     use crate::node::process::ProcessId;
 
     #[test]
-    fn a_sweep_kills_what_is_noted_and_spares_who_took_over_its_id() {
+    fn a_sweep_kills_what_is_noted_and_spares_who_took_over_its_id_also_after_a_reboot() {
         let directory = tempfile::tempdir().unwrap();
         let records = Records::open(directory.path()).unwrap();
         let mut noted = Command::new("sleep").arg("60").spawn().unwrap();
@@ -79,7 +80,11 @@ mod tests {
         records.add(ProcessId::of(noted.id().try_into().unwrap()).unwrap()).unwrap();
         let same_id = ProcessId::of(other.id().try_into().unwrap()).unwrap();
         records.add(ProcessId { start: same_id.start + 1, ..same_id }).unwrap();
+        // As a machine that was started anew would find it: the same id, and by chance the same start.
+        let of_another_boot = ProcessId { boot: "1".parse().unwrap(), ..same_id };
+        records.add(of_another_boot).unwrap();
         assert_eq!(records.sweep(), 1);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "what is dead is forgotten");
         assert!(!noted.wait().unwrap().success());
         assert!(same_id.is_alive());
         other.kill().unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use pgherd_localkube::daemon::{Handle, UpOptions, up};
+use pgherd_localkube::daemon::{DaemonError, Handle, UpOptions, up};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -25,23 +25,46 @@ pub async fn start(name: &str) -> Environment {
 }
 
 pub async fn start_with(name: &str, edit: impl FnOnce(&mut UpOptions)) -> Environment {
+    try_start(name, edit).await.unwrap()
+}
+
+/// What is refused leaves nothing up; its directory stays.
+pub async fn try_start(name: &str, edit: impl FnOnce(&mut UpOptions)) -> Result<Environment, DaemonError> {
     assert!(
         nix::unistd::Uid::effective().is_root(),
         "this test makes namespaces and must run as root (make test does)"
     );
     let _provider = rustls::crypto::ring::default_provider().install_default();
-    let directory = PathBuf::from(format!("/var/tmp/pgherd-test-{}-{name}", std::process::id()));
+    let directory = directory_of(name);
     let name = format!("t{}{name}", std::process::id());
     let mut options = UpOptions::new(&name, Path::new(env!("CARGO_BIN_EXE_pgherd-local")));
     options.state_dir.clone_from(&directory);
     options.controller = None;
     options.backoff_scale = 0.01;
     edit(&mut options);
-    let handle = up(options).await.unwrap();
+    let handle = up(options).await?;
     let config = Kubeconfig::read_from(handle.api_kubeconfig()).unwrap();
     let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
     let client = kube::Client::try_from(config).unwrap();
-    Environment { handle, client, directory, name }
+    Ok(Environment { handle, client, directory, name })
+}
+
+/// Where the environment of a test of this process is.
+pub fn directory_of(name: &str) -> PathBuf {
+    PathBuf::from(format!("/var/tmp/pgherd-test-{}-{name}", std::process::id()))
+}
+
+/// Nothing of an environment is up any more.
+pub fn assert_nothing_is_up(directory: &Path, name: &str) {
+    assert!(!Path::new("/run/netns").join(format!("pgherd-{name}")).exists(), "the namespace is left");
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    assert!(!mounts.contains(directory.to_str().unwrap()), "a mount is left");
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let command = std::fs::read(entry.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&command).into_owned())
+    });
+    let left: Vec<String> = processes.filter(|command| command.contains(directory.to_str().unwrap())).collect();
+    assert!(left.is_empty(), "processes are left: {left:?}");
 }
 
 impl Environment {
@@ -69,15 +92,7 @@ impl Environment {
         let (handle, directory, name) = (self.handle.clone(), self.directory.clone(), self.name.clone());
         handle.down(true).await.unwrap();
         assert!(!directory.exists());
-        assert!(!Path::new("/run/netns").join(format!("pgherd-{name}")).exists(), "the namespace is left");
-        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
-        assert!(!mounts.contains(directory.to_str().unwrap()), "a mount is left");
-        let processes = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-            let command = std::fs::read(entry.path().join("cmdline")).ok()?;
-            Some(String::from_utf8_lossy(&command).into_owned())
-        });
-        let left: Vec<String> = processes.filter(|command| command.contains(directory.to_str().unwrap())).collect();
-        assert!(left.is_empty(), "processes are left: {left:?}");
+        assert_nothing_is_up(&directory, &name);
     }
 }
 

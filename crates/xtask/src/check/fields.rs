@@ -1,15 +1,17 @@
-//! `proto/unsupported-fields.txt` against reality: a field of the Cluster that is typed and not listed must be read
-//! somewhere in the manager, the controller, or what they are made of.
+//! `proto/unsupported-fields.txt` against reality: what of a Cluster, Backup or ScheduledBackup is typed and not listed must
+//! be read somewhere in the manager or the controller, and what is listed must not be. The same for annotations.
 //!
-//! "Read" is judged by the field's Rust name in the source (`.stop_delay`, `stop_delay:` of a pattern, `stop_delay()`
-//! of an accessor): enough to find a field that was typed and then forgotten.
+//! "Read" is judged by name ([`super::reads`]): enough to find a field that was typed and then forgotten, and one that
+//! was implemented while the list goes on to say that it does nothing.
 
+use super::reads::Reads;
 use crate::tree;
-use pgherd_proto::unsupported;
+use anyhow::Context;
+use pgherd_proto::unsupported::{self, UnsupportedField};
 use serde_json::Value;
 use std::path::Path;
 
-/// Fields whose value is for people, or that nobody has to read by name.
+/// Fields whose value is for people, or that nobody has to read by name; with what is in them.
 const FOR_PEOPLE: &[&str] = &[
     "spec.description",
     // Read whole.
@@ -20,34 +22,9 @@ const FOR_PEOPLE: &[&str] = &[
     "spec.backup.barmanObjectStore.s3Credentials.inheritFromIAMRole",
 ];
 
-pub fn check(root: &Path) -> anyhow::Result<Vec<String>> {
-    let readers = ["manager/src", "controller/src"];
-    let code: String = tree::rust(root)?
-        .into_iter()
-        .filter(|(path, _)| readers.iter().any(|reader| path.starts_with(reader)))
-        .map(|(_, text)| text)
-        .collect();
-    let mut paths = Vec::new();
-    leaves(unsupported::schema_of("Cluster"), "spec", &mut paths);
-    let mut wrong: Vec<String> = paths
-        .iter()
-        .filter(|path| unsupported::lookup("Cluster", path).is_none())
-        .filter(|path| !FOR_PEOPLE.iter().any(|known| path.starts_with(known)))
-        .filter(|path| !is_read(&code, path))
-        .map(|path| format!("{path} is accepted and nobody reads it: implement it, or add it to the list"))
-        .collect();
-    let described = |field: &&unsupported::UnsupportedField| paths.iter().any(|path| path == field.path);
-    let done = unsupported::fields().iter().filter(|field| field.object == "Cluster").filter(described);
-    wrong.extend(done.filter(|field| is_read(&code, field.path) && !AMBIGUOUS.contains(&field.path)).map(|field| {
-        format!("{} is listed as doing nothing, and somebody reads it: take it off the list", field.path)
-    }));
-    Ok(wrong)
-}
-
 /// Listed fields whose Rust name means other things as well.
 const AMBIGUOUS: &[&str] = &[
     "spec.backup.barmanObjectStore.data",
-    "spec.backup.target",
     // The controller lets the managers read that Secret; nobody sets a password from it.
     "spec.superuserSecret",
     // The binaries have their own option of that name.
@@ -58,6 +35,126 @@ const AMBIGUOUS: &[&str] = &[
     "spec.postgresql.synchronous.podFailureDomainKeys",
 ];
 
+/// Accessors of the spec that stand for a field of another name.
+const ACCESSORS: &[(&str, &str)] = &[
+    ("exclude_patterns", "excludes"),
+    ("lease_duration_seconds", "timings"),
+    ("renew_deadline_seconds", "timings"),
+    ("retry_period_seconds", "timings"),
+];
+
+const LABELS: &str = "proto/src/labels.rs";
+
+pub fn check(root: &Path) -> anyhow::Result<Vec<String>> {
+    let (mut all, mut files, mut proto) = (Reads::default(), Vec::new(), Reads::default());
+    for (path, code) in tree::rust(root)? {
+        let of_programs = ["manager/src", "controller/src"].iter().any(|reader| path.starts_with(reader));
+        // The list itself, and the names, are no use of them.
+        let of_proto = path.starts_with("proto/src") && path != Path::new(LABELS);
+        if is_for_tests(&path) || !(of_programs || of_proto) {
+            continue;
+        }
+        let reads = Reads::of(&code).with_context(|| format!("failed to read {}", path.display()))?;
+        if of_programs {
+            all.extend(&reads);
+            files.push(reads);
+        } else {
+            proto.extend(&reads);
+        }
+    }
+    let mut wrong = kind("Cluster", &all);
+    for name in ["Backup", "ScheduledBackup"] {
+        let mut reads = Reads::default();
+        files.iter().filter(|file| file.names.contains(name)).for_each(|file| reads.extend(file));
+        wrong.extend(kind(name, &reads));
+    }
+    proto.extend(&all);
+    let labels = std::fs::read_to_string(root.join(LABELS)).context(LABELS)?;
+    wrong.extend(annotations(&labels, &proto));
+    let listed = |path: &str| unsupported::fields().iter().any(|field| field.path == path);
+    let stale = AMBIGUOUS.iter().filter(|path| !listed(path));
+    wrong.extend(stale.map(|path| format!("{path} is no longer listed: take it out of the exceptions of this check")));
+    Ok(wrong)
+}
+
+/// Modules that are compiled for tests only are told by their names.
+fn is_for_tests(path: &Path) -> bool {
+    let stem = path.file_stem().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+    stem.ends_with("tests") || stem == "testbed"
+}
+
+/// The fields of one kind against what the programs read.
+fn kind(kind: &str, reads: &Reads) -> Vec<String> {
+    let mut paths = Vec::new();
+    leaves(unsupported::schema_of(kind), "spec", &mut paths);
+    if unsupported::fields().iter().any(|field| field.object == kind && field.path == "spec") {
+        // Whose it is may be looked at, and no more.
+        let acted_on = paths.iter().filter(|path| !is_below(path, "spec.cluster") && is_read(reads, path));
+        return acted_on
+            .map(|path| format!("{kind} is listed as doing nothing, and somebody reads {path}: list what does nothing"))
+            .collect();
+    }
+    let mut wrong: Vec<String> = paths
+        .iter()
+        .filter(|path| unsupported::lookup(kind, path).is_none())
+        .filter(|path| !FOR_PEOPLE.iter().any(|known| is_below(path, known)))
+        .filter(|path| !is_read(reads, path))
+        .map(|path| format!("{kind} {path} is accepted and nobody reads it: implement it, or add it to the list"))
+        .collect();
+    let done = |field: &&UnsupportedField| {
+        field.object == kind
+            && paths.iter().any(|path| path == field.path)
+            && is_read(reads, field.path)
+            && !AMBIGUOUS.contains(&field.path)
+    };
+    wrong.extend(unsupported::fields().iter().filter(done).map(still_listed));
+    wrong
+}
+
+fn still_listed(field: &UnsupportedField) -> String {
+    format!("{} is listed as doing nothing, and somebody reads it: take it off the list", field.path)
+}
+
+/// The annotations of a Cluster, by the constants for their names.
+fn annotations(labels: &str, reads: &Reads) -> Vec<String> {
+    let constants = constants(labels);
+    let is_read = |name: &str| {
+        let by_constant =
+            constants.iter().any(|(_, constant, value)| *value == name && reads.names.contains(*constant));
+        by_constant || reads.literals.contains(&format!("{name:?}"))
+    };
+    let listed: Vec<(&str, &UnsupportedField)> = unsupported::fields()
+        .iter()
+        .filter_map(|field| Some((field.path.strip_prefix("annotation:")?, field)))
+        .collect();
+    let mut wrong: Vec<String> =
+        listed.iter().filter(|(name, _)| is_read(name)).map(|(_, field)| still_listed(field)).collect();
+    let forgotten = constants.iter().filter(|(doc, _, value)| {
+        doc.contains("Annotation on a Cluster") && !is_read(value) && !listed.iter().any(|(name, _)| name == value)
+    });
+    wrong.extend(forgotten.map(|(_, _, value)| {
+        format!("annotation {value} of a Cluster is known and nobody reads it: implement it, or add it to the list")
+    }));
+    wrong
+}
+
+/// Documentation, name and value of each constant of text.
+fn constants(code: &str) -> Vec<(String, &str, &str)> {
+    let (mut found, mut doc) = (Vec::new(), String::new());
+    for line in code.lines() {
+        if let Some(text) = line.strip_prefix("///") {
+            doc.push_str(text);
+            continue;
+        }
+        let parts = line.strip_prefix("pub const ").and_then(|rest| rest.split_once(": &str = \""));
+        if let Some((name, value)) = parts {
+            found.push((std::mem::take(&mut doc), name, value.trim_end_matches("\";")));
+        }
+        doc.clear();
+    }
+    found
+}
+
 fn leaves(schema: &Value, path: &str, found: &mut Vec<String>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (name, inner) in properties {
@@ -67,23 +164,14 @@ fn leaves(schema: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-fn is_read(code: &str, path: &str) -> bool {
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn is_read(reads: &Reads, path: &str) -> bool {
     let name = snake(path.rsplit('.').next().unwrap_or(path));
-    // The parts of a reference are read by whoever reads the reference; accessors of the spec stand for their fields.
-    let accessors: &[(&str, &str)] = &[
-        ("initdb", ".initdb("),
-        ("primary_lease", ".timings("),
-        ("secret", "owner_secret"),
-        ("exclude_patterns", ".excludes("),
-    ];
-    let accessor = accessors.iter().any(|(field, call)| *field == name && code.contains(call));
-    let seconds = ["lease_duration_seconds", "renew_deadline_seconds", "retry_period_seconds"].contains(&name.as_str());
-    let part = ["name", "key", "database", "owner", "bootstrap"].contains(&name.as_str());
-    accessor
-        || (seconds && code.contains(".timings("))
-        || part
-        || code.contains(&format!(".{name}"))
-        || code.contains(&format!("{name} "))
+    let accessor = ACCESSORS.iter().any(|(field, call)| *field == name && reads.fields.contains(*call));
+    accessor || reads.fields.contains(&name)
 }
 
 /// `endpointURL` -> `endpoint_url`.
@@ -98,4 +186,38 @@ fn snake(name: &str) -> String {
         before = c;
     }
     snake.replace("iamrole", "iam_role")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_nobody_reads_and_a_listed_one_that_somebody_reads_are_both_wrong() {
+        let wrong = kind("Cluster", &Reads::of("fn f(spec: &Spec) { spec.enable_superuser_access; }").unwrap());
+        assert!(wrong.iter().any(|line| line.starts_with("Cluster spec.instances is accepted")), "{wrong:?}");
+        assert!(wrong.iter().any(|line| line.starts_with("spec.enableSuperuserAccess is listed")), "{wrong:?}");
+        assert!(!wrong.iter().any(|line| line.contains("spec.description")), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_kind_of_which_nothing_is_done_may_be_looked_up_by_its_cluster_and_no_more() {
+        let harmless = Reads::of("fn f(s: &ScheduledBackup) { s.spec.cluster.name; }").unwrap();
+        assert_eq!(kind("ScheduledBackup", &harmless), Vec::<String>::new());
+        let acting = Reads::of("fn f(s: &ScheduledBackup) { s.spec.schedule; }").unwrap();
+        assert!(kind("ScheduledBackup", &acting)[0].contains("spec.schedule"));
+    }
+
+    #[test]
+    fn a_listed_annotation_that_is_read_and_a_known_one_that_is_not_are_both_wrong() {
+        let labels = "/// Annotation on a Cluster: x.\npub const HIBERNATION: &str = \"cnpg.io/hibernation\";\n\
+                      /// Annotation on a Cluster: y.\npub const NEW: &str = \"pgherd.io/new\";\n";
+        let quiet = annotations(labels, &Reads::of("fn f() { labels::NEW; }").unwrap());
+        assert_eq!(quiet, Vec::<String>::new());
+        let wrong = annotations(labels, &Reads::of("fn f() { labels::HIBERNATION; }").unwrap());
+        assert!(wrong[0].starts_with("annotation:cnpg.io/hibernation is listed"), "{wrong:?}");
+        assert!(wrong[1].starts_with("annotation pgherd.io/new of a Cluster is known"), "{wrong:?}");
+        let literal = annotations(labels, &Reads::of("fn f() { \"cnpg.io/hibernation\"; labels::NEW; }").unwrap());
+        assert_eq!(literal.len(), 1, "{literal:?}");
+    }
 }

@@ -7,6 +7,7 @@ mod failures;
 mod features;
 mod fields;
 mod purity;
+mod reads;
 mod sizes;
 mod standalone;
 

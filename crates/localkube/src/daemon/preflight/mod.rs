@@ -1,5 +1,8 @@
 //! What the machine must have, looked at before anything is changed.
 
+mod addresses;
+mod clock;
+
 use std::path::Path;
 
 use super::{UpOptions, Volumes};
@@ -71,9 +74,8 @@ pub fn preflight(options: &UpOptions) -> Vec<Finding> {
     if let Some(kib) = available_memory().filter(|kib| *kib < MEMORY_KIB) {
         say(false, format!("only {} MiB of memory are free", kib >> 10));
     }
-    if jiff::Timestamp::now().as_second() < 1_700_000_000 {
-        say(true, "the clock is wrong: certificates would not be valid".to_owned());
-    }
+    found.extend(addresses::look(options));
+    found.extend(clock::look(options));
     found.sort_by_key(|finding| !finding.fatal);
     found
 }
@@ -99,4 +101,36 @@ fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn this_machine_has_ports_and_a_clock_and_what_it_lacks_is_said_with_what_helps() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let mut options = UpOptions::new("preflight", Path::new("/nowhere/pgherd"));
+        options.state_dir = directory.path().join("state");
+        let has = |found: &[Finding], fatal: bool, words: &str| {
+            found.iter().any(|finding| finding.fatal == fatal && finding.text.contains(words))
+        };
+        let found = preflight(&options);
+        assert!(!has(&found, true, "127.0.0.1") && !has(&found, true, "clock"), "{found:#?}");
+        assert_eq!(has(&found, true, "as root"), !nix::unistd::Uid::effective().is_root());
+        assert!(has(&found, false, "cargo build -p pgherd-manager"), "{found:#?}");
+        assert!(has(&found, true, "choose another --state-dir"), "{found:#?}");
+        assert!(found.is_sorted_by_key(|finding| !finding.fatal), "the fatal first: {found:#?}");
+
+        options.user = "nobody-has-this-name".to_owned();
+        options.state_dir = Path::new("/var/lib/pgherd").join("x".repeat(100));
+        let found = preflight(&options);
+        assert!(has(&found, true, "nobody-has-this-name is missing"), "{found:#?}");
+        assert!(has(&found, true, "too long for a socket"), "{found:#?}");
+        assert!(!directory.path().join("state").exists(), "nothing is changed");
+    }
 }

@@ -1,0 +1,197 @@
+//! The shape of what a cluster has once: rights, budgets, the monitor, affinity; and whose all of it is.
+
+use super::tests::{cluster, run_for, with_status, with_target};
+use super::{objects, pod_spec};
+use crate::apply::{Blueprint, Step};
+use jiff::Timestamp;
+use pgherd_core::cluster::{ObjectKind, SecretKind, ServiceKind};
+use pgherd_pki::Authority;
+use pgherd_proto::cluster::Cluster;
+use pgherd_testkit::scenario::Scenario;
+use serde_json::{Value, json};
+
+/// The example's Cluster, as stored.
+fn example() -> Cluster {
+    let mut cluster: Cluster = serde_yaml_ng::from_str(include_str!("../../../docs/examples/cluster.yaml")).unwrap();
+    cluster.metadata.uid = Some("cu".into());
+    cluster
+}
+
+fn of(instances: i32) -> Cluster {
+    let mut cluster = cluster();
+    cluster.spec.instances = instances;
+    cluster
+}
+
+#[tokio::test]
+async fn a_budget_keeps_the_primary_and_all_standbys_but_one() {
+    let spec = |instances: i32, kind: ObjectKind| {
+        with_target(&of(instances), |target| json!(objects::budget(target, kind)))["spec"].clone()
+    };
+    assert_eq!(
+        spec(3, ObjectKind::PrimaryBudget),
+        json!({ "minAvailable": 1,
+            "selector": { "matchLabels": { "cnpg.io/cluster": "c", "cnpg.io/instanceRole": "primary" } } })
+    );
+    for (instances, available) in [(3, 1), (4, 2), (5, 3)] {
+        assert_eq!(
+            spec(instances, ObjectKind::ReplicaBudget),
+            json!({ "minAvailable": available,
+                "selector": { "matchLabels": { "cnpg.io/cluster": "c", "cnpg.io/instanceRole": "replica" } } })
+        );
+    }
+    let name = |kind| with_target(&of(3), |target| objects::budget(target, kind).metadata.name);
+    assert_eq!(name(ObjectKind::PrimaryBudget).as_deref(), Some("c-primary"));
+    assert_eq!(name(ObjectKind::ReplicaBudget).as_deref(), Some("c"));
+}
+
+#[tokio::test]
+async fn the_pod_monitor_finds_the_metrics_of_every_instance() {
+    let monitor = with_target(&cluster(), |target| json!(objects::pod_monitor(target)));
+    assert_eq!((&monitor["apiVersion"], &monitor["kind"]), (&json!("monitoring.coreos.com/v1"), &json!("PodMonitor")));
+    assert_eq!(monitor["metadata"]["name"], "c");
+    assert_eq!(
+        monitor["spec"],
+        json!({ "selector": { "matchLabels": { "cnpg.io/cluster": "c", "cnpg.io/podRole": "instance" } },
+            "podMetricsEndpoints": [{ "port": "metrics" }] })
+    );
+    let pod = with_target(&cluster(), |target| json!(super::pods::build(target, 1)));
+    let ports = pod["spec"]["containers"][0]["ports"].as_array().unwrap();
+    assert!(ports.iter().any(|port| port["name"] == "metrics" && port["containerPort"] == 9187), "{ports:?}");
+}
+
+/// Every rule is there on purpose: a change of this table is a change of what a broken-into pod can do.
+#[tokio::test]
+async fn a_manager_may_do_what_it_needs_in_its_namespace_and_no_more() {
+    let role = with_target(&example(), |target| json!(objects::role(target)));
+    let name = "phoenix-guardian-db";
+    let own = json!([name]);
+    let secrets: Vec<String> =
+        ["ca", "server", "replication", "app", "superuser"].map(|s| format!("{name}-{s}")).into();
+    let secrets: Vec<String> = secrets.into_iter().chain(["aws-creds".to_owned()]).collect();
+    let rule = |group: &str, resource: &str, names: Value, verbs: &[&str]| {
+        let mut rule = json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
+        if !names.is_null() {
+            rule["resourceNames"] = names;
+        }
+        rule
+    };
+    let group = "postgresql.cnpg.io";
+    assert_eq!(
+        role["rules"],
+        json!([
+            rule(group, "clusters", own.clone(), &["get"]),
+            rule(group, "clusters", Value::Null, &["list", "watch"]),
+            rule(group, "clusters/status", own.clone(), &["get", "update", "patch"]),
+            rule(group, "backups", Value::Null, &["get", "list", "watch"]),
+            rule(group, "backups/status", Value::Null, &["get", "update", "patch"]),
+            rule("coordination.k8s.io", "leases", own, &["get", "update"]),
+            rule("coordination.k8s.io", "leases", Value::Null, &["list", "watch", "create"]),
+            rule("", "pods", Value::Null, &["get", "list", "watch", "patch"]),
+            rule("", "secrets", json!(secrets), &["get", "watch"]),
+            rule("", "events", Value::Null, &["create", "patch"]),
+        ])
+    );
+    let binding = with_target(&example(), |target| json!(objects::binding(target)));
+    assert_eq!(binding["roleRef"], json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name }));
+    let account = json!([{ "kind": "ServiceAccount", "name": name, "namespace": "phoenix-guardian" }]);
+    assert_eq!(binding["subjects"], account);
+}
+
+#[tokio::test]
+async fn instances_are_kept_apart_as_the_affinity_says() {
+    let affinity = |affinity: Value| {
+        let mut stored = cluster();
+        stored.spec.affinity = serde_json::from_value(affinity).unwrap();
+        with_target(&stored, |target| {
+            let blueprint = Blueprint { spec: target.spec, desired: target.desired, config: target.config };
+            json!(pod_spec(blueprint, 1))["affinity"].clone()
+        })
+    };
+    let labels = json!({ "matchLabels": { "cnpg.io/cluster": "c", "cnpg.io/podRole": "instance" } });
+    let host = json!({ "labelSelector": labels, "topologyKey": "kubernetes.io/hostname" });
+    let zone = json!({ "labelSelector": labels, "topologyKey": "topology.kubernetes.io/zone" });
+    let (required, preferred) =
+        ("requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution");
+    assert_eq!(
+        affinity(json!({ "podAntiAffinityType": "required", "topologyKey": "topology.kubernetes.io/zone" })),
+        json!({ "podAntiAffinity": { required: [zone] } })
+    );
+    assert_eq!(
+        affinity(json!({ "podAntiAffinityType": "preferred" })),
+        json!({ "podAntiAffinity": { preferred: [{ "weight": 100, "podAffinityTerm": host }] } })
+    );
+    assert_eq!(affinity(json!({ "enablePodAntiAffinity": false })), Value::Null);
+}
+
+#[tokio::test]
+async fn every_object_of_a_cluster_names_it_as_its_owner_and_goes_with_it() {
+    let core = "/api/v1/namespaces/ns/";
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/ns/";
+    let policy = "/apis/policy/v1/namespaces/ns/";
+    let monitoring = "/apis/monitoring.coreos.com/v1/namespaces/ns/";
+    let object = |kind: ObjectKind| Step::Create(kind);
+    let secret = |kind: SecretKind| object(ObjectKind::Secret(kind));
+    let service = |kind: ServiceKind| object(ObjectKind::Service(kind));
+    let mut scenario = Scenario::new();
+    let mut steps = Vec::new();
+    for (step, path, name) in [
+        (secret(SecretKind::Ca), format!("{core}secrets"), "c-ca"),
+        (secret(SecretKind::Server), format!("{core}secrets"), "c-server"),
+        (secret(SecretKind::Replication), format!("{core}secrets"), "c-replication"),
+        (secret(SecretKind::App), format!("{core}secrets"), "c-app"),
+        (service(ServiceKind::Rw), format!("{core}services"), "c-rw"),
+        (service(ServiceKind::Ro), format!("{core}services"), "c-ro"),
+        (service(ServiceKind::R), format!("{core}services"), "c-r"),
+        (object(ObjectKind::ServiceAccount), format!("{core}serviceaccounts"), "c"),
+        (object(ObjectKind::Role), format!("{rbac}roles"), "c"),
+        (object(ObjectKind::RoleBinding), format!("{rbac}rolebindings"), "c"),
+        (object(ObjectKind::PrimaryBudget), format!("{policy}poddisruptionbudgets"), "c-primary"),
+        (object(ObjectKind::ReplicaBudget), format!("{policy}poddisruptionbudgets"), "c"),
+        (object(ObjectKind::PodMonitor), format!("{monitoring}podmonitors"), "c"),
+        (Step::CreateLease, "/apis/coordination.k8s.io/v1/namespaces/ns/leases".to_owned(), "c"),
+        (Step::CreateVolume { serial: 2 }, format!("{core}persistentvolumeclaims"), "c-2"),
+        (Step::CreatePod { serial: 2 }, format!("{core}pods"), "c-2"),
+    ] {
+        if matches!(step, Step::Create(ObjectKind::Secret(SecretKind::Server | SecretKind::Replication))) {
+            // They are signed by the authority as it is stored.
+            scenario = scenario.get(&format!("{core}secrets/c-ca"), stored_authority());
+        }
+        let owner = json!([{ "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "name": "c", "uid": "cu",
+            "controller": true, "blockOwnerDeletion": true }]);
+        let metadata = json!({ "name": name, "namespace": "ns", "labels": { "cnpg.io/cluster": "c" },
+            "ownerReferences": owner });
+        scenario = scenario.create(&path, json!({ "metadata": metadata }));
+        steps.push(step);
+    }
+    run_for(cluster(), with_status(scenario), steps).await.unwrap();
+}
+
+fn stored_authority() -> Value {
+    use base64::Engine;
+    let made = Authority::generate("c", Timestamp::now()).unwrap();
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    json!({ "metadata": { "name": "c-ca" },
+        "data": { "ca.crt": encode(made.certificate_pem()), "ca.key": encode(&made.key_pem()) } })
+}
+
+#[tokio::test]
+async fn a_pod_monitor_is_made_where_the_api_server_knows_the_kind() {
+    use crate::memory::Remembered;
+    let group = "/apis/monitoring.coreos.com/v1";
+    let resources = |kind: &str| {
+        json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "monitoring.coreos.com/v1",
+            "resources": [{ "name": "x", "singularName": "", "namespaced": true, "kind": kind, "verbs": ["get"] }] })
+    };
+    for (answer, served) in [(Some("PodMonitor"), true), (Some("ServiceMonitor"), false), (None, false)] {
+        let scenario = match answer {
+            Some(kind) => Scenario::new().get(group, resources(kind)),
+            None => Scenario::new().missing(group),
+        };
+        let (client, script) = scenario.client();
+        let mut memory = Remembered::default();
+        let found = crate::observe::serves_pod_monitors(&client, &mut memory, pgherd_core::time::Instant(0)).await;
+        assert_eq!(found, served, "{answer:?}");
+        script.finish();
+    }
+}
