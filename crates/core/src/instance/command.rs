@@ -43,6 +43,8 @@ pub struct PledgeRound {
     pub term: Term,
     /// Counts its rounds.
     pub round: u64,
+    /// L by the holder's timings: for so long a pledge has to bind.
+    pub lease_duration: Duration,
     /// Whom to ask: every member that may take the lease. One without an address cannot pledge.
     pub members: Vec<Peer>,
 }

@@ -107,11 +107,8 @@ impl Machine {
         let Some(lease) = &self.lease else {
             return self.out.push(Command::RefuseFence(op, "this member has not seen the lease yet".to_owned()));
         };
-        let watched = self.observation.age(&lease.version, now);
         let alive = lease.value.held_by().is_some_and(|holder| {
-            lease.value.state == HolderState::Open
-                && !self.dead.contains(&holder.nonce)
-                && watched < self.timings.lease_duration
+            lease.value.state == HolderState::Open && !self.dead.contains(&holder.nonce) && !self.has_lapsed(lease, now)
         });
         let refusal = if let Some(why) = self.went_back() {
             return self.out.push(Command::RefuseFence(op, why));
