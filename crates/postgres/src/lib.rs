@@ -21,6 +21,7 @@ pub mod reap;
 pub mod rewind;
 pub mod run;
 pub mod sample;
+pub mod shutdown;
 pub mod slots;
 pub mod sql;
 pub mod version;

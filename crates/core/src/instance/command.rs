@@ -1,5 +1,6 @@
 //! What the machine tells the shell to do. Imperatives; each asynchronous one carries the [`Op`] to answer with.
 
+use super::stop::Stop;
 use super::view::{Leader, Peer};
 use crate::cluster::TailFact;
 use crate::identity::{Nonce, SystemId};
@@ -21,17 +22,6 @@ pub enum StartAs {
     Primary,
     /// As a standby of `leader`, or of nobody yet.
     Standby(Option<Leader>),
-}
-
-/// How postgres is stopped (PostgreSQL documentation, "Shutting Down the Server").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Stop {
-    /// Wait this long for clients to leave.
-    pub smart: Option<Duration>,
-    /// Then this long for a fast shutdown; then immediate.
-    pub fast: Duration,
-    /// A checkpoint first, while clients are still served.
-    pub checkpoint_first: bool,
 }
 
 /// One round of rule L7.
