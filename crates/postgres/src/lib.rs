@@ -11,6 +11,7 @@ pub mod control_data;
 pub mod dir;
 pub mod files;
 pub mod fsync_probe;
+pub mod histories;
 pub mod initdb;
 pub mod kill;
 pub mod lines;
