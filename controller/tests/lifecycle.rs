@@ -20,7 +20,7 @@ use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Pos
 use kube::{Api, Client, ResourceExt};
 use pgherd_controller::observe;
 use pgherd_core::identity::PodUid;
-use pgherd_core::lease::{Holder, HolderState, LeaseRecord, Term, Timings, WalPosition};
+use pgherd_core::lease::{Holder, HolderState, LeaseRecord, Term, WalPosition};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::TimelineId;
 use pgherd_pki::{ClientIdentity, server_config};
@@ -65,7 +65,7 @@ async fn write_lease(client: &Client, change: impl FnOnce(&mut LeaseRecord)) {
     let stored = leases.get(NAME).await.unwrap();
     let mut record = pgherd_proto::lease::read(&stored).unwrap().value;
     change(&mut record);
-    let lease = pgherd_proto::lease::to_lease(&stored, &record, Timings::default(), jiff::Timestamp::now());
+    let lease = pgherd_proto::lease::to_lease(&stored, &record, jiff::Timestamp::now());
     leases.replace(NAME, &PostParams::default(), &lease).await.unwrap();
 }
 

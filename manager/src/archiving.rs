@@ -7,18 +7,17 @@ use crate::certificates::Certificates;
 use crate::cluster_api::ClusterApi;
 use crate::config::{Config, STATUS_PORT};
 use crate::http::ArchiveView;
+use crate::store_settings::store_settings;
 use bytes::Bytes;
 use core::time::Duration;
 use http::StatusCode;
 use pgherd_core::cluster::TailFact;
 use pgherd_core::instance::ArchiveMode;
 use pgherd_core::timeline::TimelineId;
-use pgherd_core::wal::{Compression, WalName};
+use pgherd_core::wal::WalName;
 use pgherd_dial::{Call, CallError};
-use pgherd_objectstore::{Encryption, S3Credentials};
-use pgherd_proto::cluster::{self, BarmanObjectStore, Cluster, SecretKeySelector, WalCompression};
+use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::chain;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -172,16 +171,18 @@ impl Archiving {
     /// For status and metrics.
     #[must_use]
     pub fn view(&self) -> ArchiveView {
-        let ArchiverStatus { archived_count, failed_count, last_failed, failing_since, .. } =
-            self.archive.status().borrow().clone();
-        ArchiveView {
-            archived: archived_count,
-            failed: failed_count,
-            error: failing_since
-                .and(last_failed.as_ref())
-                .map(|failure| format!("{}: {}", failure.name, failure.reason)),
-            ..ArchiveView::default()
-        }
+        view(&self.archive.status().borrow())
+    }
+}
+
+fn view(status: &ArchiverStatus) -> ArchiveView {
+    let ArchiverStatus { archived_count, archived_bytes, failed_count, last_failed, failing_since, .. } = status;
+    let failing = failing_since.and(last_failed.as_ref());
+    ArchiveView {
+        archived: *archived_count,
+        archived_bytes: *archived_bytes,
+        failed: *failed_count,
+        error: failing.map(|failure| format!("{}: {}", failure.name, failure.reason)),
     }
 }
 
@@ -210,7 +211,7 @@ async fn configure(archive: Archive, mut cluster: watch::Receiver<Option<Arc<Clu
         let current = cluster.borrow_and_update().clone();
         let pause = match current {
             None => TRY_AGAIN,
-            Some(cluster) => match wanted(&cluster, &api).await {
+            Some(cluster) => match store_settings(&cluster, &api).await {
                 Ok(fresh) => {
                     if known.as_ref() != Some(&fresh) {
                         apply(&archive, fresh.clone());
@@ -240,70 +241,28 @@ fn apply(archive: &Archive, settings: Option<StoreSettings>) {
     }
 }
 
-async fn wanted(cluster: &Cluster, api: &ClusterApi) -> Result<Option<StoreSettings>, String> {
-    let Some(store) = cluster.spec.backup.as_ref().and_then(|backup| backup.barman_object_store.clone()) else {
-        return Ok(None);
-    };
-    let wal = store.wal.clone().unwrap_or_default();
-    let endpoint_ca = match &store.endpoint_ca {
-        Some(selector) => Some(secret(api, selector).await?.into_bytes()),
-        None => None,
-    };
-    let region = match store.s3_credentials.as_ref().and_then(|c| c.region.as_ref()) {
-        Some(selector) => Some(secret(api, selector).await?),
-        None => None,
-    };
-    Ok(Some(StoreSettings {
-        credentials: credentials(&store, api).await?,
-        server_name: store.server_name.clone().unwrap_or_else(|| api.name.clone()),
-        destination_path: store.destination_path,
-        endpoint_url: store.endpoint_url,
-        endpoint_ca,
-        region,
-        compression: wal.compression.map(compression),
-        encryption: wal.encryption.map(|encryption| match encryption {
-            cluster::Encryption::Aes256 => Encryption::Aes256,
-            cluster::Encryption::AwsKms => Encryption::AwsKms,
-        }),
-        max_parallel: usize::try_from(wal.max_parallel).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN),
-        tags: Vec::new(),
-        history_tags: Vec::new(),
-    }))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Failure;
+    use std::time::SystemTime;
 
-fn compression(named: WalCompression) -> Compression {
-    match named {
-        WalCompression::Bzip2 => Compression::Bzip2,
-        WalCompression::Gzip => Compression::Gzip,
-        WalCompression::Lz4 => Compression::Lz4,
-        WalCompression::Snappy => Compression::Snappy,
-        WalCompression::Xz => Compression::Xz,
-        WalCompression::Zstd => Compression::Zstd,
+    #[test]
+    fn what_the_archiver_did_is_what_status_and_metrics_show() {
+        let now = SystemTime::now();
+        let name = "000000010000000000000001".parse().unwrap();
+        let failure = Failure { name, at: now, kind: "outage", reason: "no route".to_owned() };
+        let mut status = ArchiverStatus {
+            archived_count: 2,
+            archived_bytes: 32 << 20,
+            failed_count: 1,
+            last_failed: Some(failure),
+            ..ArchiverStatus::default()
+        };
+        let shown = ArchiveView { archived: 2, archived_bytes: 32 << 20, failed: 1, error: None };
+        assert_eq!(view(&status), shown, "a failure of before is none");
+        status.failing_since = Some(now);
+        let error = Some("000000010000000000000001: no route".to_owned());
+        assert_eq!(view(&status), ArchiveView { error, ..shown });
     }
-}
-
-async fn credentials(store: &BarmanObjectStore, api: &ClusterApi) -> Result<S3Credentials, String> {
-    let given = store.s3_credentials.clone().unwrap_or_default();
-    let (Some(id), Some(key)) = (&given.access_key_id, &given.secret_access_key) else {
-        return Ok(S3Credentials::Ambient);
-    };
-    let session_token = match &given.session_token {
-        Some(selector) => Some(secret(api, selector).await?),
-        None => None,
-    };
-    Ok(S3Credentials::Given {
-        access_key_id: secret(api, id).await?,
-        secret_access_key: secret(api, key).await?,
-        session_token,
-    })
-}
-
-/// One value of a Secret, without the newline that people leave at its end.
-async fn secret(api: &ClusterApi, selector: &SecretKeySelector) -> Result<String, String> {
-    let SecretKeySelector { name, key, .. } = selector;
-    let found = api.secrets.get(name).await.map_err(|e| format!("failed to read Secret {name}: {}", chain(&e)))?;
-    let bytes =
-        found.data.and_then(|mut data| data.remove(key)).ok_or_else(|| format!("Secret {name} has no key {key}"))?;
-    let text = String::from_utf8(bytes.0).map_err(|_| format!("{key} of Secret {name} is no text"))?;
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }

@@ -11,7 +11,7 @@ use core::time::Duration;
 use pgherd_core::instance::{Command, Event, FenceCall, Machine, Me, Op, PledgeCall, TailCall};
 use pgherd_core::sync::Pledge;
 use pgherd_proto::cluster::Cluster;
-use pgherd_proto::control::{PledgeGiven, TailConfirmed};
+use pgherd_proto::control::{PledgeGiven, PledgeRequest, TailConfirmed};
 use pgherd_proto::member::MemberReport;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -189,7 +189,8 @@ impl Driver {
             }
             ControlRequest::Pledge { request, reply } => {
                 self.waiting.insert(op, Waiting::Pledge(reply));
-                let call = PledgeCall { nonce: request.nonce, term: request.term, round: request.round };
+                let PledgeRequest { nonce, term, round, lease_duration } = request;
+                let call = PledgeCall { nonce, term, round, lease_duration };
                 Some(Event::PledgeAsked(op, call))
             }
             ControlRequest::ControlData { reply } => {

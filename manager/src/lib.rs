@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod publish;
 pub mod sampler;
 pub mod slots;
+pub mod store_settings;
 pub mod synchrony;
 pub mod tasks;
 pub mod watchdog;

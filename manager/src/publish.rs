@@ -44,7 +44,7 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
         system_id: report.system_id,
         phase: report.phase,
         message: report.message.clone(),
-        lease_seen: LeaseSeen { resource_version, term, state, stale },
+        lease_seen: LeaseSeen { resource_version, term, state, stale, lease_duration: report.lease_duration },
         position: report.position,
         tail: report.tail,
         fence: report.fence,

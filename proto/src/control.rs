@@ -1,6 +1,7 @@
 //! The control endpoints of a manager: POST `/pg/fence`, POST `/pg/tail/confirm`, POST `/failsafe`, GET `/pg/controldata`.
 //! All want a client certificate that the cluster's own authority has signed.
 
+use core::time::Duration;
 use pgherd_core::identity::{Incarnation, Nonce, PodUid};
 use pgherd_core::lease::{Term, WalPosition};
 use schemars::JsonSchema;
@@ -57,10 +58,14 @@ pub struct PledgeRequest {
     pub term: Term,
     /// Counts its rounds, for the log.
     pub round: u64,
+    /// How long the pledge has to bind: leaseDuration by the holder's timings.
+    #[serde(default, rename = "leaseDurationSeconds", with = "whole_seconds")]
+    #[schemars(with = "u64")]
+    pub lease_duration: Duration,
 }
 
-/// Answer to [`PledgeRequest`]: for a leaseDuration from now on this member neither takes the lease nor fences
-/// itself.
+/// Answer to [`PledgeRequest`]: for a leaseDuration from now on, its own or the holder's, whichever is longer, this
+/// member neither takes the lease nor fences itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PledgeGiven {
@@ -107,9 +112,34 @@ pub struct LineageSchema {
     ancestors: Vec<WalPositionSchema>,
 }
 
+/// A duration as a count of seconds, and none too few.
+pub(crate) mod whole_seconds {
+    use core::time::Duration;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pledge_is_asked_for_by_a_duration_which_a_manager_of_before_does_not_say() {
+        let text = r#"{"nonce":"n","term":4,"round":1,"leaseDurationSeconds":30}"#;
+        let request: PledgeRequest = serde_json::from_str(text).unwrap();
+        assert_eq!(request.lease_duration, Duration::from_secs(30));
+        assert_eq!(serde_json::to_string(&request).unwrap(), text);
+        let before: PledgeRequest = serde_json::from_str(r#"{"nonce":"n","term":4,"round":1}"#).unwrap();
+        assert_eq!(before.lease_duration, Duration::ZERO);
+    }
 
     #[test]
     fn a_confirmation_names_term_position_and_winner() {

@@ -1,6 +1,7 @@
 //! Annotation `pgherd.io/member`: what a manager says about itself on its own pod. It is written only when
 //! something other than an LSN changes; the controller watches pods, so this is what wakes it.
 
+use core::time::Duration;
 use pgherd_core::identity::{Incarnation, Nonce, PodUid, SystemId};
 use pgherd_core::lease::{HolderState, Term, WalPosition};
 use pgherd_core::timeline::Lineage;
@@ -23,6 +24,10 @@ pub struct LeaseSeen {
     pub state: HolderState,
     /// This member watched that version unchanged for a whole leaseDuration, and is one of its takers (rule L2).
     pub stale: bool,
+    /// The longest leaseDuration that it knows of, the holder's or its own.
+    #[serde(rename = "leaseDurationSeconds", with = "crate::control::whole_seconds")]
+    #[schemars(with = "u64")]
+    pub lease_duration: Duration,
 }
 
 /// What a member says about itself; also the answer to POST `/pg/fence`.

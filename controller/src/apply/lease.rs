@@ -19,7 +19,7 @@ pub(super) async fn recreate(target: &Target<'_>, record: &LeaseRecord) -> Resul
     let desired = target.desired;
     let mut base = pgherd_proto::lease::empty(&desired.name, &desired.namespace, Some(target.owner()));
     base.labels_mut().insert(labels::CLUSTER.to_owned(), desired.name.clone());
-    let lease = pgherd_proto::lease::to_lease(&base, record, desired.timings, jiff::Timestamp::now());
+    let lease = pgherd_proto::lease::to_lease(&base, record, jiff::Timestamp::now());
     tracing::warn!(cluster = %desired.name, namespace = %desired.namespace, term = %record.term,
         timeline = %record.timeline, "the lease was deleted, and is made anew");
     target.create(target.api::<Lease>(), &lease, "the lost lease").await

@@ -72,6 +72,7 @@ pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
             version: report.lease_seen.resource_version.clone(),
             stale: report.lease_seen.stale,
             term: report.lease_seen.term,
+            lease_duration: report.lease_seen.lease_duration,
         },
         position: report.position,
         tail: report.tail,

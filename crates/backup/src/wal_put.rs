@@ -3,6 +3,7 @@
 use crate::archive::WalArchive;
 use crate::compress::{CompressError, gunzip, gzip};
 use bytes::Bytes;
+use pgherd_core::timeline::is_stand_in;
 use pgherd_core::wal::{Compression, SegmentSize, WalName};
 use pgherd_objectstore::{Put, PutOptions, StoreError, Then};
 use std::path::PathBuf;
@@ -26,6 +27,9 @@ pub enum Stored {
     Created,
     /// The same content had been there before.
     Equal,
+    /// Another history of this timeline had been there before, and one of the two only stands in for an id that was
+    /// given up ([`is_stand_in`]): nothing was opened on that timeline, so that either will do, and the first stays.
+    GaveWay,
 }
 
 /// The file is not known to be in the archive.
@@ -134,8 +138,9 @@ impl WalArchive {
                 Err(source) => return Err(store(source)),
             };
             return match self.compare(name, packed, there).await? {
-                None => Ok(Stored::Equal),
-                Some(detail) => Err(WalPutError::Different { name, key, detail }),
+                Compared::Equal => Ok(Stored::Equal),
+                Compared::StandIn => Ok(Stored::GaveWay),
+                Compared::Different(detail) => Err(WalPutError::Different { name, key, detail }),
             };
         }
     }
@@ -176,23 +181,21 @@ impl WalArchive {
         .await
     }
 
-    /// Nothing if both hold the same content, else what differs. Compressed bytes may differ and mean the same.
-    async fn compare(&self, name: WalName, ours: Packed, there: Bytes) -> Result<Option<String>, WalPutError> {
+    /// Compressed bytes may differ and mean the same.
+    async fn compare(&self, name: WalName, ours: Packed, there: Bytes) -> Result<Compared, WalPutError> {
         if ours.body == there {
-            return Ok(None);
+            return Ok(Compared::Equal);
         }
-        let Some(_) = self.settings.compression else {
-            return Ok(Some(format!("{} bytes there, {} here", there.len(), ours.body.len())));
-        };
+        if self.settings.compression.is_none() {
+            return Ok(compared(name, &ours.body, &there));
+        }
+        // A history is no longer than a few lines; one may be longer than the other.
+        let limit = if matches!(name, WalName::History(_)) { SMALL_FILE } else { ours.plain_size };
         self.on_a_core(name, move || {
             let mine = gunzip(&ours.body, ours.plain_size).map_err(|source| WalPutError::Compress { name, source })?;
-            Ok(match gunzip(&there, ours.plain_size) {
-                Ok(theirs) if theirs == mine => None,
-                Ok(theirs) => {
-                    let at = theirs.iter().zip(&mine).position(|(a, b)| a != b).unwrap_or(theirs.len().min(mine.len()));
-                    Some(format!("first difference at byte {at}"))
-                }
-                Err(error) => Some(format!("the object there: {error}")),
+            Ok(match gunzip(&there, limit) {
+                Ok(theirs) => compared(name, &mine, &theirs),
+                Err(error) => Compared::Different(format!("the object there: {error}")),
             })
         })
         .await
@@ -207,6 +210,26 @@ impl WalArchive {
         let _core = self.compressing.acquire().await.map_err(|_| failed("shutting down"))?;
         tokio::task::spawn_blocking(work).await.map_err(|_| failed("the thread ended"))?
     }
+}
+
+/// What a comparison of two contents came to.
+enum Compared {
+    Equal,
+    StandIn,
+    Different(String),
+}
+
+fn compared(name: WalName, mine: &[u8], theirs: &[u8]) -> Compared {
+    if mine == theirs {
+        return Compared::Equal;
+    }
+    if matches!(name, WalName::History(_)) && (is_stand_in(mine) || is_stand_in(theirs)) {
+        return Compared::StandIn;
+    }
+    let shorter = theirs.len().min(mine.len());
+    let at = theirs.iter().zip(mine).position(|(a, b)| a != b).unwrap_or(shorter);
+    let (there, here) = (theirs.len(), mine.len());
+    Compared::Different(format!("first difference at byte {at}; {there} bytes there, {here} here"))
 }
 
 /// Compressions that this version reads, ours first.

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use pgherd_backup::{ArchiveError, Source, Stored, WalArchive, WalGetError, WalPutError, WalSettings, gzip};
+use pgherd_core::timeline::{History, TimelineId};
 use pgherd_core::wal::{Compression, WalName};
 use pgherd_objectstore::test_server::TestServer;
 use pgherd_objectstore::{Fault, FaultControl, Faulty, MemoryStore, ObjectStore, Put, PutOptions, Then};
@@ -77,6 +78,29 @@ async fn i5_the_same_content_again_is_success_and_other_content_is_refused() {
     assert!(matches!(other, WalPutError::Different { .. }), "{other}");
     assert_eq!(other.then(), Then::GiveUp);
     assert_eq!(store.inner().get(KEY, u64::MAX).await.expect("stored"), before, "never replaced");
+}
+
+#[tokio::test]
+async fn i5_a_history_and_what_stood_in_for_it_do_not_quarrel_and_the_first_of_them_stays() {
+    let real = || Source::Bytes(Bytes::from_static(b"1\t0/5\twhy\n"));
+    let stand_in = || {
+        let next = History::parse(TimelineId(3), "1\t0/4\tand a reason that is rather long\n").expect("a history");
+        Source::Bytes(Bytes::from(next.stand_in(TimelineId(2)).expect("a stand-in")))
+    };
+    for compression in [Some(Compression::Gzip), None] {
+        for first in [true, false] {
+            let settings = WalSettings { root: "c".into(), compression, ..WalSettings::default() };
+            let archive = WalArchive::new(Arc::new(MemoryStore::new()), settings).expect("an archive");
+            let put = async |source| archive.put(name("00000002.history"), source).await;
+            let (one, other) = if first { (real(), stand_in()) } else { (stand_in(), real()) };
+            assert_eq!(put(one).await.expect("put"), Stored::Created);
+            let before = archive.get(name("00000002.history")).await.expect("get");
+            assert_eq!(put(other).await.expect("put"), Stored::GaveWay);
+            assert_eq!(archive.get(name("00000002.history")).await.expect("get"), before, "never replaced");
+            let quarrel = put(Source::Bytes(Bytes::from_static(b"1\t0/6\twhy\n"))).await;
+            assert_eq!(quarrel.is_err(), first, "two real ones do");
+        }
+    }
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ async fn what_waits_is_uploaded_ahead_and_answered_at_once() {
     until("all six are stored", || bed.keys().len() == 6).await;
     let status = bed.archive.status();
     until("all six are counted", || status.borrow().archived_count == 6).await;
+    assert_eq!(status.borrow().archived_bytes, 6 << 20, "before compression");
     bed.fault.set(Fault::Off);
     for n in 2..=6 {
         assert_eq!(bed.archive_command(segment(n)).await, 0, "known from before the outage");

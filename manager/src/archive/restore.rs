@@ -7,6 +7,7 @@ use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, 
 use super::wire::Outcome;
 use bytes::Bytes;
 use pgherd_core::archive::Backoff;
+use pgherd_core::timeline::BLANK;
 use pgherd_core::wal::{SegmentSize, WalName};
 use pgherd_telemetry::chain;
 use std::path::{Component, Path, PathBuf};
@@ -14,8 +15,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// What stands in for the history of a timeline that was reserved and never written: a comment, which is empty.
-const STUB: &[u8] = b"# reserved by pgherd for a promotion that did not take place\n";
 /// Between two tries in a recovery.
 const PAUSES: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(5) };
 
@@ -68,7 +67,7 @@ impl Restorer {
             };
             match decision {
                 Decision::Serve(content) => return self.hand_over(&now, name, content, &target).await,
-                Decision::ServeStub => return written(tokio::fs::write(&target, STUB).await, &target),
+                Decision::ServeStub => return written(tokio::fs::write(&target, BLANK).await, &target),
                 Decision::NotThere(why) => {
                     if !why.is_empty() {
                         tracing::warn!(file = %name, error = %why, "a WAL file could not be looked for");

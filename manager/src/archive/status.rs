@@ -24,6 +24,8 @@ pub struct ArchiverStatus {
     pub configured: Option<bool>,
     /// Files archived since this manager started.
     pub archived_count: u64,
+    /// Their bytes, before compression.
+    pub archived_bytes: u64,
     /// Uploads that failed since this manager started.
     pub failed_count: u64,
     /// The last file archived, and when.

@@ -4,7 +4,7 @@ use super::control::{ArchiveRole, Archiving, Control, StoreConfig};
 use super::reach::Reach;
 use super::ready::list_ready;
 use super::status::{ArchiverStatus, Failure};
-use pgherd_backup::{Source, WalPutError};
+use pgherd_backup::{Source, Stored, WalPutError};
 use pgherd_core::archive::{Backoff, CatchUp, Finished, Queue, Standing};
 use pgherd_core::time::Instant;
 use pgherd_core::wal::WalName;
@@ -47,7 +47,8 @@ pub(super) struct Uploader {
     queue: Queue,
     catch_up: CatchUp,
     waiters: Vec<Waiter>,
-    uploads: JoinSet<(WalName, Result<(), WalPutError>)>,
+    /// What comes of each: the bytes that the archive holds now.
+    uploads: JoinSet<(WalName, Result<u64, WalPutError>)>,
     listing: JoinSet<std::io::Result<Vec<WalName>>>,
     listed: Instant,
     generation: u64,
@@ -240,20 +241,25 @@ impl Uploader {
             let archive = config.archive.clone();
             let file = self.pg_wal.join(name.to_string());
             self.uploads.spawn(async move {
+                // A file that cannot be read is the put's to complain of.
+                let bytes = tokio::fs::metadata(&file).await.map_or(0, |file| file.len());
                 let put = archive.put(name, Source::File(file));
                 let result = tokio::time::timeout(UPLOAD_BOUND, put).await.unwrap_or_else(|_| {
                     let source = std::io::Error::from(std::io::ErrorKind::TimedOut);
                     Err(WalPutError::Read { name, source })
                 });
-                (name, result.map(|_stored| ()))
+                if matches!(result, Ok(Stored::GaveWay)) {
+                    tracing::warn!(file = %name, "the archive has another history of a timeline that was given up");
+                }
+                (name, result.map(|_stored| bytes))
             });
         }
     }
 
-    fn finished(&mut self, name: WalName, result: Result<(), WalPutError>) {
+    fn finished(&mut self, name: WalName, result: Result<u64, WalPutError>) {
         let now = crate::clock::now();
         match result {
-            Ok(()) => {
+            Ok(bytes) => {
                 self.reach.answered();
                 self.queue.finished(name, Finished::Archived);
                 self.reasons.remove(&name);
@@ -261,6 +267,7 @@ impl Uploader {
                 self.blocked_until = None;
                 self.status.send_modify(|status| {
                     status.archived_count = status.archived_count.saturating_add(1);
+                    status.archived_bytes = status.archived_bytes.saturating_add(bytes);
                     status.last_archived = Some((name, SystemTime::now()));
                 });
                 self.reply_to(name, &Ok(()));

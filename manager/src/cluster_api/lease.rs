@@ -6,7 +6,7 @@ use core::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::PostParams;
 use pgherd_core::instance::Outcome;
-use pgherd_core::lease::{HolderState, LeaseRecord, Timings, Versioned};
+use pgherd_core::lease::{HolderState, LeaseRecord, Versioned};
 use pgherd_core::time::Instant;
 use pgherd_proto::lease as wire;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,10 +35,10 @@ impl LeaseApi {
     }
 
     /// The object that stores `record` over version `over`.
-    fn object(&self, over: &str, record: &LeaseRecord, timings: Timings, released_seconds: i32) -> Lease {
+    fn object(&self, over: &str, record: &LeaseRecord, released_seconds: i32) -> Lease {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let base = last.unwrap_or_else(|| wire::empty(&self.api.name, &self.api.namespace, None));
-        let mut lease = wire::to_lease(&base, record, timings, jiff::Timestamp::now());
+        let mut lease = wire::to_lease(&base, record, jiff::Timestamp::now());
         lease.metadata.resource_version = Some(over.to_owned());
         if let Some(spec) = lease.spec.as_mut().filter(|_| record.state == HolderState::Released) {
             spec.lease_duration_seconds = Some(released_seconds);
@@ -48,8 +48,8 @@ impl LeaseApi {
 
     /// Stores `record` over version `over`; on a conflict says what is stored instead. `released_seconds` is what a
     /// released lease says of its duration, for tools (`releasedLeaseDurationSeconds`).
-    pub async fn put(&self, over: &str, record: &LeaseRecord, timings: Timings, released_seconds: i32) -> Outcome {
-        let lease = self.object(over, record, timings, released_seconds);
+    pub async fn put(&self, over: &str, record: &LeaseRecord, released_seconds: i32) -> Outcome {
+        let lease = self.object(over, record, released_seconds);
         let params = PostParams { field_manager: Some("pgherd-manager".to_owned()), ..PostParams::default() };
         let sent = clock::now();
         let writing = self.api.leases.replace(&self.api.name, &params, &lease);
@@ -57,8 +57,8 @@ impl LeaseApi {
     }
 
     /// Makes the Lease again with `record` in it; where there is one after all, says what it stores.
-    pub async fn create(&self, record: &LeaseRecord, timings: Timings, released_seconds: i32) -> Outcome {
-        let mut lease = self.object("", record, timings, released_seconds);
+    pub async fn create(&self, record: &LeaseRecord, released_seconds: i32) -> Outcome {
+        let mut lease = self.object("", record, released_seconds);
         let metadata = &mut lease.metadata;
         // The server's own, of the object that is gone.
         (metadata.resource_version, metadata.uid, metadata.creation_timestamp) = (None, None, None);

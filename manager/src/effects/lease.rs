@@ -17,7 +17,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(2);
 
 /// One PUT, one answer.
 pub async fn put(cx: &Context, over: &str, record: &LeaseRecord) -> Outcome {
-    let outcome = cx.lease.put(over, record, cx.timings, released_seconds(cx)).await;
+    let outcome = cx.lease.put(over, record, released_seconds(cx)).await;
     match &outcome {
         Outcome::Unknown { why, .. } => tracing::warn!(%why, term = record.term.0, "the lease was not answered for"),
         Outcome::Conflicted(stored) => tracing::warn!(term = stored.value.term.0, "the lease had moved on"),
@@ -34,7 +34,7 @@ fn released_seconds(cx: &Context) -> i32 {
 
 /// The same where there is no lease any more.
 pub async fn create(cx: &Context, record: &LeaseRecord) -> Outcome {
-    let outcome = cx.lease.create(record, cx.timings, released_seconds(cx)).await;
+    let outcome = cx.lease.create(record, released_seconds(cx)).await;
     tracing::warn!(?outcome, term = record.term.0, "the lease was made again");
     outcome
 }

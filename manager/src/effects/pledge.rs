@@ -17,10 +17,11 @@ const ANSWER_WITHIN: Duration = MAX_PLEDGE_ROUND.saturating_sub(Duration::from_m
 /// Asks every member; says who pledged, and when the asking began.
 pub async fn ask(cx: &Context, round: &PledgeRound) -> Outcome {
     let Some(tls) = cx.certificates.client() else { return Outcome::Failed("no certificate yet".to_owned()) };
-    let request = PledgeRequest { nonce: round.nonce.clone(), term: round.term, round: round.round };
+    let PledgeRound { nonce, term, round: number, lease_duration, members } = round;
+    let request = PledgeRequest { nonce: nonce.clone(), term: *term, round: *number, lease_duration: *lease_duration };
     let body = serde_json::to_vec(&request).unwrap_or_default();
     let sent = clock::now();
-    let asked = round.members.iter().map(|member| {
+    let asked = members.iter().map(|member| {
         let (tls, body) = (tls.clone(), body.clone());
         async move {
             if member.address.is_empty() {
@@ -40,7 +41,7 @@ pub async fn ask(cx: &Context, round: &PledgeRound) -> Outcome {
     for answer in join_all(asked).await {
         match answer {
             Ok(pledge) => by.push(pledge),
-            Err(why) => tracing::warn!(%why, round = round.round, "a member does not pledge"),
+            Err(why) => tracing::warn!(%why, round = *number, "a member does not pledge"),
         }
     }
     Outcome::Pledged { sent, by }

@@ -1,13 +1,16 @@
 //! Promotion, and what a new primary tells the world.
 
 use super::start::{checkpoint, local, rewrite};
+use super::volume::off_runtime;
 use super::{Effect, lineage};
 use crate::configuration::As;
 use crate::context::Context;
 use core::time::Duration;
 use pgherd_core::instance::Outcome;
 use pgherd_core::timeline::TimelineId;
+use pgherd_postgres::histories;
 use pgherd_postgres::promote::promote as run_promotion;
+use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::chain;
 use std::sync::Arc;
 
@@ -36,6 +39,8 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
     cx.archiving.promoting(None);
     match promoted {
         Ok(timeline) => {
+            // Whoever follows asks for them as soon as this one is known to be open.
+            fill_gaps(cx, timeline).await;
             cx.timeline.send_replace(timeline);
             Outcome::Promoted(timeline, lineage(cx, timeline).await)
         }
@@ -49,6 +54,7 @@ pub async fn announce(cx: &Arc<Context>, timeline: TimelineId) -> Effect {
     cx.nudge.notify_one();
     cx.slots_due.notify_one();
     let (said, ()) = tokio::join!(say(cx, timeline), async {
+        complete_histories(cx, timeline).await;
         rewrite(cx, As::Primary).await;
         checkpoint(cx, CHECKPOINT_WITHIN, "after the promotion").await;
     });
@@ -56,6 +62,31 @@ pub async fn announce(cx: &Arc<Context>, timeline: TimelineId) -> Effect {
         tracing::warn!("the Cluster's status does not name this primary: it is not the primary any more");
     }
     Effect::Quiet
+}
+
+/// Without them standbys cannot follow, and are cloned: worse than slow, but nothing to break a promotion off for.
+async fn fill_gaps(cx: &Context, timeline: TimelineId) {
+    let pg_wal = cx.config.pgdata.join("pg_wal");
+    match off_runtime(move || histories::fill_gaps(&pg_wal, timeline).map_err(|e| chain(&e))).await {
+        Ok(filled) if filled.is_empty() => {}
+        Ok(filled) => tracing::info!(?filled, "timelines that were given up have histories that stand in for theirs"),
+        Err(why) => tracing::error!(%why, "standbys may not be able to follow: histories are missing"),
+    }
+}
+
+/// Once more, since a promotion may have been cut off before it was done; then the archive is to have them.
+async fn complete_histories(cx: &Context, timeline: TimelineId) {
+    fill_gaps(cx, timeline).await;
+    let archived =
+        |cluster: &Cluster| cluster.spec.backup.as_ref().is_some_and(|backup| backup.barman_object_store.is_some());
+    if !cx.cluster_now().as_deref().is_some_and(archived) {
+        return;
+    }
+    let pg_wal = cx.config.pgdata.join("pg_wal");
+    let offered = off_runtime(move || histories::offer_to_archive(&pg_wal, timeline).map_err(|e| chain(&e))).await;
+    if let Err(why) = offered {
+        tracing::error!(%why, "a restore may not find the way to this timeline: histories are not archived");
+    }
 }
 
 async fn say(cx: &Context, timeline: TimelineId) -> bool {

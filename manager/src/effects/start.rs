@@ -7,6 +7,7 @@ use crate::context::{Context, Running};
 use core::time::Duration;
 use pgherd_core::instance::{Event, Leader, Outcome, StartAs};
 use pgherd_postgres::files::{remove_durable, write_durable};
+use pgherd_postgres::histories::drop_blanks;
 use pgherd_postgres::process::{Postgres, PostmasterHandle};
 use pgherd_postgres::sql::{Local, Session, is_listening};
 use pgherd_telemetry::chain;
@@ -76,7 +77,14 @@ fn prepare(cx: &Context, role: &As) -> Result<(), String> {
     configuration::write(cx, role).map_err(|error| chain(&error))?;
     match role {
         As::Primary => remove_durable(&signal).map_err(|error| chain(&error)),
-        As::Standby(_) => write_durable(&signal, b"", 0o600).map_err(|error| chain(&error)),
+        As::Standby(_) => {
+            write_durable(&signal, b"", 0o600).map_err(|error| chain(&error))?;
+            let dropped = drop_blanks(&cx.config.pgdata.join("pg_wal")).map_err(|error| chain(&error))?;
+            if !dropped.is_empty() {
+                tracing::info!(?dropped, "a promotion that did not take place left blank histories; they are gone");
+            }
+            Ok(())
+        }
     }
 }
 

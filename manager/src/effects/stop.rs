@@ -4,26 +4,21 @@ use super::start::{checkpoint, reload};
 use crate::configuration;
 use crate::context::Context;
 use crate::watchdog::Watchdog;
-use core::time::Duration;
-use pgherd_core::instance::{Outcome, Stop};
-use pgherd_core::time::Instant;
-use pgherd_postgres::process::{PostmasterHandle, StopMode};
+use pgherd_core::instance::{Outcome, Stop, StopPhase};
+use pgherd_postgres::shutdown::shut_down;
 use pgherd_telemetry::chain;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// A checkpoint before the shutdown, while clients are served, is worth this much and no more.
-const CHECKPOINT_BOUND: Duration = Duration::from_secs(30);
-/// After SIGQUIT.
-const IMMEDIATE_BOUND: Duration = Duration::from_secs(5);
+use tokio::time::Instant;
 
 /// Stops postgres by the phases of `how`. When this is done the postmaster is gone; nothing is promised about its
 /// children.
 pub async fn stop(cx: &Arc<Context>, how: Stop) -> Outcome {
     let Some(handle) = cx.running() else { return Outcome::Done };
-    if how.checkpoint_first {
+    let began = Instant::now();
+    if let Some(bound) = how.bound(StopPhase::Checkpoint, began.elapsed()) {
         // The shutdown checkpoint that follows is a short one then.
-        checkpoint(cx, CHECKPOINT_BOUND, "before the shutdown").await;
+        checkpoint(cx, bound, "before the shutdown").await;
     }
     if let Some(running) = cx.postmaster().as_mut() {
         running.stopping = true;
@@ -36,23 +31,10 @@ pub async fn stop(cx: &Arc<Context>, how: Stop) -> Outcome {
         Ok(Err(error)) => tracing::warn!(error = %chain(&error), "postgres' archiver will hold its shutdown up"),
         Err(error) => tracing::warn!(%error, "postgres' archiver will hold its shutdown up"),
     }
-    if let Some(bound) = how.smart
-        && ended(&handle, StopMode::Smart, bound).await
-    {
-        return Outcome::Done;
+    match shut_down(&handle, how, began).await {
+        Some(_) => Outcome::Done,
+        None => Outcome::Failed("postgres did not stop".to_owned()),
     }
-    if ended(&handle, StopMode::Fast, how.fast).await || ended(&handle, StopMode::Immediate, IMMEDIATE_BOUND).await {
-        return Outcome::Done;
-    }
-    Outcome::Failed("postgres did not stop".to_owned())
-}
-
-async fn ended(handle: &PostmasterHandle, mode: StopMode, bound: Duration) -> bool {
-    tracing::info!(?mode, "postgres is told to stop");
-    if let Err(error) = handle.stop(mode) {
-        tracing::debug!(error = %chain(&error), "the postmaster was not signalled");
-    }
-    tokio::time::timeout(bound, handle.wait()).await.is_ok()
 }
 
 /// SIGKILL to everything, until nothing is left.
@@ -74,7 +56,7 @@ pub async fn kill(cx: &Context) -> Outcome {
 }
 
 /// Arms the watchdog, starting it first where there is none.
-pub fn arm(cx: &Context, deadline: Instant) {
+pub fn arm(cx: &Context, deadline: pgherd_core::time::Instant) {
     let mut watchdog = cx.watchdog();
     if watchdog.as_ref().is_none_or(|w| !w.alive()) {
         match Watchdog::spawn(&cx.reaper) {

@@ -2,6 +2,7 @@
 
 use super::LeaseError;
 use crate::labels;
+use core::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use pgherd_core::identity::{AttemptId, Nonce, PodUid};
 use pgherd_core::lease::{Holder, HolderState, LeaseRecord, Term, Versioned};
@@ -53,7 +54,15 @@ pub fn read_record(lease: &Lease) -> Result<LeaseRecord, LeaseError> {
         records: parse_optional(annotations, labels::LEASE_RECORDS)?.unwrap_or_default(),
         tail: parse_optional(annotations, labels::LEASE_TAIL)?,
         lineage: parse_optional(annotations, labels::LEASE_LINEAGE)?,
+        lease_duration: duration(lease, state),
     })
+}
+
+/// Of the holder. In a released lease it is a word to other tools (`releasedLeaseDurationSeconds`).
+fn duration(lease: &Lease, state: HolderState) -> Duration {
+    let held = lease.spec.as_ref().filter(|_| state != HolderState::Released);
+    let seconds = held.and_then(|spec| spec.lease_duration_seconds).unwrap_or_default();
+    Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
 fn read_holder(annotations: &Annotations) -> Result<Option<Holder>, LeaseError> {

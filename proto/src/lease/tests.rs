@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::labels;
+use core::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use pgherd_core::identity::{AttemptId, Incarnation, Nonce, PodUid};
-use pgherd_core::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Term, Timings, WalPosition};
+use pgherd_core::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Term, WalPosition};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::{History, Lineage, TimelineId};
 use proptest::prelude::*;
@@ -32,11 +33,12 @@ fn held() -> LeaseRecord {
         records: Vec::new(),
         tail: None,
         lineage: Some(Lineage::of(&History::parse(TimelineId(2), "1\t0/3000148\t\n").unwrap())),
+        lease_duration: Duration::from_secs(8),
     }
 }
 
 fn put(record: &LeaseRecord) -> Lease {
-    to_lease(&stored("7"), record, Timings::default(), Timestamp::UNIX_EPOCH)
+    to_lease(&stored("7"), record, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
@@ -60,19 +62,32 @@ fn a_put_carries_the_version_it_was_decided_from_and_shows_people_who_holds() {
 fn a_renewal_keeps_the_time_of_the_take_and_a_take_does_not() {
     let first = put(&held());
     let later = Timestamp::from_second(60).unwrap();
-    let renewed = to_lease(&first, &held(), Timings::default(), later).spec.unwrap();
+    let renewed = to_lease(&first, &held(), later).spec.unwrap();
     assert_eq!(renewed.acquire_time.unwrap().0, Timestamp::UNIX_EPOCH);
     assert_eq!(renewed.renew_time.unwrap().0, later);
     let taken = LeaseRecord { attempt: AttemptId("a2".into()), ..held() };
-    assert_eq!(to_lease(&first, &taken, Timings::default(), later).spec.unwrap().acquire_time.unwrap().0, later);
+    assert_eq!(to_lease(&first, &taken, later).spec.unwrap().acquire_time.unwrap().0, later);
 }
 
 #[test]
 fn a_released_lease_has_no_holder_identity_but_remembers_who_it_was() {
-    let record = LeaseRecord { state: HolderState::Released, ..held() };
-    let lease = put(&record);
+    let record = LeaseRecord { state: HolderState::Released, lease_duration: Duration::ZERO, ..held() };
+    let mut lease = put(&record);
     assert_eq!(lease.spec.as_ref().unwrap().holder_identity, None);
     assert_eq!(read_record(&lease).unwrap(), record);
+    lease.spec.as_mut().unwrap().lease_duration_seconds = Some(1);
+    assert_eq!(read_record(&lease).unwrap(), record, "nobody's duration: it is said for other tools");
+}
+
+#[test]
+fn the_holders_duration_is_rounded_up_and_one_that_nobody_wrote_is_none() {
+    let record = LeaseRecord { lease_duration: Duration::from_millis(8_001), ..held() };
+    assert_eq!(read_record(&put(&record)).unwrap().lease_duration, Duration::from_secs(9));
+    for nothing in [None, Some(-1)] {
+        let mut lease = put(&record);
+        lease.spec.as_mut().unwrap().lease_duration_seconds = nothing;
+        assert_eq!(read_record(&lease).unwrap().lease_duration, Duration::ZERO);
+    }
 }
 
 #[test]
@@ -80,7 +95,7 @@ fn what_others_wrote_on_the_lease_stays() {
     let mut base = stored("7");
     base.metadata.annotations.as_mut().unwrap().insert("example.com/note".into(), "mine".into());
     base.metadata.finalizers = Some(vec!["example.com/keep".into()]);
-    let lease = to_lease(&base, &held(), Timings::default(), Timestamp::UNIX_EPOCH);
+    let lease = to_lease(&base, &held(), Timestamp::UNIX_EPOCH);
     assert_eq!(lease.metadata.annotations.unwrap()["example.com/note"], "mine");
     assert_eq!(lease.metadata.finalizers.unwrap(), ["example.com/keep", labels::LEASE_FINALIZER]);
 }
@@ -173,19 +188,26 @@ fn any_record() -> impl Strategy<Value = LeaseRecord> {
         proptest::collection::vec(id.prop_map(PodUid), 0..4),
         proptest::collection::vec(electable, 0..3),
         proptest::option::of(position),
-        proptest::option::of(lineage),
+        (proptest::option::of(lineage), 0_u64..100),
     )
-        .prop_map(|(holder, attempt, state, term, timeline, takers, records, tail, lineage)| LeaseRecord {
-            // A state other than released means that there is a holder.
-            state: if holder.is_none() { HolderState::Released } else { state },
-            holder,
-            attempt: AttemptId(attempt),
-            term: Term(term),
-            timeline: TimelineId(timeline),
-            takers,
-            records,
-            tail,
-            lineage,
+        .prop_map(|(holder, attempt, state, term, timeline, takers, records, tail, (lineage, seconds))| {
+            LeaseRecord {
+                // A state other than released means that there is a holder, and somebody's duration.
+                state: if holder.is_none() { HolderState::Released } else { state },
+                lease_duration: Duration::from_secs(match state {
+                    HolderState::Released => 0,
+                    _ if holder.is_none() => 0,
+                    _ => seconds,
+                }),
+                holder,
+                attempt: AttemptId(attempt),
+                term: Term(term),
+                timeline: TimelineId(timeline),
+                takers,
+                records,
+                tail,
+                lineage,
+            }
         })
 }
 
@@ -193,7 +215,7 @@ proptest! {
     #[test]
     fn every_record_survives_being_stored(record in any_record(), before in any_record()) {
         let base = put(&before);
-        let lease = to_lease(&base, &record, Timings::default(), Timestamp::UNIX_EPOCH);
+        let lease = to_lease(&base, &record, Timestamp::UNIX_EPOCH);
         let sent = serde_json::to_string(&lease).unwrap();
         let back: Lease = serde_json::from_str(&sent).unwrap();
         prop_assert_eq!(read_record(&back).unwrap(), record);

@@ -1,10 +1,11 @@
 //! Record -> Lease.
 
 use crate::labels;
+use core::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
-use pgherd_core::lease::{Holder, LeaseRecord, Timings};
+use pgherd_core::lease::{Holder, LeaseRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 /// since its `resourceVersion` goes along (I10, hole 18); everything in it that is not ours is kept.
 /// `now` is wall clock, for people: no decision reads it.
 #[must_use]
-pub fn to_lease(base: &Lease, record: &LeaseRecord, timings: Timings, now: Timestamp) -> Lease {
+pub fn to_lease(base: &Lease, record: &LeaseRecord, now: Timestamp) -> Lease {
     let mut lease = base.clone();
     let annotations = lease.metadata.annotations.get_or_insert_default();
     let previous_attempt = annotations.get(labels::LEASE_ATTEMPT).cloned();
@@ -24,7 +25,7 @@ pub fn to_lease(base: &Lease, record: &LeaseRecord, timings: Timings, now: Times
     let spec = lease.spec.get_or_insert_default();
     let same_take = previous_attempt.as_deref() == Some(record.attempt.0.as_str());
     spec.holder_identity = record.held_by().map(|holder| holder.name.clone());
-    spec.lease_duration_seconds = Some(i32::try_from(timings.lease_duration.as_secs()).unwrap_or(i32::MAX));
+    spec.lease_duration_seconds = seconds(record.lease_duration);
     spec.lease_transitions = Some(i32::try_from(record.term.0).unwrap_or(i32::MAX));
     spec.renew_time = Some(MicroTime(now));
     if !same_take || spec.acquire_time.is_none() {
@@ -53,8 +54,9 @@ pub fn empty(cluster: &str, namespace: &str, owner: Option<OwnerReference>) -> L
 }
 
 fn annotate(annotations: &mut BTreeMap<String, String>, record: &LeaseRecord) {
-    // No `..`: a new field of the record must find its annotation here.
-    let LeaseRecord { holder, attempt, state, term, timeline, takers, records, tail, lineage } = record;
+    // No `..`: a new field of the record must find its annotation here. The duration is in `spec`.
+    let LeaseRecord { holder, attempt, state, term, timeline, takers, records, tail, lineage, lease_duration: _ } =
+        record;
     let mut set = |name: &str, value: Option<String>| match value {
         Some(value) => annotations.insert(name.to_owned(), value),
         None => annotations.remove(name),
@@ -72,6 +74,12 @@ fn annotate(annotations: &mut BTreeMap<String, String>, record: &LeaseRecord) {
     set(labels::LEASE_RECORDS, json(records));
     set(labels::LEASE_TAIL, tail.as_ref().and_then(json));
     set(labels::LEASE_LINEAGE, lineage.as_ref().and_then(json));
+}
+
+/// Whole seconds, and none too few; nothing where it is not known.
+fn seconds(duration: Duration) -> Option<i32> {
+    let whole = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    (whole > 0).then(|| i32::try_from(whole).unwrap_or(i32::MAX))
 }
 
 /// Strings and numbers only: this cannot fail, and a value that did would be missing, which no reader takes for free.

@@ -8,7 +8,9 @@
 //! the store answers that it holds the same content (I5, I9).
 
 use crate::time::Instant;
+use crate::timeline::TimelineId;
 use crate::wal::{SegmentName, WalName};
+use core::cmp::Reverse;
 use core::num::NonZeroUsize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -184,19 +186,20 @@ impl Queue {
     }
 }
 
-/// History files, the requested one, then the others as postgres takes them: by timeline, position and kind.
-fn turn(name: WalName, requested: Option<WalName>) -> (u8, Option<SegmentName>, u8, WalName) {
-    let class = match name {
-        WalName::History(_) => 0,
-        _ if requested == Some(name) => 1,
-        _ => 2,
+/// History files, the newest first: one that only stands in for an id is of use together with the newer one, and
+/// misleads without it. Then the requested file, then the others as postgres takes them: by timeline, position, kind.
+fn turn(name: WalName, requested: Option<WalName>) -> (u8, Reverse<TimelineId>, Option<SegmentName>, u8, WalName) {
+    let (class, newest) = match name {
+        WalName::History(timeline) => (0, timeline),
+        _ if requested == Some(name) => (1, TimelineId::FIRST),
+        _ => (2, TimelineId::FIRST),
     };
     let kind = match name {
         WalName::History(_) | WalName::Segment(_) => 0,
         WalName::Backup { .. } => 1,
         WalName::Partial(_) => 2,
     };
-    (class, name.segment_name(), kind, name)
+    (class, Reverse(newest), name.segment_name(), kind, name)
 }
 
 #[cfg(test)]

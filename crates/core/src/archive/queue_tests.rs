@@ -24,6 +24,7 @@ fn history_goes_first_then_what_postgres_waits_for_then_the_oldest() {
     queue.observe([
         segment(9),
         wal("00000002.history"),
+        wal("00000003.history"),
         wal("000000020000000000000003"),
         wal("000000010000000000000003.partial"),
         wal("000000010000000000000003.00000028.backup"),
@@ -33,6 +34,7 @@ fn history_goes_first_then_what_postgres_waits_for_then_the_oldest() {
     assert_eq!(
         queue.start_uploads(NOW),
         [
+            wal("00000003.history"),
             wal("00000002.history"),
             segment(9),
             segment(3),

@@ -3,6 +3,7 @@
 use crate::identity::{Incarnation, Nonce, PodUid, SystemId};
 use crate::lease::{Term, WalPosition};
 use crate::timeline::Lineage;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// What a member's manager is doing.
@@ -47,6 +48,9 @@ pub struct LeaseSeen {
     /// The term of that lease.
     #[serde(skip_serializing_if = "is_zero")]
     pub term: Term,
+    /// The longest leaseDuration that it knows of, of the lease's holder or its own; zero where it does not say.
+    #[serde(skip_serializing_if = "Duration::is_zero")]
+    pub lease_duration: Duration,
 }
 
 fn is_zero(term: &Term) -> bool {

@@ -1,5 +1,6 @@
 //! What the machine tells the shell to do. Imperatives; each asynchronous one carries the [`Op`] to answer with.
 
+use super::stop::Stop;
 use super::view::{Leader, Peer};
 use crate::cluster::TailFact;
 use crate::identity::{Nonce, SystemId};
@@ -23,17 +24,6 @@ pub enum StartAs {
     Standby(Option<Leader>),
 }
 
-/// How postgres is stopped (PostgreSQL documentation, "Shutting Down the Server").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Stop {
-    /// Wait this long for clients to leave.
-    pub smart: Option<Duration>,
-    /// Then this long for a fast shutdown; then immediate.
-    pub fast: Duration,
-    /// A checkpoint first, while clients are still served.
-    pub checkpoint_first: bool,
-}
-
 /// One round of rule L7.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PledgeRound {
@@ -43,6 +33,8 @@ pub struct PledgeRound {
     pub term: Term,
     /// Counts its rounds.
     pub round: u64,
+    /// L by the holder's timings: for so long a pledge has to bind.
+    pub lease_duration: Duration,
     /// Whom to ask: every member that may take the lease. One without an address cannot pledge.
     pub members: Vec<Peer>,
 }

@@ -8,6 +8,7 @@ use crate::lsn::Lsn;
 use crate::sync::Pledge;
 use crate::time::Instant;
 use crate::timeline::{Lineage, TimelineId};
+use core::time::Duration;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +64,8 @@ pub struct PledgeCall {
     pub term: Term,
     /// Counts its rounds, for the log.
     pub round: u64,
+    /// L by the holder's timings.
+    pub lease_duration: Duration,
 }
 
 /// A candidate's confirmation.

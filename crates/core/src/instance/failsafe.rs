@@ -10,6 +10,7 @@ use crate::identity::{Nonce, PodUid};
 use crate::lease::{LeaseRecord, Term};
 use crate::sync::{Pledge, Pledger, enough_pledges, is_bound, may_pledge, own_entry};
 use crate::time::Instant;
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 /// What is known of pledges. Nothing of it is stored: a process that starts has a timer at zero (hole 22).
@@ -20,8 +21,17 @@ pub(super) struct Failsafe {
     round: u64,
     op: Option<Op>,
     next: Option<Instant>,
-    /// A pledge that this member gave: to whom, and when.
-    pledged: Option<(Nonce, Term, Instant)>,
+    /// A pledge that this member gave.
+    pledged: Option<Given>,
+}
+
+/// A pledge: to whom, when, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Given {
+    nonce: Nonce,
+    term: Term,
+    at: Instant,
+    binds_for: Duration,
 }
 
 impl Failsafe {
@@ -58,7 +68,8 @@ impl Machine {
         let takers = self.may_take_from_me();
         let members = self.peers.iter().filter(|peer| takers.contains(&peer.pod_uid)).cloned().collect();
         self.failsafe.round = self.failsafe.round.saturating_add(1);
-        let round = PledgeRound { nonce, term, round: self.failsafe.round, members };
+        let lease_duration = self.timings.lease_duration;
+        let round = PledgeRound { nonce, term, round: self.failsafe.round, lease_duration, members };
         let op = self.op();
         self.failsafe.op = Some(op);
         self.out.push(Command::AskPledges(op, round));
@@ -98,7 +109,8 @@ impl Machine {
         }
     }
 
-    /// The pledger's half: its own timer starts anew, and for a leaseDuration it fences itself for nobody.
+    /// The pledger's half: its own timer starts anew, and for a leaseDuration it fences itself for nobody. That is the
+    /// asker's, if it is longer than its own: by its own timings the asker writes on.
     pub(super) fn pledge_asked(&mut self, op: Op, call: &PledgeCall, now: Instant) {
         let taking = self.io.as_ref().is_some_and(|io| io.kind == IoKind::Take) || self.unresolved.is_some();
         let pledger = Pledger {
@@ -113,7 +125,9 @@ impl Machine {
         let answer = may_pledge(&pledger, &call.nonce, call.term);
         if answer.is_ok() {
             self.observation.restart(now);
-            self.failsafe.pledged = Some((call.nonce.clone(), call.term, now));
+            let (nonce, term) = (call.nonce.clone(), call.term);
+            let binds_for = self.timings.lease_duration.max(call.lease_duration);
+            self.failsafe.pledged = Some(Given { nonce, term, at: now, binds_for });
         }
         let pledge = Pledge { pod_uid: self.me.holder.pod_uid.clone(), incarnation: self.incarnation().cloned() };
         self.out.push(Command::AnswerPledge(op, answer.map(|()| pledge).map_err(|refusal| refusal.to_string())));
@@ -122,13 +136,13 @@ impl Machine {
     /// A pledge binds while its holder may count on it: not once that has released, died for certain, or lost the
     /// lease.
     pub(super) fn is_pledged(&self, now: Instant) -> bool {
-        self.failsafe.pledged.as_ref().is_some_and(|(nonce, term, given)| {
+        self.failsafe.pledged.as_ref().is_some_and(|Given { nonce, term, at, binds_for }| {
             let over = self.lease.as_ref().is_some_and(|lease| {
                 let holder = lease.value.held_by();
                 let others = holder.is_none_or(|holder| holder.nonce != *nonce);
                 lease.value.term > *term || (lease.value.term == *term && others)
             });
-            is_bound(*given, self.timings.lease_duration, now) && !over && !self.dead.contains(nonce)
+            is_bound(*at, *binds_for, now) && !over && !self.dead.contains(nonce)
         })
     }
 }

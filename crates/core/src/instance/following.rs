@@ -1,17 +1,18 @@
 //! A standby's life: following whoever is open, noticing that it cannot, being fenced.
 
 use super::bounds::{DECLINE_PAUSE, LINK_PATIENCE, RETRY_PAUSE};
-use super::command::{Command, Op, StartAs, Stop};
+use super::command::{Command, Op, StartAs};
 use super::event::Outcome;
 use super::machine::{Declined, Machine};
 use super::phase::{AfterKill, Crashed, Initializing, Phase, Standby};
+use super::stop::Stop;
 use super::view::Leader;
 use crate::lease::{HolderState, Term};
 use crate::time::Instant;
 use core::time::Duration;
 
 /// A standby has nothing to lose by stopping fast.
-const STANDBY_STOP: Stop = Stop { smart: None, fast: Duration::from_secs(20), checkpoint_first: false };
+const STANDBY_STOP: Stop = Stop { smart: None, fast: Duration::from_secs(20), checkpoint_first: false, within: None };
 
 impl Machine {
     pub(super) fn start_standby(&mut self, leader: Option<Leader>) {
@@ -22,7 +23,8 @@ impl Machine {
     pub(super) fn standby(&mut self, step: Standby, now: Instant) {
         if self.terminating && !matches!(step, Standby::Stopping(_)) {
             let op = self.op();
-            self.out.push(Command::StopPostgres(op, STANDBY_STOP));
+            let within = self.cluster.as_ref().map(|cluster| cluster.stop_delay);
+            self.out.push(Command::StopPostgres(op, Stop { within, ..STANDBY_STOP }));
             self.phase = Phase::Stopping(op);
             return;
         }
@@ -114,11 +116,8 @@ impl Machine {
         let Some(lease) = &self.lease else {
             return self.out.push(Command::RefuseFence(op, "this member has not seen the lease yet".to_owned()));
         };
-        let watched = self.observation.age(&lease.version, now);
         let alive = lease.value.held_by().is_some_and(|holder| {
-            lease.value.state == HolderState::Open
-                && !self.dead.contains(&holder.nonce)
-                && watched < self.timings.lease_duration
+            lease.value.state == HolderState::Open && !self.dead.contains(&holder.nonce) && !self.has_lapsed(lease, now)
         });
         let refusal = if let Some(why) = self.went_back() {
             return self.out.push(Command::RefuseFence(op, why));

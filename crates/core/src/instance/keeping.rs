@@ -231,6 +231,7 @@ impl Machine {
             record.records = self.wanted_records(stored);
         }
         record.holder = Some(self.me.holder.clone());
+        record.lease_duration = self.timings.lease_duration;
         match &self.phase {
             Phase::Primary | Phase::Promoting(Promoting::Opening) | Phase::Initializing(Initializing::Opening) => {
                 record.state = HolderState::Open;
@@ -284,7 +285,8 @@ impl Machine {
     pub(super) fn take(&mut self, over: &Versioned<LeaseRecord>, purpose: Purpose) {
         let attempt = self.attempt();
         let own = self.promise();
-        let record = taken(&over.value, self.me.holder.clone(), attempt, purpose, self.takers(), own);
+        let taken = taken(&over.value, self.me.holder.clone(), attempt, purpose, self.takers(), own);
+        let record = LeaseRecord { lease_duration: self.timings.lease_duration, ..taken };
         self.put(IoKind::Take, over.version.clone(), record);
     }
 

@@ -1,10 +1,11 @@
 //! A holder's life: open, crashed with its tail in hand, stepping down in order (protocol, section 6).
 
 use super::bounds::{CANDIDATE_BOUND, RECOVERY_BOUND, TAIL_BOUND};
-use super::command::{Command, Op, StartAs, Stop};
+use super::command::{Command, Op, StartAs};
 use super::event::{Outcome, TailCall};
 use super::machine::Machine;
 use super::phase::{AfterKill, AfterRelease, Crashed, Phase, StepDown, SteppingDown};
+use super::stop::Stop;
 use super::view::{ClusterView, Volume};
 use crate::lease::{HolderState, LeaseRecord, WalPosition};
 use crate::time::Instant;
@@ -34,6 +35,7 @@ impl Machine {
             smart: cluster.smart_shutdown.or_else(|| (!electable && !handover).then_some(SMART_DEFAULT)),
             fast: if self.terminating { cluster.stop_delay } else { cluster.switchover_delay },
             checkpoint_first: true,
+            within: self.terminating.then_some(cluster.stop_delay),
         };
         let then = if self.terminating { AfterRelease::Exit } else { AfterRelease::Follow };
         let op = self.op();
@@ -44,7 +46,8 @@ impl Machine {
     /// Only postgres restarts: the lease is held and renewed all the while, and nobody else is asked to take over.
     fn restart_in_place(&mut self, cluster: &ClusterView) {
         let Some(asked) = self.restart_due() else { return };
-        let stop = Stop { smart: cluster.smart_shutdown, fast: cluster.switchover_delay, checkpoint_first: true };
+        let (smart, fast) = (cluster.smart_shutdown, cluster.switchover_delay);
+        let stop = Stop { smart, fast, checkpoint_first: true, within: None };
         self.restarted = Some(asked);
         self.chosen_in_place = true;
         let op = self.op();
@@ -66,6 +69,11 @@ impl Machine {
                     let op = self.start_postgres(StartAs::Primary);
                     self.phase = Phase::Crashed(Crashed::StartingInPlace(op, now));
                 }
+            }
+            // It was to restart, and is to leave instead: nothing comes after its stop but the release.
+            Crashed::Stopping(_) if self.terminating => {
+                let step = StepDown::Stopping(self.stop_within_grace());
+                self.phase = Phase::SteppingDown(SteppingDown { then: AfterRelease::Exit, step });
             }
             // Nothing was promised to a client yet: dead again, then as above.
             Crashed::StartingInPlace(..) if self.terminating => {
@@ -153,8 +161,21 @@ impl Machine {
     pub(super) fn stepping_down(&mut self, step: SteppingDown) {
         // A pod that is told to stop while it hands over leaves when that is done.
         if self.terminating && step.then == AfterRelease::Follow {
-            self.phase = Phase::SteppingDown(SteppingDown { then: AfterRelease::Exit, ..step });
+            let step = match step.step {
+                StepDown::Stopping(_) => StepDown::Stopping(self.stop_within_grace()),
+                further => further,
+            };
+            self.phase = Phase::SteppingDown(SteppingDown { then: AfterRelease::Exit, step });
         }
+    }
+
+    /// A stop is under way that has longer than the pod has: another one beside it, which has not.
+    fn stop_within_grace(&mut self) -> Op {
+        let grace = self.cluster.as_ref().map(|cluster| cluster.stop_delay).unwrap_or_default();
+        let op = self.op();
+        let stop = Stop { smart: None, fast: grace, checkpoint_first: false, within: Some(grace) };
+        self.out.push(Command::StopPostgres(op, stop));
+        op
     }
 
     pub(super) fn step_down_finished(&mut self, down: SteppingDown, op: Op, outcome: Outcome, _now: Instant) {

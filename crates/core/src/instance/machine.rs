@@ -366,7 +366,7 @@ impl Machine {
         }
         let holder = lease.held_by().filter(|_| lease.state == HolderState::Open)?;
         // One that does not renew is nobody to go through a rejoin or a clone for: its followers stay electable.
-        let silent = self.observation.age(&self.lease.as_ref()?.version, self.now) >= self.timings.lease_duration;
+        let silent = self.has_lapsed(self.lease.as_ref()?, self.now);
         if silent || self.dead.contains(&holder.nonce) {
             return None;
         }
@@ -412,6 +412,11 @@ impl Machine {
     pub(super) fn restart_due(&self) -> Option<RestartFact> {
         let asked = self.cluster.as_ref()?.restart.clone()?;
         (asked.nonce == self.me.holder.nonce && self.restarted.as_ref() != Some(&asked)).then_some(asked)
+    }
+
+    /// Whether that version was seen unchanged for the whole duration that counts for it.
+    pub(super) fn has_lapsed(&self, lease: &Versioned<LeaseRecord>, now: Instant) -> bool {
+        self.observation.age(&lease.version, now) >= lease.value.lapses_after(self.timings)
     }
 
     pub(super) fn electable_peers(&self) -> bool {

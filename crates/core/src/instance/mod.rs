@@ -17,15 +17,17 @@ mod phase;
 mod replicating;
 mod report;
 mod starting;
+mod stop;
 mod suspicion;
 #[cfg(test)]
 mod tests;
 mod view;
 mod winning;
 
-pub use command::{ArchiveMode, Command, Op, PledgeRound, StartAs, Stop};
+pub use command::{ArchiveMode, Command, Op, PledgeRound, StartAs};
 pub use event::{Event, FenceCall, Link, Outcome, PledgeCall, TailCall};
 pub use machine::Machine;
 pub use phase::Phase;
 pub use report::Report;
+pub use stop::{Stop, StopPhase};
 pub use view::{ClusterView, Data, DataRole, Leader, Me, Peer, Volume};

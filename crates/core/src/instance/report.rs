@@ -8,6 +8,7 @@ use crate::identity::{Incarnation, SystemId};
 use crate::lease::{HolderState, Term, WalPosition};
 use crate::time::Instant;
 use crate::timeline::Lineage;
+use core::time::Duration;
 
 /// What is reported when it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Report {
     pub system_id: Option<SystemId>,
     /// The lease as it sees it: version, term, state, and whether it has lapsed.
     pub lease: Option<(String, Term, HolderState, bool)>,
+    /// How long a holder may write that it knows of, itself included, is below this.
+    pub lease_duration: Duration,
     /// Its position, as last read.
     pub position: Option<WalPosition>,
     /// The end of WAL that it offers.
@@ -65,11 +68,15 @@ impl Machine {
                 let taker = lease.value.takers.contains(&self.me.holder.pod_uid);
                 let lapsed = lease.value.held_by().is_some_and(|h| h.nonce != self.me.holder.nonce)
                     && taker
-                    && self.observation.age(&lease.version, now) >= self.timings.lease_duration;
+                    && self.has_lapsed(lease, now);
                 let version =
                     if lapsed || lease.value.held_by().is_none() { lease.version.clone() } else { String::new() };
                 (version, lease.value.term, lease.value.state, lapsed)
             }),
+            lease_duration: self
+                .lease
+                .as_ref()
+                .map_or(self.timings.lease_duration, |lease| lease.value.lapses_after(self.timings)),
             position,
             tail,
             fence: self.fence,

@@ -14,3 +14,4 @@ mod restarted;
 mod stopping;
 mod suspicions;
 mod synchronous;
+mod timings;

@@ -107,6 +107,10 @@ pub struct LeaseRecord {
     /// written when a primary opens, so while one is promoting it is older than [`LeaseRecord::timeline`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<Lineage>,
+    /// L of whoever wrote it (`spec.leaseDurationSeconds`): a process goes by the timings that it was started with, so
+    /// its holder's may be others than the observer's. Zero where that is not known, and in a released lease.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub lease_duration: Duration,
 }
 
 impl LeaseRecord {
@@ -114,6 +118,13 @@ impl LeaseRecord {
     #[must_use]
     pub fn held_by(&self) -> Option<&Holder> {
         if self.state == HolderState::Released { None } else { self.holder.as_ref() }
+    }
+
+    /// How long an observer that goes by `own` must have seen it unchanged before it lapses: the longer of the two
+    /// durations. The holder's deadline lies below its own duration, and may lie above the observer's.
+    #[must_use]
+    pub fn lapses_after(&self, own: Timings) -> Duration {
+        self.lease_duration.max(own.lease_duration)
     }
 }
 
@@ -129,7 +140,7 @@ pub struct Versioned<T> {
 /// `spec.primaryLease` (CNPG field names); ours default to 8/5/2 s, CNPG's to 15/10/2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Timings {
-    /// L: how long a lease must be seen unchanged before it may be taken.
+    /// L: how long a lease must be seen unchanged before it may be taken, at least ([`LeaseRecord::lapses_after`]).
     pub lease_duration: Duration,
     /// D: how long after sending its last good renewal a holder may write.
     pub renew_deadline: Duration,

@@ -12,7 +12,8 @@ use core::time::Duration;
 pub enum Ground {
     /// Its holder gave it up after its last process was gone.
     Released,
-    /// It was watched unchanged for a whole leaseDuration by one of its takers.
+    /// It was watched unchanged by one of its takers for a whole leaseDuration, its holder's or the taker's own,
+    /// whichever is longer.
     Lapsed,
     /// A terminated container carries the holder's nonce.
     ProofOfDeath,
@@ -72,7 +73,7 @@ pub fn may_take(
     if !heir && !lease.takers.contains(&me.pod_uid) {
         return Err(Refusal::NotATaker { holder: holder.name.clone() });
     }
-    match timings.lease_duration.checked_sub(watched) {
+    match lease.lapses_after(timings).checked_sub(watched) {
         None | Some(Duration::ZERO) if heir => Ok(Ground::VolumeInherited),
         None | Some(Duration::ZERO) => Ok(Ground::Lapsed),
         Some(left) => Err(Refusal::Held { holder: holder.name.clone(), left }),
@@ -122,6 +123,8 @@ pub fn taken(
         records: joined(&before.records, own.map(|own| ElectableRecord { term, ..own })),
         tail,
         lineage: before.lineage.clone(),
+        // Nothing of the last holder's: the taker writes its own.
+        lease_duration: Duration::ZERO,
     }
 }
 
@@ -181,5 +184,5 @@ pub fn conflict(mine: &Nonce, stored: &LeaseRecord) -> Conflict {
 /// Rule L6: the record that gives the lease up; the holder stays on it as the last one, with where its WAL ends.
 #[must_use]
 pub fn released(before: &LeaseRecord, tail: Option<WalPosition>) -> LeaseRecord {
-    LeaseRecord { state: HolderState::Released, tail, ..before.clone() }
+    LeaseRecord { state: HolderState::Released, tail, lease_duration: Duration::ZERO, ..before.clone() }
 }

@@ -46,6 +46,29 @@ fn a_taker_waits_for_the_whole_lease_duration() {
 }
 
 #[test]
+fn a_taker_waits_for_the_longer_of_its_own_lease_duration_and_the_holders() {
+    let me = holder("c-2");
+    let heir = Holder { pod_uid: PodUid::from("uid of a new pod"), nonce: Nonce::from("n"), ..holder("c-1") };
+    for (of_holder, own, waits) in [(0, 8, 8), (8, 8, 8), (30, 8, 30), (8, 30, 30)] {
+        let lease = LeaseRecord { lease_duration: secs(of_holder), ..held() };
+        let timings = Timings { lease_duration: secs(own), ..Timings::default() };
+        for who in [&me, &heir] {
+            let almost = may_take(&lease, who, secs(waits - 1), timings, &[]);
+            assert_eq!(almost, Err(Refusal::Held { holder: "c-1".to_owned(), left: secs(1) }), "{of_holder} {own}");
+            assert!(may_take(&lease, who, secs(waits), timings, &[]).is_ok(), "{of_holder} {own}");
+        }
+    }
+}
+
+#[test]
+fn a_duration_ends_with_the_hold_that_it_was_of() {
+    let lease = LeaseRecord { lease_duration: secs(30), ..held() };
+    assert_eq!(released(&lease, None).lease_duration, Duration::ZERO);
+    let after = taken(&lease, holder("c-2"), AttemptId::from("a"), Purpose::Promotion, vec![], None);
+    assert_eq!(after.lease_duration, Duration::ZERO, "the taker's own is set by the taker");
+}
+
+#[test]
 fn a_pod_that_the_holder_does_not_know_never_takes_by_waiting() {
     let newcomer = holder("c-3");
     assert!(matches!(may_take(&held(), &newcomer, secs(900), Timings::default(), &[]), Err(Refusal::NotATaker { .. })));

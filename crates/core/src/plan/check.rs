@@ -151,7 +151,7 @@ fn too_soon(observed: &Observed) -> bool {
 }
 
 /// Rule L8: nobody is missing, nothing that anybody has seen is used again, and the last primary holds it, so that all
-/// others wait.
+/// others wait, and for as long as anybody might write.
 fn hearsay(observed: &Observed, record: &LeaseRecord) -> bool {
     let fresh: Vec<_> =
         observed.pods.iter().filter_map(|pod| pod.report.as_ref()).filter(|report| report.fresh).collect();
@@ -163,8 +163,9 @@ fn hearsay(observed: &Observed, record: &LeaseRecord) -> bool {
         let timeline = report.reach().map(|reach| reach.timeline).unwrap_or_default();
         record.term > report.lease_seen.term && record.term > report.fence && record.timeline > timeline
     });
+    let long = fresh.iter().all(|report| record.lease_duration >= report.lease_seen.lease_duration);
     let held = record.held_by().map(|holder| holder.name.clone());
-    observed.lease.is_some() || !all || !above || held.is_none() || held != observed.status.current_primary
+    observed.lease.is_some() || !all || !above || !long || held.is_none() || held != observed.status.current_primary
 }
 
 fn deletes_data(observed: &Observed, name: &str) -> Option<Violation> {

@@ -95,6 +95,7 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
         voters: others().filter_map(|other| other.incarnation.clone()).collect(),
         needed: 1,
     });
+    let durations = reports.iter().map(|report| report.lease_seen.lease_duration);
     let opened = matches!(report.phase, MemberPhase::Primary | MemberPhase::Recovering | MemberPhase::Released);
     Ok(LeaseRecord {
         holder: Some(Holder {
@@ -111,6 +112,8 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
         records: record.into_iter().collect(),
         tail: None,
         lineage: report.lineage.clone().filter(|_| opened),
+        // Whoever held it goes by the timings that it was started with.
+        lease_duration: durations.max().unwrap_or_default().max(desired.timings.lease_duration),
     })
 }
 

@@ -30,6 +30,22 @@ fn l8_a_lost_lease_is_made_anew_above_everything_that_anybody_has_seen() {
 }
 
 #[test]
+fn l8_who_waits_for_the_last_holder_waits_by_the_longest_timings_that_anybody_goes_by() {
+    let (desired, mut observed) = lost();
+    let own = made(&plan(&desired, &observed, NOW).steps).unwrap().lease_duration;
+    assert_eq!(own, desired.timings.lease_duration);
+    let longer = core::time::Duration::from_secs(30);
+    observed.pods[0].report.as_mut().unwrap().lease_seen.lease_duration = longer;
+    let plan = plan(&desired, &observed, NOW);
+    let record = made(&plan.steps).unwrap().clone();
+    assert_eq!(record.lease_duration, longer);
+    assert_eq!(check(&observed, &plan), []);
+    let shorter = crate::lease::LeaseRecord { lease_duration: own, ..record };
+    let forced = Plan { steps: vec![Step::RecreateLease(Box::new(shorter))], ..plan };
+    assert_eq!(check(&observed, &forced), [Violation::LeaseFromHearsay]);
+}
+
+#[test]
 fn l8_under_synchronous_replication_every_other_instance_may_have_to_be_asked() {
     let (mut desired, observed) = lost();
     desired.synchronous = true;

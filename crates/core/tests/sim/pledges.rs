@@ -28,7 +28,12 @@ impl World {
             let reached = there.filter(|to| self.nodes[*to].reaches_peers() && self.nodes[at].reaches_peers());
             if let Some(to) = reached {
                 let request = self.request(Asked::Pledge { round: key });
-                let call = PledgeCall { nonce: round.nonce.clone(), term: round.term, round: round.round };
+                let call = PledgeCall {
+                    nonce: round.nonce.clone(),
+                    term: round.term,
+                    round: round.round,
+                    lease_duration: round.lease_duration,
+                };
                 let delay = self.dice.between(1, 10);
                 self.later(delay, move |w| w.tell(to, Event::PledgeAsked(request, call)));
             }

@@ -1,4 +1,5 @@
-//! A primary with streaming standbys on temporary directories, for tests of synchronous replication.
+//! A primary with streaming standbys on temporary directories.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, getuid, setgid, setgroups, setuid};
@@ -12,7 +13,7 @@ use pgherd_postgres::version::Major;
 use pgherd_postgres::volume_lock::VolumeLock;
 use pgherd_postgres::walsenders::{ReloadError, reload};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,6 +38,7 @@ struct Server {
     postgres: Postgres,
     lock: VolumeLock,
     postmaster: Option<Postmaster>,
+    log: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -44,7 +46,8 @@ impl Server {
         let root = root.join(name);
         std::fs::create_dir(&root).unwrap();
         let postgres = Postgres::locate(Major::installed()[0], &root.join("pgdata"), &root, port).unwrap();
-        Self { name: name.to_owned(), lock: VolumeLock::acquire(&root).unwrap(), postgres, postmaster: None }
+        let lock = VolumeLock::acquire(&root).unwrap();
+        Self { name: name.to_owned(), lock, postgres, postmaster: None, log: Arc::default() }
     }
 
     fn configure(&self, more: &str) {
@@ -62,9 +65,24 @@ impl Server {
     }
 
     async fn start(&mut self, reaper: &Reaper) {
-        let postmaster = self.postgres.start(reaper, &self.lock, &[], Arc::new(|_, _: &[u8]| {})).unwrap();
-        drop(wait_ready(&self.postgres, &postmaster.handle(), PATIENCE).await.unwrap());
-        self.postmaster = Some(postmaster);
+        let handle = self.begin(reaper);
+        drop(wait_ready(&self.postgres, &handle, PATIENCE).await.unwrap());
+    }
+
+    fn begin(&mut self, reaper: &Reaper) -> PostmasterHandle {
+        let log = Arc::clone(&self.log);
+        let sink = move |_, line: &[u8]| {
+            let mut log = log.lock().unwrap();
+            log.push_str(&String::from_utf8_lossy(line));
+            log.push('\n');
+        };
+        let postmaster = self.postgres.start(reaper, &self.lock, &[], Arc::new(sink)).unwrap();
+        self.postmaster.insert(postmaster).handle()
+    }
+
+    fn conninfo(&self) -> String {
+        let socket = self.postgres.socket_dir.display();
+        format!("host={socket} port={} user=postgres dbname=postgres", self.postgres.port)
     }
 
     async fn stop(&mut self, mode: StopMode) {
@@ -116,8 +134,7 @@ impl Bed {
 
     async fn add(&mut self, name: &str, port: u16) {
         let mut standby = Server::at(self._root.path(), name, port);
-        let from = &self.primary.postgres;
-        let source = format!("host={} port={} user=postgres dbname=postgres", from.socket_dir.display(), from.port);
+        let source = self.primary.conninfo();
         let into = standby.postgres.pgdata.clone();
         basebackup(&self.reaper, &standby.postgres, &source, &into, PATIENCE, |_| {}).await.unwrap();
         standby.configure(&format!("primary_conninfo = '{source} application_name={name}'"));
@@ -136,7 +153,50 @@ impl Bed {
     }
 
     pub async fn standby(&self, name: &str) -> Session {
-        self.standbys.iter().find(|one| one.name == name).unwrap().session().await
+        self.server(name).session().await
+    }
+
+    fn server(&self, name: &str) -> &Server {
+        self.standbys.iter().find(|one| one.name == name).unwrap()
+    }
+
+    pub fn log_of(&self, name: &str) -> String {
+        self.server(name).log.lock().unwrap().clone()
+    }
+
+    pub fn pgdata_of(&self, name: &str) -> PathBuf {
+        self.server(name).postgres.pgdata.clone()
+    }
+
+    pub fn conninfo_of(&self, name: &str) -> String {
+        self.server(name).conninfo()
+    }
+
+    pub fn handle_of(&self, name: &str) -> PostmasterHandle {
+        self.server(name).postmaster.as_ref().unwrap().handle()
+    }
+
+    /// Adds settings to a standby's configuration, for its next start or reload.
+    pub fn configure(&self, name: &str, more: &str) {
+        let file = self.pgdata_of(name).join("postgresql.auto.conf");
+        let before = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{before}{more}\n")).unwrap();
+    }
+
+    /// Starts a standby that may not come up.
+    pub fn begin(&mut self, name: &str) {
+        let standby = self.standbys.iter_mut().find(|one| one.name == name).unwrap();
+        standby.begin(&self.reaper);
+    }
+
+    pub async fn takes_sessions(&self, name: &str) -> bool {
+        let Postgres { socket_dir, port, .. } = &self.server(name).postgres;
+        let to = Local { socket_dir, port: *port, database: "postgres", application_name: "test" };
+        Session::local(to, PATIENCE).await.is_ok()
+    }
+
+    pub async fn stop_primary(&mut self, mode: StopMode) {
+        self.primary.stop(mode).await;
     }
 
     pub fn pgdata(&self) -> PathBuf {

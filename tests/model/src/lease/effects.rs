@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::state::{Job, Postgres, Put, SYSTEM, Slot, State, first_data};
 use crate::shared::Shared;
 use pgherd_core::identity::{Incarnation, Nonce};
-use pgherd_core::instance::{Command, DataRole, Event, Leader, Op, Outcome, PledgeCall, StartAs};
+use pgherd_core::instance::{Command, DataRole, Event, Leader, Op, Outcome, PledgeCall, PledgeRound, StartAs};
 use pgherd_core::lease::HolderState;
 use pgherd_core::lsn::Lsn;
 use std::collections::VecDeque;
@@ -141,8 +141,9 @@ impl State {
             }
             Command::AskPledges(op, _) if !limits.failsafe => done(op, Outcome::Failed("nobody answers".to_owned())),
             Command::AskPledges(op, round) => {
-                let call = PledgeCall { nonce: round.nonce, term: round.term, round: round.round };
-                let members = round.members.into_iter().map(|member| member.pod_uid).collect();
+                let PledgeRound { nonce, term, round: number, lease_duration, members } = round;
+                let call = PledgeCall { nonce, term, round: number, lease_duration };
+                let members = members.into_iter().map(|member| member.pod_uid).collect();
                 self.on(at, |slot| slot.jobs.push(Job::Pledges(op, now, call, members, Vec::new())));
             }
             Command::AnswerPledge(op, answer) => self.pledged(op, answer.ok()),

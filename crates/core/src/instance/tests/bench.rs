@@ -249,7 +249,8 @@ impl Bench {
             Command::StopPostgres(op, stop) => {
                 let seconds = |d: Duration| d.as_secs();
                 let smart = stop.smart.map_or("none".to_owned(), |d| seconds(d).to_string());
-                self.named(*op, &format!("StopPostgres smart {smart} fast {}", seconds(stop.fast)))
+                let within = stop.within.map_or(String::new(), |d| format!(" within {}", seconds(d)));
+                self.named(*op, &format!("StopPostgres smart {smart} fast {}{within}", seconds(stop.fast)))
             }
             Command::InspectVolume(op) => self.named(*op, "InspectVolume"),
             Command::DiscardPartial(op) => self.named(*op, "DiscardPartial"),

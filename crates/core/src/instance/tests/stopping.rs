@@ -12,7 +12,7 @@ fn sigterm(bench: &mut Bench) -> Vec<String> {
 #[test]
 fn a_primary_with_an_electable_standby_stops_fast_releases_and_leaves() {
     let mut bench = Bench::primary();
-    assert_eq!(sigterm(&mut bench), ["StopPostgres smart none fast 1800", "Archive Stopping"]);
+    assert_eq!(sigterm(&mut bench), ["StopPostgres smart none fast 1800 within 1800", "Archive Stopping"]);
     bench.done();
     bench.done();
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
@@ -27,7 +27,7 @@ fn a_primary_with_an_electable_standby_stops_fast_releases_and_leaves() {
 fn a_primary_that_nobody_can_follow_up_gives_its_clients_a_smart_phase() {
     let mut bench = Bench::primary();
     bench.tell(Event::PeersSeen(vec![]));
-    assert_eq!(sigterm(&mut bench)[0], "StopPostgres smart 180 fast 1800");
+    assert_eq!(sigterm(&mut bench)[0], "StopPostgres smart 180 fast 1800 within 1800");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_release_without_an_answer_does_not_keep_the_pod() {
 #[test]
 fn a_standby_stops_and_leaves() {
     let mut bench = Bench::standby();
-    assert_eq!(sigterm(&mut bench), ["StopPostgres smart none fast 20", "Archive Stopping"]);
+    assert_eq!(sigterm(&mut bench), ["StopPostgres smart none fast 20 within 1800", "Archive Stopping"]);
     assert_eq!(bench.done(), ["KillEverything"]);
     assert_eq!(bench.done(), ["Exit(0)"]);
 }
@@ -52,7 +52,7 @@ fn a_standby_stops_and_leaves() {
 fn a_candidate_gives_its_candidacy_up_and_a_take_that_arrives_then_is_given_back() {
     let (mut bench, _) = Bench::candidate(HolderState::Released, None);
     bench.done();
-    assert_eq!(sigterm(&mut bench), ["StopPostgres smart none fast 20", "Archive Stopping"]);
+    assert_eq!(sigterm(&mut bench), ["StopPostgres smart none fast 20 within 1800", "Archive Stopping"]);
     let said = bench.stored();
     assert_eq!(said, ["PutLease over 12: Released, term 5, timeline 3"]);
     assert!(!bench.holds());
@@ -134,8 +134,8 @@ fn a_handover_that_a_sigterm_meets_ends_in_leaving() {
         ..election("c-3", None)
     };
     bench.tell(Event::ClusterSeen(ClusterView { election: Some(election), ..cluster() }));
-    assert!(sigterm(&mut bench).is_empty());
-    bench.done();
+    assert_eq!(sigterm(&mut bench), ["StopPostgres smart none fast 1800 within 1800"], "it has no hour any more");
+    assert_eq!(bench.done(), ["KillEverything"]);
     bench.done();
     bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
     bench.stored();
@@ -150,4 +150,34 @@ fn a_deadline_that_passes_while_it_stops_kills_and_leaves() {
     sigterm(&mut bench);
     assert_eq!(bench.after(Duration::from_secs(5)), ["KillEverything"]);
     assert_eq!(bench.done(), ["DisarmWatchdog", "Exit(0)"]);
+}
+
+#[test]
+fn a_restart_in_place_that_a_sigterm_meets_ends_in_leaving() {
+    let mut bench = Bench::primary();
+    let restart = crate::cluster::RestartFact { nonce: "nonce-c-2".into(), ..Default::default() };
+    let said = bench.tell(Event::ClusterSeen(ClusterView { restart: Some(restart), ..cluster() }));
+    assert_eq!(said[0], "StopPostgres smart none fast 3600");
+    let earlier = bench.op;
+    assert_eq!(sigterm(&mut bench), ["StopPostgres smart none fast 1800 within 1800"]);
+    assert!(bench.tell(Event::Finished(earlier, Outcome::Done)).is_empty(), "the later of the two counts");
+    assert_eq!(bench.done(), ["KillEverything"]);
+    bench.done();
+    let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
+    assert_eq!(said[1], "PutLease over 13: Released, term 5, timeline 3");
+}
+
+#[test]
+fn the_default_smart_phase_of_a_single_instance_is_no_longer_than_its_pods_grace_lets_it() {
+    let mut bench = Bench::primary();
+    bench.tell(Event::PeersSeen(vec![]));
+    bench.tell(Event::ClusterSeen(ClusterView { stop_delay: Duration::from_secs(60), ..cluster() }));
+    let commands = bench.machine.handle(Event::TerminationRequested, bench.now);
+    let stop = commands.iter().find_map(|command| match command {
+        Command::StopPostgres(_, stop) => Some(*stop),
+        _ => None,
+    });
+    let stop = stop.expect("a stop");
+    assert_eq!(stop.bound(StopPhase::Smart, Duration::ZERO), None);
+    assert_eq!(stop.bound(StopPhase::Fast, Duration::ZERO), Some(Duration::from_secs(50)));
 }

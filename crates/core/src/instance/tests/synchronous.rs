@@ -80,5 +80,5 @@ fn e3_a_member_that_has_pledged_itself_refuses_to_fence_for_a_lease_duration() {
 }
 
 fn event_of(term: u64) -> PledgeCall {
-    PledgeCall { nonce: "nonce-c-1".into(), term: Term(term), round: 1 }
+    PledgeCall { nonce: "nonce-c-1".into(), term: Term(term), round: 1, lease_duration: Duration::from_secs(8) }
 }

@@ -1,0 +1,155 @@
+//! Timeline ids that were reserved and given up, on real PostgreSQL: what standbys and restores make of the gap, and of
+//! what stands in for it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
+
+mod bed;
+
+use bed::{Bed, PATIENCE, execute, until};
+use pgherd_core::timeline::{BLANK, TimelineId};
+use pgherd_postgres::histories::{drop_blanks, fill_gaps};
+use pgherd_postgres::process::StopMode;
+use pgherd_postgres::promote::promote;
+use pgherd_postgres::sql::Session;
+use std::path::Path;
+
+/// As the manager's restore_command answers during a promotion (hole 30): timelines 2 and 3 exist, and no more is said.
+fn answer_with_blanks(bed: &Bed, name: &str) -> std::path::PathBuf {
+    let pgdata = bed.pgdata_of(name);
+    let (script, promoting) = (pgdata.join("restore.sh"), pgdata.join("promoting"));
+    let text = format!(
+        "#!/bin/sh\ncase $1 in 00000002.history|00000003.history) [ -e {} ] || exit 1; printf '{BLANK}' > \"$2\" ;; \
+         *) exit 1 ;; esac\n",
+        promoting.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    bed.configure(name, &format!("restore_command = 'sh {} %f %p'", script.display()));
+    bed.handle_of(name).reload().unwrap();
+    promoting
+}
+
+async fn promoted(bed: &Bed, name: &str) -> Session {
+    let promoting = answer_with_blanks(bed, name);
+    let session = bed.standby(name).await;
+    let reloaded = "SELECT current_setting('restore_command') <> ''";
+    until(async || session.scalar::<bool>("look", reloaded, PATIENCE).await.unwrap()).await;
+    std::fs::write(&promoting, "").unwrap();
+    assert_eq!(promote(&bed.handle_of(name), &session, PATIENCE).await.unwrap(), TimelineId(4));
+    std::fs::remove_file(&promoting).unwrap();
+    session
+}
+
+async fn sees(session: &Session, table: &str) -> bool {
+    let there = format!("SELECT to_regclass('{table}') IS NOT NULL");
+    session.scalar::<bool>("look for a table", &there, PATIENCE).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_follows_past_timelines_that_were_given_up_only_where_histories_stand_in_for_theirs() {
+    let mut bed = Bed::with_standbys(5711, &["c-2", "c-3"]).await;
+    bed.stop_primary(StopMode::Fast).await;
+    let leader = promoted(&bed, "c-2").await;
+    execute(&leader, "CREATE TABLE after_it AS SELECT 1 AS a").await;
+
+    let conninfo = bed.conninfo_of("c-2");
+    bed.configure("c-3", &format!("primary_conninfo = '{conninfo} application_name=c-3'"));
+    bed.handle_of("c-3").reload().unwrap();
+    // Every try of its receiver ends here, and the standby stays where it is.
+    let dies = "could not open file \"pg_wal/00000002.history\"";
+    until(async || bed.log_of("c-3").matches(dies).count() >= 3).await;
+    let follower = bed.standby("c-3").await;
+    assert!(!sees(&follower, "after_it").await);
+
+    let pg_wal = bed.pgdata_of("c-2").join("pg_wal");
+    let filled = fill_gaps(&pg_wal, TimelineId(4)).unwrap();
+    assert!(filled.contains(&TimelineId(2)), "{filled:?}");
+    until(async || sees(&follower, "after_it").await).await;
+    for id in [2, 3] {
+        let name = format!("{id:08X}.history");
+        let [theirs, ours] =
+            ["c-2", "c-3"].map(|at| std::fs::read(bed.pgdata_of(at).join("pg_wal").join(&name)).unwrap());
+        assert!(theirs == ours && String::from_utf8(ours).unwrap().lines().nth(1).unwrap().starts_with("1\t"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_has_a_stand_in_and_not_yet_what_follows_it_starts_and_one_with_a_blank_does_not() {
+    let mut bed = Bed::with_standbys(5721, &["c-2", "c-3"]).await;
+    bed.stop_primary(StopMode::Fast).await;
+    let leader = promoted(&bed, "c-2").await;
+    execute(&leader, "CREATE TABLE after_it AS SELECT 1 AS a").await;
+    fill_gaps(&bed.pgdata_of("c-2").join("pg_wal"), TimelineId(4)).unwrap();
+    bed.stop("c-3").await;
+    let history = |at: &str| bed.pgdata_of(at).join("pg_wal/00000002.history");
+    let (blank, whole) = (history("c-3"), std::fs::read(history("c-2")).unwrap());
+
+    // What a promotion that was broken off may leave: its own WAL is none that leads there.
+    std::fs::write(&blank, BLANK).unwrap();
+    let waits = |bed: &Bed| bed.log_of("c-3").matches("waiting for WAL to become available").count();
+    let before = waits(&bed);
+    bed.begin("c-3");
+    until(async || waits(&bed) >= before + 3).await;
+    assert!(!bed.takes_sessions("c-3").await, "{}", bed.log_of("c-3"));
+    bed.stop("c-3").await;
+    assert_eq!(drop_blanks(&bed.pgdata_of("c-3").join("pg_wal")).unwrap(), [TimelineId(2)]);
+    bed.resume("c-3").await;
+    bed.stop("c-3").await;
+
+    // What a receiver leaves that was killed after the first of the files that it fetches: it starts, and the next
+    // receiver fetches the others. The next start is on the way to the newest of them.
+    std::fs::write(&blank, whole).unwrap();
+    let conninfo = bed.conninfo_of("c-2");
+    bed.configure("c-3", &format!("primary_conninfo = '{conninfo} application_name=c-3'"));
+    bed.resume("c-3").await;
+    let newest = blank.with_file_name("00000004.history");
+    until(async || newest.exists()).await;
+    bed.stop("c-3").await;
+    bed.resume("c-3").await;
+    let follower = bed.standby("c-3").await;
+    until(async || sees(&follower, "after_it").await).await;
+}
+
+/// Copies what an archive would have of a `pg_wal`.
+fn archived(pg_wal: &Path, into: &Path) {
+    std::fs::create_dir(into).unwrap();
+    for entry in std::fs::read_dir(pg_wal).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), into.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_to_the_latest_timeline_goes_past_an_id_that_was_given_up_only_where_the_archive_has_a_stand_in() {
+    // c-3 is the backup: it is stopped while c-1 is the primary, and knows of nothing that comes after.
+    let mut bed = Bed::with_standbys(5731, &["c-2", "c-3"]).await;
+    bed.stop("c-3").await;
+    bed.stop_primary(StopMode::Fast).await;
+    let leader = promoted(&bed, "c-2").await;
+    execute(&leader, "CREATE TABLE after_it AS SELECT 1 AS a; CHECKPOINT; SELECT pg_switch_wal()").await;
+    let pg_wal = bed.pgdata_of("c-2").join("pg_wal");
+    // Postgres may have kept what it was told while it was promoted; the archive was never given that.
+    for id in [2, 3] {
+        drop(std::fs::remove_file(pg_wal.join(format!("{id:08X}.history"))));
+    }
+    let backup = bed.pgdata_of("c-3");
+    let archive = backup.join("archive");
+    archived(&pg_wal, &archive);
+    bed.configure("c-3", &format!("primary_conninfo = ''\nrestore_command = 'cp {}/%f %p'", archive.display()));
+
+    bed.resume("c-3").await;
+    let restored = bed.standby("c-3").await;
+    let looked = "cp: cannot stat";
+    until(async || bed.log_of("c-3").matches(looked).count() >= 6).await;
+    assert!(!sees(&restored, "after_it").await, "all that is on timeline 4 is passed over in silence");
+    bed.stop("c-3").await;
+
+    assert_eq!(fill_gaps(&pg_wal, TimelineId(4)).unwrap(), [TimelineId(2), TimelineId(3)]);
+    for id in [2, 3] {
+        let name = format!("{id:08X}.history");
+        std::fs::copy(pg_wal.join(&name), archive.join(&name)).unwrap();
+    }
+    bed.resume("c-3").await;
+    let restored = bed.standby("c-3").await;
+    until(async || sees(&restored, "after_it").await).await;
+}
