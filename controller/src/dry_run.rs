@@ -10,7 +10,6 @@ use crate::validity::judge;
 use anyhow::{Context, anyhow};
 use kube::Client;
 use pgherd_core::plan::{Step, check};
-use pgherd_proto::names::STATUS_PORT;
 use serde_json::json;
 use std::fmt::Write;
 use tokio::task::JoinSet;
@@ -32,7 +31,7 @@ pub async fn print(client: Client, cluster: String, namespace: String, output: O
         .ok_or_else(|| anyhow!("there is no cluster {} in namespace {}", key.name, key.namespace))?;
     let verdict =
         judge(&stored).map_err(|why| anyhow!("the cluster's spec is invalid, and none before it was valid: {why}"))?;
-    let reconciler = Reconciler::new(client, caches, Config { manager_image: String::new(), status_port: STATUS_PORT });
+    let reconciler = Reconciler::new(client, caches, Config::default());
     let look = reconciler.look(&key, stored, verdict, &mut Remembered::default(), false).await?;
     let violations = check(&look.observed, &look.plan);
     let text = match output {

@@ -21,7 +21,8 @@ const FOR_PEOPLE: &[&str] = &[
 ];
 
 pub fn check(root: &Path) -> anyhow::Result<Vec<String>> {
-    let readers = ["manager/src", "controller/src"];
+    // The last one reads for both programs.
+    let readers = ["manager/src", "controller/src", "proto/src/cluster/asked.rs"];
     let code: String = tree::rust(root)?
         .into_iter()
         .filter(|(path, _)| readers.iter().any(|reader| path.starts_with(reader)))
@@ -52,10 +53,6 @@ const AMBIGUOUS: &[&str] = &[
     "spec.superuserSecret",
     // The binaries have their own option of that name.
     "spec.logLevel",
-    // The managers read where instances are from `status.topology`, which nobody writes yet.
-    "spec.postgresql.syncReplicaElectionConstraint",
-    "spec.postgresql.synchronous.nodeFailureDomainKeys",
-    "spec.postgresql.synchronous.podFailureDomainKeys",
 ];
 
 fn leaves(schema: &Value, path: &str, found: &mut Vec<String>) {
