@@ -33,6 +33,7 @@ fn caches() -> Caches {
         services: store().0,
         secrets: store().0,
         schedules: store().0,
+        nodes: crate::nodes::Nodes::of([]),
         listed: tokio::sync::watch::channel(true).1,
     }
 }
@@ -41,7 +42,7 @@ fn caches() -> Caches {
 async fn run(scenario: Scenario, steps: Vec<Step>) -> Result<(), ApplyError> {
     let (client, script) = scenario.client();
     let (cluster, caches) = (cluster(), caches());
-    let config = Config { manager_image: "m:1".into(), status_port: 1 };
+    let config = Config { manager_image: "m:1".into(), status_port: 1, ..Config::default() };
     let spec: &ClusterSpec = &cluster.spec;
     let desired = crate::desired::desired(&cluster, spec);
     let observed = Observed { status: facts(&cluster), ..Observed::default() };
@@ -72,6 +73,7 @@ fn election() -> Step {
         tail: None,
         winner_incarnation: None,
         answered: Vec::new(),
+        accepted_loss: None,
     }))
 }
 
@@ -142,7 +144,7 @@ async fn a_step_that_fails_does_not_keep_the_others_from_being_tried() {
 async fn a_pod_has_the_shape_that_the_manager_and_cnpgs_tools_expect() {
     let (client, _script) = Scenario::new().client();
     let (cluster, caches) = (cluster(), caches());
-    let config = Config { manager_image: "m:1".into(), status_port: 1 };
+    let config = Config { manager_image: "m:1".into(), status_port: 1, ..Config::default() };
     let desired = crate::desired::desired(&cluster, &cluster.spec);
     let observed = Observed::default();
     let target = Target {

@@ -10,5 +10,8 @@ pub const LAST_BACKUP_SUCCEEDED: &str = "LastBackupSucceeded";
 pub const CONSISTENT_SYSTEM_ID: &str = "ConsistentSystemID";
 /// The first database was made.
 pub const INITIALIZED: &str = "Initialized";
+/// Ours: there is a primary that need not be replaced; else the message says how its election stands: who is eligible,
+/// who is not and why, what it waits for.
+pub const PRIMARY_ELECTED: &str = "PrimaryElected";
 /// Ours: fields are accepted that do nothing here; the message names them.
 pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";
