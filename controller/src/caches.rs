@@ -1,5 +1,6 @@
 //! The watches. Leases are not watched: a thousand clusters renew theirs every other second.
 
+use crate::nodes::Nodes;
 use crate::queue::Waker;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
@@ -38,6 +39,8 @@ pub struct Caches {
     pub services: Store<Service>,
     /// Secrets with it.
     pub secrets: Store<Secret>,
+    /// All nodes, as far as they may be seen.
+    pub nodes: Nodes,
     /// All schedules.
     pub schedules: Store<ScheduledBackup>,
     /// All backups.
@@ -52,11 +55,13 @@ impl Caches {
         let labelled = || watcher::Config::default().labels(labels::CLUSTER);
         let all = watcher::Config::default;
         let (told, listed) = tokio::sync::watch::channel(false);
+        let pods = watch(client, labelled(), waker, tasks, by_label::<Pod>);
         let caches = Self {
             clusters: watch(client, all(), waker, tasks, |cluster: &Cluster| {
                 Some(Key { namespace: cluster.namespace()?, name: cluster.name_any() })
             }),
-            pods: watch(client, labelled(), waker, tasks, by_label::<Pod>),
+            nodes: Nodes::start(client, &pods, waker, tasks),
+            pods,
             claims: watch(client, labelled(), waker, tasks, by_label::<PersistentVolumeClaim>),
             services: watch(client, labelled(), waker, tasks, by_label::<Service>),
             secrets: watch(client, labelled(), waker, tasks, by_label::<Secret>),
@@ -93,7 +98,9 @@ impl Caches {
         self.services.wait_until_ready().await?;
         self.secrets.wait_until_ready().await?;
         self.schedules.wait_until_ready().await?;
-        self.backups.wait_until_ready().await
+        self.backups.wait_until_ready().await?;
+        self.nodes.ready().await;
+        Ok(())
     }
 
     /// One cluster.
@@ -125,7 +132,7 @@ where
     store.state_filter(|object| by_label(object).as_ref() == Some(key))
 }
 
-fn by_label<K: Resource>(object: &K) -> Option<Key> {
+pub(crate) fn by_label<K: Resource>(object: &K) -> Option<Key> {
     let name = object.labels().get(labels::CLUSTER)?.clone();
     Some(Key { namespace: object.namespace()?, name })
 }

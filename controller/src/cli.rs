@@ -6,6 +6,7 @@ use crate::{dry_run, run};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kube::Client;
+use pgherd_core::cluster::DRAIN_TAINTS;
 use pgherd_proto::names::STATUS_PORT;
 use pgherd_telemetry::{LogSetup, Shape};
 use std::net::SocketAddr;
@@ -43,6 +44,9 @@ struct RunArgs {
     /// Port of the managers' status.
     #[arg(long, hide = true, default_value_t = STATUS_PORT)]
     status_port: u16,
+    /// Taints of nodes, beside a cordon, that say that a primary there is to hand over (CNPG's variable).
+    #[arg(long, env = "DRAIN_TAINTS", value_delimiter = ',', default_values_t = DRAIN_TAINTS.map(str::to_owned))]
+    drain_taints: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -86,8 +90,8 @@ impl Cli {
         let log = pgherd_telemetry::set_up(setup).context("failed to set up the log")?;
         let client = Client::try_default().await.context("failed to find the API server: is KUBECONFIG set?")?;
         let result = match command {
-            Command::Run(RunArgs { health, metrics, manager_image, status_port }) => {
-                run::run(client, Config { manager_image, status_port }, health, metrics).await
+            Command::Run(RunArgs { health, metrics, manager_image, status_port, drain_taints }) => {
+                run::run(client, Config { manager_image, status_port, drain_taints }, health, metrics).await
             }
             Command::Plan(PlanArgs { cluster, namespace, dry_run: _, manager_image, output }) => {
                 dry_run::print(client, Key { namespace, name: cluster }, manager_image, output).await

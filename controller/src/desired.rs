@@ -14,6 +14,7 @@ pub const DEFAULT_IMAGE: &str = "ghcr.io/cloudnative-pg/postgresql:15";
 pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
     let affinity = spec.affinity.clone().unwrap_or_default();
     let initdb = spec.initdb();
+    let sync = spec.sync_spec(cluster.annotated_quorum());
     Desired {
         name: cluster.name_any(),
         namespace: cluster.namespace().unwrap_or_default(),
@@ -40,7 +41,9 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         owner: initdb.owner().to_owned(),
         owner_secret: initdb.secret.map(|secret| secret.name),
         timings: spec.timings(),
-        synchronous: synchronous(spec),
+        synchronous: sync.is_some(),
+        failover_quorum: sync.is_some_and(|sync| sync.failover_quorum),
+        domain_keys: spec.domain_keys(),
         primary_update: PrimaryUpdate {
             by_switchover: spec.primary_update_method == PrimaryUpdateMethod::Switchover,
             supervised: spec.primary_update_strategy == PrimaryUpdateStrategy::Supervised,
@@ -52,13 +55,6 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         disruption_budgets: spec.enable_pdb,
         fenced: cluster.fenced_instances(),
     }
-}
-
-/// Whether commits wait for standbys, whichever way the manifest says it.
-fn synchronous(spec: &ClusterSpec) -> bool {
-    let spec = serde_json::to_value(spec).unwrap_or_default();
-    let legacy = spec.get("minSyncReplicas").and_then(serde_json::Value::as_i64).unwrap_or(0);
-    legacy > 0 || spec.pointer("/postgresql/synchronous").is_some_and(|synchronous| !synchronous.is_null())
 }
 
 fn resources(from: &ResourceRequirements) -> Resources {

@@ -72,15 +72,19 @@ mod tests {
 
     fn judge(pod: &Pod, image: &str, restarted_at: Option<&str>) -> Option<String> {
         let cluster = cluster(image);
-        let (desired, config) =
-            (desired(&cluster, &cluster.spec), Config { manager_image: "m".into(), status_port: 1 });
+        let (desired, config) = (
+            desired(&cluster, &cluster.spec),
+            Config { manager_image: "m".into(), status_port: 1, ..Config::default() },
+        );
         outdated(pod, Blueprint { spec: &cluster.spec, desired: &desired, config: &config }, restarted_at)
     }
 
     fn made(image: &str) -> String {
         let cluster = cluster(image);
-        let (desired, config) =
-            (desired(&cluster, &cluster.spec), Config { manager_image: "m".into(), status_port: 1 });
+        let (desired, config) = (
+            desired(&cluster, &cluster.spec),
+            Config { manager_image: "m".into(), status_port: 1, ..Config::default() },
+        );
         let spec = pod_spec(Blueprint { spec: &cluster.spec, desired: &desired, config: &config }, 1);
         serde_json::to_string(&spec).unwrap()
     }

@@ -11,7 +11,6 @@ use crate::validity::judge;
 use anyhow::{Context, anyhow};
 use kube::Client;
 use pgherd_core::plan::{Step, check};
-use pgherd_proto::names::STATUS_PORT;
 use serde_json::json;
 use std::fmt::Write;
 use tokio::task::JoinSet;
@@ -37,7 +36,7 @@ pub async fn print(client: Client, key: Key, manager_image: Option<String>, outp
         .filter(|image| !image.is_empty())
         .or_else(|| manager_image_of(&of(&caches.pods, &key)))
         .unwrap_or_else(|| DEFAULT_MANAGER_IMAGE.to_owned());
-    let reconciler = Reconciler::new(client, caches, Config { manager_image, status_port: STATUS_PORT });
+    let reconciler = Reconciler::new(client, caches, Config { manager_image, ..Config::default() });
     let look = reconciler.look(&key, stored, verdict, &mut Remembered::default(), false).await?;
     let violations = check(&look.observed, &look.plan);
     let text = match output {

@@ -17,6 +17,7 @@ mod drift;
 pub mod dry_run;
 mod members;
 mod memory;
+mod nodes;
 pub mod observe;
 pub mod queue;
 pub mod reconcile;

@@ -22,6 +22,8 @@ pub struct Remembered {
     lease_lost: Option<Instant>,
     /// `minAvailable` of the replicas' budget, as it was last read or written.
     pub replica_budget: Option<u32>,
+    /// Whether there is a FailoverQuorum was asked a while ago.
+    pub looked_for_quorum: bool,
     seen: BTreeSet<ObjectKind>,
     seen_since: Option<Instant>,
     /// What was told last by an Event, and when.
@@ -55,6 +57,7 @@ impl Remembered {
     pub fn seen(&mut self, now: Instant) -> &mut BTreeSet<ObjectKind> {
         if self.seen_since.is_none_or(|since| now.since(since) > SEEN_FOR) {
             self.seen.clear();
+            self.looked_for_quorum = false;
             self.seen_since = Some(now);
         }
         &mut self.seen

@@ -15,7 +15,7 @@ use crate::validity::{Verdict, judge, remember};
 use core::time::Duration;
 use kube::Client;
 use pgherd_core::cluster::{Desired, Observed};
-use pgherd_core::election::{Next, Why, next};
+use pgherd_core::election::{Next, next};
 use pgherd_core::plan::{LostLease, Plan, check, lost_lease, plan};
 use pgherd_proto::cluster::Cluster;
 use std::collections::HashMap;
@@ -148,7 +148,7 @@ impl Reconciler {
     ) -> Result<Look, ObserveError> {
         let desired = desired(&cluster, &verdict.spec);
         let now = clock::now();
-        let mut observed = observe(&self.client, &self.caches, &cluster, &desired, memory, now).await?;
+        let mut observed = observe(&self.client, &self.caches, &self.config, (&cluster, &desired), memory, now).await?;
         observed.invalid.clone_from(&verdict.invalid);
         let blueprint = Blueprint { spec: &verdict.spec, desired: &desired, config: &self.config };
         let restarted_at = cluster.restarted_at();
@@ -164,7 +164,7 @@ impl Reconciler {
         if let (Next::Ask { why }, Some(lease)) = (next(&desired, &observed, now), observed.lease.clone()) {
             match why {
                 _ if !ask => believe_annotations(&mut observed),
-                Why::Switchover { .. } => self.members.look(&self.caches, key, &mut observed).await,
+                why if why.is_handover() => self.members.look(&self.caches, key, &mut observed).await,
                 _ => self.members.fence(&self.caches, key, &lease, &mut observed).await,
             }
         }

@@ -23,6 +23,7 @@ pub mod leftovers;
 pub mod link;
 pub mod metrics;
 pub mod publish;
+pub mod quorum;
 pub mod sampler;
 pub mod slots;
 pub mod store_settings;

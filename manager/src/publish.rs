@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::http::{ClusterFacts, Identity, InstanceSnapshot, LeaseView, PostgresState, Role};
 use pgherd_core::cluster::MemberPhase;
 use pgherd_core::instance::{Machine, Phase, Report};
+use pgherd_core::sync::mirrored;
 use pgherd_core::time::Instant;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::member::{LeaseSeen, MemberReport};
@@ -74,6 +75,12 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
     let hold = machine.hold();
     let lease = machine.lease();
     let archive = context.archiving.view();
+    let quorum = match (report.phase, context.mirror.borrow().as_ref(), lease, report.incarnation.as_ref()) {
+        (MemberPhase::Primary, Some(setting), Some(lease), Some(writer)) => {
+            mirrored(setting, &lease.value.records, lease.value.term, writer)
+        }
+        _ => None,
+    };
     out.send_replace(Arc::new(InstanceSnapshot {
         identity: Identity {
             pod: context.config.me.name.clone(),
@@ -109,6 +116,7 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
         cannot_follow: machine.cannot_follow(),
         rejoining: matches!(machine.phase(), Phase::Rejoining(..)),
         serves_tail: report.tail.is_some(),
+        quorum,
         switchover_required: false,
         archive,
         cluster: context.cluster_now().as_deref().map(facts),

@@ -71,6 +71,9 @@ pub const MEMBER: &str = "pgherd.io/member";
 /// Annotation on a Cluster: the last spec that passed validation, JSON. It stays in force while the present one is
 /// invalid, so that a bad edit never stops a failover.
 pub const LAST_VALID_SPEC: &str = "pgherd.io/last-valid-spec";
+/// Annotation on a Cluster: JSON of [`crate::cluster::ForcedPromotion`]. `pgherd promote --force` writes it, and the
+/// controller takes it off once it has judged it.
+pub const FORCE_PROMOTION: &str = "pgherd.io/force-promotion";
 
 /// On a Lease: the last holder's pod name; `holderIdentity` is absent once it was released.
 pub const LEASE_HOLDER: &str = "pgherd.io/holder";

@@ -13,6 +13,7 @@ mod bed;
 mod changes;
 mod cluster;
 mod controller;
+mod drain;
 mod failovers;
 mod halves;
 mod hands;

@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 pub(super) async fn write(target: &Target<'_>, fact: &ElectionFact) -> Result<(), ApplyError> {
     let at = clock::wall();
     let election = ElectionStatus::from_fact(fact, at.clone());
-    // A merge patch keeps what it does not name: a tail of an earlier election must go.
+    // A merge patch keeps what it does not name: a tail or a loss of an earlier election must go.
     let mut election = json!(election);
-    if let (None, Value::Object(fields)) = (&fact.tail, &mut election) {
-        fields.insert("tail".to_owned(), Value::Null);
+    if let Value::Object(fields) = &mut election {
+        for name in ["tail", "acceptedLossBytes"] {
+            fields.entry(name).or_insert(Value::Null);
+        }
     }
     let status = json!({
         "election": election,
@@ -38,7 +40,7 @@ pub(super) async fn cancel(target: &Target<'_>, holder: &str) -> Result<(), Appl
 }
 
 pub(super) async fn refuse(target: &Target<'_>, fact: &RefusalFact, keep: Option<&str>) -> Result<(), ApplyError> {
-    let refusal = ElectionRefusal { reason: fact.reason.clone(), missing: fact.missing.clone() };
+    let refusal = ElectionRefusal::from_fact(fact);
     let mut status = json!({ "electionRefusal": refusal });
     if let (Some(holder), Value::Object(fields)) = (keep, &mut status) {
         fields.insert("targetPrimary".to_owned(), json!(holder));
@@ -59,6 +61,15 @@ pub(super) async fn clear_refusal(target: &Target<'_>) -> Result<(), ApplyError>
 pub(super) async fn set_target(target: &Target<'_>, pod: &str) -> Result<(), ApplyError> {
     let status = json!({ "targetPrimary": pod, "targetPrimaryTimestamp": clock::wall() });
     patch(target, status, "name the primary").await
+}
+
+/// The demand was judged. Not over the version that was looked at: the election itself has just changed it.
+pub(super) async fn clear_force(target: &Target<'_>) -> Result<(), ApplyError> {
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": { labels::FORCE_PROMOTION: null } } }));
+    let params =
+        PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patched = target.api::<Cluster>().patch(&target.desired.name, &params, &patch).await;
+    patched.map_err(failed("take the judged demand off the Cluster")).map(drop)
 }
 
 /// Asks one manager process to restart its postgres where it is.

@@ -205,6 +205,7 @@ async fn apply_step(target: &Target<'_>, step: &Step, memory: &mut Remembered, n
         Step::WriteElection(fact) => election::write(target, fact).await,
         Step::CancelElection { holder } => election::cancel(target, holder).await,
         Step::WriteRefusal { refusal, keep } => election::refuse(target, refusal, keep.as_deref()).await,
+        Step::ClearForce => election::clear_force(target).await,
         Step::ClearRefusal => election::clear_refusal(target).await,
         Step::SetTarget { pod } => election::set_target(target, pod).await,
         Step::Event { kind, reason, message } => events::tell(target, *kind, reason, message, memory, now).await,

@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use pgherd_core::cluster::{ObjectKind, SecretKind};
+use pgherd_proto::failover_quorum::{FailoverQuorum, FailoverQuorumSpec};
 use pgherd_proto::{labels, names};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -39,6 +40,11 @@ pub(super) async fn create(target: &Target<'_>, kind: ObjectKind) -> Result<(), 
                 Api::<DynamicObject>::namespaced_with(target.client.clone(), &target.desired.namespace, &kind);
             target.create(monitors, &pod_monitor(target), &what).await
         }
+        ObjectKind::FailoverQuorum => {
+            let mut quorum = FailoverQuorum::new(&name, FailoverQuorumSpec::default());
+            quorum.metadata = target.meta(name);
+            target.create(target.api::<FailoverQuorum>(), &quorum, &what).await
+        }
         ObjectKind::Secret(_) | ObjectKind::Service(_) => Ok(()),
     }
 }
@@ -51,11 +57,16 @@ pub(super) async fn set_replica_budget(target: &Target<'_>, available: u32) -> R
     patched.map_err(failed("set the budget of the replicas")).map(drop)
 }
 
-/// Only budgets are ever wanted no more.
+/// Only budgets and the quorum are ever wanted no more.
 pub(super) async fn delete(target: &Target<'_>, kind: ObjectKind) -> Result<(), ApplyError> {
     let name = match kind {
         ObjectKind::PrimaryBudget => names::primary_budget(&target.desired.name),
         ObjectKind::ReplicaBudget => target.desired.name.clone(),
+        ObjectKind::FailoverQuorum => {
+            let name = &target.desired.name;
+            let deleted = target.api::<FailoverQuorum>().delete(name, &DeleteParams::default()).await;
+            return gone_is_fine(deleted, format!("delete FailoverQuorum {name}"));
+        }
         _ => return Ok(()),
     };
     let deleted = target.api::<PodDisruptionBudget>().delete(&name, &DeleteParams::default()).await;
@@ -90,6 +101,7 @@ pub(super) fn role(target: &Target<'_>) -> Role {
             rule(names::API_GROUP, &["clusters/status"], &own, &["get", "update", "patch"]),
             rule(names::API_GROUP, &["backups"], &[], &["get", "list", "watch"]),
             rule(names::API_GROUP, &["backups/status"], &[], &["get", "update", "patch"]),
+            rule(names::API_GROUP, &["failoverquorums/status"], &own, &["get", "update", "patch"]),
             rule("coordination.k8s.io", &["leases"], &own, &["get", "update"]),
             rule("coordination.k8s.io", &["leases"], &[], &["list", "watch", "create"]),
             rule("", &["pods"], &[], &["get", "list", "watch", "patch"]),

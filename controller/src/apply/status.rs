@@ -6,7 +6,8 @@ use crate::conditions::{Wanted, merge, unsupported_fields};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use pgherd_core::plan::{Phase, Plan, StatusUpdate};
+use pgherd_core::cluster::PodView;
+use pgherd_core::plan::{ElectionState, Phase, Plan, StatusUpdate};
 use pgherd_proto::cluster::{Cluster, ClusterStatus, Topology, condition, phase, reason};
 use pgherd_proto::labels;
 use serde_json::{Map, Value, json};
@@ -75,7 +76,8 @@ fn fields(target: &Target<'_>, status: &StatusUpdate) -> Map<String, Value> {
     let failing = matches!(status.phase, Phase::FailingOver);
     let since = target.cluster.status.as_ref().and_then(|s| s.current_primary_failing_since_timestamp.clone());
     let failing_since = failing.then(|| since.unwrap_or_else(clock::wall));
-    let topology = topology(target.observed.pods.iter().map(|pod| pod.node.as_deref()));
+    let before = target.cluster.status.as_ref().and_then(|status| status.topology.as_ref());
+    let topology = replacing(before, &topology(&target.observed.pods));
     let latest = target.observed.pods.iter().map(|pod| pod.serial).max();
     let Value::Object(fields) = json!({
         "phase": status.phase.to_string(),
@@ -106,11 +108,32 @@ fn fields(target: &Target<'_>, status: &StatusUpdate) -> Map<String, Value> {
     fields
 }
 
-/// Where the instances are; not known while one of them has no node yet.
-fn topology<'a>(nodes: impl Iterator<Item = Option<&'a str>>) -> Topology {
-    let placed: Option<BTreeSet<&str>> = nodes.collect();
+/// Where the instances are. How many nodes they use is not known while one of them has no node yet.
+fn topology(pods: &[PodView]) -> Topology {
+    let placed: Option<BTreeSet<&str>> = pods.iter().map(|pod| pod.node.as_deref()).collect();
     let nodes_used = placed.as_ref().and_then(|nodes| i32::try_from(nodes.len()).ok()).unwrap_or_default();
-    Topology { successfully_extracted: nodes_used > 0, nodes_used, ..Topology::default() }
+    let place = |pod: &PodView| (!pod.place.is_empty()).then(|| (pod.name.clone(), pod.place.clone()));
+    let instances = pods.iter().filter_map(place).collect();
+    Topology { instances, successfully_extracted: nodes_used > 0, nodes_used, ..Topology::default() }
+}
+
+/// As a merge patch: instances and labels that were there before and are not any more are taken away.
+fn replacing(before: Option<&Topology>, now: &Topology) -> Value {
+    let mut patch = json!(now);
+    let before = before.filter(|before| before.instances != now.instances);
+    let (Some(before), Value::Object(fields)) = (before, &mut patch) else { return patch };
+    let instances = fields.entry("instances").or_insert_with(|| json!({}));
+    for (name, labels) in &before.instances {
+        let kept = now.instances.contains_key(name);
+        let Value::Object(instances) = instances else { break };
+        let entry = instances.entry(name).or_insert(Value::Null);
+        if let (true, Value::Object(entry)) = (kept, entry) {
+            for key in labels.keys() {
+                entry.entry(key).or_insert(Value::Null);
+            }
+        }
+    }
+    patch
 }
 
 fn conditions(target: &Target<'_>, status: &StatusUpdate, before: &ClusterStatus) -> Vec<Condition> {
@@ -132,6 +155,7 @@ fn conditions(target: &Target<'_>, status: &StatusUpdate, before: &ClusterStatus
         unsupported_fields(target.ignored),
     ];
     if status.initialized {
+        wanted.push(election(status));
         wanted.push((
             condition::CONSISTENT_SYSTEM_ID,
             consistent,
@@ -146,19 +170,48 @@ fn conditions(target: &Target<'_>, status: &StatusUpdate, before: &ClusterStatus
     merge(before.conditions.clone(), wanted, Some(target.desired.generation))
 }
 
+/// Whether there is a primary that need not be replaced; else how its election stands, and what keeps it.
+fn election(status: &StatusUpdate) -> (&'static str, bool, &'static str, String) {
+    let Some(note) = &status.election else {
+        return (condition::PRIMARY_ELECTED, true, reason::PRIMARY_IS_ELECTED, "No election is due".to_owned());
+    };
+    let (well, reason) = match note.state {
+        ElectionState::HandoverRefused => (true, reason::HANDOVER_REFUSED),
+        ElectionState::Waits => (false, reason::ELECTION_WAITS),
+        ElectionState::Elected => (false, reason::ELECTION_UNDER_WAY),
+        ElectionState::Forced => (false, reason::ELECTION_FORCED),
+        ElectionState::Refused => (false, reason::ELECTION_REFUSED),
+        ElectionState::Fenced => (false, reason::PRIMARY_FENCED),
+    };
+    (condition::PRIMARY_ELECTED, well, reason, note.message.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn nodes_are_counted_once_all_instances_have_one() {
+        let pod = |node: &Option<&str>| PodView { node: node.map(str::to_owned), ..PodView::default() };
         let of = |nodes: &[Option<&str>]| {
-            let seen = topology(nodes.iter().copied());
+            let seen = topology(&nodes.iter().map(pod).collect::<Vec<_>>());
             (seen.successfully_extracted, seen.nodes_used)
         };
         assert_eq!(of(&[Some("a"), Some("b"), Some("a")]), (true, 2));
         assert_eq!(of(&[Some("a"), None]), (false, 0));
         assert_eq!(of(&[]), (false, 0));
+    }
+
+    #[test]
+    fn an_instance_that_went_and_a_label_that_went_leave_the_topology() {
+        let place = |labels: &[(&str, &str)]| labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let pod = |name: &str, labels| PodView { name: name.into(), place: place(labels), ..PodView::default() };
+        let before = topology(&[pod("c-1", &[("zone", "a"), ("rack", "1")]), pod("c-2", &[("zone", "b")])]);
+        let now = topology(&[pod("c-1", &[("zone", "a")]), pod("c-3", &[("zone", "c")]), pod("c-4", &[])]);
+        let patch = replacing(Some(&before), &now);
+        let wanted = json!({ "c-1": { "zone": "a", "rack": null }, "c-2": null, "c-3": { "zone": "c" } });
+        assert_eq!(patch["instances"], wanted);
+        assert_eq!(replacing(Some(&now), &now), json!(now), "nothing is written again");
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(super) fn caches() -> Caches {
         secrets: store().0,
         schedules: store().0,
         backups: store().0,
+        nodes: crate::nodes::Nodes::of([]),
         listed: tokio::sync::watch::channel(true).1,
     }
 }
@@ -47,7 +48,7 @@ async fn run(scenario: Scenario, steps: Vec<Step>) -> Result<(), ApplyError> {
 pub(super) async fn run_for(cluster: Cluster, scenario: Scenario, steps: Vec<Step>) -> Result<(), ApplyError> {
     let (client, script) = scenario.client();
     let caches = caches();
-    let config = Config { manager_image: "m:1".into(), status_port: 1 };
+    let config = Config { manager_image: "m:1".into(), status_port: 1, ..Config::default() };
     let spec: &ClusterSpec = &cluster.spec;
     let desired = crate::desired::desired(&cluster, spec);
     let observed = Observed { status: facts(&cluster), ..Observed::default() };
@@ -95,6 +96,7 @@ fn election() -> Step {
         tail: None,
         winner_incarnation: None,
         answered: Vec::new(),
+        accepted_loss: None,
     }))
 }
 

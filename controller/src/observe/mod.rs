@@ -4,13 +4,14 @@ mod certificates;
 mod pods;
 mod status;
 
-pub use pods::{pod_view, report_view, volume_view};
-pub use status::facts;
+pub use pods::{Around, pod_view, report_view, volume_view};
+pub use status::{facts, force};
 
 use crate::caches::{Caches, Key, of};
+use crate::config::Config;
 use crate::memory::Remembered;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -20,7 +21,9 @@ use pgherd_core::cluster::{Desired, ObjectKind, Observed, SecretKind, ServiceKin
 use pgherd_core::lease::{LeaseRecord, Versioned};
 use pgherd_core::time::Instant;
 use pgherd_proto::cluster::Cluster;
+use pgherd_proto::failover_quorum::FailoverQuorum;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Something could not be read; the look is repeated.
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +65,26 @@ pub async fn read_lease(client: &Client, key: &Key) -> Result<Option<Versioned<L
 pub async fn observe(
     client: &Client,
     caches: &Caches,
-    cluster: &Cluster,
-    desired: &Desired,
+    config: &Config,
+    stored: (&Cluster, &Desired),
     memory: &mut Remembered,
     now: Instant,
 ) -> Result<Observed, ObserveError> {
+    let (cluster, desired) = stored;
     let key = Key { namespace: desired.namespace.clone(), name: desired.name.clone() };
     let lease = read_lease(client, &key).await?;
-    let mut pods: Vec<_> = of(&caches.pods, &key).iter().filter_map(|pod| pod_view(&key.name, pod)).collect();
+    let places = cluster.status.as_ref().and_then(|status| status.topology.as_ref()).map(|seen| &seen.instances);
+    let view = |pod: &Arc<Pod>| {
+        let node = pod.spec.as_ref().and_then(|spec| caches.nodes.get(spec.node_name.as_ref()?));
+        let around = Around {
+            node: node.as_ref(),
+            drain_taints: &config.drain_taints,
+            domain_keys: Some(&desired.domain_keys),
+            place: places.and_then(|places| places.get(&pod.name_any())),
+        };
+        pod_view(&key.name, pod, &around)
+    };
+    let mut pods: Vec<_> = of(&caches.pods, &key).iter().filter_map(view).collect();
     let mut volumes: Vec<_> =
         of(&caches.claims, &key).iter().filter_map(|claim| volume_view(&key.name, claim)).collect();
     pods.sort_by_key(|pod| pod.serial);
@@ -82,6 +97,7 @@ pub async fn observe(
         lease,
         status: facts(cluster),
         pod_monitors_served,
+        force: force(cluster),
         wall: jiff::Timestamp::now().as_second(),
         certificates: certificates::certificates(caches, &key),
         ..Observed::default()
@@ -116,6 +132,9 @@ async fn unwatched_objects(
     let mut ask = vec![ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding];
     ask.extend([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]);
     ask.extend(pod_monitors.then_some(ObjectKind::PodMonitor));
+    // One that is not wanted is looked for now and then, and taken away.
+    let quorum = desired.failover_quorum || !memory.looked_for_quorum;
+    ask.extend(quorum.then_some(ObjectKind::FailoverQuorum));
     for kind in ask {
         if seen.contains(&kind) {
             continue;
@@ -140,6 +159,10 @@ async fn unwatched_objects(
             ObjectKind::PodMonitor => {
                 let kind = pod_monitor_kind();
                 there(Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind), name).await
+            }
+            ObjectKind::FailoverQuorum => {
+                memory.looked_for_quorum = true;
+                there(Api::<FailoverQuorum>::namespaced(client.clone(), namespace), name).await
             }
             ObjectKind::Secret(_) | ObjectKind::Service(_) => Ok(true),
         };

@@ -3,7 +3,9 @@
 use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
-use pgherd_core::cluster::{LeaseSeen, PodPhase, PodView, Report, Role, VolumeView, serial_of};
+use pgherd_core::cluster::{
+    DomainKeys, LeaseSeen, NodeView, PodPhase, PodView, Report, Role, VolumeView, ZONE, serial_of,
+};
 use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::rules::quantity::quantity as quantity_of;
 use pgherd_proto::labels;
@@ -11,9 +13,22 @@ use pgherd_proto::member::MemberReport;
 use pgherd_proto::names::POSTGRES_CONTAINER;
 use std::collections::BTreeMap;
 
+/// What is known of a pod beside what it says itself.
+#[derive(Default)]
+pub struct Around<'a> {
+    /// Its node.
+    pub node: Option<&'a NodeView>,
+    /// Taints that say that a node is to be left.
+    pub drain_taints: &'a [String],
+    /// How failure domains are told apart.
+    pub domain_keys: Option<&'a DomainKeys>,
+    /// Its place, as it was last written into the status.
+    pub place: Option<&'a BTreeMap<String, String>>,
+}
+
 /// A pod of `cluster`; `None` for pods that are not instances.
 #[must_use]
-pub fn pod_view(cluster: &str, pod: &Pod) -> Option<PodView> {
+pub fn pod_view(cluster: &str, pod: &Pod, around: &Around<'_>) -> Option<PodView> {
     let name = pod.name_any();
     let serial = serial_of(cluster, &name)?;
     let status = pod.status.clone().unwrap_or_default();
@@ -33,7 +48,9 @@ pub fn pod_view(cluster: &str, pod: &Pod) -> Option<PodView> {
         ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
         deleting: pod.metadata.deletion_timestamp.is_some(),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
-        zone: pod.labels().get("topology.kubernetes.io/zone").cloned(),
+        zone: around.node.and_then(|node| node.labels.get(ZONE)).or_else(|| pod.labels().get(ZONE)).cloned(),
+        leaving: around.node.and_then(|node| node.leaving(around.drain_taints)),
+        place: around.domain_keys.map(|keys| keys.place(pod.labels(), around.node, around.place)).unwrap_or_default(),
         role: role(pod.labels()),
         outdated: None,
         dead_nonces: dead_nonces(pod),
@@ -134,6 +151,7 @@ mod tests {
                     "containerStatuses": [{"name": "postgres", "image": "", "imageID": "", "ready": true, "restartCount": 1,
                         "lastState": {"terminated": {"exitCode": 137, "message": "n1\n"}}}]}
             })),
+            &Around::default(),
         )
         .unwrap();
         assert_eq!((view.serial, view.ready, view.role), (2, true, Some(Role::Replica)));
@@ -150,6 +168,7 @@ mod tests {
                 "status": {"containerStatuses": [{"name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 0,
                     "state": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": "n1"}}}]}
             })),
+            &Around::default(),
         )
         .unwrap();
         assert_eq!((view.report, view.dead_nonces), (None, vec![]));
@@ -157,6 +176,25 @@ mod tests {
 
     #[test]
     fn a_pod_that_is_no_instance_is_not_counted() {
-        assert_eq!(pod_view("c", &pod(serde_json::json!({"metadata": {"name": "c-pooler", "uid": "u"}}))), None);
+        assert_eq!(
+            pod_view("c", &pod(serde_json::json!({"metadata": {"name": "c-pooler", "uid": "u"}})), &Around::default()),
+            None
+        );
+    }
+
+    #[test]
+    fn where_a_pod_is_and_whether_it_may_stay_is_told_by_its_node_and_else_by_its_own_labels() {
+        let labels = |zone: &str| BTreeMap::from([(ZONE.to_owned(), zone.to_owned())]);
+        let node = NodeView { name: "n1".into(), unschedulable: true, labels: labels("a"), ..NodeView::default() };
+        let pod = pod(serde_json::json!({"metadata": {"name": "c-1", "uid": "u", "labels": {ZONE: "of-the-pod"}}}));
+        let keys = DomainKeys { keys: vec![ZONE.into()], of_nodes: true };
+        let seen = Around { node: Some(&node), domain_keys: Some(&keys), ..Around::default() };
+        let view = pod_view("c", &pod, &seen).unwrap();
+        assert_eq!((view.zone.as_deref(), view.place), (Some("a"), labels("a")));
+        assert_eq!(view.leaving.as_deref(), Some("node n1 is cordoned"));
+        let before = labels("b");
+        let unseen = Around { place: Some(&before), domain_keys: Some(&keys), ..Around::default() };
+        let view = pod_view("c", &pod, &unseen).unwrap();
+        assert_eq!((view.zone.as_deref(), view.leaving, view.place), (Some("of-the-pod"), None, labels("b")));
     }
 }

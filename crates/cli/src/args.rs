@@ -122,6 +122,13 @@ pub enum Verb {
         /// The instance.
         #[arg(long)]
         instance: String,
+        /// Although an election was refused, since acknowledged commits may be lost by it. What is known to be lost has
+        /// to be typed.
+        #[arg(long)]
+        force: bool,
+        /// That number of bytes, as `status` says it, instead of typing it.
+        #[arg(long, value_name = "BYTES", requires = "force")]
+        accept_loss: Option<u64>,
     },
 }
 

@@ -5,6 +5,7 @@ mod cluster;
 mod env;
 mod fault;
 mod fault_args;
+mod force;
 mod local;
 mod logs;
 mod output;
@@ -13,23 +14,38 @@ mod psql;
 mod status;
 mod validate;
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use args::{Arguments, Verb};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let Some(code) = pgherd_localkube::daemon::run_hidden(&words) {
         return code;
     }
-    match run(Arguments::parse()) {
+    let name = called();
+    let matches = Arguments::command().bin_name(name).get_matches();
+    let outcome = Arguments::from_arg_matches(&matches).map_err(anyhow::Error::from).and_then(run);
+    match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("pgherd: {error:#}");
+            eprintln!("{name}: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// What people type to reach this program: under the name `kubectl-pgherd` it is a plugin of kubectl.
+fn called() -> &'static str {
+    name_of(std::env::args_os().next().as_deref())
+}
+
+fn name_of(program: Option<&OsStr>) -> &'static str {
+    let file = program.map(Path::new).and_then(Path::file_name).and_then(OsStr::to_str);
+    if file.is_some_and(|file| file.starts_with("kubectl-")) { "kubectl pgherd" } else { "pgherd" }
 }
 
 fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
@@ -42,7 +58,27 @@ fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
             Verb::Status { cluster } => status::run(&cluster, json).await,
             Verb::Psql { cluster, superuser, pod, rest } => psql::run(&cluster, superuser, pod, rest).await,
             Verb::Logs { cluster, pod, follow, tail } => logs::run(&cluster, pod, follow, tail, json).await,
-            Verb::Promote { cluster, instance } => promote::run(&cluster, &instance, json).await,
+            Verb::Promote { cluster, instance, force: true, accept_loss } => {
+                force::run(&cluster, &instance, accept_loss, json).await
+            }
+            Verb::Promote { cluster, instance, .. } => promote::run(&cluster, &instance, json).await,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arguments, name_of};
+    use clap::CommandFactory;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn as_a_plugin_of_kubectl_it_calls_itself_by_what_people_type() {
+        let of = |program: &str| name_of(Some(OsStr::new(program)));
+        assert_eq!([of("/usr/local/bin/pgherd"), of("pgherd"), name_of(None)], ["pgherd"; 3]);
+        assert_eq!([of("kubectl-pgherd"), of("/home/me/.krew/bin/kubectl-pgherd")], ["kubectl pgherd"; 2]);
+        let usage = |name: &'static str| Arguments::command().bin_name(name).render_usage().to_string();
+        assert!(usage("kubectl pgherd").starts_with("Usage: kubectl pgherd "), "{}", usage("kubectl pgherd"));
+        assert!(usage("pgherd").starts_with("Usage: pgherd "), "{}", usage("pgherd"));
+    }
 }

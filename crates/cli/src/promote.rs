@@ -26,7 +26,11 @@ pub async fn run(cluster: &ClusterArguments, instance: &str, json: bool) -> anyh
     clusters.patch_status(&found.name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
     let asked = json!({"cluster": found.name, "namespace": found.namespace, "targetPrimary": instance});
     output::print(json, &asked, || {
-        format!("asked for {instance} to become the primary; `pgherd status {}` shows how it goes", found.name)
+        format!(
+            "asked for {instance} to become the primary; `{} status {}` shows how it goes",
+            crate::called(),
+            found.name
+        )
     })?;
     Ok(0)
 }

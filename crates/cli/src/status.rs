@@ -4,7 +4,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
-use pgherd_proto::cluster::{Cluster, ClusterStatus};
+use pgherd_core::election::{DRAIN_REFUSED, SWITCHOVER_REFUSED};
+use pgherd_proto::cluster::{Cluster, ClusterStatus, LossStatus, condition};
 use pgherd_proto::labels;
 use pgherd_proto::member::{MemberReport, Phase};
 use serde::Serialize;
@@ -22,8 +23,9 @@ struct View {
     safe: bool,
     /// Why, or why not.
     reasons: Vec<String>,
-    /// Why each instance is not elected, and what forcing one would lose.
-    refusal: Vec<String>,
+    /// How an election stands that is due: who is eligible, who is not and why, what it waits for, what forcing somebody
+    /// would lose.
+    election: Vec<String>,
     primary: Option<String>,
     timeline: Option<i64>,
     ready: i32,
@@ -80,7 +82,7 @@ fn look(cluster: &Cluster, pods: &[Pod], lease: Option<&Lease>) -> View {
         phase: status.phase.clone().unwrap_or_else(|| "not seen by the controller yet".to_owned()),
         safe: false,
         reasons: Vec::new(),
-        refusal: Vec::new(),
+        election: Vec::new(),
         primary: status.current_primary.clone(),
         timeline: status.timeline_id,
         ready: status.ready_instances.unwrap_or(0),
@@ -89,12 +91,39 @@ fn look(cluster: &Cluster, pods: &[Pod], lease: Option<&Lease>) -> View {
         archiving,
         members: pods.iter().map(member).collect(),
     };
-    if let Some(refusal) = &status.election_refusal {
-        view.reasons.push(format!("nobody can be elected: {}", refusal.reason));
-        view.refusal.clone_from(&refusal.missing);
-    }
-    (view.safe, view.reasons) = verdict(&view);
+    election(status, &mut view);
     view
+}
+
+/// Condition `PrimaryElected`, and the last refusal: the primary may be well and only not able to hand over.
+fn election(status: &ClusterStatus, view: &mut View) {
+    let condition = status.conditions.iter().find(|condition| condition.type_ == condition::PRIMARY_ELECTED);
+    let due = condition.filter(|condition| condition.status == "False");
+    let refusal = status.election_refusal.as_ref();
+    let mut bad = Vec::new();
+    match (due, refusal) {
+        (_, Some(refusal)) if is_of_handover(&refusal.reason) => {
+            view.election.push(format!("the primary stays: {}", refusal.reason));
+            view.election.extend(refusal.missing.iter().cloned());
+        }
+        (_, Some(refusal)) => {
+            bad.push(format!("nobody can be elected: {}", refusal.reason));
+            view.election.extend(refusal.missing.iter().cloned());
+            let force = |loss: &LossStatus| {
+                let program = crate::called();
+                format!("`{program} promote {} --instance {} --force` gives that up", view.cluster, loss.instance)
+            };
+            view.election.extend(refusal.losses.iter().map(force));
+        }
+        (Some(condition), None) => view.election.extend(condition.message.split("; ").map(str::to_owned)),
+        (None, None) => {}
+    }
+    view.reasons = bad;
+    (view.safe, view.reasons) = verdict(view);
+}
+
+fn is_of_handover(reason: &str) -> bool {
+    reason.ends_with(SWITCHOVER_REFUSED) || reason.ends_with(DRAIN_REFUSED)
 }
 
 fn lease_view(lease: &Lease) -> LeaseView {
@@ -165,9 +194,9 @@ fn screen(view: &View) -> String {
         rows.push(cells.map(Clone::clone).to_vec());
     }
     let timeline = view.timeline.map(|timeline| format!(", timeline {timeline}")).unwrap_or_default();
-    let refusal: String = view.refusal.iter().map(|line| format!("  - {line}\n")).collect();
+    let election: String = view.election.iter().map(|line| format!("  - {line}\n")).collect();
     format!(
-        "{}/{}: {}\n{word}: {}.\n{refusal}primary {}{timeline}, {} of {} ready\n\n{}",
+        "{}/{}: {}\n{word}: {}.\n{election}primary {}{timeline}, {} of {} ready\n\n{}",
         view.namespace,
         view.cluster,
         view.phase,
@@ -181,7 +210,11 @@ fn screen(view: &View) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Archiving, LeaseView, Member, View, verdict};
+    use super::{Archiving, LeaseView, Member, View, look, screen, verdict};
+    use k8s_openapi::api::coordination::v1::Lease;
+    use k8s_openapi::api::core::v1::Pod;
+    use pgherd_proto::cluster::Cluster;
+    use serde_json::{Value, json};
 
     fn view(state: &str, standby_ready: bool, archiving: Option<bool>) -> View {
         View {
@@ -190,7 +223,7 @@ mod tests {
             phase: String::new(),
             safe: false,
             reasons: Vec::new(),
-            refusal: Vec::new(),
+            election: Vec::new(),
             primary: Some("c-1".into()),
             timeline: Some(1),
             ready: 2,
@@ -220,5 +253,70 @@ mod tests {
             let (found, reasons) = verdict(&view(state, standby, archiving));
             assert_eq!(found, safe, "{state} {standby} {archiving:?}: {reasons:?}");
         }
+    }
+
+    fn shown(status: Value, state: &str) -> String {
+        let cluster: Cluster = serde_json::from_value(json!({"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster",
+            "metadata": {"name": "c", "namespace": "n"}, "spec": {"instances": 2}, "status": status}))
+        .unwrap();
+        let lease: Lease = serde_json::from_value(json!({"metadata": {"name": "c",
+            "annotations": {"pgherd.io/state": state, "pgherd.io/term": "4"}}, "spec": {"holderIdentity": "c-1"}}))
+        .unwrap();
+        let report =
+            json!({"nonce": "n2", "podUID": "u2", "phase": "standby", "position": {"timeline": 1, "lsn": "0/300"}});
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "c-2",
+            "annotations": {"pgherd.io/member": report.to_string()}},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]}}))
+        .unwrap();
+        screen(&look(&cluster, &[pod], Some(&lease)))
+    }
+
+    #[test]
+    fn an_election_that_is_refused_is_explained_with_what_forcing_it_would_lose() {
+        let refusal = json!({"reason": "an acknowledged commit may be missing on all who answered",
+            "missing": ["c-1 does not answer", "term 4 needs 1 more of [c-3], or its writer c-1",
+                        "c-2 has WAL up to 0/300 on timeline 1: forcing it loses 512 bytes or more"],
+            "losses": [{"instance": "c-2", "podUID": "u2", "bytes": 512}], "leaseVersion": "77", "term": 4});
+        let condition = json!({"type": "PrimaryElected", "status": "False", "reason": "ElectionRefused", "message": "m",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let status = json!({"phase": "Failing over", "electionRefusal": refusal, "conditions": [condition],
+            "currentPrimary": "c-1", "timelineID": 1, "readyInstances": 1});
+        assert_eq!(
+            shown(status, "open").lines().take(8).collect::<Vec<_>>().join("\n"),
+            "n/c: Failing over\n\
+             The data is NOT safe now: nobody can be elected: an acknowledged commit may be missing on all who answered; \
+             c-1 alone may write (term 4); 1 standby has a copy; WAL is not archived, or nothing is known about it yet.\n\
+             \x20 - c-1 does not answer\n\
+             \x20 - term 4 needs 1 more of [c-3], or its writer c-1\n\
+             \x20 - c-2 has WAL up to 0/300 on timeline 1: forcing it loses 512 bytes or more\n\
+             \x20 - `pgherd promote c --instance c-2 --force` gives that up\n\
+             primary c-1, timeline 1, 1 of 2 ready\n"
+        );
+    }
+
+    #[test]
+    fn an_election_that_waits_says_for_what_and_who_is_eligible() {
+        let message = "the primary has not renewed its lease; waits for spec.failoverDelay of 30 s; eligible by what they \
+                       last said: c-2 (0/300 on timeline 1); not eligible: c-1 is the primary that is to be replaced";
+        let condition = json!({"type": "PrimaryElected", "status": "False", "reason": "ElectionWaits", "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let text = shown(json!({"phase": "Failing over", "conditions": [condition]}), "open");
+        for line in [
+            "  - waits for spec.failoverDelay of 30 s\n",
+            "  - eligible by what they last said: c-2 (0/300 on timeline 1)\n",
+            "  - not eligible: c-1 is the primary that is to be replaced\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_primary_that_cannot_hand_over_is_no_danger_to_the_data() {
+        let refusal = json!({"reason": "node n1 is cordoned, where the primary c-1 runs, and nobody elsewhere can take over \
+                                        from it", "missing": ["c-2 is on the same node"]});
+        let text = shown(json!({"phase": "Cluster in healthy state", "electionRefusal": refusal}), "open");
+        assert!(text.contains("The data is safe: c-1 alone may write"), "{text}");
+        assert!(text.contains("  - the primary stays: node n1 is cordoned"), "{text}");
+        assert!(text.contains("  - c-2 is on the same node\n"), "{text}");
     }
 }

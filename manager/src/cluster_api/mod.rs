@@ -7,7 +7,6 @@ mod announce;
 mod lease;
 mod own_pod;
 mod read;
-mod synchronous;
 mod watch;
 
 pub use announce::{AnnounceError, Announcer};

@@ -1,6 +1,5 @@
 //! From objects to facts: what of a Cluster, its pods and their containers the decisions need.
 
-use super::synchronous::{domain, sync_spec};
 use core::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use pgherd_core::cluster::MemberPhase;
@@ -27,8 +26,8 @@ pub fn cluster_view(cluster: &Cluster, configuration: String, me: &str) -> Clust
         configuration,
         fenced: cluster.fenced_instances(),
         restart: status.restart.as_ref().map(RestartStatus::to_fact),
-        sync: sync_spec(cluster).map(Box::new),
-        domain: domain(cluster, me),
+        sync: cluster.spec.sync_spec(cluster.annotated_quorum()).map(Box::new),
+        domain: cluster.domain(me),
     }
 }
 
@@ -50,7 +49,7 @@ fn peer(pod: &Pod, cluster: Option<&Cluster>) -> Option<Peer> {
     });
     let name = pod.metadata.name.clone()?;
     Some(Peer {
-        domain: cluster.map(|cluster| domain(cluster, &name)).unwrap_or_default(),
+        domain: cluster.map(|cluster| cluster.domain(&name)).unwrap_or_default(),
         name,
         pod_uid: uid,
         electable: follows && pod.metadata.deletion_timestamp.is_none(),

@@ -4,6 +4,7 @@ use crate::sampler::{Look, WalFiles};
 use core::time::Duration;
 use pgherd_core::identity::{Incarnation, Nonce, PodUid, SystemId};
 use pgherd_core::lease::Term;
+use pgherd_core::sync::Quorum;
 use pgherd_core::time::Instant;
 use pgherd_core::timeline::TimelineId;
 use pgherd_proto::member::Phase;
@@ -146,6 +147,8 @@ pub struct InstanceSnapshot {
     pub rejoining: bool,
     /// GET /pg/wal/<name> is on: a crashed primary hands over its tail.
     pub serves_tail: bool,
+    /// What commits wait for, as the lease says it too; of a primary.
+    pub quorum: Option<Quorum>,
     /// A restart is pending that only a user's switchover brings about.
     pub switchover_required: bool,
     /// The archive.

@@ -12,5 +12,8 @@ pub const CONSISTENT_SYSTEM_ID: &str = "ConsistentSystemID";
 pub const INITIALIZED: &str = "Initialized";
 /// Ours, of a ScheduledBackup: its cluster is in its namespace; if not, the message says where there is one.
 pub const CLUSTER_FOUND: &str = "ClusterFound";
+/// Ours: there is a primary that need not be replaced; else the message says how its election stands: who is eligible,
+/// who is not and why, what it waits for.
+pub const PRIMARY_ELECTED: &str = "PrimaryElected";
 /// Ours, of all kinds: fields are accepted that do nothing here; the message names them.
 pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";

@@ -1,7 +1,7 @@
 //! What the status has beyond CNPG's: the intent of initdb, and the election.
 
 use crate::control::WalPositionSchema;
-use pgherd_core::cluster::{ElectionFact, RestartFact, TailFact};
+use pgherd_core::cluster::{ElectionFact, ForceFact, LossFact, RefusalFact, RestartFact, TailFact};
 use pgherd_core::identity::{Incarnation, Nonce, PodUid};
 use pgherd_core::lease::{Term, WalPosition};
 use schemars::JsonSchema;
@@ -78,6 +78,9 @@ pub struct ElectionStatus {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub answered: Vec<Incarnation>,
+    /// A person forced it, and gave up so many bytes of WAL or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_loss_bytes: Option<u64>,
     /// RFC 3339, for people.
     #[serde(default)]
     pub at: String,
@@ -99,6 +102,7 @@ impl ElectionStatus {
             tail,
             winner_incarnation,
             answered,
+            accepted_loss_bytes: accepted_loss,
             at: _,
         } = self.clone();
         let tail = tail.map(|TailStatus { pod, pod_uid, address, end }| TailFact { pod, pod_uid, address, end });
@@ -113,6 +117,7 @@ impl ElectionStatus {
             tail,
             winner_incarnation,
             answered,
+            accepted_loss,
         }
     }
 
@@ -130,6 +135,7 @@ impl ElectionStatus {
             tail,
             winner_incarnation,
             answered,
+            accepted_loss,
         } = fact.clone();
         let tail = tail.map(|TailFact { pod, pod_uid, address, end }| TailStatus { pod, pod_uid, address, end });
         Self {
@@ -143,6 +149,7 @@ impl ElectionStatus {
             tail,
             winner_incarnation,
             answered,
+            accepted_loss_bytes: accepted_loss,
             at,
         }
     }
@@ -175,7 +182,30 @@ impl RestartStatus {
     }
 }
 
-/// Why nobody can be elected.
+/// What would be lost if this instance were forced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LossStatus {
+    /// The instance.
+    pub instance: String,
+    /// Its pod.
+    #[serde(rename = "podUID")]
+    #[schemars(with = "String")]
+    pub pod_uid: PodUid,
+    /// Bytes of WAL that are known to be missing on it. Commits that nobody within reach has heard of are not in it.
+    pub bytes: u64,
+}
+
+impl LossStatus {
+    /// As the decisions see it.
+    #[must_use]
+    pub fn to_fact(&self) -> LossFact {
+        let Self { instance, pod_uid, bytes } = self.clone();
+        LossFact { instance, pod_uid, bytes }
+    }
+}
+
+/// Why nobody can be elected. Every field is written each time: a merge patch keeps what it does not name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ElectionRefusal {
@@ -184,4 +214,52 @@ pub struct ElectionRefusal {
     /// Who is missing, and why.
     #[serde(default)]
     pub missing: Vec<String>,
+    /// Who could be forced, and at what loss.
+    #[serde(default)]
+    pub losses: Vec<LossStatus>,
+    /// `resourceVersion` of the lease that it is about, where somebody could be forced.
+    #[serde(default)]
+    pub lease_version: String,
+    /// The term of that lease.
+    #[serde(default)]
+    #[schemars(with = "u64")]
+    pub term: Term,
+}
+
+impl ElectionRefusal {
+    /// As it is stored.
+    #[must_use]
+    pub fn from_fact(fact: &RefusalFact) -> Self {
+        let RefusalFact { reason, missing, is_of_switchover: _, is_of_drain: _, losses, lease_version, term } =
+            fact.clone();
+        let loss = |LossFact { instance, pod_uid, bytes }: LossFact| LossStatus { instance, pod_uid, bytes };
+        Self { reason, missing, losses: losses.into_iter().map(loss).collect(), lease_version, term }
+    }
+}
+
+/// Annotation [`crate::labels::FORCE_PROMOTION`]: a person makes an instance the primary whom no election may choose,
+/// and accepts what is known to be lost by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForcedPromotion {
+    /// The instance.
+    pub instance: String,
+    /// Its pod.
+    #[serde(rename = "podUID")]
+    pub pod_uid: PodUid,
+    /// [`ElectionRefusal::lease_version`]: on any other the demand is void.
+    pub lease_version: String,
+    /// [`ElectionRefusal::term`].
+    pub term: Term,
+    /// [`LossStatus::bytes`] as the person typed it: if it is another by now the demand is refused.
+    pub accept_loss_bytes: u64,
+}
+
+impl ForcedPromotion {
+    /// As the decisions see it.
+    #[must_use]
+    pub fn to_fact(&self) -> ForceFact {
+        let Self { instance, pod_uid, lease_version, term, accept_loss_bytes: accepted_loss } = self.clone();
+        ForceFact { instance, pod_uid, lease_version, term, accepted_loss }
+    }
 }

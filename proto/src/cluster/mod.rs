@@ -8,6 +8,7 @@
 //! controller wrote.
 
 mod affinity;
+mod asked;
 mod backup;
 mod bootstrap;
 pub mod condition;
@@ -31,7 +32,9 @@ mod update;
 pub use affinity::{AffinityConfiguration, AntiAffinityType};
 pub use backup::{BackupConfiguration, BackupTarget};
 pub use bootstrap::{BootstrapConfiguration, BootstrapInitDb};
-pub use election::{ElectionRefusal, ElectionStatus, Evidence, Initialization, RestartStatus, TailStatus};
+pub use election::{
+    ElectionRefusal, ElectionStatus, Evidence, ForcedPromotion, Initialization, LossStatus, RestartStatus, TailStatus,
+};
 pub use lease_timings::PrimaryLease;
 pub use monitoring::MonitoringConfiguration;
 pub use object_store::{

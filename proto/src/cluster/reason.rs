@@ -28,3 +28,17 @@ pub const CLUSTER_NOT_FOUND: &str = "ClusterNotFound";
 pub const FIELDS_IGNORED: &str = "FieldsIgnored";
 /// Of `UnsupportedFields`, status False.
 pub const ALL_FIELDS_SUPPORTED: &str = "AllFieldsSupported";
+/// Of `PrimaryElected`, status True.
+pub const PRIMARY_IS_ELECTED: &str = "PrimaryIsElected";
+/// Of `PrimaryElected`, status True: it is well, was to hand over, and nobody can take over.
+pub const HANDOVER_REFUSED: &str = "HandoverRefused";
+/// Of `PrimaryElected`: an election is due and waits for something.
+pub const ELECTION_WAITS: &str = "ElectionWaits";
+/// Of `PrimaryElected`: somebody was chosen and has yet to take the lease.
+pub const ELECTION_UNDER_WAY: &str = "ElectionUnderWay";
+/// Of `PrimaryElected`: the same, and a person accepted what may be lost.
+pub const ELECTION_FORCED: &str = "ElectionForced";
+/// Of `PrimaryElected`: nobody can be chosen.
+pub const ELECTION_REFUSED: &str = "ElectionRefused";
+/// Of `PrimaryElected`: the primary is fenced, and nobody takes its place.
+pub const PRIMARY_FENCED: &str = "PrimaryFenced";

@@ -1,5 +1,6 @@
 //! What the user wants, as plain values that have passed validation.
 
+use super::DomainKeys;
 use crate::identity::PodUid;
 use crate::lease::Timings;
 use core::time::Duration;
@@ -91,6 +92,12 @@ pub struct Desired {
     pub timings: Timings,
     /// Commits wait for standbys (`spec.postgresql.synchronous`, or `minSyncReplicas`).
     pub synchronous: bool,
+    /// `failoverQuorum`: the electable record is mirrored in a FailoverQuorum.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub failover_quorum: bool,
+    /// How failure domains are told apart.
+    #[serde(skip_serializing_if = "DomainKeys::is_empty")]
+    pub domain_keys: DomainKeys,
     /// How a change reaches the primary.
     pub primary_update: PrimaryUpdate,
     /// `spec.failoverDelay`: how long an unhealthy primary is waited for.
@@ -128,6 +135,8 @@ impl Default for Desired {
             owner_secret: None,
             timings: Timings::default(),
             synchronous: false,
+            failover_quorum: false,
+            domain_keys: DomainKeys::default(),
             primary_update: PrimaryUpdate::default(),
             failover_delay: Duration::ZERO,
             start_delay: Duration::from_secs(3600),

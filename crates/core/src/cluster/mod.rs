@@ -3,11 +3,16 @@
 mod desired;
 mod member;
 mod names;
+mod node;
 mod observed;
 mod pod;
 
 pub use desired::{AntiAffinity, Desired, PrimaryUpdate, Resources, Storage, is_fenced};
 pub use member::{LeaseSeen, MemberPhase, Report};
 pub use names::{ObjectKind, SecretKind, ServiceKind, instance_name, serial_of};
-pub use observed::{CertificateFact, ElectionFact, Memory, Observed, RefusalFact, RestartFact, StatusFacts, TailFact};
+pub use node::{DRAIN_TAINTS, DomainKeys, NodeView, ZONE};
+pub use observed::{
+    CertificateFact, ElectionFact, ForceFact, LossFact, Memory, Observed, RefusalFact, RestartFact, StatusFacts,
+    TailFact,
+};
 pub use pod::{PodPhase, PodView, Role, VolumeView};

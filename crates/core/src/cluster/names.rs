@@ -95,6 +95,8 @@ pub enum ObjectKind {
     ReplicaBudget,
     /// PodMonitor, where its CRD is there.
     PodMonitor,
+    /// FailoverQuorum `<c>`: what commits wait for, for tools. Its status is the primary's to write.
+    FailoverQuorum,
 }
 
 impl fmt::Display for ObjectKind {
@@ -108,6 +110,7 @@ impl fmt::Display for ObjectKind {
             ObjectKind::PrimaryBudget => f.write_str("PodDisruptionBudget of the primary"),
             ObjectKind::ReplicaBudget => f.write_str("PodDisruptionBudget of the replicas"),
             ObjectKind::PodMonitor => f.write_str("PodMonitor"),
+            ObjectKind::FailoverQuorum => f.write_str("FailoverQuorum"),
         }
     }
 }

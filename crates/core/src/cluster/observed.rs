@@ -49,6 +49,38 @@ pub struct ElectionFact {
     /// R of rule E4: the data directories that had fenced themselves at the term when they reported.
     #[serde(default)]
     pub answered: Vec<Incarnation>,
+    /// A person forced it, and gives up so many bytes of WAL or more: rule E4 does not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_loss: Option<u64>,
+}
+
+/// What would be lost if this instance were forced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LossFact {
+    /// The instance.
+    pub instance: String,
+    /// Its pod.
+    pub pod_uid: PodUid,
+    /// The number that a person has to accept.
+    pub bytes: u64,
+}
+
+/// A person demands that an instance be the primary whom no election may choose (annotation
+/// `pgherd.io/force-promotion`). It is about one version of the lease and void on any other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForceFact {
+    /// The instance.
+    pub instance: String,
+    /// Its pod.
+    pub pod_uid: PodUid,
+    /// The lease that the refusal was about.
+    pub lease_version: String,
+    /// Its term.
+    pub term: Term,
+    /// The number that the person typed.
+    pub accepted_loss: u64,
 }
 
 /// `status.electionRefusal` as stored.
@@ -62,6 +94,18 @@ pub struct RefusalFact {
     /// Of a switchover that was asked for: the primary is well.
     #[serde(default, rename = "switchover", skip_serializing_if = "core::ops::Not::not")]
     pub is_of_switchover: bool,
+    /// Of a drain: the primary is well, and cannot leave its node.
+    #[serde(default, rename = "drain", skip_serializing_if = "core::ops::Not::not")]
+    pub is_of_drain: bool,
+    /// Who could be forced, and at what loss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossFact>,
+    /// The lease that it is about, where somebody could be forced.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lease_version: String,
+    /// Its term.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub term: Term,
 }
 
 /// `status.restart` as stored: this very manager shall restart its postgres in its pod.
@@ -148,6 +192,9 @@ pub struct Observed {
     pub lease: Option<Versioned<LeaseRecord>>,
     /// Its status.
     pub status: StatusFacts,
+    /// What a person demands of the election.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force: Option<ForceFact>,
     /// `minAvailable` of the replicas' budget, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica_budget: Option<u32>,
@@ -163,6 +210,10 @@ pub struct Observed {
     pub memory: Memory,
     /// Why the spec was refused, if it was; the last valid one is what [`super::Desired`] has then.
     pub invalid: Option<String>,
+}
+
+fn is_first(term: &Term) -> bool {
+    term.0 == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]

@@ -4,6 +4,7 @@ use super::Report;
 use crate::identity::{Nonce, PodUid};
 use crate::lease::LeaseRecord;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// `status.phase` of a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,12 @@ pub struct PodView {
     pub node: Option<String>,
     /// Zone of that node, where it is known.
     pub zone: Option<String>,
+    /// Why its node is to be left (it is cordoned, or has a taint of a drain); absent while it may stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<String>,
+    /// The labels that tell its failure domain, as far as they are known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub place: BTreeMap<String, String>,
     /// Label `cnpg.io/instanceRole`.
     pub role: Option<Role>,
     /// Nonces of managers whose container has terminated (`state` or `lastState.terminated.message`; hole 17).

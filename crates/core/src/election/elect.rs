@@ -1,13 +1,14 @@
 //! The election itself: from one version of the lease and the members' answers to a winner, or a refusal.
 
 use super::ancestry::place;
-use super::loss::losses;
+use super::loss::{Loss, losses};
 use super::rank::{Standing, rank};
 use super::switchover::check_target;
-use super::{Candidate, Refusal, Rejection, Why, sat};
+use super::{Candidate, Refusal, Rejection, Why, drain, force, sat};
 use crate::cluster::{Desired, ElectionFact, MemberPhase, Observed, PodView, TailFact};
 use crate::identity::Incarnation;
 use crate::lease::{HolderState, LeaseRecord, Versioned, WalPosition};
+use crate::sync::own_entry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -35,15 +36,37 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+/// What an election found out, beside who won it.
+#[derive(Default)]
+struct Findings {
+    tail: Option<TailFact>,
+    candidates: Vec<Candidate>,
+    rejected: Vec<(String, Rejection)>,
+    may_lose: Option<String>,
+    answered: BTreeSet<Incarnation>,
+    accepted_loss: Option<u64>,
+}
+
 /// Elects from `lease` for the reason `why`, by the reports in `observed` that are fresh (rules E3-E5).
 #[must_use]
 pub fn elect(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseRecord>, why: &Why) -> Answer {
-    if let Why::Switchover { target } = why {
-        return match check_target(desired, observed, &lease.value, target) {
-            Ok((pod, position)) => elected(lease, why, pod, position, None, Vec::new(), Vec::new(), None, Vec::new()),
+    match why {
+        Why::Switchover { target } => match check_target(desired, observed, &lease.value, target) {
+            Ok((pod, position)) => elected(lease, why, pod, position, Findings::default()),
             Err(refusal) => Answer::Refused(refusal),
-        };
+        },
+        Why::Drain { because } => match drain::choose(desired, observed, &lease.value, because) {
+            Ok((pod, position, rejected)) => {
+                elected(lease, why, pod, position, Findings { rejected, ..Findings::default() })
+            }
+            Err(refusal) => Answer::Refused(refusal),
+        },
+        Why::Released | Why::Recovering | Why::ProofOfDeath | Why::Stale => replace(desired, observed, lease, why),
     }
+}
+
+/// The primary is gone, or going: whoever has most takes its place.
+fn replace(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseRecord>, why: &Why) -> Answer {
     if let Some(primary) = lease.value.holder.as_ref().filter(|holder| desired.is_fenced(&holder.name)) {
         let members = vec![(primary.name.clone(), Rejection::Fenced)];
         let reason = "the primary is fenced: nothing takes its place until the fence is lifted".to_owned();
@@ -53,47 +76,80 @@ pub fn elect(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseReco
     let Some((best, winner)) = candidates.first().and_then(|best| Some((best.clone(), observed.pod(&best.name)?)))
     else {
         let reason = format!("nobody can be elected ({why})");
-        return Answer::Refused(Refusal { reason, members: rejected, ..Refusal::default() });
+        let force = force::judge(observed, lease, why, &[], &rejected).and_then(Result::err);
+        return Answer::Refused(Refusal { reason, members: rejected, force, ..Refusal::default() });
     };
     let tail = find_tail(observed, &lease.value, &best);
     let answered = answered(observed, &lease.value, &best, tail.as_ref());
     let shortages = sat(&lease.value.records, &answered);
-    if !shortages.is_empty() {
-        let reason = "an acknowledged commit may be missing on all who answered".to_owned();
-        return Answer::Refused(Refusal {
-            reason,
-            losses: losses(observed, lease.value.tail, &candidates),
+    if shortages.is_empty() {
+        let may_lose = what_may_be_lost(&lease.value, why, &best, tail.as_ref());
+        let findings = Findings { tail, candidates, rejected, may_lose, answered, accepted_loss: None };
+        return elected(lease, why, winner, best.position, findings);
+    }
+    let losses = losses(observed, &lease.value, &candidates);
+    match force::judge(observed, lease, why, &losses, &rejected) {
+        Some(Ok(loss)) => forced(observed, lease, why, &loss, candidates, rejected),
+        verdict => Answer::Refused(Refusal {
+            reason: "an acknowledged commit may be missing on all who answered".to_owned(),
             members: rejected,
             shortages,
-        });
+            losses,
+            names: names(observed, &lease.value),
+            force: verdict.and_then(Result::err),
+        }),
     }
-    let may_lose = what_may_be_lost(&lease.value, why, &best, tail.as_ref());
-    elected(lease, why, winner, best.position, tail, candidates, rejected, may_lose, answered.into_iter().collect())
 }
 
-#[expect(clippy::too_many_arguments, reason = "the fields of one record, put together in one place")]
+/// A person accepts the loss: only rule E4 is left out.
+fn forced(
+    observed: &Observed,
+    lease: &Versioned<LeaseRecord>,
+    why: &Why,
+    loss: &Loss,
+    candidates: Vec<Candidate>,
+    rejected: Vec<(String, Rejection)>,
+) -> Answer {
+    let chosen = candidates.iter().find(|candidate| candidate.name == loss.instance).cloned();
+    let Some((chosen, winner)) = chosen.and_then(|chosen| Some((chosen, observed.pod(&loss.instance)?))) else {
+        let reason = format!("{} is not there any more", loss.instance);
+        return Answer::Refused(Refusal { reason, members: rejected, ..Refusal::default() });
+    };
+    let tail = answered_tail(observed, &lease.value, &chosen);
+    let answered = answered(observed, &lease.value, &chosen, tail.as_ref());
+    let may_lose = Some(format!("{} bytes of WAL or more, with the commits in them: it was forced", loss.bytes));
+    let accepted_loss = Some(loss.bytes);
+    let findings = Findings { tail, candidates, rejected, may_lose, answered, accepted_loss };
+    elected(lease, why, winner, chosen.position, findings)
+}
+
+/// Who has which data directory. The last holder's is known by its record even if nothing is left of its pod.
+fn names(observed: &Observed, lease: &LeaseRecord) -> Vec<(Incarnation, String)> {
+    let own = |pod: &PodView| Some((pod.report.as_ref()?.incarnation.clone()?, pod.name.clone()));
+    let last = own_entry(lease).zip(lease.holder.as_ref()).map(|(entry, by)| (entry.writer.clone(), by.name.clone()));
+    observed.pods.iter().filter_map(own).chain(last).collect()
+}
+
 fn elected(
     lease: &Versioned<LeaseRecord>,
     why: &Why,
     winner: &PodView,
     evidence: WalPosition,
-    tail: Option<TailFact>,
-    candidates: Vec<Candidate>,
-    rejected: Vec<(String, Rejection)>,
-    may_lose: Option<String>,
-    answered: Vec<Incarnation>,
+    findings: Findings,
 ) -> Answer {
+    let Findings { tail, candidates, rejected, may_lose, answered, accepted_loss } = findings;
     let fact = ElectionFact {
         winner: winner.name.clone(),
         winner_pod_uid: winner.uid.clone(),
         lease_version: lease.version.clone(),
         holder_nonce: lease.value.holder.as_ref().map(|holder| holder.nonce.clone()).unwrap_or_default(),
         term: lease.value.term,
-        reason: why.to_string(),
+        reason: why.reason(&winner.name),
         evidence,
         tail,
         winner_incarnation: winner.report.as_ref().and_then(|report| report.incarnation.clone()),
-        answered,
+        answered: answered.into_iter().collect(),
+        accepted_loss,
     };
     Answer::Elected(Box::new(Election { fact, candidates, rejected, may_lose }))
 }
@@ -126,6 +182,12 @@ fn find_tail(observed: &Observed, lease: &LeaseRecord, best: &Candidate) -> Opti
         Some(TailFact { pod: pod.name.clone(), pod_uid: pod.uid.clone(), address: pod.ip.clone()?, end })
     };
     observed.pods.iter().filter(|pod| pod.name != best.name).filter_map(offers).max_by_key(|tail| tail.end)
+}
+
+/// The same, of somebody who answered: nobody is forced at the price of waiting for one who is silent.
+pub(super) fn answered_tail(observed: &Observed, lease: &LeaseRecord, best: &Candidate) -> Option<TailFact> {
+    let answers = |pod: &PodView| pod.report.as_ref().is_some_and(|report| report.fresh);
+    find_tail(observed, lease, best).filter(|tail| observed.pod_by_uid(&tail.pod_uid).is_some_and(answers))
 }
 
 /// R of rule E4: the data directories that had fenced themselves at the lease's term when they answered and hold no

@@ -15,16 +15,20 @@ pub enum Doubt {
     /// The answers that it was made from do not satisfy the records of the lease as they are now.
     #[error("the election does not satisfy the records of the lease: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Short(Vec<Shortage>),
+    /// A person accepted a loss over another version of the lease.
+    #[error("the election was forced over another version of the lease")]
+    OtherLease,
 }
 
-/// Whether `election` holds for `lease` as it is now, for a winner on the directory `mine` that has reached `reached`,
+/// Whether `election` holds for `lease` as it is now at `version`, for a winner on the directory `mine` that has reached `reached`,
 /// which is no less than the election's evidence. Where that is the end of the last writer's WAL, nothing that any
-/// record speaks of can be missing.
+/// record speaks of can be missing. One that a person forced need not satisfy the records, of that one version.
 ///
 /// # Errors
 /// [`Doubt`] says what is wrong; another election may be right.
 pub fn verify(
     election: &ElectionFact,
+    version: &str,
     lease: &LeaseRecord,
     mine: Option<&Incarnation>,
     reached: WalPosition,
@@ -34,6 +38,9 @@ pub fn verify(
     }
     if mine.is_none() || election.winner_incarnation.as_ref() != mine {
         return Err(Doubt::OtherData);
+    }
+    if election.accepted_loss.is_some() {
+        return if election.lease_version == version { Ok(()) } else { Err(Doubt::OtherLease) };
     }
     let answered: BTreeSet<Incarnation> = election.answered.iter().cloned().collect();
     let shortages = sat(&lease.records, &answered);

@@ -1,8 +1,10 @@
 //! What would be lost if a person made somebody the primary whom no election may choose.
 
 use super::Candidate;
+use super::ancestry::place;
+use super::elect::answered_tail;
 use crate::cluster::Observed;
-use crate::lease::WalPosition;
+use crate::lease::{LeaseRecord, WalPosition};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -16,31 +18,30 @@ pub struct Loss {
     pub position: WalPosition,
     /// The furthest that anybody is known to have had.
     pub furthest: WalPosition,
-    /// Bytes of WAL between the two, where they are on one timeline. Acknowledged commits may lie beyond even that.
-    pub bytes: Option<u64>,
+    /// Bytes of WAL between the two. Acknowledged commits may lie beyond even that.
+    pub bytes: u64,
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, position, furthest, bytes } = self;
-        match bytes {
-            Some(bytes) => write!(f, "{instance} has WAL up to {position}: forcing it loses {bytes} bytes or more"),
-            None => {
-                write!(f, "{instance} has WAL up to {position}: forcing it loses all since, up to {furthest} or more")
-            }
-        }
+        let Self { instance, position, furthest: _, bytes } = self;
+        write!(f, "{instance} has WAL up to {position}: forcing it loses {bytes} bytes or more")
     }
 }
 
-/// For each of those who answered and might be forced; `tail` is where the last primary's WAL ends, if it said so.
-pub(super) fn losses(observed: &Observed, tail: Option<WalPosition>, candidates: &[Candidate]) -> Vec<Loss> {
-    let said = observed.pods.iter().filter_map(|pod| pod.report.as_ref()).filter_map(|report| report.reach());
-    let Some(furthest) = said.chain(tail).max() else { return Vec::new() };
+/// For each of those who answered and might be forced. What is known of is what lies on the opened history (hole 9), so
+/// positions on two timelines of it can be told apart by their LSNs alone: a child begins where its parent was left.
+pub(super) fn losses(observed: &Observed, lease: &LeaseRecord, candidates: &[Candidate]) -> Vec<Loss> {
+    let system = observed.status.system_id;
+    let reports = observed.pods.iter().filter_map(|pod| pod.report.as_ref());
+    let said = reports.filter(|report| system.is_none() || report.system_id == system);
+    let placed = said.filter_map(|report| place(lease, report, report.reach()?).ok());
+    let Some(furthest) = placed.chain(lease.tail).max() else { return Vec::new() };
     let loss = |candidate: &Candidate| {
-        let position = candidate.position;
-        let same = position.timeline == furthest.timeline;
-        let bytes = same.then(|| furthest.lsn.0.saturating_sub(position.lsn.0));
-        Loss { instance: candidate.name.clone(), position, furthest, bytes }
+        let fetched = answered_tail(observed, lease, candidate).map(|tail| tail.end);
+        let reached = fetched.unwrap_or_default().max(candidate.position);
+        let bytes = furthest.lsn.0.saturating_sub(reached.lsn.0);
+        Loss { instance: candidate.name.clone(), position: candidate.position, furthest, bytes }
     };
     candidates.iter().map(loss).collect()
 }

@@ -4,8 +4,10 @@
 //! decides once the answers are in. Both are level-triggered and bound to the lease they were given (I10).
 
 mod ancestry;
+mod drain;
 mod elect;
 mod evidence;
+mod force;
 mod loss;
 mod next;
 mod rank;
@@ -16,11 +18,13 @@ mod switchover;
 mod tests;
 mod why;
 
+pub use drain::DRAIN_REFUSED;
 pub use elect::{Answer, Election, elect};
 pub use evidence::{Doubt, verify};
+pub use force::void as force_is_void;
 pub use loss::Loss;
 pub use next::{Next, Waiting, next};
-pub use rank::{Candidate, Standing};
+pub use rank::{Candidate, Standing, prospects};
 pub use refusal::{Refusal, Rejection};
 pub use satisfy::{Shortage, sat};
 pub use switchover::{MAX_SWITCHOVER_LAG, SWITCHOVER_REFUSED};

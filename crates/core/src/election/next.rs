@@ -1,9 +1,10 @@
 //! Whether there is anything to elect now, from observations that cost nothing. Whom to ask follows from it.
 
-use super::{Why, is_switchover, why};
+use super::{Why, drain, is_switchover, why};
 use crate::cluster::{Desired, MemberPhase, Observed, PodView};
 use crate::lease::{HolderState, LeaseRecord, Versioned};
 use crate::time::Instant;
+use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,18 @@ pub enum Waiting {
     Fence(String),
 }
 
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Waiting::Winner(winner) => write!(f, "{winner} to take the lease"),
+            Waiting::FailoverDelay => f.write_str("spec.failoverDelay"),
+            Waiting::Members(members) => write!(f, "{} to say what they hold", members.join(", ")),
+            Waiting::Fence(primary) => write!(f, "the fence around {primary} to be lifted"),
+            Waiting::RecoversInPlace => f.write_str("the only instance to recover in place"),
+        }
+    }
+}
+
 /// What to do about the primary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,7 +60,7 @@ pub enum Next {
         /// For what.
         waiting: Waiting,
     },
-    /// Ask the members, then [`super::elect`]. They are fenced first unless it is a switchover.
+    /// Ask the members, then [`super::elect`]. They are fenced first unless the primary hands over itself.
     Ask {
         /// Why.
         why: Why,
@@ -102,7 +115,7 @@ fn under_way(observed: &Observed, lease: &Versioned<LeaseRecord>, why: &Why, now
         Why::Released => true,
         Why::Recovering => election.tail.as_ref().map(|tail| tail.end) == lease.value.tail,
         Why::ProofOfDeath | Why::Stale => election.lease_version == lease.version && !is_switchover(election),
-        Why::Switchover { .. } => false,
+        Why::Switchover { .. } | Why::Drain { .. } => false,
     };
     let working = current(winner).is_some_and(|phase| matches!(phase, MemberPhase::Candidate | MemberPhase::Promoting));
     let start = observed.memory.lease_since.max(observed.memory.election_since);
@@ -115,8 +128,11 @@ fn while_held(observed: &Observed, lease: &Versioned<LeaseRecord>, now: Instant)
     let (Some(holder), Some(target)) = (lease.value.held_by(), observed.status.target_primary.as_ref()) else {
         return Next::Nothing;
     };
-    if &holder.name == target || lease.value.state != HolderState::Open {
+    if lease.value.state != HolderState::Open {
         return Next::Nothing;
+    }
+    if &holder.name == target {
+        return drain::why(observed, holder).map_or(Next::Nothing, |why| Next::Ask { why });
     }
     let ours = observed.status.election.as_ref().filter(|election| &election.winner == target);
     let Some(election) = ours else { return Next::Ask { why: Why::Switchover { target: target.clone() } } };

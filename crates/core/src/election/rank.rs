@@ -1,7 +1,7 @@
 //! Who comes first among those who may be elected.
 
-use super::Rejection;
 use super::ancestry::{contradiction, place};
+use super::{Rejection, Why};
 use crate::cluster::{Desired, MemberPhase, Observed, PodView};
 use crate::lease::{LeaseRecord, WalPosition};
 use core::cmp::Reverse;
@@ -27,6 +27,8 @@ pub struct Candidate {
     pub standing: Standing,
     /// The last WAL on its volume.
     pub position: WalPosition,
+    /// Its node is to be left: an equal goes first.
+    pub leaving: bool,
     /// It ran as the last holder: something was wrong there, so an equal goes first.
     pub was_holder: bool,
     /// It is where the last holder was.
@@ -36,13 +38,15 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Better candidates have smaller keys: (timeline, standing, flushed LSN, not the last holder, zone, serial).
+    /// Better candidates have smaller keys: (timeline, standing, flushed LSN, a node that stays, not the last
+    /// holder, zone, serial).
     /// Whoever is not on the last timeline may have diverged from it, and could not fetch its end. Terms must not order candidates (hole 9).
     fn key(&self) -> impl Ord + use<> {
         (
             Reverse(self.position.timeline),
             self.standing,
             Reverse(self.position),
+            self.leaving,
             self.was_holder,
             !self.same_zone,
             self.serial,
@@ -65,6 +69,7 @@ pub(super) fn rank(
                 name: pod.name.clone(),
                 standing,
                 position,
+                leaving: pod.leaving.is_some(),
                 was_holder: lease.holder.as_ref().is_some_and(|holder| holder.name == pod.name),
                 same_zone: home.is_some() && pod.zone == home,
                 serial: pod.serial,
@@ -75,6 +80,21 @@ pub(super) fn rank(
     reject_contradictions(observed, &mut candidates, &mut rejected);
     candidates.sort_by_key(Candidate::key);
     (candidates, rejected)
+}
+
+/// Who could be elected and who could not, by what the members last said of themselves: nobody was asked for it.
+#[must_use]
+pub fn prospects(
+    desired: &Desired,
+    observed: &Observed,
+    lease: &LeaseRecord,
+    why: &Why,
+) -> (Vec<Candidate>, Vec<(String, Rejection)>) {
+    let mut believed = observed.clone();
+    for report in believed.pods.iter_mut().filter_map(|pod| pod.report.as_mut()) {
+        report.fresh = true;
+    }
+    rank(desired, &believed, lease, *why == Why::Stale)
 }
 
 /// Where the lease has no history to hold them against, members that contradict each other all step back: one of

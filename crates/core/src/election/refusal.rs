@@ -2,7 +2,7 @@
 
 use super::{Loss, Shortage};
 use crate::cluster::MemberPhase;
-use crate::identity::SystemId;
+use crate::identity::{Incarnation, SystemId};
 use crate::lease::WalPosition;
 use crate::lsn::Lsn;
 use crate::timeline::TimelineId;
@@ -61,6 +61,10 @@ pub enum Rejection {
     Lags(u64),
     /// There is no pod of that name.
     Missing,
+    /// The node that it is on is to be left as well; the reason in words.
+    NodeIsLeft(String),
+    /// It is on the node that the primary is to leave.
+    OnTheSameNode,
 }
 
 impl fmt::Display for Rejection {
@@ -93,6 +97,8 @@ impl fmt::Display for Rejection {
             Rejection::NotATaker => f.write_str("is not among those who may take an unreleased lease"),
             Rejection::Lags(bytes) => write!(f, "is {bytes} bytes behind"),
             Rejection::Missing => f.write_str("is not there"),
+            Rejection::NodeIsLeft(why) => write!(f, "is to be moved as well: {why}"),
+            Rejection::OnTheSameNode => f.write_str("is on the same node"),
         }
     }
 }
@@ -113,6 +119,10 @@ pub struct Refusal {
     pub shortages: Vec<Shortage>,
     /// What forcing somebody all the same would lose.
     pub losses: Vec<Loss>,
+    /// The pods that data directories belong to, as far as they are known.
+    pub names: Vec<(Incarnation, String)>,
+    /// Why a person's demand to force somebody was refused.
+    pub force: Option<String>,
 }
 
 impl Refusal {
@@ -120,7 +130,11 @@ impl Refusal {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let members = self.members.iter().map(|(name, why)| format!("{name} {why}"));
-        let shortages = self.shortages.iter().map(ToString::to_string);
+        let name = |id: &Incarnation| {
+            let known = self.names.iter().find(|(own, _)| own == id).map(|(_, name)| name.clone());
+            known.unwrap_or_else(|| format!("a lost data directory ({id})"))
+        };
+        let shortages = self.shortages.iter().map(|shortage| shortage.describe(name));
         members.chain(shortages).chain(self.losses.iter().map(ToString::to_string)).collect()
     }
 }

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub struct Shortage {
     /// Whose record it is.
     pub term: Term,
+    /// The data directory of the writer.
+    pub writer: Incarnation,
     /// How many more of `voters` must answer; or the writer alone.
     pub needed: u64,
     /// Voters that have not answered.
@@ -20,8 +22,17 @@ pub struct Shortage {
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let absent: Vec<&str> = self.absent.iter().map(|id| id.0.as_str()).collect();
-        write!(f, "term {} needs {} more of [{}], or its writer", self.term, self.needed, absent.join(", "))
+        f.write_str(&self.describe(|id| id.0.clone()))
+    }
+}
+
+impl Shortage {
+    /// In words, with the members by what `name` calls their data directories.
+    #[must_use]
+    pub fn describe(&self, name: impl Fn(&Incarnation) -> String) -> String {
+        let absent: Vec<String> = self.absent.iter().map(&name).collect();
+        let Self { term, needed, .. } = self;
+        format!("term {term} needs {needed} more of [{}], or its writer {}", absent.join(", "), name(&self.writer))
     }
 }
 
@@ -39,6 +50,7 @@ pub fn sat(records: &[ElectableRecord], answered: &BTreeSet<Incarnation>) -> Vec
         let needed = count(voters.len()).saturating_add(1).saturating_sub(u64::from(record.needed));
         (present < needed).then(|| Shortage {
             term: record.term,
+            writer: record.writer.clone(),
             needed: needed - present,
             absent: voters.into_iter().filter(|id| !answered.contains(*id)).cloned().collect(),
         })

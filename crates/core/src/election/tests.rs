@@ -230,7 +230,7 @@ fn i3_nobody_is_promoted_while_an_acknowledged_commit_may_be_missing() {
     report(&mut observed, 1).fresh = false;
     report(&mut observed, 2).fresh = false;
     let Answer::Refused(refusal) = answer(&desired, &observed) else { panic!("c-2 may have what c-3 lacks") };
-    assert!(refusal.lines().contains(&"term 4 needs 1 more of [i2], or its writer".to_owned()));
+    assert!(refusal.lines().contains(&"term 4 needs 1 more of [c-2], or its writer c-1".to_owned()));
 }
 
 #[test]

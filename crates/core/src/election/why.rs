@@ -22,6 +22,11 @@ pub enum Why {
         /// `status.targetPrimary`.
         target: String,
     },
+    /// The primary is well, and its node is to be left.
+    Drain {
+        /// Who runs there, and why it is to leave, in words.
+        because: String,
+    },
 }
 
 impl Why {
@@ -30,6 +35,26 @@ impl Why {
     pub fn is_failure(&self) -> bool {
         matches!(self, Why::Recovering | Why::ProofOfDeath | Why::Stale)
     }
+
+    /// The primary is well: nobody is fenced for it, and it hands over itself.
+    #[must_use]
+    pub fn is_handover(&self) -> bool {
+        matches!(self, Why::Switchover { .. } | Why::Drain { .. })
+    }
+
+    /// `status.election.reason`.
+    #[must_use]
+    pub(super) fn reason(&self, winner: &str) -> String {
+        match self {
+            Why::Drain { because } => format!("{}: {because}", requested(winner)),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// How the reason of every handover begins: managers tell it from a failover by that.
+fn requested(target: &str) -> String {
+    Why::Switchover { target: target.to_owned() }.to_string()
 }
 
 impl fmt::Display for Why {
@@ -40,6 +65,7 @@ impl fmt::Display for Why {
             Why::ProofOfDeath => f.write_str("the primary's manager terminated"),
             Why::Stale => f.write_str("the primary has not renewed its lease"),
             Why::Switchover { target } => write!(f, "switchover to {target} requested"),
+            Why::Drain { because } => f.write_str(because),
         }
     }
 }
@@ -71,6 +97,5 @@ pub fn why(observed: &Observed) -> Option<Why> {
 /// Whether the election was made from a primary that was well: its evidence is not the end of that primary's WAL.
 #[must_use]
 pub fn is_switchover(election: &ElectionFact) -> bool {
-    let asked = Why::Switchover { target: election.winner.clone() };
-    election.reason == asked.to_string()
+    election.reason.starts_with(&requested(&election.winner))
 }

@@ -178,9 +178,11 @@ impl Machine {
         peers.filter_map(fitness).collect()
     }
 
+    /// Both places are known, and they are two.
     fn apart(&self, name: &str) -> bool {
-        let here = self.cluster.as_ref().map(|cluster| &cluster.domain);
-        self.peers.iter().find(|peer| peer.name == name).is_some_and(|peer| Some(&peer.domain) != here)
+        let Some(here) = self.cluster.as_ref().map(|cluster| &cluster.domain) else { return false };
+        let there = self.peers.iter().find(|peer| peer.name == name).map(|peer| &peer.domain);
+        there.is_some_and(|there| !here.is_empty() && !there.is_empty() && there != here)
     }
 
     fn note_absent(&mut self, now: Instant) {

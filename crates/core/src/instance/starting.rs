@@ -299,7 +299,9 @@ impl Machine {
             || lease.value.held_by().is_none() && chosen
             || lease.value.held_by().is_some_and(|holder| holder.name == self.me.holder.name);
         let doubted = !self.wrote_last(&lease.value)
-            && self.won().is_none_or(|won| verify(&won, &lease.value, self.incarnation(), end).is_err());
+            && self
+                .won()
+                .is_none_or(|won| verify(&won, &lease.version, &lease.value, self.incarnation(), end).is_err());
         if own && !doubted && self.may_take(&lease, now).is_ok() {
             self.take(&lease, Purpose::InPlace { tail: Some(end) });
         }

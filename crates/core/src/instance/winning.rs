@@ -55,7 +55,7 @@ impl Machine {
         let handover = is_switchover(&candidate.election);
         let tail = lease.value.tail;
         let needs = tail.filter(|_| handover).map_or(candidate.needs, |tail| tail.max(candidate.needs));
-        let doubted = verify(&candidate.election, &lease.value, self.incarnation(), needs).is_err();
+        let doubted = verify(&candidate.election, &lease.version, &lease.value, self.incarnation(), needs).is_err();
         let step = match (allowed, lease.value.held_by()) {
             (Err(Refusal::WentBack { .. }), _) => return self.decline(candidate, now),
             (Ok(Ground::Released), _) if needs > candidate.needs => self.gather(needs),

@@ -1,9 +1,9 @@
 //! An independent look at a plan: written from the invariants, sharing no code with the planner. A plan that
 //! could break one is not applied at all.
 
-use super::{Plan, Step, check_restart};
-use crate::cluster::{CertificateFact, ElectionFact, Observed, Role, SecretKind};
-use crate::lease::{HolderState, LeaseRecord};
+use super::{Plan, Step, check_election, check_restart};
+use crate::cluster::{CertificateFact, Observed, Role, SecretKind};
+use crate::lease::{HolderState, LeaseRecord, Term};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -20,6 +20,19 @@ pub enum Violation {
     ElectionOverLivingHolder(String),
     /// The winner is not a pod that is there and stays (I11).
     WinnerIsGone(String),
+    /// The answers that the election names are not all there, or not behind a fence of its term (rule E3).
+    AnswersMissing(String),
+    /// The answers do not satisfy a record of the lease: an acknowledged commit could be missing (I3, rule E4).
+    MayLoseCommits {
+        /// The record's term.
+        term: Term,
+    },
+    /// Another data directory is there than the one that was elected (I11).
+    OtherData(String),
+    /// The winner's WAL is not on the history that was opened to clients (I2), or not what the election says.
+    WrongHistory(String),
+    /// It leaves rule E4 out, and no person accepted the loss of just this instance over just this lease.
+    NotDemanded(String),
     /// The primary's volume, or the last one with data, would be deleted (I7).
     DeletesData(String),
     /// The open primary would be deleted with nobody ready to follow.
@@ -49,6 +62,17 @@ impl fmt::Display for Violation {
             Violation::UnboundElection => f.write_str("the election names another lease than the one that was read"),
             Violation::ElectionOverLivingHolder(holder) => write!(f, "{holder} holds the lease and is open"),
             Violation::WinnerIsGone(winner) => write!(f, "{winner} was elected but is not there to stay"),
+            Violation::AnswersMissing(who) => {
+                write!(f, "the election counts on {who}, which has not answered behind its fence")
+            }
+            Violation::MayLoseCommits { term } => {
+                write!(f, "commits of term {term} may be missing on all who answered")
+            }
+            Violation::OtherData(winner) => write!(f, "{winner} has another data directory than the one elected"),
+            Violation::WrongHistory(winner) => {
+                write!(f, "{winner} does not have the opened history up to the evidence")
+            }
+            Violation::NotDemanded(winner) => write!(f, "nobody accepted what forcing {winner} would lose"),
             Violation::DeletesData(volume) => write!(f, "volume {volume} holds data that nobody else has"),
             Violation::DeletesOnlyPrimary(pod) => write!(f, "{pod} is the primary and nobody could follow it"),
             Violation::SecondDatabase(serial) => write!(f, "instance {serial} would start an initialised cluster anew"),
@@ -71,7 +95,7 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
     let mut found: Vec<Violation> = two_primaries(observed, plan).into_iter().collect();
     for step in &plan.steps {
         match step {
-            Step::WriteElection(election) => found.extend(bad_election(observed, election)),
+            Step::WriteElection(election) => found.extend(check_election::written(observed, election)),
             Step::DeleteVolume { name } => found.extend(deletes_data(observed, name)),
             Step::DeletePod { name, uid } => {
                 let holds = observed.holder().is_some_and(|holder| &holder.pod_uid == uid);
@@ -118,27 +142,6 @@ fn two_primaries(observed: &Observed, plan: &Plan) -> Option<Violation> {
         }
     }
     None
-}
-
-fn bad_election(observed: &Observed, election: &ElectionFact) -> Option<Violation> {
-    let Some(lease) = observed.lease.as_ref() else { return Some(Violation::UnboundElection) };
-    if lease.version != election.lease_version || lease.value.term != election.term {
-        return Some(Violation::UnboundElection);
-    }
-    let there = observed.pods.iter().any(|pod| pod.uid == election.winner_pod_uid && !pod.deleting);
-    if !there {
-        return Some(Violation::WinnerIsGone(election.winner.clone()));
-    }
-    let (HolderState::Open | HolderState::Promoting, Some(holder)) = (lease.value.state, &lease.value.holder) else {
-        return None;
-    };
-    let proven = observed.pods.iter().any(|pod| pod.dead_nonces.contains(&holder.nonce));
-    let lapsed = observed.pods.iter().filter_map(|pod| pod.report.as_ref()).any(|report| {
-        report.lease_seen.stale && report.lease_seen.version == lease.version && report.nonce != holder.nonce
-    });
-    let asked =
-        lease.value.state == HolderState::Open && observed.status.target_primary.as_ref() == Some(&election.winner);
-    (!proven && !lapsed && !asked).then(|| Violation::ElectionOverLivingHolder(holder.name.clone()))
 }
 
 /// Ten minutes are many times what any manager takes to read it; one that has ended already is believed by nobody.

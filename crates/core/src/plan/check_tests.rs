@@ -23,6 +23,7 @@ fn election(winner: u32) -> ElectionFact {
         tail: None,
         winner_incarnation: None,
         answered: Vec::new(),
+        accepted_loss: None,
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, now: Instant, draft: 
                 draft.report.does_not("make the deleted lease anew", missing.join("; "));
                 draft.look_again(crate::lease::Timings::KILL_BUDGET);
                 let reason = "the lease was deleted, and not every instance says what it knows".to_owned();
-                let refusal = RefusalFact { reason, missing, is_of_switchover: false };
+                let refusal = RefusalFact { reason, missing, ..RefusalFact::default() };
                 if observed.status.refusal.as_ref() != Some(&refusal) {
                     tell(format!("{}: {}", refusal.reason, refusal.missing.join("; ")), draft);
                     draft.steps.push(Step::WriteRefusal { refusal, keep: None });

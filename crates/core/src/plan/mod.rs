@@ -6,10 +6,16 @@ mod certificates;
 #[cfg(test)]
 mod certificates_tests;
 mod check;
+mod check_election;
+#[cfg(test)]
+mod check_election_tests;
 mod check_restart;
 #[cfg(test)]
 mod check_tests;
+mod explain;
 mod failover;
+#[cfg(test)]
+mod failover_tests;
 mod instances;
 mod lost_lease;
 #[cfg(test)]
@@ -28,6 +34,7 @@ mod tests;
 mod volumes;
 
 pub use check::{Violation, check};
+pub use explain::{ElectionNote, ElectionState};
 pub use lost_lease::{LostLease, lost_lease};
 pub use report::{Line, Report};
 pub use status::{Phase, StatusUpdate};
@@ -77,7 +84,8 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
     volumes::plan(desired, observed, &mut draft);
     let progress = rollout::plan(desired, observed, &outlook, &needs, &mut draft);
     let status = status::of(desired, observed, &outlook, &needs, &progress);
-    draft.finish(status)
+    let election = draft.election.take();
+    draft.finish(StatusUpdate { election, ..status })
 }
 
 /// A plan in the making.
@@ -86,6 +94,7 @@ struct Draft {
     steps: Vec<Step>,
     report: Report,
     again: Option<Duration>,
+    election: Option<ElectionNote>,
 }
 
 impl Draft {

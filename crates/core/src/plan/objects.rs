@@ -20,6 +20,10 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
         });
     }
     budgets(desired, observed, draft);
+    if observed.objects.contains(&ObjectKind::FailoverQuorum) && !desired.failover_quorum {
+        draft.report.does("delete FailoverQuorum", "the synchronous replication that is asked for has none");
+        draft.steps.push(Step::Delete(ObjectKind::FailoverQuorum));
+    }
     if observed.lease.is_none() && observed.status.system_id.is_none() {
         draft.report.does("create the lease", "the cluster has none");
         draft.steps.push(Step::CreateLease);
@@ -51,6 +55,7 @@ fn wanted(desired: &Desired, observed: &Observed) -> Vec<ObjectKind> {
         kinds.push(ObjectKind::PrimaryBudget);
         kinds.extend((desired.instances >= 3).then_some(ObjectKind::ReplicaBudget));
     }
+    kinds.extend(desired.failover_quorum.then_some(ObjectKind::FailoverQuorum));
     kinds.extend((desired.pod_monitor && observed.pod_monitors_served).then_some(ObjectKind::PodMonitor));
     kinds
 }

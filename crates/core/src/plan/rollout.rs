@@ -166,7 +166,9 @@ fn update_primary(
 
 /// The standby that takes over: up to date, and furthest by what it last said. It is looked at again before it does.
 fn heir<'a>(observed: &'a Observed, primary: &PodView) -> Option<&'a PodView> {
-    let fit = |pod: &&PodView| pod.uid != primary.uid && pod.ready && pod.is_alive() && Work::of(pod).is_none();
+    let fit = |pod: &&PodView| {
+        pod.uid != primary.uid && pod.ready && pod.is_alive() && pod.leaving.is_none() && Work::of(pod).is_none()
+    };
     let rank = |pod: &&PodView| (pod.report.as_ref().and_then(|report| report.position), Reverse(pod.serial));
     observed.pods.iter().filter(fit).max_by_key(rank)
 }

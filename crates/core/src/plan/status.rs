@@ -1,5 +1,6 @@
 //! What the Cluster's status shall say (CNPG's names and strings).
 
+use super::explain::ElectionNote;
 use super::failover::Outlook;
 use super::instances::{Needs, count, primary_is_well};
 use super::rollout::Progress;
@@ -94,6 +95,9 @@ pub struct StatusUpdate {
     pub initialized: bool,
     /// Members whose database is another than the cluster's (condition `ConsistentSystemID`).
     pub foreign: Vec<String>,
+    /// An election that is due or under way (condition `PrimaryElected`); absent while the primary is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub election: Option<ElectionNote>,
 }
 
 pub(super) fn of(
@@ -133,6 +137,7 @@ pub(super) fn of(
             let own = pod.report.as_ref().and_then(|report| report.system_id);
             system.is_some() && own.is_some() && own != system
         }),
+        election: None,
     }
 }
 

@@ -117,6 +117,8 @@ pub enum Step {
         /// The holder that stays.
         keep: Option<String>,
     },
+    /// A person's demand to force somebody was judged: it goes.
+    ClearForce,
     /// The last refusal is history.
     ClearRefusal,
     /// Set `targetPrimary` where nothing else does.

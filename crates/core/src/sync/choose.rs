@@ -12,14 +12,19 @@ pub struct Fitness {
     pub apart: bool,
 }
 
-/// V' and W' for the members that are `fit` to acknowledge commits (they stream, they are to stay). Those apart from
-/// the primary come first, then by name, up to `maxStandbyNamesFromCluster`. Where fewer are fit than commits must
+/// V' and W' for the members that are `fit` to acknowledge commits (they stream, they are to stay). Where those apart from
+/// the primary are as many as a commit waits for, nobody else is named: what fails together must not be all that has a
+/// commit. Else they come first, then by name, up to `maxStandbyNamesFromCluster`. Where fewer are fit than commits must
 /// wait for, the present setting stays: whoever it names may have what nobody else has.
 #[must_use]
 pub fn choose(spec: &SyncSpec, fit: &[Fitness], present: &SyncSetting) -> SyncSetting {
     let mut ranked: Vec<&Fitness> = fit.iter().collect();
     ranked.sort_by_key(|one| (!one.apart, &one.member.name));
     ranked.dedup_by_key(|one| &one.member.name);
+    let elsewhere = ranked.iter().filter(|one| one.apart).count();
+    if spec.number > 0 && count(elsewhere) >= spec.number {
+        ranked.truncate(elsewhere);
+    }
     let most = spec.max_from_cluster.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
     let members: Vec<SyncMember> = ranked.into_iter().take(most).map(|one| one.member.clone()).collect();
     let outside = count(spec.pre.len().saturating_add(spec.post.len()));

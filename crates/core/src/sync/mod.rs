@@ -8,6 +8,7 @@
 mod choose;
 mod failsafe;
 mod joint;
+mod mirror;
 mod naming;
 mod progress;
 mod safe;
@@ -19,6 +20,7 @@ mod tests;
 pub use choose::{Fitness, choose};
 pub use failsafe::{MAX_PLEDGE_ROUND, Pledge, PledgeRefusal, Pledger, enough_pledges, is_bound, may_pledge};
 pub use joint::{joined, own_entry, own_raised};
+pub use mirror::{Quorum, mirrored};
 pub use naming::{member_name, streaming_name};
 pub use progress::{Goal, Move, Progress, Stored, next_move};
 pub use safe::{loosened, record_of, safe, safe_for_all};

@@ -44,7 +44,7 @@ pub struct SyncSpec {
     pub post: Vec<String>,
     /// `dataDurability`.
     pub durability: Durability,
-    /// `failoverQuorum`: mirror the electable record in a `FailoverQuorum` object. Elections are bound to the record
+    /// `failoverQuorum`: mirror the electable record in a `FailoverQuorum` object, for tools. Elections are bound to the record
     /// in the lease in any case.
     pub failover_quorum: bool,
 }

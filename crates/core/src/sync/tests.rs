@@ -170,6 +170,17 @@ fn members_in_other_failure_domains_come_first_and_no_more_than_allowed() {
 }
 
 #[test]
+fn members_that_share_the_primarys_failure_domain_are_named_only_while_too_few_others_are_there() {
+    let mut members = fit(&["s", "t", "u"]);
+    members[1].apart = true;
+    assert_eq!(choose(&required(1), &members, &SyncSetting::default()), setting(1, &["t"]));
+    assert_eq!(choose(&required(2), &members, &SyncSetting::default()), setting(2, &["t", "s", "u"]));
+    members[2].apart = true;
+    assert_eq!(choose(&required(2), &members, &SyncSetting::default()), setting(2, &["t", "u"]));
+    assert_eq!(choose(&required(0), &members, &SyncSetting::default()).members.len(), 3, "nobody is waited for");
+}
+
+#[test]
 fn asynchronous_replication_takes_the_promise_back_before_it_breaks_it() {
     let progress = Progress::started(setting(1, &["s"]));
     let none = Goal { setting: None, ..goal(SyncSetting::default()) };

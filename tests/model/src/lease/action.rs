@@ -291,6 +291,7 @@ impl State {
             tail,
             winner_incarnation: slot.disk.data.as_ref().map(|data| data.incarnation.clone()),
             answered: Vec::new(),
+            accepted_loss: None,
         };
         self.store.change(|store| store.elections.push(fact));
     }

@@ -69,7 +69,7 @@ impl State {
         let Some(member) = self.members.get(at).cloned() else { return };
         let mine = incarnation(member.directory);
         let here = end(&member.wal) >= fact.evidence;
-        let holds = verify(&fact, &self.lease, Some(&mine), fact.evidence).is_ok();
+        let holds = verify(&fact, &self.version.to_string(), &self.lease, Some(&mine), fact.evidence).is_ok();
         let named = fact.lease_version == self.version.to_string();
         if !(here && holds && named) || self.writes(at).is_some() {
             return;

@@ -87,6 +87,7 @@ pub(super) fn election(winner: &str, tail: Option<WalPosition>) -> ElectionFact 
         tail: tail.map(served),
         winner_incarnation: None,
         answered: Vec::new(),
+        accepted_loss: None,
     }
 }
 

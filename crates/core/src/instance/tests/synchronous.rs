@@ -57,6 +57,44 @@ fn e5_a_winner_whose_election_does_not_satisfy_the_records_of_now_does_not_take(
 }
 
 #[test]
+fn a_forced_winner_takes_the_very_lease_that_the_loss_was_accepted_over_and_no_other() {
+    let forced = |version: &str| {
+        let mut view = elected(&["i"]);
+        view.election = view.election.map(|fact| ElectionFact {
+            accepted_loss: Some(512),
+            lease_version: version.to_owned(),
+            ..fact
+        });
+        view
+    };
+    let mut bench = Bench::standby();
+    bench.see(promised(&["i", "i-c-3"]));
+    let version = bench.machine.lease().map(|lease| lease.version.clone()).unwrap_or_default();
+    bench.tell(Event::ClusterSeen(forced("another")));
+    assert!(bench.done().is_empty());
+    let mut bench = Bench::standby();
+    bench.see(promised(&["i", "i-c-3"]));
+    bench.tell(Event::ClusterSeen(forced(&version)));
+    bench.done();
+    let records = bench.put.as_ref().map(|(_, _, record)| record.records.clone()).unwrap_or_default();
+    assert_eq!(records.len(), 2, "and what it lacks stays on record until it has a barrier of its own");
+}
+
+#[test]
+fn standbys_of_the_primarys_own_zone_are_not_waited_for_while_another_zone_has_one() {
+    let mut bench = Bench::standby();
+    bench.see(promised(&["i", "i-c-3"]));
+    let place = |zone: &str| vec![zone.to_owned()];
+    let near = Peer { domain: place("a"), ..peer("c-1", true) };
+    let far = Peer { domain: place("b"), ..peer("c-3", true) };
+    bench.tell(Event::PeersSeen(vec![near, far]));
+    bench.tell(Event::ClusterSeen(ClusterView { domain: place("a"), ..elected(&["i", "i-c-3"]) }));
+    bench.done();
+    let said = bench.stored();
+    assert!(said.contains(&"ConfigureSynchronous 1 of c-3".to_owned()), "{said:?}");
+}
+
+#[test]
 fn e5_a_winner_whose_data_was_replaced_since_does_not_take() {
     let mut bench = Bench::standby();
     bench.see(promised(&["i", "i-c-3"]));
