@@ -17,7 +17,7 @@ mod tests;
 mod why;
 
 pub use elect::{Answer, Election, elect};
-pub use evidence::{Doubt, verify};
+pub use evidence::{Doubt, is_current, is_named, verify};
 pub use loss::Loss;
 pub use next::{Next, Waiting, next};
 pub use rank::{Candidate, Standing};
