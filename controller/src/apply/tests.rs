@@ -63,7 +63,7 @@ pub(super) async fn run_for(cluster: Cluster, scenario: Scenario, steps: Vec<Ste
 /// Lets `look` see a target for `cluster`.
 pub(super) fn with_target<T>(cluster: &Cluster, look: impl FnOnce(&Target<'_>) -> T) -> T {
     let (client, _script) = Scenario::new().client();
-    let (caches, config) = (caches(), Config { manager_image: "m:1".into(), status_port: 1 });
+    let (caches, config) = (caches(), Config { manager_image: "m:1".into(), status_port: 1, ..Config::default() });
     let (desired, observed) = (crate::desired::desired(cluster, &cluster.spec), Observed::default());
     look(&Target {
         client: &client,

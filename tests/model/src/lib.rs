@@ -1,8 +1,8 @@
 //! Core's own decisions, driven by a model checker (stateright) through every order of events within stated bounds.
 //!
 //! [`lease`] runs whole `instance::Machine`s with clocks, an API server that loses and delays, and faults: I1, I2 and
-//! liveness. [`quorum`] runs the rules of the synchronous set and of elections without any clock: I3, I4. [`runs`] is the table of runs, [`report`] what they found, [`mutants`] the list of mistakes that they
-//! must notice. `docs/explanation/model.md` says what is covered and what is not.
+//! liveness. [`quorum`] runs the rules of the synchronous set and of elections without any clock: I3, I4. [`table`]
+//! lists the runs, [`report`] says what they found, [`mutants`] are mistakes that they must notice. `docs/explanation/model.md` says what is covered and what is not.
 
 pub mod lease;
 pub mod mutants;
@@ -10,3 +10,4 @@ pub mod quorum;
 pub mod report;
 pub mod runs;
 mod shared;
+pub mod table;

@@ -5,14 +5,15 @@
 use anyhow::{Context, ensure};
 use pgherd_model::mutants;
 use pgherd_model::report::Report;
-use pgherd_model::runs::{Budget, Outcome, TABLE};
+use pgherd_model::runs::{Budget, Outcome, Run};
+use pgherd_model::table::TABLE;
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (verb, rest) = args.split_first().map_or(("", &[][..]), |(verb, rest)| (verb.as_str(), rest));
     match verb {
         "list" => {
-            TABLE.iter().for_each(|run| println!("{:<20} {}", run.name, run.about));
+            TABLE.iter().for_each(|run| println!("{:<24} {}", run.name, run.about));
             Ok(())
         }
         "table" => {
@@ -51,7 +52,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn chosen(names: &[String]) -> impl Iterator<Item = &'static pgherd_model::runs::Run> {
+fn chosen(names: &[String]) -> impl Iterator<Item = &'static Run> {
     TABLE.iter().filter(move |run| names.is_empty() || names.iter().any(|name| name == run.name))
 }
 
@@ -60,10 +61,13 @@ fn check(budget: Budget, names: &[String]) -> anyhow::Result<()> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     for run in chosen(names) {
         let outcome = run.go(budget);
-        let end = if outcome.exhausted { "exhausted" } else { "cut off" };
         println!(
-            "{:<20} {:>9} states, depth {:>3}, {end}, {:.1} s",
-            outcome.name, outcome.states, outcome.depth, outcome.seconds
+            "{:<24} {:>9} states, depth {:>3}, {}, {:.1} s",
+            outcome.name,
+            outcome.states,
+            outcome.depth,
+            outcome.end(),
+            outcome.seconds
         );
         for broken in &outcome.violations {
             println!("  VIOLATION {}: {}\n    {}", broken.property, broken.detail, broken.trace.join("\n    "));
@@ -75,5 +79,11 @@ fn check(budget: Budget, names: &[String]) -> anyhow::Result<()> {
     report.write()?;
     println!("{} states, {} violations", report.states, report.violations);
     ensure!(report.violations == 0, "a rule is broken: see above");
+    let short = report.not_exhausted();
+    ensure!(
+        budget != Budget::Long || short.is_empty(),
+        "cut off, although they are to be exhausted: {}",
+        short.join(", ")
+    );
     Ok(())
 }

@@ -44,6 +44,13 @@ pub struct Mutant {
     pub runs: Vec<String>,
 }
 
+impl Mutant {
+    /// Where its file finds the switches: core has them; the model, where it plays the shell, uses core.
+    fn home(&self) -> &'static str {
+        if self.file.starts_with("crates/core/") { "crate" } else { "pgherd_core" }
+    }
+}
+
 /// What became of one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verdict {
@@ -57,6 +64,9 @@ pub struct Verdict {
     pub trace: Vec<String>,
     /// States that were looked at.
     pub states: usize,
+    /// How long that took.
+    #[serde(default)]
+    pub seconds: f64,
 }
 
 /// The list.
@@ -108,23 +118,32 @@ fn by_file(mutants: &[Mutant]) -> BTreeMap<&str, Vec<&Mutant>> {
 
 /// `text` with each mutant behind its switch.
 fn edited(text: &str, mutants: &[&Mutant]) -> anyhow::Result<String> {
-    let mut places = Vec::new();
+    let mut places: Vec<(usize, usize, Vec<&Mutant>)> = Vec::new();
     for mutant in mutants {
         let from = mutant.from.trim_end();
         let found: Vec<usize> = text.match_indices(from).map(|(at, _)| at).collect();
         let [at] = found.as_slice() else {
             bail!("{}: its text is in {} {} times, not once: mend mutants.yaml", mutant.name, mutant.file, found.len());
         };
-        places.push((*at, at + from.len(), *mutant));
+        // Several mistakes may be made at one place.
+        match places.iter_mut().find(|place| (place.0, place.1) == (*at, at + from.len())) {
+            Some((.., others)) => others.push(mutant),
+            None => places.push((*at, at + from.len(), vec![*mutant])),
+        }
     }
     places.sort_by_key(|(at, ..)| *at);
     let mut out = String::new();
     let mut done = 0;
-    for (at, end, mutant) in places {
-        ensure!(at >= done, "{}: it overlaps with another mutant of {}", mutant.name, mutant.file);
-        let (from, to, name) = (mutant.from.trim_end(), mutant.to.trim_end(), &mutant.name);
+    for (at, end, mutants) in places {
+        let names: Vec<&str> = mutants.iter().map(|mutant| mutant.name.as_str()).collect();
+        ensure!(at >= done, "{}: overlaps with another mutant of the file", names.join(", "));
         out.push_str(text.get(done..at).unwrap_or_default());
-        out.push_str(&format!("(if crate::mutant::on(\"{name}\") {{ {to} }} else {{ {from} }})"));
+        out.push('(');
+        for mutant in &mutants {
+            let (to, name, home) = (mutant.to.trim_end(), &mutant.name, mutant.home());
+            out.push_str(&format!("if {home}::mutant::on(\"{name}\") {{ {to} }} else "));
+        }
+        out.push_str(&format!("{{ {} }})", text.get(at..end).unwrap_or_default()));
         done = end;
     }
     out.push_str(text.get(done..).unwrap_or_default());
@@ -168,8 +187,8 @@ pub fn hunt(only: &[String]) -> anyhow::Result<Vec<Verdict>> {
     for mutant in mutants.iter().filter(|mutant| only.is_empty() || only.contains(&mutant.name)) {
         let verdict = verdict(&binary, Some(mutant))?;
         match &verdict.caught_by {
-            Some(by) => println!("caught   {:<44} {by}", mutant.name),
-            None => println!("MISSED   {:<44} after {} states", mutant.name, verdict.states),
+            Some(by) => println!("caught   {:<50} {:>6.1} s  {by}", mutant.name, verdict.seconds),
+            None => println!("MISSED   {:<50} {:>6.1} s  {} states", mutant.name, verdict.seconds, verdict.states),
         }
         verdicts.push(verdict);
     }
@@ -195,6 +214,7 @@ fn verdict(binary: &Path, mutant: Option<&Mutant>) -> anyhow::Result<Verdict> {
         caught_by: noticed.map(|(run, broken)| format!("{}: {}", run.name, broken.property)),
         trace: noticed.map(|(_, broken)| broken.trace.clone()).unwrap_or_default(),
         states: outcomes.iter().map(|run| run.states).sum(),
+        seconds: outcomes.iter().map(|run| run.seconds).sum(),
     })
 }
 
@@ -219,12 +239,12 @@ mod tests {
     #[test]
     fn every_mutants_text_is_in_core_exactly_once_and_its_runs_exist() {
         let mutants = list().unwrap();
-        assert!(mutants.len() >= 15, "{} are too few", mutants.len());
+        assert!(mutants.len() >= 40, "{} are too few", mutants.len());
         for (file, mutants) in by_file(&mutants) {
             let text = fs::read_to_string(root().join(file)).unwrap();
             edited(&text, &mutants).unwrap();
             for run in mutants.iter().flat_map(|mutant| &mutant.runs) {
-                assert!(crate::runs::TABLE.iter().any(|known| known.name == run), "{run} is no run");
+                assert!(crate::table::TABLE.iter().any(|known| known.name == run), "{run} is no run");
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The report.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// Of the repository.
     pub commit: String,
@@ -24,6 +25,10 @@ pub struct Report {
     pub states: usize,
     /// Properties that were broken.
     pub violations: usize,
+    /// Runs in which every state within the bounds was seen.
+    pub exhausted: usize,
+    /// The others: in the long setting only deep runs may be among them.
+    pub cut_off: Vec<String>,
     /// Mutants that were let run.
     pub mutants: usize,
     /// Those that a run noticed.
@@ -67,7 +72,14 @@ impl Report {
     pub fn ran(&mut self, runs: Vec<Outcome>) {
         self.states = runs.iter().map(|run| run.states).sum();
         self.violations = runs.iter().map(|run| run.violations.len()).sum();
+        self.exhausted = runs.iter().filter(|run| run.exhausted).count();
+        self.cut_off = runs.iter().filter(|run| !run.exhausted).map(|run| run.name.clone()).collect();
         self.runs = runs;
+    }
+
+    /// Runs that were to be gone through and were not.
+    pub fn not_exhausted(&self) -> Vec<&str> {
+        self.runs.iter().filter(|run| !run.exhausted && !run.deep).map(|run| run.name.as_str()).collect()
     }
 
     /// Writes it.
@@ -83,16 +95,10 @@ impl Report {
 
     /// The runs as a table for the documentation.
     pub fn table(&self) -> String {
-        let mut out = String::from("| run | states | depth | end |\n|---|---|---|---|\n");
+        let mut out = String::from("| run | states | depth | end | time |\n|---|---|---|---|---|\n");
         for run in &self.runs {
-            let end = if !run.violations.is_empty() {
-                "VIOLATION"
-            } else if run.exhausted {
-                "exhausted"
-            } else {
-                "cut off"
-            };
-            out.push_str(&format!("| {} | {} | {} | {end} |\n", run.name, run.states, run.depth));
+            let (name, end, seconds) = (&run.name, run.end(), run.seconds);
+            out.push_str(&format!("| {name} | {} | {} | {end} | {seconds:.0} s |\n", run.states, run.depth));
         }
         out
     }

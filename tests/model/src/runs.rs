@@ -1,7 +1,8 @@
-//! Runs: a model, its bounds, and what came of it.
+//! Runs: a model, its bounds, and what came of it. `table` lists them.
 
 use crate::lease::{LeaseModel, Limits};
 use crate::quorum::{Limits as QuorumLimits, QuorumModel, State};
+use crate::table::is_deep;
 use serde::{Deserialize, Serialize};
 use stateright::{Checker, Model};
 use std::fmt::Debug;
@@ -21,10 +22,25 @@ pub struct Outcome {
     pub depth: usize,
     /// Every state within the bounds was seen.
     pub exhausted: bool,
+    /// It is one of the deep runs, which may be cut off after so many states.
+    #[serde(default)]
+    pub deep: bool,
     /// Seconds.
     pub seconds: f64,
     /// Each broken property, with the shortest way to it.
     pub violations: Vec<Violation>,
+}
+
+impl Outcome {
+    /// How it ended, for people.
+    pub fn end(&self) -> &'static str {
+        match (self.violations.is_empty(), self.exhausted, self.deep) {
+            (false, ..) => "VIOLATION",
+            (_, true, _) => "exhausted",
+            (.., true) => "cut off (deep)",
+            _ => "cut off",
+        }
+    }
 }
 
 /// A broken property.
@@ -92,6 +108,7 @@ where
         states: checker.unique_state_count(),
         depth: checker.max_depth(),
         exhausted: violations.is_empty() && !cut,
+        deep: false,
         seconds: taken.as_secs_f64(),
         violations,
     }
@@ -111,13 +128,15 @@ pub enum Budget {
 }
 
 impl Budget {
-    /// Seconds, and states generated, at the most. Counted in states first: machines differ.
-    fn most(self) -> (u64, usize) {
+    /// Seconds, and states generated, at the most. What counts is states, so that a run is the same on any machine;
+    /// the time is for one that hangs.
+    fn most(self, deep: bool) -> (u64, usize) {
         match self {
-            Budget::Taste => (10, 20_000),
-            Budget::Bounded => (12, 400_000),
-            Budget::Mutant => (120, 2_000_000),
-            Budget::Long => (900, 40_000_000),
+            Budget::Taste => (20, 20_000),
+            Budget::Bounded => (30, 60_000),
+            Budget::Mutant => (150, 3_000_000),
+            Budget::Long if deep => (600, DEEP_STATES),
+            Budget::Long => (3_600, 100_000_000),
         }
     }
 
@@ -133,26 +152,33 @@ impl Budget {
     }
 }
 
+/// Where a deep run is cut off.
+const DEEP_STATES: usize = 3_000_000;
+
 /// A run by name.
 pub struct Run {
     /// Its name.
     pub name: &'static str,
     /// What it is about.
     pub about: &'static str,
-    bounds: Bounds,
+    /// What may happen in it.
+    pub bounds: Bounds,
 }
 
-enum Bounds {
+/// What may happen in a run.
+pub enum Bounds {
+    /// In the model of the lease.
     Lease(Limits),
+    /// In the model of the quorum.
     Quorum(QuorumLimits),
 }
 
 impl Run {
     /// Lets it run.
     pub fn go(&self, budget: Budget) -> Outcome {
-        let (seconds, states) = budget.most();
+        let (seconds, states) = budget.most(is_deep(self.name));
         let clock = Clock::of(Duration::from_secs(seconds));
-        match &self.bounds {
+        let outcome = match &self.bounds {
             Bounds::Lease(limits) => {
                 let limits = Limits { heal_one_of: healed_one_of(limits.heal_one_of), ..*limits };
                 let model = LeaseModel { limits, clock: clock.clone() };
@@ -163,7 +189,8 @@ impl Run {
                 let model = QuorumModel { limits: *limits, clock: clock.clone() };
                 check(self.name, model, &clock, states, State::detail)
             }
-        }
+        };
+        Outcome { deep: is_deep(self.name), ..outcome }
     }
 }
 
@@ -171,230 +198,3 @@ impl Run {
 fn healed_one_of(of_the_run: u64) -> u64 {
     std::env::var("MODEL_HEAL").ok().and_then(|n| n.parse().ok()).unwrap_or(of_the_run)
 }
-
-const fn lease(name: &'static str, about: &'static str, limits: Limits) -> Run {
-    Run { name, about, bounds: Bounds::Lease(limits) }
-}
-
-const fn quorum(name: &'static str, about: &'static str, limits: QuorumLimits) -> Run {
-    Run { name, about, bounds: Bounds::Quorum(limits) }
-}
-
-const FEW: QuorumLimits = QuorumLimits::FEW;
-const QUIET: Limits = Limits::QUIET;
-
-/// All runs.
-pub const TABLE: &[Run] = &[
-    lease(
-        "lease-election",
-        "elections of anybody by any controller while the primary is well or silent",
-        Limits { ticks: 5, writes: 3, elections: 1, slow_kills: true, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-losses",
-        "requests without an answer, stored, not stored, or stored long after",
-        Limits { ticks: 4, writes: 2, elections: 1, losses: 1, zombies: true, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-losses-quiet",
-        "the same without an election, further",
-        Limits { ticks: 6, writes: 3, elections: 0, losses: 2, zombies: true, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-freeze",
-        "a manager that stands still, and goes on later",
-        Limits { ticks: 4, writes: 2, elections: 1, freezes: 1, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-crash",
-        "a postmaster that dies while its backends go on, and the tail handed over",
-        Limits { ticks: 3, writes: 4, elections: 1, crashes: 1, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-crash-lost",
-        "the same, with answers lost",
-        Limits { ticks: 3, writes: 3, elections: 1, crashes: 1, losses: 1, zombies: true, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-death",
-        "a container that dies and starts again, proven or not yet",
-        Limits { ticks: 3, writes: 3, elections: 1, deaths: 1, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-wedge",
-        "a disk that hangs under an idle primary",
-        Limits { ticks: 6, writes: 6, elections: 0, wedges: 1, ..QUIET },
-    ),
-    lease(
-        "lease-drift",
-        "clocks that drift apart by a second within a leaseDuration of four, and a manager that stands still",
-        Limits { ticks: 4, writes: 1, elections: 1, freezes: 1, drift: 1, lease: 4, ..QUIET },
-    ),
-    lease(
-        "lease-touched",
-        "a lease touched by hand under a holder that renews",
-        Limits { ticks: 4, writes: 3, elections: 1, edits: 1, slow_kills: true, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-terminated",
-        "SIGTERM, with kills that take time",
-        Limits { ticks: 3, writes: 3, elections: 1, terminations: 1, slow_kills: true, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-failsafe",
-        "a primary that is cut off from the API, and a member that pledges",
-        Limits {
-            ticks: 9,
-            writes: 1,
-            elections: 1,
-            cut: true,
-            lease: 4,
-            deadline: 3,
-            failsafe: true,
-            heal_one_of: 200,
-            ..QUIET
-        },
-    ),
-    lease(
-        "lease-failsafe-three",
-        "the same with two members to pledge",
-        Limits {
-            instances: 3,
-            ticks: 8,
-            writes: 1,
-            elections: 1,
-            cut: true,
-            lease: 4,
-            deadline: 3,
-            failsafe: true,
-            ..QUIET
-        },
-    ),
-    lease(
-        "lease-failsafe-join",
-        "the same while a member joins that the primary does not know of",
-        Limits {
-            ticks: 9,
-            writes: 1,
-            elections: 1,
-            joins: 1,
-            cut: true,
-            lease: 4,
-            deadline: 3,
-            failsafe: true,
-            ..QUIET
-        },
-    ),
-    lease(
-        "lease-failsafe-restart",
-        "the same while a member that has pledged starts again: its pledges are forgotten, and so is its timer",
-        Limits {
-            ticks: 8,
-            writes: 1,
-            elections: 1,
-            deaths: 1,
-            cut: true,
-            lease: 4,
-            deadline: 3,
-            failsafe: true,
-            ..QUIET
-        },
-    ),
-    lease(
-        "lease-handover",
-        "a primary that is told to stop, three instances, two elections, within a second",
-        Limits { instances: 3, ticks: 0, writes: 6, elections: 2, terminations: 1, ..QUIET },
-    ),
-    lease(
-        "lease-crash-in-place",
-        "a postmaster that dies, and nobody who is elected",
-        Limits { ticks: 6, writes: 5, elections: 0, crashes: 2, heal_one_of: 200, ..QUIET },
-    ),
-    lease(
-        "lease-double",
-        "a pod deleted by force whose process lives, beside another of the same name",
-        Limits { ticks: 4, writes: 2, elections: 1, doubles: 1, ..QUIET },
-    ),
-    lease("lease-join", "a member that joins", Limits { ticks: 4, writes: 2, elections: 1, joins: 1, ..QUIET }),
-    lease(
-        "lease-three",
-        "three instances, two elections",
-        Limits { instances: 3, ticks: 4, writes: 2, elections: 2, heal_one_of: 500, ..QUIET },
-    ),
-    lease(
-        "lease-all",
-        "three instances and every fault, not deep",
-        Limits {
-            instances: 3,
-            ticks: 5,
-            writes: 3,
-            elections: 1,
-            losses: 1,
-            zombies: true,
-            crashes: 1,
-            deaths: 1,
-            freezes: 1,
-            wedges: 1,
-            edits: 1,
-            doubles: 1,
-            terminations: 1,
-            heal_one_of: 500,
-            ..QUIET
-        },
-    ),
-    quorum(
-        "quorum-elections",
-        "two elections, one after the other, and a primary that dies or not",
-        QuorumLimits { writes: 2, elections: 2, crashes: 1, ..FEW },
-    ),
-    quorum(
-        "quorum-controllers",
-        "two controllers, two elections that overlap",
-        QuorumLimits { writes: 2, elections: 2, controllers: 2, crashes: 1, ..FEW },
-    ),
-    quorum(
-        "quorum-change",
-        "the synchronous set changes once, and an election comes between",
-        QuorumLimits { writes: 1, elections: 1, changes: 1, crashes: 1, ..FEW },
-    ),
-    quorum(
-        "quorum-change-lost",
-        "the same, with publishings that have no answer",
-        QuorumLimits { writes: 1, elections: 1, changes: 2, losses: 1, ..FEW },
-    ),
-    quorum(
-        "quorum-changes",
-        "it changes twice",
-        QuorumLimits { writes: 2, elections: 1, changes: 2, crashes: 1, ..FEW },
-    ),
-    quorum(
-        "quorum-wipe",
-        "a volume is lost and cloned anew, from anybody",
-        QuorumLimits { writes: 1, elections: 1, wipes: 1, crashes: 1, ..FEW },
-    ),
-    quorum(
-        "quorum-wipe-twice",
-        "the same with two elections",
-        QuorumLimits { writes: 2, elections: 2, wipes: 1, crashes: 1, ..FEW },
-    ),
-    quorum(
-        "quorum-raise",
-        "a holder raises its term while elections are under way",
-        QuorumLimits { writes: 2, elections: 2, raises: 1, losses: 1, ..FEW },
-    ),
-    quorum(
-        "quorum-raise-change",
-        "the same while the set changes",
-        QuorumLimits { writes: 1, elections: 1, raises: 1, changes: 2, ..FEW },
-    ),
-    quorum(
-        "quorum-both",
-        "commits wait for both standbys",
-        QuorumLimits { writes: 1, elections: 2, changes: 1, needed: 2, crashes: 1, ..FEW },
-    ),
-    quorum(
-        "quorum-preferred",
-        "preferred: from one to nobody and back",
-        QuorumLimits { writes: 2, elections: 1, changes: 2, preferred: true, crashes: 1, ..FEW },
-    ),
-];

@@ -3,7 +3,7 @@
 use super::{Shortage, sat};
 use crate::cluster::ElectionFact;
 use crate::identity::Incarnation;
-use crate::lease::{LeaseRecord, WalPosition};
+use crate::lease::{HolderState, LeaseRecord, Versioned, WalPosition};
 use std::collections::BTreeSet;
 
 /// Why the winner does not take.
@@ -45,4 +45,21 @@ pub fn verify(
     let answered: BTreeSet<Incarnation> = election.answered.iter().cloned().collect();
     let shortages = sat(&lease.records, &answered);
     if shortages.is_empty() { Ok(()) } else { Err(Doubt::Short(shortages)) }
+}
+
+/// Whether `election` is about the holder and the term that `lease` has now: one of an earlier term knows nothing of
+/// what was written since.
+#[must_use]
+pub fn is_current(election: &ElectionFact, lease: &LeaseRecord) -> bool {
+    let nonce = lease.holder.as_ref().map(|holder| holder.nonce.clone()).unwrap_or_default();
+    lease.term == election.term && nonce == election.holder_nonce
+}
+
+/// Whether it was made from the very version that is to be taken, or from one that offers the same tail still
+/// (hole 6): what is not released is taken by nothing else.
+#[must_use]
+pub fn is_named(election: &ElectionFact, lease: &Versioned<LeaseRecord>) -> bool {
+    let tail = election.tail.as_ref().map(|tail| tail.end);
+    let same_tail = lease.value.state == HolderState::Recovering && tail.is_some() && tail == lease.value.tail;
+    election.lease_version == lease.version || same_tail
 }

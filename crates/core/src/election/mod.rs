@@ -20,7 +20,7 @@ mod why;
 
 pub use drain::DRAIN_REFUSED;
 pub use elect::{Answer, Election, elect};
-pub use evidence::{Doubt, verify};
+pub use evidence::{Doubt, is_current, is_named, verify};
 pub use force::void as force_is_void;
 pub use loss::Loss;
 pub use next::{Next, Waiting, next};

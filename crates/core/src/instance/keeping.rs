@@ -139,7 +139,10 @@ impl Machine {
     }
 
     fn note_stored(&mut self, lease: Versioned<LeaseRecord>, now: Instant) {
-        if self.is_regression(&lease.value) {
+        // An answer that the watch has overtaken is late, and no lease that went back (L9): no other word of the
+        // lease need follow that would end that suspicion.
+        let late = self.lease.as_ref().is_some_and(|known| lease.value.term < known.value.term);
+        if late || self.is_regression(&lease.value) {
             return;
         }
         self.observation.observe(&lease.version, now);

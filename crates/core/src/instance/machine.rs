@@ -9,6 +9,7 @@ use super::phase::{AfterKill, Crashed, Initializing, Phase, Promoting, Standby, 
 use super::replicating::Replication;
 use super::view::{ClusterView, Leader, Me, Peer, Volume};
 use crate::cluster::{ElectionFact, RestartFact, TailFact, is_fenced};
+use crate::election::is_current;
 use crate::identity::{AttemptId, Nonce};
 use crate::lease::{Hold, HolderState, LeaseRecord, Observation, Term, Timings, Versioned, WalPosition};
 use crate::sync::own_entry;
@@ -386,10 +387,8 @@ impl Machine {
     pub(super) fn election(&self) -> Option<&ElectionFact> {
         let election = self.cluster.as_ref()?.election.as_ref()?;
         let lease = &self.lease.as_ref()?.value;
-        let nonce = lease.holder.as_ref().map(|h| h.nonce.clone()).unwrap_or_default();
-        let current = lease.term == election.term && nonce == election.holder_nonce;
         let declined = self.declined.as_ref().is_some_and(|declined| declined.election == *election);
-        (current && !declined).then_some(election)
+        (is_current(election, lease) && !declined).then_some(election)
     }
 
     /// The election, if this pod won it.

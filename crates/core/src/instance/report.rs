@@ -21,7 +21,7 @@ pub struct Report {
     pub incarnation: Option<Incarnation>,
     /// Of its data directory.
     pub system_id: Option<SystemId>,
-    /// The lease as it sees it: version, term, state, and whether it has lapsed.
+    /// The lease as it sees it: version, the highest term that was seen, state, and whether it has lapsed.
     pub lease: Option<(String, Term, HolderState, bool)>,
     /// How long a holder may write that it knows of, itself included, is below this.
     pub lease_duration: Duration,
@@ -64,15 +64,7 @@ impl Machine {
             },
             incarnation: data.map(|d| d.incarnation.clone()),
             system_id: data.map(|d| d.system_id),
-            lease: self.lease.as_ref().map(|lease| {
-                let taker = lease.value.takers.contains(&self.me.holder.pod_uid);
-                let lapsed = lease.value.held_by().is_some_and(|h| h.nonce != self.me.holder.nonce)
-                    && taker
-                    && self.has_lapsed(lease, now);
-                let version =
-                    if lapsed || lease.value.held_by().is_none() { lease.version.clone() } else { String::new() };
-                (version, lease.value.term, lease.value.state, lapsed)
-            }),
+            lease: self.lease_as_reported(now),
             lease_duration: self
                 .lease
                 .as_ref()
@@ -82,6 +74,21 @@ impl Machine {
             fence: self.fence,
             lineage: self.lineage.as_ref().filter(fits).cloned(),
         }
+    }
+
+    /// The term is the highest that any manager of this volume has seen: a deleted lease is made anew above it (L8),
+    /// and members that have forgotten the lease itself would refuse a lower one for good (L9).
+    fn lease_as_reported(&self, now: Instant) -> Option<(String, Term, HolderState, bool)> {
+        let Some(lease) = &self.lease else {
+            let seen = self.max_term > Term::default();
+            return seen.then(|| (String::new(), self.max_term, HolderState::default(), false));
+        };
+        let taker = lease.value.takers.contains(&self.me.holder.pod_uid);
+        let lapsed = lease.value.held_by().is_some_and(|h| h.nonce != self.me.holder.nonce)
+            && taker
+            && self.has_lapsed(lease, now);
+        let version = if lapsed || lease.value.held_by().is_none() { lease.version.clone() } else { String::new() };
+        Some((version, lease.value.term.max(self.max_term), lease.value.state, lapsed))
     }
 
     fn member_phase(&self) -> MemberPhase {

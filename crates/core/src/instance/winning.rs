@@ -7,8 +7,8 @@ use super::keeping::IoKind;
 use super::machine::{Declined, Machine};
 use super::phase::{Candidate, CandidateStep, Phase, Promoting, Standby};
 use crate::cluster::{ElectionFact, TailFact};
-use crate::election::{is_switchover, verify};
-use crate::lease::{Ground, HolderState, LeaseRecord, Purpose, Refusal, Versioned, WalPosition, released};
+use crate::election::{is_named, is_switchover, verify};
+use crate::lease::{Ground, HolderState, Purpose, Refusal, Versioned, WalPosition, released};
 use crate::time::Instant;
 
 impl Machine {
@@ -163,11 +163,4 @@ impl Machine {
             self.become_primary();
         }
     }
-}
-
-/// The very version that the election was made from, or one that offers the same tail still.
-fn is_named(election: &ElectionFact, lease: &Versioned<LeaseRecord>) -> bool {
-    let tail = election.tail.as_ref().map(|tail| tail.end);
-    let same_tail = lease.value.state == HolderState::Recovering && tail.is_some() && tail == lease.value.tail;
-    election.lease_version == lease.version || same_tail
 }

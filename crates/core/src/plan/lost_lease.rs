@@ -6,7 +6,7 @@
 
 use super::Draft;
 use super::step::{EventKind, Step};
-use crate::cluster::{Desired, MemberPhase, Observed, PodView, RefusalFact, Report};
+use crate::cluster::{Desired, MemberPhase, Observed, PodView, RefusalFact, Report, VolumeView};
 use crate::identity::AttemptId;
 use crate::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Timings};
 use crate::time::Instant;
@@ -70,8 +70,12 @@ fn tell(message: String, draft: &mut Draft) {
 /// The lease as it is made anew, or who keeps it from being.
 fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<String>> {
     let reports: Vec<&Report> = observed.pods.iter().filter_map(answer).collect();
-    let silent = |serial: u32| !observed.pods.iter().any(|pod| pod.serial == serial && answer(pod).is_some());
-    let volumes = observed.volumes.iter().filter(|volume| silent(volume.serial));
+    // Whose volume is empty, and who says so, has nothing to tell: it waits for a primary to be cloned from.
+    let answers = |volume: &VolumeView| {
+        let of_it = |pod: &&PodView| pod.serial == volume.serial;
+        observed.pods.iter().filter(of_it).any(|pod| answer(pod).is_some() || !volume.has_data && is_fresh(pod))
+    };
+    let volumes = observed.volumes.iter().filter(|volume| !answers(volume));
     let mut missing: Vec<String> = volumes.map(|volume| format!("{} does not answer", volume.name)).collect();
     let name = observed.status.current_primary.clone().unwrap_or_default();
     let primary = observed.pod(&name).and_then(|pod| Some((pod, answer(pod)?)));
@@ -83,7 +87,8 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
         missing.push("not every instance knows its data directory".to_owned());
     }
     let Some((pod, report)) = primary.filter(|_| missing.is_empty()) else { return Err(missing) };
-    let seen = reports.iter().flat_map(|report| [report.lease_seen.term, report.fence]);
+    let fresh = observed.pods.iter().filter(|pod| is_fresh(pod)).filter_map(|pod| pod.report.as_ref());
+    let seen = fresh.flat_map(|report| [report.lease_seen.term, report.fence]);
     let term = seen.chain(observed.status.election.iter().map(|election| election.term)).max().unwrap_or_default();
     let held = reports.iter().flat_map(|report| [report.position, report.tail]).flatten().map(|at| at.timeline);
     let known = reports.iter().filter_map(|report| report.lineage.as_ref()).map(|lineage| lineage.timeline);
@@ -115,6 +120,10 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
         // Whoever held it goes by the timings that it was started with.
         lease_duration: durations.max().unwrap_or_default().max(desired.timings.lease_duration),
     })
+}
+
+fn is_fresh(pod: &PodView) -> bool {
+    pod.report.as_ref().is_some_and(|report| report.fresh)
 }
 
 /// What it answered in this round.

@@ -84,6 +84,21 @@ fn l8_while_somebody_does_not_answer_nothing_is_made_and_it_is_said_who() {
 }
 
 #[test]
+fn l8_a_member_with_an_empty_volume_keeps_no_lease_from_being_made_but_what_it_saw_counts() {
+    for (has_data, synchronous) in [(true, false), (true, true), (false, false), (false, true)] {
+        let (mut desired, mut observed) = lost();
+        desired.synchronous = synchronous;
+        observed.volumes[2].has_data = has_data;
+        let report = observed.pods[2].report.as_mut().unwrap();
+        (report.system_id, report.incarnation, report.lease_seen.term) = (None, None, Term(11));
+        let plan = plan(&desired, &observed, NOW);
+        let term = made(&plan.steps).map(|record| record.term);
+        assert_eq!(term, (!has_data).then_some(Term(12)), "has data: {has_data}, synchronous: {synchronous}");
+        assert!(has_data || check(&observed, &plan).is_empty());
+    }
+}
+
+#[test]
 fn budgets_follow_the_number_of_instances() {
     let (mut desired, mut observed) = healthy();
     observed.replica_budget = Some(1);

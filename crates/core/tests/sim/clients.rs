@@ -9,7 +9,8 @@ impl World {
     /// Worst case: a client that still has a connection writes there, whatever the services say.
     pub fn clients_write(&mut self) {
         for at in 0..MEMBERS {
-            if self.nodes[at].postgres == Postgres::Primary && !self.nodes[at].gated {
+            let node = &self.nodes[at];
+            if node.postgres == Postgres::Primary && !node.gated && !node.wedged {
                 self.see_what_was_recovered(at);
                 let id = self.write_record(at);
                 let end = self.nodes[at].disk.data.as_ref().map_or(0, |data| data.wal.len());
@@ -56,7 +57,7 @@ impl World {
             self.disconnect_all_but(at, leader);
             if let Some(leader) = leader {
                 self.connect(leader, at);
-                if self.dice.percent(70) {
+                if self.dice.percent(70) && !self.nodes[at].wedged {
                     self.ship(leader, at);
                     self.acknowledges(leader, at);
                 }

@@ -13,6 +13,9 @@ impl World {
             self.note(|w| format!("{} does {command:?}", w.nodes[at].name));
         }
         match command {
+            Command::InspectVolume(op) if self.nodes[at].wedged => {
+                self.later_for(at, 100, move |w| w.carry_out(at, Command::InspectVolume(op)));
+            }
             Command::InspectVolume(op) => self.after(at, (10, 150), op, |w, at| {
                 if w.nodes[at].postgres != Postgres::Down {
                     w.oracle.violated("a volume is read while postgres runs".to_owned());
@@ -63,12 +66,23 @@ impl World {
             Command::Fence(op, term) => self.fence(at, op, term),
             Command::RefuseFence(op, why) => self.refuse_fence(op, &why),
             Command::PutLease { op, over, record } => self.put_lease(at, op, over, record),
-            // Nobody deletes the lease here.
-            Command::CreateLease { op, .. } => self.after(at, (5, 30), op, |_, _| Outcome::NotFound),
+            Command::CreateLease { op, record } => {
+                let sent = self.now;
+                self.after(at, (5, 30), op, move |w, at| {
+                    if w.nodes[at].cut_from_api {
+                        return Outcome::Unknown { why: "cut off".to_owned(), sent };
+                    }
+                    match w.make_lease(record) {
+                        Some(version) => Outcome::Stored { version, sent },
+                        None => Outcome::Conflicted(w.lease.clone()),
+                    }
+                });
+            }
             Command::RememberTerm(term) => {
                 let delay = self.dice.between(2, 60);
                 self.later_for(at, delay, move |w| w.nodes[at].disk.max_term = w.nodes[at].disk.max_term.max(term));
             }
+            Command::Alarm(_) if self.lease_touched => {}
             Command::Alarm(why) => self.oracle.violated(format!("a needless alarm: {why}")),
             Command::ProveWritePath { op, sql } => self.prove(at, op, sql),
             Command::ArmWatchdog(deadline) => self.arm(at, deadline),
@@ -221,6 +235,14 @@ impl World {
 
     fn prove(&mut self, at: usize, op: Op, sql: bool) {
         let began: Instant = self.now;
+        self.prove_since(at, op, sql, began);
+    }
+
+    /// On a disk that hangs it has no end.
+    fn prove_since(&mut self, at: usize, op: Op, sql: bool, began: Instant) {
+        if self.nodes[at].wedged {
+            return self.later_for(at, 100, move |w| w.prove_since(at, op, sql, began));
+        }
         self.after(at, (1, 20), op, move |w, at| {
             if sql && w.nodes[at].postgres != Postgres::Primary {
                 return Outcome::Failed("no postgres".to_owned());

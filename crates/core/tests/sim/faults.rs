@@ -24,6 +24,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Numbers of [`World::strike`].
+    fn strikes(self) -> Vec<u64> {
+        let everywhere = [14, 15, 16, 17];
+        match self {
+            Kind::Gentle => (0..6).chain([15, 16]).collect(),
+            Kind::Harsh => (0..13).chain(everywhere).collect(),
+            // A quorum that is partly gone for good has nobody to elect.
+            Kind::Required(2) | Kind::Preferred => (0..12).chain(everywhere).collect(),
+            Kind::Required(_) => (0..14).chain(everywhere).collect(),
+        }
+    }
+
     pub fn replication(self) -> Option<SyncSpec> {
         let spec = |number, durability| SyncSpec {
             method: Method::Any,
@@ -52,14 +64,8 @@ pub fn schedule(world: &mut World, kind: Kind) {
         let member = world.dice.between(0, MEMBERS as u64) as usize;
         let of_primary = world.dice.percent(60);
         let lasts = world.dice.between(200, 15_000);
-        let kinds = match kind {
-            Kind::Gentle => 6,
-            Kind::Harsh => 13,
-            // A quorum that is partly gone for good has nobody to elect.
-            Kind::Required(2) | Kind::Preferred => 12,
-            Kind::Required(_) => 14,
-        };
-        let which = world.dice.between(0, kinds);
+        let kinds = kind.strikes();
+        let which = kinds[world.dice.between(0, kinds.len() as u64) as usize];
         let which = if which == 12 && volumes_lost > 0 { 0 } else { which };
         volumes_lost += u64::from(which == 12);
         healed = healed.max(at + lasts + 1_000);
@@ -93,6 +99,10 @@ impl World {
             "pod replaced",
             "volume lost",
             "cut from peers",
+            "disk hangs",
+            "two controllers",
+            "lease touched",
+            "lease deleted",
         ];
         self.note(|w| format!("FAULT {} of {} for {lasts} ms", names[which as usize], w.nodes[at].name));
         match which {
@@ -110,10 +120,10 @@ impl World {
                 self.cluster_changed();
             }
             5 => {
-                self.controller.down = true;
+                self.controllers[0].down = true;
                 self.later(lasts, |w| {
-                    w.controller.down = false;
-                    w.wake_controller();
+                    w.controllers[0].down = false;
+                    w.wake_controllers();
                 });
             }
             6 | 7 => self.cut(at, which == 7, lasts),
@@ -121,6 +131,20 @@ impl World {
                 self.nodes[at].cut_from_peers = true;
                 self.later(lasts, move |w| w.nodes[at].cut_from_peers = false);
             }
+            14 => {
+                self.unreadable(at, lasts + 10_000);
+                self.nodes[at].wedged = true;
+                self.later(lasts, move |w| w.nodes[at].wedged = false);
+            }
+            15 => {
+                self.controllers[1].down = false;
+                self.wake_controllers();
+                self.later(lasts, |w| w.controllers[1].down = true);
+            }
+            16 => self.touch_lease(),
+            // Before there is a database its making is the controller's plain work.
+            17 if self.status.system_id.is_some() => self.delete_lease(),
+            17 => {}
             8 => self.freeze(at, lasts),
             9 => {
                 self.unreadable(at, lasts + 5_000);

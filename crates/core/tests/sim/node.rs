@@ -35,6 +35,8 @@ pub struct Node {
     pub cut_from_api: bool,
     pub cut_from_peers: bool,
     pub loses_answers: bool,
+    /// Its disk hangs: nothing reaches it.
+    pub wedged: bool,
     /// In milliseconds: what the watch of the lease has yet to tell comes after this.
     pub watched_until: u64,
     pub disk: Disk,
@@ -79,6 +81,7 @@ impl Node {
             cut_from_api: false,
             cut_from_peers: false,
             loses_answers: false,
+            wedged: false,
             watched_until: 0,
             disk: Disk::default(),
             postgres: Postgres::Down,
@@ -107,7 +110,7 @@ impl Node {
 
     fn report(&self, machine: &Machine, now: Instant) -> Report {
         let report = machine.report(now);
-        let (version, _, _, stale) = report.lease.unwrap_or_default();
+        let (version, term, _, stale) = report.lease.unwrap_or_default();
         Report {
             nonce: self.nonce.clone(),
             pod_uid: self.uid.clone(),
@@ -115,7 +118,7 @@ impl Node {
             system_id: report.system_id,
             phase: report.phase,
             message: report.message,
-            lease_seen: LeaseSeen { version, stale, ..LeaseSeen::default() },
+            lease_seen: LeaseSeen { version, stale, term },
             position: report.position,
             tail: report.tail,
             fence: report.fence,

@@ -31,6 +31,7 @@ impl World {
                         }
                         let outcome = match stored {
                             Some(version) => Outcome::Stored { version, sent },
+                            None if w.lease_lost.is_some() => Outcome::NotFound,
                             None => Outcome::Conflicted(w.lease.clone()),
                         };
                         w.answer(at, generation, op, outcome);
@@ -47,10 +48,35 @@ impl World {
     }
 
     fn compare_and_swap(&mut self, over: &str, record: LeaseRecord) -> Option<String> {
-        if self.lease.version != over {
+        if self.lease.version != over || self.lease_lost.is_some() {
             self.note(|w| format!("store: conflict, {over} is now {}", w.lease.version));
             return None;
         }
+        Some(self.store_lease(record))
+    }
+
+    /// A POST: there was none (rule L8).
+    pub fn make_lease(&mut self, record: LeaseRecord) -> Option<String> {
+        self.lease_lost.take()?;
+        Some(self.store_lease(record))
+    }
+
+    /// `kubectl delete lease`, its finalizer included.
+    pub fn delete_lease(&mut self) {
+        self.lease_touched = true;
+        self.lease_lost = self.lease_lost.or(Some(self.now));
+        self.show_all(World::show_lease);
+        self.wake_controllers();
+    }
+
+    /// `kubectl annotate lease`: another version of the same.
+    pub fn touch_lease(&mut self) {
+        self.lease_touched = true;
+        let (version, record) = (self.lease.version.clone(), self.lease.value.clone());
+        self.compare_and_swap(&version, record);
+    }
+
+    fn store_lease(&mut self, record: LeaseRecord) -> String {
         self.writes += 1;
         let version = self.writes.to_string();
         self.lease = Versioned { version: version.clone(), value: record };
@@ -80,8 +106,8 @@ impl World {
             });
         }
         self.settings_go_with_the_record();
-        self.wake_controller();
-        Some(version)
+        self.wake_controllers();
+        version
     }
 
     fn watch_delay(&mut self) -> u64 {
@@ -102,6 +128,9 @@ impl World {
     }
 
     fn show_lease(&mut self, at: usize) {
+        if self.lease_lost.is_some() {
+            return self.tell(at, Event::LeaseMissing);
+        }
         let seen = self.lease.clone();
         self.tell(at, Event::LeaseSeen(seen));
     }
@@ -133,12 +162,12 @@ impl World {
 
     pub fn cluster_changed(&mut self) {
         self.show_all(World::show_cluster);
-        self.wake_controller();
+        self.wake_controllers();
     }
 
     pub fn pods_changed(&mut self) {
         self.show_all(World::show_pods);
-        self.wake_controller();
+        self.wake_controllers();
     }
 
     fn show_all(&mut self, look: fn(&mut World, usize)) {

@@ -1,6 +1,6 @@
 //! Time, the queue of what is to happen, and the run.
 
-use super::controller::Controller;
+use super::controller::{CONTROLLERS, Controller};
 use super::dice::Dice;
 use super::node::Node;
 use super::oracle::Oracle;
@@ -29,7 +29,11 @@ pub struct World {
     pub lease: Versioned<LeaseRecord>,
     pub writes: u64,
     pub status: StatusFacts,
-    pub controller: Controller,
+    pub controllers: [Controller; CONTROLLERS],
+    /// Since when somebody has deleted the lease.
+    pub lease_lost: Option<Instant>,
+    /// Somebody has had hands on it.
+    pub lease_touched: bool,
     pub oracle: Oracle,
     /// For record ids and incarnations.
     pub serial: u64,
@@ -55,7 +59,9 @@ impl World {
             lease: Versioned { version: "0".to_owned(), value: LeaseRecord::default() },
             writes: 0,
             status: StatusFacts::default(),
-            controller: Controller::default(),
+            controllers: [Controller::default(), Controller::asleep()],
+            lease_lost: None,
+            lease_touched: false,
             oracle: Oracle::default(),
             serial: 0,
             healed_at: 0,

@@ -1,11 +1,13 @@
 //! What can happen next.
 
+use super::controller::Controller;
 use super::limits::Limits;
-use super::state::{Job, Postgres, State};
+use super::state::{Job, Postgres, Slot, State, TICK};
 use pgherd_core::cluster::{ElectionFact, TailFact};
 use pgherd_core::identity::PodUid;
-use pgherd_core::instance::{Event, Op, Outcome, Phase, TailCall};
-use pgherd_core::lease::HolderState;
+use pgherd_core::instance::{Event, FenceCall, Op, Outcome, Phase, TailCall};
+use pgherd_core::lease::{HolderState, LeaseRecord};
+use pgherd_core::time::Instant;
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +58,20 @@ pub enum Action {
     Touch,
     /// SIGTERM.
     Terminate(usize),
+    /// Some controller has a member fence itself.
+    Fence(usize),
+    /// A node is lost, and nobody will ever say what became of it.
+    Lose(usize),
+    /// A member does not reach the API any more.
+    Cut(usize),
+    /// Postgres takes another timeline than it was told to.
+    Mislead(usize, usize),
+    /// Somebody deletes the lease.
+    Delete,
+    /// A member sees that it is gone.
+    SeeMissing(usize),
+    /// The controller makes it anew (L8).
+    Recreate,
 }
 
 /// All that can happen in `state`.
@@ -69,7 +85,7 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
         if state.can_land(limits, at) {
             actions.push(Action::Land(at));
         }
-        if waits && put.answer.is_some() {
+        if waits && put.answer.is_some() && !state.is_cut(put.slot) {
             actions.push(Action::Answer(at));
         }
         if waits && spent.losses < limits.losses {
@@ -78,9 +94,13 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
     }
     for (at, slot) in state.slots.iter().enumerate() {
         if slot.awake() {
-            let cut = limits.cut && at == 0;
+            let cut = slot.cut;
             if !cut && slot.seen < state.store.newest() {
                 actions.push(Action::Watch(at));
+            }
+            let newest = slot.seen == state.store.newest();
+            if !cut && newest && state.store.missing.is_some() && !slot.misses {
+                actions.push(Action::SeeMissing(at));
             }
             if !cut && slot.elections < state.store.elections.len() {
                 actions.push(Action::SeeCluster(at));
@@ -96,6 +116,8 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
                 if let Some(Job::Pledges(_, _, _, members, _)) = slot.jobs.get(job) {
                     actions.extend((0..members.len()).map(|member| Action::Pledge(at, job, member)));
                 }
+                let promotes = matches!(slot.jobs.get(job), Some(Job::Promote(..)));
+                actions.extend((promotes && spent.misled < limits.misled).then_some(Action::Mislead(at, job)));
                 let confirms = matches!(slot.jobs.get(job), Some(Job::Confirm(..)));
                 actions.extend((confirms && spent.losses < limits.losses).then_some(Action::Fail(at, job)));
             }
@@ -105,8 +127,14 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
             if spent.terminations < limits.terminations {
                 actions.push(Action::Terminate(at));
             }
+            if spent.fences < limits.fences && slot.postgres == Postgres::Standby {
+                actions.push(Action::Fence(at));
+            }
+            if spent.cuts < limits.cuts && slot.postgres.writes() && !cut {
+                actions.push(Action::Cut(at));
+            }
         }
-        let electable = slot.machine.is_some() && slot.disk.data.is_some() && !(limits.cut && at == 0);
+        let electable = slot.machine.is_some() && slot.disk.data.is_some() && !slot.cut;
         if spent.elections < limits.elections && electable {
             let newest = state.store.newest();
             actions.extend(
@@ -127,6 +155,13 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
             if spent.deaths < limits.deaths {
                 actions.push(Action::Die(at));
             }
+            // Where nobody was named yet as a taker, nobody may follow it without proof (hole 13).
+            let lease = state.store.leases.last();
+            let named =
+                lease.is_some_and(|l| !l.takers.is_empty() && l.held_by().is_some_and(|h| h.pod_uid == slot.uid));
+            if spent.lost < limits.lost && slot.postgres.writes() && named {
+                actions.push(Action::Lose(at));
+            }
             if spent.wedges < limits.wedges && slot.wedged.is_none() && slot.postgres.writes() {
                 actions.push(Action::Wedge(at));
             }
@@ -141,9 +176,20 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
     if spent.joined < limits.joins {
         actions.push(Action::Join);
     }
-    if spent.edits < limits.edits && state.store.leases.len() <= limits.writes {
+    let room = state.store.leases.len() <= limits.writes;
+    if spent.deletes < limits.deletes && state.store.missing.is_none() {
+        actions.push(Action::Delete);
+    }
+    if room && state.store.missing.is_some() {
+        actions.push(Action::Recreate);
+    }
+    if room && spent.edits < limits.edits && state.store.missing.is_none() {
         actions.push(Action::Touch);
     }
+}
+
+fn steps_down(slot: &Slot) -> bool {
+    slot.machine.as_ref().is_some_and(|machine| matches!(machine.phase(), Phase::SteppingDown(_)))
 }
 
 impl State {
@@ -202,14 +248,45 @@ impl State {
                 self.spent.terminations += 1;
                 self.tell(limits, slot, Event::TerminationRequested);
             }
+            Action::Fence(slot) => {
+                self.spent.fences += 1;
+                let term = self.store.lease().value.term;
+                self.tell(limits, slot, Event::FenceRequested(Op(u64::MAX), FenceCall { term }));
+            }
+            Action::Lose(slot) => {
+                self.spent.lost += 1;
+                self.end(slot, false);
+                self.on(slot, |slot| slot.gone = true);
+            }
+            Action::Cut(slot) => {
+                self.spent.cuts += 1;
+                self.on(slot, |slot| slot.cut = true);
+            }
+            Action::Mislead(slot, job) => {
+                self.spent.misled += 1;
+                self.mislead(limits, slot, job);
+            }
+            Action::Delete => {
+                self.spent.deletes += 1;
+                let now = Instant((self.epoch + self.tick) * TICK);
+                self.store.change(|store| store.missing = Some(now));
+            }
+            Action::SeeMissing(slot) => self.see_missing(limits, slot),
+            Action::Recreate => {
+                let record = Controller::default().recreated(limits, self);
+                record.into_iter().for_each(|record| self.made_anew(record));
+            }
         }
+        self.deliver_news(limits);
     }
 
     /// Whether a job can come to its end now.
-    pub fn can_finish(&self, slot: usize, job: usize) -> bool {
-        let Some(slot) = self.slots.get(slot) else { return false };
+    pub fn can_finish(&self, at: usize, job: usize) -> bool {
+        let Some(slot) = self.slots.get(at) else { return false };
         match slot.jobs.get(job) {
             Some(Job::Prove(..)) => slot.writable(),
+            // It would only be read again, as long as a renewal is in flight.
+            Some(Job::Inspect(_)) if steps_down(slot) => !self.awaits_answer(at),
             Some(Job::Confirm(_, to, ..)) => {
                 self.slot_of(to).and_then(|to| self.slots.get(to)).is_some_and(|to| to.awake())
             }
@@ -227,7 +304,12 @@ impl State {
                 self.kill(at);
                 (op, Outcome::Done)
             }
-            Job::Pledges(op, sent, _, _, by) => (op, Outcome::Pledged { sent, by }),
+            Job::Pledges(op, sent, _, _, by) => {
+                let holds = self.slots.get(at).and_then(|slot| slot.machine.as_ref()).and_then(|m| m.hold());
+                let before = holds.map(|hold| hold.deadline);
+                self.tell(limits, at, Event::Finished(op, Outcome::Pledged { sent, by: by.clone() }));
+                return self.check_round(limits, at, before, &by);
+            }
             Job::Inspect(op) => {
                 let found = self.slots.get(at).map(|slot| slot.inspect());
                 (op, found.map_or(Outcome::NotFound, Outcome::Inspected))
@@ -256,6 +338,29 @@ impl State {
         self.tell(limits, at, Event::Finished(op, outcome));
     }
 
+    /// Postgres found the history file of the reserved timeline somewhere, and took the next one (hole 30).
+    fn mislead(&mut self, limits: &Limits, at: usize, job: usize) {
+        let Some(Job::Promote(op, reserved)) = self.slots.get(at).and_then(|slot| slot.jobs.get(job).cloned()) else {
+            return;
+        };
+        self.on(at, |slot| {
+            slot.jobs.remove(job);
+        });
+        self.promoted(at, reserved.next());
+        // Nobody was let onto it: the next who reserves it is the first.
+        self.store.change(|store| store.promoted.retain(|known| *known != reserved.next()));
+        self.tell(limits, at, Event::Finished(op, Outcome::Promoted(reserved.next(), None)));
+    }
+
+    /// Rule L8: above everything that any volume has seen, or its members refuse it for good (L9).
+    fn made_anew(&mut self, record: LeaseRecord) {
+        let seen = self.slots.iter().filter_map(|slot| slot.disk.data.as_ref()).map(|data| data.max_term).max();
+        if seen.is_some_and(|seen| seen >= record.term) {
+            self.violated(format!("the lease is made anew in term {}, which was seen before", record.term));
+        }
+        self.stored(record);
+    }
+
     /// A request between members has no answer.
     pub fn fail(&mut self, limits: &Limits, at: usize, job: usize) {
         let Some(Job::Confirm(op, ..)) = self.slots.get(at).and_then(|slot| slot.jobs.get(job).cloned()) else {
@@ -280,6 +385,8 @@ impl State {
             address: holder.address.clone(),
             end,
         });
+        let answers = self.store.answers.iter().filter(|(_, term)| *term >= lease.value.term);
+        let answered = answers.map(|(incarnation, _)| incarnation.clone()).collect();
         let fact = ElectionFact {
             winner: slot.name.clone(),
             winner_pod_uid: slot.uid.clone(),
@@ -290,7 +397,7 @@ impl State {
             evidence: slot.end(),
             tail,
             winner_incarnation: slot.disk.data.as_ref().map(|data| data.incarnation.clone()),
-            answered: Vec::new(),
+            answered,
             accepted_loss: None,
         };
         self.store.change(|store| store.elections.push(fact));
@@ -298,7 +405,7 @@ impl State {
 
     /// A pod that shares the name of a living process waits for nothing: it has another volume.
     pub fn may_boot(&self, at: usize) -> bool {
-        self.slots.get(at).is_some_and(|slot| !self.retired(&slot.uid))
+        self.slots.get(at).is_some_and(|slot| !self.retired(&slot.uid) && !slot.gone)
     }
 
     /// Its pod object is gone: the kubelet starts no container for it any more.

@@ -5,6 +5,8 @@ use super::state::{State, TICK};
 use pgherd_core::cluster::{Desired, LeaseSeen, Memory, Observed, PodView, Report, StatusFacts, VolumeView};
 use pgherd_core::election::{Answer, Next, elect, next, why};
 use pgherd_core::instance::{Event, FenceCall, Op};
+use pgherd_core::lease::LeaseRecord;
+use pgherd_core::plan::{Step, plan};
 use pgherd_core::time::Instant;
 
 /// The controller, with what it remembers between two looks.
@@ -20,22 +22,21 @@ impl Controller {
     /// One look, and what follows from it.
     pub fn look(&mut self, limits: &Limits, state: &mut State) {
         let now = Instant((state.epoch + state.tick) * TICK);
-        let desired = Desired {
-            name: "c".to_owned(),
-            instances: u32::try_from(limits.instances).unwrap_or(u32::MAX),
-            ..Desired::default()
-        };
+        let desired = desired(limits);
         let mut observed = self.observe(state, now);
+        if let Some(record) = Self::anew(&desired, &observed, state, now) {
+            state.stored(record);
+            return;
+        }
         match next(&desired, &observed, now) {
             Next::Nothing | Next::Wait { .. } => {}
             Next::Cancel { holder, .. } => self.target = Some(holder),
             Next::Ask { why } => {
                 let Some(lease) = observed.lease.clone() else { return };
-                let holder = lease.value.held_by().map(|holder| holder.pod_uid.clone());
                 for at in 0..state.slots.len() {
-                    let asked =
-                        state.slots.get(at).is_some_and(|slot| slot.awake() && Some(&slot.uid) != holder.as_ref());
-                    if !asked {
+                    let Some(slot) = state.slots.get(at) else { continue };
+                    let pod = observed.pods.iter().find(|pod| pod.uid == slot.uid);
+                    if !slot.awake() || pod.is_none_or(|pod| pod.holds(&lease.value)) {
                         continue;
                     }
                     state.tell(limits, at, Event::FenceRequested(Op(u64::MAX), FenceCall { term: lease.value.term }));
@@ -53,6 +54,24 @@ impl Controller {
                 }
             }
         }
+    }
+
+    /// The deleted lease, made anew by a controller that looks at it now.
+    pub fn recreated(&mut self, limits: &Limits, state: &State) -> Option<LeaseRecord> {
+        let now = Instant((state.epoch + state.tick) * TICK);
+        let observed = self.observe(state, now);
+        Self::anew(&desired(limits), &observed, state, now)
+    }
+
+    /// Rule L8 is core's: when, by whose answers, and as what.
+    fn anew(desired: &Desired, observed: &Observed, state: &State, now: Instant) -> Option<LeaseRecord> {
+        let mut observed = observed.clone();
+        observed.memory.lease_lost_since = Some(state.store.missing?);
+        for (at, pod) in observed.pods.iter_mut().enumerate() {
+            pod.report = report(state, at, true);
+        }
+        let steps = plan(desired, &observed, now).steps;
+        steps.into_iter().find_map(|step| if let Step::RecreateLease(record) = step { Some(*record) } else { None })
     }
 
     fn observe(&mut self, state: &State, now: Instant) -> Observed {
@@ -81,7 +100,9 @@ impl Controller {
             election: state.store.elections.last().cloned(),
             ..StatusFacts::default()
         };
-        let lease = Some(state.store.lease());
+        let holder = state.store.lease().value.holder.map(|holder| holder.name);
+        let status = StatusFacts { current_primary: holder, ..status };
+        let lease = Some(state.store.lease()).filter(|_| state.store.missing.is_none());
         let mut observed = Observed { pods, volumes, lease, status, ..Observed::default() };
         observed.memory = self.remember(state, &observed, now);
         observed
@@ -107,11 +128,21 @@ impl Controller {
     }
 }
 
+fn desired(limits: &Limits) -> Desired {
+    Desired {
+        name: "c".to_owned(),
+        instances: u32::try_from(limits.instances).unwrap_or(u32::MAX),
+        synchronous: limits.sync > 0,
+        timings: limits.timings(),
+        ..Desired::default()
+    }
+}
+
 /// What a member says of itself.
 fn report(state: &State, at: usize, fresh: bool) -> Option<Report> {
     let slot = state.slots.get(at)?;
     let said = slot.machine.as_ref()?.report(state.now(at));
-    let (version, _, _, stale) = said.lease.unwrap_or_default();
+    let (version, term, _, stale) = said.lease.unwrap_or_default();
     Some(Report {
         nonce: slot.nonce(),
         pod_uid: slot.uid.clone(),
@@ -119,7 +150,7 @@ fn report(state: &State, at: usize, fresh: bool) -> Option<Report> {
         system_id: said.system_id,
         phase: said.phase,
         message: said.message,
-        lease_seen: LeaseSeen { version, stale, ..LeaseSeen::default() },
+        lease_seen: LeaseSeen { version, stale, term },
         position: if fresh { Some(slot.end()) } else { said.position },
         tail: said.tail,
         fence: said.fence,

@@ -5,9 +5,12 @@ use super::limits::Limits;
 use super::state::{Job, Postgres, Put, SYSTEM, Slot, State, first_data};
 use crate::shared::Shared;
 use pgherd_core::identity::{Incarnation, Nonce};
-use pgherd_core::instance::{Command, DataRole, Event, Leader, Op, Outcome, PledgeCall, PledgeRound, StartAs};
-use pgherd_core::lease::HolderState;
+use pgherd_core::instance::{
+    Command, DataRole, Event, Leader, Op, Outcome, Phase, PledgeCall, PledgeRound, StartAs,
+};
+use pgherd_core::lease::{HolderState, LeaseRecord};
 use pgherd_core::lsn::Lsn;
+use pgherd_core::sync::{SyncSetting, own_entry, safe};
 use std::collections::VecDeque;
 
 /// Events that follow from what is being carried out.
@@ -67,21 +70,33 @@ impl State {
                 done(op, Outcome::Done);
             }
             Command::StartPostgres(op, StartAs::Primary) => {
-                self.guarded(at, "starts");
+                self.guarded(limits, at, "starts");
                 self.on(at, |slot| {
+                    let recovers = slot.machine.as_ref().is_some_and(|m| matches!(m.phase(), Phase::Crashed(_)));
+                    slot.unreplicated = limits.sync > 0 && recovers;
                     slot.jobs.push(Job::StartPrimary(op));
                     slot.disk.data.iter_mut().for_each(|data| data.role = DataRole::Primary);
                 });
             }
             Command::Promote(op, timeline) => {
-                self.guarded(at, "is promoted");
+                self.guarded(limits, at, "is promoted");
                 self.on(at, |slot| slot.jobs.push(Job::Promote(op, timeline)));
             }
             Command::StopPostgres(op, _) => {
                 self.stop(at);
+                // A backend in the kernel outlives its postmaster.
+                if limits.slow_kills && slot.postgres.writes() {
+                    self.on(at, |now| {
+                        (now.postgres, now.armed) = (Postgres::Primary { postmaster: false }, slot.armed);
+                    });
+                }
                 done(op, Outcome::Done);
             }
-            Command::KillEverything(op) if limits.slow_kills => self.on(at, |slot| slot.jobs.push(Job::Kill(op))),
+            // One loop goes on until nothing is left, whoever began it.
+            Command::KillEverything(op) if limits.slow_kills => self.on(at, |slot| {
+                slot.jobs.retain(|job| !matches!(job, Job::Kill(_)));
+                slot.jobs.push(Job::Kill(op));
+            }),
             Command::KillEverything(op) => {
                 self.kill(at);
                 done(op, Outcome::Done);
@@ -96,24 +111,23 @@ impl State {
                 let dead = self.store.dead.contains(&nonce);
                 done(op, if dead { Outcome::Done } else { Outcome::NotFound });
             }
-            Command::Fence(_, term) => self.on(at, |slot| {
-                slot.disk.data.iter_mut().for_each(|data| data.fence = data.fence.max(term));
-                slot.following = None;
-            }),
-            Command::PutLease { op, over, record } => {
-                self.check_put(limits, at, &record);
-                let put = Put {
-                    slot: at,
-                    generation: slot.generation,
-                    op,
-                    over,
-                    record,
-                    sent: now,
-                    answer: None,
-                    given_up: false,
-                };
-                self.puts.push(Shared::new(put));
+            Command::Fence(_, term) => {
+                if self.is_bound(limits, at) {
+                    self.violated(format!("{} fences itself although it has pledged", slot.uid));
+                }
+                self.on(at, |slot| {
+                    slot.disk.data.iter_mut().for_each(|data| data.fence = data.fence.max(term));
+                    slot.following = None;
+                });
+                let who =
+                    slot.disk.data.as_ref().map(|data| (data.incarnation.clone(), term)).filter(|_| limits.sync > 0);
+                self.store.change(|store| store.answers.extend(who));
             }
+            Command::PutLease { .. } if slot.has_none && slot.machine.as_ref().is_some_and(|m| m.hold().is_some()) => {
+                self.violated(format!("{} renews a lease that it knows to be gone", slot.uid));
+            }
+            Command::PutLease { op, over, record } => self.send(limits, at, op, Some(over), record),
+            Command::CreateLease { op, record } => self.send(limits, at, op, None, record),
             Command::ProveWritePath { op, sql } => match (sql, slot.postgres) {
                 _ if !slot.writable() => self.on(at, |slot| slot.jobs.push(Job::Prove(op, now))),
                 (true, Postgres::Primary { postmaster: true }) | (false, _) => done(op, Outcome::Proven(now)),
@@ -147,22 +161,19 @@ impl State {
                 self.on(at, |slot| slot.jobs.push(Job::Pledges(op, now, call, members, Vec::new())));
             }
             Command::AnswerPledge(op, answer) => self.pledged(op, answer.ok()),
-            Command::SetSynchronous(op, _) | Command::Barrier(op, ..) => {
-                self.violated("this model has no synchronous replication");
-                done(op, Outcome::Done);
+            Command::ConfigureSynchronous(setting) => self.on(at, |slot| slot.setting = setting),
+            Command::SetSynchronous(op, setting) => {
+                self.on(at, |slot| slot.setting = setting);
+                done(op, Outcome::InForce { flush: slot.end().lsn });
             }
-            // Nobody deletes the lease here, nor edits it.
-            Command::CreateLease { op, .. } => {
-                self.violated("a lease that is there is made again");
-                done(op, Outcome::NotFound);
-            }
+            Command::Barrier(op, setting, _) => done(op, self.barrier(at, &setting)),
+            Command::GateClients(gated) => self.on(at, |slot| slot.gated = gated),
             Command::RememberTerm(term) => {
                 self.on(at, |slot| slot.disk.data.iter_mut().for_each(|data| data.max_term = data.max_term.max(term)));
             }
+            Command::Alarm(_) if self.spent.deletes > 0 => {}
             Command::Alarm(why) => self.violated(format!("a needless alarm: {why}")),
             Command::AnnouncePrimary(_)
-            | Command::ConfigureSynchronous(_)
-            | Command::GateClients(_)
             | Command::UseTail(_)
             | Command::Archive(_)
             | Command::ApplyConfiguration
@@ -171,7 +182,37 @@ impl State {
         }
     }
 
-    fn awaits_answer(&self, at: usize) -> bool {
+    fn send(&mut self, limits: &Limits, at: usize, op: Op, over: Option<String>, record: LeaseRecord) {
+        self.check_put(limits, at, &record);
+        let put = Put {
+            slot: at,
+            generation: self.slots.get(at).map_or(0, |slot| slot.generation),
+            op,
+            creates: over.is_none(),
+            over: over.unwrap_or_default(),
+            record,
+            sent: self.now(at),
+            answer: None,
+            given_up: false,
+        };
+        self.puts.push(Shared::new(put));
+    }
+
+    /// Whoever streams has everything: is that enough of the setting's members, by data directory?
+    fn barrier(&mut self, at: usize, setting: &SyncSetting) -> Outcome {
+        let streams = |to: &usize| self.streams(*to, at);
+        let directory = |to: usize| self.slots.get(to)?.disk.data.as_ref().map(|data| data.incarnation.clone());
+        let there: Vec<_> = (0..self.slots.len()).filter(streams).filter_map(directory).collect();
+        let have = setting.members.iter().filter(|member| there.contains(&member.incarnation)).count();
+        if u32::try_from(have).unwrap_or(0) < setting.needed_of_members() {
+            return Outcome::Failed("not enough of them stream".to_owned());
+        }
+        self.on(at, |slot| slot.unreplicated = false);
+        Outcome::Done
+    }
+
+    /// A request of this manager is under way.
+    pub fn awaits_answer(&self, at: usize) -> bool {
         let generation = self.slots.get(at).map_or(0, |slot| slot.generation);
         self.puts.iter().any(|put| put.slot == at && put.generation == generation && !put.given_up)
     }
@@ -189,7 +230,7 @@ impl State {
             slot.postgres = Postgres::Down;
             slot.armed = None;
             slot.following = None;
-            slot.jobs.retain(|job| matches!(job, Job::Kill(_) | Job::Prove(..)));
+            slot.jobs.retain(|job| matches!(job, Job::Kill(_) | Job::Prove(..) | Job::Inspect(_)));
         });
     }
 
@@ -217,23 +258,34 @@ impl State {
     }
 
     /// Hole 20: nothing that can write begins without a hold and a watchdog.
-    fn guarded(&mut self, at: usize, does: &str) {
+    fn guarded(&mut self, limits: &Limits, at: usize, does: &str) {
         let now = self.now(at);
         let Some(slot) = self.slots.get(at) else { return };
         let hold = slot.machine.as_ref().and_then(|machine| machine.hold()).map(|hold| hold.deadline);
         if hold.is_none_or(|deadline| now >= deadline) || slot.armed.is_none_or(|deadline| Some(deadline) != hold) {
-            self.violated(format!("{} {does} as a primary without a hold or a watchdog", slot.uid));
+            return self.violated(format!("{} {does} as a primary without a hold or a watchdog", slot.uid));
+        }
+        // Hole 10: its setting is there before it writes.
+        let lease = slot.machine.as_ref().and_then(|machine| machine.hold()).map(|hold| &hold.lease.value);
+        let unsafe_setting = lease.and_then(own_entry).is_some_and(|entry| !safe(&slot.setting, entry));
+        if limits.sync > 0 && unsafe_setting {
+            self.violated(format!("{} {does} by a setting that its record does not know", slot.uid));
         }
     }
 
     /// Hole 26 and rule L6, at the sending.
-    fn check_put(&mut self, limits: &Limits, at: usize, record: &pgherd_core::lease::LeaseRecord) {
+    fn check_put(&mut self, limits: &Limits, at: usize, record: &LeaseRecord) {
         let now = self.now(at);
         let Some(slot) = self.slots.get(at).cloned() else { return };
         let hung = slot.wedged.is_some_and(|since| now.since(since).as_secs() > limits.deadline);
         let renews = record.state != HolderState::Released && slot.postgres.writes();
         if hung && renews {
             self.violated(format!("{} renews although nothing can be written", slot.uid));
+        }
+        // From the moment of sending it is no holder (hole 15).
+        let holds = slot.machine.as_ref().is_some_and(|machine| machine.hold().is_some());
+        if record.state == HolderState::Released && holds {
+            self.violated(format!("{} releases, and holds on", slot.uid));
         }
         if record.state == HolderState::Released && slot.postgres.writes() {
             self.violated(format!("{} releases before its last process is gone", slot.uid));

@@ -33,6 +33,9 @@ impl State {
     /// The state of a standby's link, where it has changed.
     fn sample(&mut self, limits: &Limits, at: usize) {
         let Some(slot) = self.slots.get(at).cloned() else { return };
+        if limits.sync > 0 && slot.postgres.writes() {
+            return self.sample_standbys(limits, at);
+        }
         if slot.postgres != Postgres::Standby {
             return;
         }
@@ -47,6 +50,16 @@ impl State {
         if slot.link != link {
             self.on(at, |slot| slot.link = link);
             self.tell(limits, at, Event::LinkSampled(Link { streaming, position }));
+        }
+    }
+
+    /// Who streams from a primary, where that has changed.
+    fn sample_standbys(&mut self, limits: &Limits, at: usize) {
+        let streaming = (0..self.slots.len()).filter(|to| self.streams(*to, at));
+        let names: Vec<String> = streaming.filter_map(|to| self.slots.get(to)).map(|slot| slot.name.clone()).collect();
+        if self.slots.get(at).is_some_and(|slot| slot.standbys != names) {
+            self.on(at, |slot| slot.standbys.clone_from(&names));
+            self.tell(limits, at, Event::StandbysSampled(names));
         }
     }
 
@@ -98,6 +111,9 @@ impl State {
             slot.seen = seen;
             slot.elections = elections;
             slot.deaths = 0;
+            (slot.misses, slot.has_none) = (false, false);
+            slot.pledged = None;
+            slot.standbys.clear();
         });
         self.see_cluster(limits, at);
         self.see_peers(limits, at);

@@ -4,15 +4,17 @@
 
 use super::controller::Controller;
 use super::limits::Limits;
-use super::state::State;
+use super::state::{Postgres, State};
 use pgherd_core::instance::Phase;
 use pgherd_core::lease::HolderState;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A primary is open by then, in seconds: a lease that lapses, an election that is declined, and another.
 const BACK_WITHIN: u64 = 40;
-/// Deliveries within one second.
+/// Rounds of deliveries within one second.
 const ROUNDS: usize = 60;
+/// Deliveries of one kind within a round: whatever a step brings about, a run comes to its end.
+const DELIVERIES: usize = 200;
 
 /// Of many states a few are followed, always the same ones.
 pub fn is_sampled(limits: &Limits, state: &State) -> bool {
@@ -24,11 +26,21 @@ pub fn is_sampled(limits: &Limits, state: &State) -> bool {
     !hasher.finish().is_multiple_of(limits.heal_one_of)
 }
 
-/// Whether a primary opens when everything is well again.
+/// Whether a primary opens when everything is well again, and whoever is there follows it; but for a volume with a
+/// timeline that nobody reserved, which waits for people.
 pub fn comes_back(limits: &Limits, state: &State) -> bool {
     let mut state = state.clone();
     heal(limits, &mut state);
-    settle(limits, &mut state, BACK_WITHIN, is_served)
+    settle(limits, &mut state, BACK_WITHIN, |state| if limits.misled > 0 { is_served(state) } else { is_whole(state) })
+}
+
+/// One instance is open, and the others stream from it.
+fn is_whole(state: &State) -> bool {
+    let there = (0..state.slots.len()).filter(|at| state.may_boot(*at)).filter_map(|at| state.slots.get(at));
+    let follows = |slot: &crate::shared::Shared<super::state::Slot>| {
+        slot.postgres.writes() || slot.postgres == Postgres::Standby && slot.link.is_some_and(|link| link.streaming)
+    };
+    is_served(state) && there.into_iter().all(follows)
 }
 
 /// One instance is open under the stored lease.
@@ -44,7 +56,7 @@ pub fn is_served(state: &State) -> bool {
 /// Every fault ends: what stood still goes on, what died starts, disks answer, pods that were deleted are gone.
 fn heal(limits: &Limits, state: &mut State) {
     for at in 0..state.slots.len() {
-        state.on(at, |slot| slot.wedged = None);
+        state.on(at, |slot| (slot.wedged, slot.cut) = (None, false));
         if state.slots.get(at).is_some_and(|slot| slot.frozen.is_some()) {
             state.thaw(limits, at);
         }
@@ -56,7 +68,7 @@ fn heal(limits: &Limits, state: &mut State) {
 
 /// Delivers everything, second by second, until `done`.
 pub fn settle(limits: &Limits, state: &mut State, seconds: u64, done: impl Fn(&State) -> bool) -> bool {
-    let limits = Limits { writes: usize::MAX, losses: 0, cut: false, ..*limits };
+    let limits = Limits { writes: usize::MAX, losses: 0, misled: 0, ..*limits };
     let mut controller = Controller::default();
     for _ in 0..seconds {
         for _ in 0..ROUNDS {
@@ -79,7 +91,8 @@ pub fn settle(limits: &Limits, state: &mut State, seconds: u64, done: impl Fn(&S
 }
 
 fn deliver(limits: &Limits, state: &mut State) {
-    while let Some(put) = state.puts.first().cloned() {
+    for _ in 0..DELIVERIES {
+        let Some(put) = state.puts.first().cloned() else { break };
         // What has landed already is not sent again: its answer is on its way.
         if put.answer.is_none() {
             state.land(limits, 0);
@@ -93,8 +106,14 @@ fn deliver(limits: &Limits, state: &mut State) {
         if state.slots.get(at).is_some_and(|slot| slot.machine.is_none()) && state.may_boot(at) {
             state.boot(limits, at);
         }
-        while state.slots.get(at).is_some_and(|slot| slot.awake() && slot.seen < state.store.newest()) {
+        for _ in 0..DELIVERIES {
+            if !state.slots.get(at).is_some_and(|slot| slot.awake() && slot.seen < state.store.newest()) {
+                break;
+            }
             state.watch(limits, at);
+        }
+        if state.store.missing.is_some() && state.slots.get(at).is_some_and(|slot| slot.awake() && !slot.misses) {
+            state.see_missing(limits, at);
         }
         if state.slots.get(at).is_some_and(|slot| slot.awake()) {
             state.see_cluster(limits, at);
@@ -118,7 +137,7 @@ pub fn story(limits: &Limits, state: &State) -> Vec<String> {
     heal(limits, &mut state);
     let mut told = vec![line(&state)];
     for _ in 0..BACK_WITHIN {
-        if settle(limits, &mut state, 1, is_served) {
+        if settle(limits, &mut state, 1, is_whole) {
             break;
         }
         told.push(line(&state));

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use pgherd_core::lease::Timings;
+use pgherd_core::sync::{Durability, Method, SyncSpec};
 
 /// The bounds of one run. A fault with a bound of zero does not happen.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,21 @@ pub struct Limits {
     pub edits: u8,
     /// Pods told to stop.
     pub terminations: u8,
+    /// Requests to fence, by whatever controller, needed or not (E3).
+    pub fences: u8,
+    /// Nodes that are lost for good, and nobody says so.
+    pub lost: u8,
+    /// Members that are cut off from the API from then on.
+    pub cuts: u8,
+    /// Promotions in which postgres takes another timeline than the reserved one (hole 30).
+    pub misled: u8,
+    /// Times that somebody deletes the lease (L8).
+    pub deletes: u8,
+    /// How many members each commit waits for (`required`); zero for asynchronous replication.
+    pub sync: u32,
+    /// Members, bit by bit, whose watches do not lag: they hear of everything at once, or, while they write, of their
+    /// own versions of the lease.
+    pub prompt: u8,
     /// leaseDuration, in seconds.
     pub lease: u64,
     /// renewDeadline, in seconds.
@@ -71,6 +87,13 @@ impl Limits {
         joins: 0,
         edits: 0,
         terminations: 0,
+        fences: 0,
+        lost: 0,
+        cuts: 0,
+        misled: 0,
+        deletes: 0,
+        sync: 0,
+        prompt: 0,
         lease: 3,
         deadline: 2,
         kill: 1,
@@ -79,6 +102,20 @@ impl Limits {
         slow_kills: false,
         heal_one_of: 0,
     };
+
+    /// `spec.postgresql.synchronous`, as core takes it.
+    pub fn spec(&self) -> Option<SyncSpec> {
+        (self.sync > 0).then(|| SyncSpec {
+            method: Method::Any,
+            number: self.sync,
+            legacy_minimum: None,
+            max_from_cluster: None,
+            pre: Vec::new(),
+            post: Vec::new(),
+            durability: Durability::Required,
+            failover_quorum: true,
+        })
+    }
 
     /// As core takes them.
     pub fn timings(&self) -> Timings {

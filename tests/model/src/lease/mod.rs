@@ -62,6 +62,9 @@ impl Model for LeaseModel {
         vec![
             Property::always("no rule is broken by a step", |_, state: &State| state.broken.is_none()),
             Property::always("I1: one writer, under its own lease", |_, state| checks::one_writer(state)),
+            Property::always("I4: settings go with the record", |model: &LeaseModel, state| {
+                model.limits.sync == 0 || checks::settings_go_with_the_record(state)
+            }),
             Property::always("I2: one timeline, one promotion", |_, state| checks::timelines_grow(state)),
             Property::always("terms only grow, and each has one holder", |_, state| checks::terms_grow(state)),
             Property::always("once all is well, a primary opens", |model: &LeaseModel, state| {

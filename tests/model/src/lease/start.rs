@@ -4,7 +4,7 @@ use super::healed::{is_served, settle};
 use super::limits::Limits;
 use super::state::{Postgres, Slot, Spent, State, Store};
 use crate::shared::Shared;
-use pgherd_core::lease::LeaseRecord;
+use pgherd_core::lease::{ElectableRecord, LeaseRecord};
 
 /// Long enough to initialise, clone and settle.
 const UP_WITHIN: u64 = 60;
@@ -33,7 +33,10 @@ pub fn running(limits: &Limits) -> State {
             .slots
             .iter()
             .filter(|slot| slot.postgres == Postgres::Standby && slot.link.is_some_and(|l| l.streaming));
-        is_served(state) && standbys.count() + 1 == state.slots.len() && names_all(state)
+        let promised = |record: &ElectableRecord| record.voters.len() + 1 == state.slots.len();
+        let records = &state.store.lease().value.records;
+        let kept = limits.sync == 0 || (records.len() == 1 && records.iter().all(promised));
+        kept && is_served(state) && standbys.count() + 1 == state.slots.len() && names_all(state)
     };
     if !settle(limits, &mut state, UP_WITHIN, whole) {
         let phases = state.slots.iter().map(|slot| slot.machine.as_ref().map(|machine| machine.phase().clone()));
@@ -51,7 +54,10 @@ pub fn running(limits: &Limits) -> State {
     });
     state.spent = Spent::default();
     for at in 0..state.slots.len() {
-        state.on(at, |slot| (slot.elections, slot.deaths) = (0, 0));
+        state.on(at, |slot| {
+            (slot.elections, slot.deaths) = (0, 0);
+            slot.cut = limits.cut && slot.postgres.writes();
+        });
     }
     state
 }

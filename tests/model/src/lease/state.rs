@@ -1,14 +1,15 @@
 //! One instant of the modelled cluster: machines, what surrounds each, the stored lease, requests under way.
 
+use super::limits::Limits;
 use crate::shared::Shared;
 use pgherd_core::cluster::ElectionFact;
-use pgherd_core::identity::{Nonce, PodUid, SystemId};
+use pgherd_core::identity::{Incarnation, Nonce, PodUid, SystemId};
 use pgherd_core::instance::{
     ClusterView, Data, DataRole, Event, Leader, Link, Machine, Me, Op, Outcome, Peer, PledgeCall, Volume,
 };
 use pgherd_core::lease::{Holder, LeaseRecord, Term, Versioned, WalPosition};
 use pgherd_core::lsn::Lsn;
-use pgherd_core::sync::Pledge;
+use pgherd_core::sync::{Pledge, SyncSetting};
 use pgherd_core::time::Instant;
 use pgherd_core::timeline::TimelineId;
 
@@ -85,6 +86,24 @@ pub struct Slot {
     pub postgres: Postgres,
     /// Past this the watchdog kills.
     pub armed: Option<Instant>,
+    /// It does not reach the API.
+    pub cut: bool,
+    /// Its node is lost for good.
+    pub gone: bool,
+    /// To whom, for which term and when it pledged itself.
+    pub pledged: Option<(Nonce, Term, Instant)>,
+    /// Its watch has told that the lease is not there.
+    pub misses: bool,
+    /// Nor has anything later than that said that there is one.
+    pub has_none: bool,
+    /// `synchronous_standby_names` of its postgres.
+    pub setting: SyncSetting,
+    /// pg_hba keeps clients out.
+    pub gated: bool,
+    /// A crash recovery in place has brought commits to light that no barrier has followed (hole 11).
+    pub unreplicated: bool,
+    /// Its walsenders, as it was last told.
+    pub standbys: Vec<String>,
     /// Its volume.
     pub disk: Disk,
     /// Commands under way.
@@ -118,6 +137,15 @@ impl Slot {
             wedged: None,
             postgres: Postgres::Down,
             armed: None,
+            cut: false,
+            gone: false,
+            pledged: None,
+            misses: false,
+            has_none: false,
+            setting: SyncSetting::default(),
+            gated: false,
+            unreplicated: false,
+            standbys: Vec::new(),
             disk: Disk { data: None },
             jobs: Vec::new(),
             seen: 0,
@@ -177,8 +205,10 @@ pub struct Put {
     pub generation: u8,
     /// To be answered with.
     pub op: Op,
-    /// The version that it replaces.
+    /// The version that it replaces; without one the API server compares nothing.
     pub over: String,
+    /// It is a POST (L8).
+    pub creates: bool,
     /// What it stores.
     pub record: LeaseRecord,
     /// When it left.
@@ -214,6 +244,16 @@ pub struct Spent {
     pub edits: u8,
     /// SIGTERM.
     pub terminations: u8,
+    /// Requests to fence.
+    pub fences: u8,
+    /// Nodes lost.
+    pub lost: u8,
+    /// Members cut off.
+    pub cuts: u8,
+    /// Promotions to another timeline.
+    pub misled: u8,
+    /// Leases deleted.
+    pub deletes: u8,
 }
 
 /// The API server's part.
@@ -233,6 +273,10 @@ pub struct Store {
     pub initializer: Option<String>,
     /// Timelines that somebody promoted to.
     pub promoted: Vec<TimelineId>,
+    /// Since when the lease is not there.
+    pub missing: Option<Instant>,
+    /// Who has fenced itself, and at which term.
+    pub answers: Vec<(Incarnation, Term)>,
 }
 
 impl Store {
@@ -254,8 +298,10 @@ impl Store {
     }
 
     /// The Cluster as a manager sees it that knows of so many elections.
-    pub fn cluster(&self, elections: usize, instances: u32) -> ClusterView {
+    pub fn cluster(&self, limits: &Limits, elections: usize) -> ClusterView {
+        let instances = u32::try_from(limits.instances).unwrap_or(u32::MAX);
         ClusterView {
+            sync: limits.spec().map(Box::new),
             system_id: self.system,
             initializer: self.initializer.clone(),
             instances,

@@ -1,23 +1,24 @@
 //! The API server: one compare-and-swap, answers that come late or never, and a watch that lags.
 
 use super::limits::Limits;
-use super::state::{Job, State};
+use super::state::{Job, Put, State};
 use pgherd_core::instance::{Event, Op, Outcome};
+use pgherd_core::lease::LeaseRecord;
 use pgherd_core::sync::Pledge;
+use pgherd_core::time::Instant;
 
 impl State {
     /// A request reaches the API server: it is stored if nobody was faster, and answered if somebody waits.
     pub fn land(&mut self, limits: &Limits, at: usize) {
         let Some(put) = self.puts.get(at).cloned() else { return };
-        let outcome = if put.over == self.store.lease().version {
+        let outcome = if self.fits(&put) {
             if self.store.leases.len() > limits.writes {
                 return;
             }
-            let version = self.store.change(|store| {
-                store.leases.push(put.record.clone());
-                store.newest().to_string()
-            });
+            let version = self.stored(put.record.clone());
             Outcome::Stored { version, sent: put.sent }
+        } else if self.store.missing.is_some() {
+            Outcome::NotFound
         } else {
             Outcome::Conflicted(self.store.lease())
         };
@@ -28,12 +29,65 @@ impl State {
         }
     }
 
+    /// The compare-and-swap of the API server.
+    fn fits(&self, put: &Put) -> bool {
+        match self.store.missing {
+            Some(_) => put.creates,
+            None => !put.creates && (put.over.is_empty() || put.over == self.store.lease().version),
+        }
+    }
+
+    /// A new version of the lease.
+    pub fn stored(&mut self, record: LeaseRecord) -> String {
+        self.store.change(|store| {
+            store.leases.push(record);
+            store.missing = None;
+            store.newest().to_string()
+        })
+    }
+
+    /// Whether a member reaches the API.
+    pub fn is_cut(&self, slot: usize) -> bool {
+        self.slots.get(slot).is_some_and(|slot| slot.cut)
+    }
+
+    /// What the members with prompt watches hear by themselves.
+    pub fn deliver_news(&mut self, limits: &Limits) {
+        for at in (0..self.slots.len()).filter(|at| limits.prompt & (1 << at) != 0) {
+            while self.hears_next(at) {
+                self.watch(limits, at);
+            }
+            let Some(slot) = self.slots.get(at).filter(|slot| slot.awake() && !slot.cut) else { continue };
+            if slot.postgres.writes() {
+                continue;
+            }
+            if slot.deaths < self.store.dead.len() {
+                self.see_deaths(limits, at);
+            }
+            if self.slots.get(at).is_some_and(|slot| slot.elections < self.store.elections.len()) {
+                self.see_cluster(limits, at);
+            }
+        }
+    }
+
+    fn hears_next(&self, at: usize) -> bool {
+        let Some(slot) = self.slots.get(at).filter(|slot| slot.awake() && !slot.cut) else { return false };
+        let next = self.store.version(slot.seen + 1).value;
+        let own = next.holder.is_some_and(|holder| holder.nonce == slot.nonce());
+        slot.seen < self.store.newest() && (own || !slot.postgres.writes())
+    }
+
+    /// A member learns that the lease is not there.
+    pub fn see_missing(&mut self, limits: &Limits, slot: usize) {
+        self.on(slot, |slot| (slot.misses, slot.has_none) = (true, true));
+        self.tell(limits, slot, Event::LeaseMissing);
+    }
+
     /// Whether landing changes anything but the queue.
     pub fn can_land(&self, limits: &Limits, at: usize) -> bool {
         self.puts.get(at).is_some_and(|put| {
-            let fits = put.over == self.store.lease().version;
-            let cut = limits.cut && put.slot == 0;
-            !cut && put.answer.is_none() && (!fits || self.store.leases.len() <= limits.writes)
+            let fits = self.fits(put);
+            !self.is_cut(put.slot) && put.answer.is_none() && (!fits || self.store.leases.len() <= limits.writes)
         })
     }
 
@@ -43,6 +97,8 @@ impl State {
             return;
         }
         let put = self.puts.remove(at);
+        let has_none = put.answer == Some(Outcome::NotFound);
+        self.on(put.slot, |slot| slot.has_none = has_none);
         if let Some(outcome) = put.answer.clone() {
             self.tell(limits, put.slot, Event::Finished(put.op, outcome));
         }
@@ -64,7 +120,7 @@ impl State {
     /// The watch tells of the next version.
     pub fn watch(&mut self, limits: &Limits, slot: usize) {
         let Some(seen) = self.slots.get(slot).map(|slot| slot.seen + 1) else { return };
-        self.on(slot, |slot| slot.seen = seen);
+        self.on(slot, |slot| (slot.seen, slot.misses, slot.has_none) = (seen, false, false));
         let lease = self.store.version(seen);
         self.tell(limits, slot, Event::LeaseSeen(lease));
     }
@@ -73,7 +129,7 @@ impl State {
     pub fn see_cluster(&mut self, limits: &Limits, slot: usize) {
         let elections = self.store.elections.len();
         self.on(slot, |slot| slot.elections = elections);
-        let cluster = self.store.cluster(elections, u32::try_from(limits.instances).unwrap_or(u32::MAX));
+        let cluster = self.store.cluster(limits, elections);
         self.tell(limits, slot, Event::ClusterSeen(cluster));
     }
 
@@ -110,7 +166,43 @@ impl State {
         });
         let request = self.request(at, op);
         if let Some(to) = self.slot_of(&uid).filter(|to| self.slots.get(*to).is_some_and(|slot| slot.awake())) {
+            let before = self.yes_so_far(at, op);
+            let binding = (call.nonce.clone(), call.term, self.now(to));
             self.tell(limits, to, Event::PledgeAsked(request, call));
+            if self.yes_so_far(at, op) > before {
+                self.on(to, |slot| slot.pledged = Some(binding));
+            }
+        }
+    }
+
+    fn yes_so_far(&self, at: usize, op: Op) -> usize {
+        let rounds = self.slots.get(at).into_iter().flat_map(|slot| &slot.jobs);
+        let yes = rounds.map(|job| match job {
+            Job::Pledges(known, _, _, _, by) if *known == op => by.len(),
+            _ => 0,
+        });
+        yes.sum()
+    }
+
+    /// L7: for a leaseDuration who has pledged fences itself for nobody, while the lease is that holder's.
+    pub fn is_bound(&self, limits: &Limits, at: usize) -> bool {
+        let lease = self.store.lease().value;
+        let pledged = self.slots.get(at).and_then(|slot| slot.pledged.as_ref());
+        pledged.is_some_and(|(nonce, term, given)| {
+            let holds = lease.term == *term && lease.held_by().is_some_and(|holder| holder.nonce == *nonce);
+            holds && self.now(at).since(*given).as_secs() < limits.lease && !self.store.dead.contains(nonce)
+        })
+    }
+
+    /// L7: without a quorum's word, a round that extends a deadline has the word of everybody who may take the lease.
+    pub fn check_round(&mut self, limits: &Limits, at: usize, before: Option<Instant>, by: &[Pledge]) {
+        let lease = self.store.lease().value;
+        let Some(slot) = self.slots.get(at) else { return };
+        let extended = slot.machine.as_ref().and_then(|machine| machine.hold()).map(|hold| hold.deadline) > before;
+        let own = lease.held_by().is_some_and(|holder| holder.nonce == slot.nonce());
+        let all = lease.takers.iter().all(|taker| by.iter().any(|pledge| pledge.pod_uid == *taker));
+        if limits.sync == 0 && before.is_some() && extended && own && !all {
+            self.violated("a deadline is extended although a taker has not pledged");
         }
     }
 

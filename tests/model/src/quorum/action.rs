@@ -1,7 +1,7 @@
 //! What can happen next.
 
 use super::Limits;
-use super::state::{MEMBERS, Record, State};
+use super::state::{BY_HAND, MEMBERS, Record, State};
 use pgherd_core::sync::Move;
 
 /// One step.
@@ -33,6 +33,10 @@ pub enum Action {
     Raise(usize),
     /// A writer dies.
     Crash(usize),
+    /// A writer ends, and its release is on the way.
+    Release(usize),
+    /// A standby is promoted by hand, writes, and is killed for it.
+    Meddle(usize),
     /// A member's volume is lost; it is cloned from another.
     Wipe(usize, usize),
     /// A member follows a writer.
@@ -41,6 +45,8 @@ pub enum Action {
     Begin(usize),
     /// It fences a member and hears its report.
     Fence(usize, usize),
+    /// It hears a member that does not fence itself.
+    Hear(usize, usize),
     /// It elects.
     Decide(usize),
     /// The winner takes.
@@ -57,6 +63,9 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
         }
         if state.crashed < limits.crashes {
             actions.push(Action::Crash(at));
+        }
+        if state.released < limits.releases && !writer.publishing {
+            actions.push(Action::Release(at));
         }
         if state.next_move(at).is_some_and(|next| next != Move::Rest) {
             actions.push(Action::Step(at));
@@ -108,6 +117,9 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
             actions.extend((0..MEMBERS).filter(|from| *from != member).map(|from| Action::Wipe(member, from)));
         }
     }
+    if state.meddled < limits.meddles {
+        actions.extend((0..MEMBERS).filter(|member| state.writes(*member).is_none()).map(Action::Meddle));
+    }
     for (at, election) in state.elections.iter().enumerate() {
         let Some(election) = election else {
             actions.extend((state.elected < limits.elections).then_some(Action::Begin(at)));
@@ -119,7 +131,10 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
         }
         let asked = |member: &usize| election.reports.iter().any(|(who, _)| who == member);
         let free = (0..MEMBERS).filter(|member| !asked(member) && state.writes(*member).is_none());
-        actions.extend(free.map(|member| Action::Fence(at, member)));
+        for member in free {
+            actions.push(Action::Fence(at, member));
+            actions.extend(limits.unfenced.then_some(Action::Hear(at, member)));
+        }
         if !election.reports.is_empty() {
             actions.extend([Action::Decide(at), Action::Forget(at)]);
         }
@@ -144,24 +159,51 @@ impl State {
             Action::Raise(at) => self.raise(at),
             Action::Crash(at) => {
                 self.crashed += 1;
-                self.on(at, |writer| writer.alive = false);
-                for member in &mut self.members {
-                    if member.follows == Some(at) {
-                        member.change(|member| member.follows = None);
-                    }
-                }
-                for put in self.puts.iter_mut().filter(|put| put.writer == at) {
-                    put.change(|put| put.given_up = true);
-                }
-                self.puts.retain(|put| !(put.given_up && put.answer.is_some()));
+                self.end(at);
             }
+            Action::Release(at) => {
+                self.released += 1;
+                self.release_lease(at);
+                self.end(at);
+            }
+            Action::Meddle(member) => self.meddle(member),
             Action::Wipe(member, from) => self.wipe(member, from),
             Action::Follow(member, at) => self.follow(member, at),
             Action::Begin(controller) => self.begin(controller),
-            Action::Fence(controller, member) => self.fence(controller, member),
+            Action::Fence(controller, member) => {
+                self.fence(member, self.term_of(controller));
+                self.hear(controller, member);
+            }
+            Action::Hear(controller, member) => self.hear(controller, member),
             Action::Decide(controller) => self.decide(controller),
             Action::Take(controller) => self.conclude(limits, controller),
             Action::Forget(controller) => self.elections.iter_mut().skip(controller).take(1).for_each(|e| *e = None),
+        }
+    }
+
+    /// A writer is gone, whoever streamed from it is alone, and answers have nobody to reach.
+    fn end(&mut self, at: usize) {
+        self.on(at, |writer| writer.alive = false);
+        for member in &mut self.members {
+            if member.follows == Some(at) {
+                member.change(|member| member.follows = None);
+            }
+        }
+        for put in self.puts.iter_mut().filter(|put| put.writer == at) {
+            put.change(|put| put.given_up = true);
+        }
+        self.puts.retain(|put| !(put.given_up && put.answer.is_some()));
+    }
+
+    /// `pg_ctl promote` by somebody: a timeline that nobody reserved, with a commit that nobody was told of.
+    fn meddle(&mut self, member: usize) {
+        self.meddled += 1;
+        if let Some(member) = self.members.get_mut(member) {
+            member.change(|member| {
+                let timeline = member.wal.last().map_or(1, |record| record.timeline) + 1;
+                member.wal.push(Record { timeline, id: BY_HAND });
+                member.follows = None;
+            });
         }
     }
 

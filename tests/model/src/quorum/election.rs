@@ -3,8 +3,8 @@
 use super::Limits;
 use super::state::{Election, Heard, MEMBERS, Record, State, end, holder, incarnation, lineage, name, report, spec};
 use crate::shared::Shared;
-use pgherd_core::cluster::{Desired, Observed, PodView, StatusFacts};
-use pgherd_core::election::{Answer, Why, elect, verify};
+use pgherd_core::cluster::{Desired, ElectionFact, Observed, PodView, StatusFacts};
+use pgherd_core::election::{Answer, Why, elect, is_current, is_named, verify};
 use pgherd_core::identity::{AttemptId, PodUid};
 use pgherd_core::lease::{LeaseRecord, Purpose, Term, Versioned, taken};
 use pgherd_core::sync::{SyncSetting, choose, record_of};
@@ -18,16 +18,23 @@ impl State {
         self.elections.iter_mut().skip(controller).take(1).for_each(|e| *e = Some(Shared::new(election.clone())));
     }
 
-    /// E3: the fence is on disk and the receiver gone, then the member reports.
-    pub(super) fn fence(&mut self, controller: usize, member: usize) {
-        let Some(Some(election)) = self.elections.get(controller) else { return };
-        let term = election.lease.term;
+    /// The term that an election is to end.
+    pub(super) fn term_of(&self, controller: usize) -> Term {
+        self.elections.get(controller).and_then(|e| e.as_ref()).map(|e| e.lease.term).unwrap_or_default()
+    }
+
+    /// E3: the fence is on disk and the receiver gone before the member reports.
+    pub(super) fn fence(&mut self, member: usize, term: Term) {
         if let Some(member) = self.members.get_mut(member) {
             member.change(|member| {
                 member.fence = member.fence.max(term);
                 member.follows = None;
             });
         }
+    }
+
+    /// A member's report.
+    pub(super) fn hear(&mut self, controller: usize, member: usize) {
         let Some(m) = self.members.get(member) else { return };
         let heard = Heard { directory: m.directory, fence: m.fence, position: end(&m.wal), lineage: lineage(&m.wal) };
         if let Some(Some(election)) = self.elections.get_mut(controller) {
@@ -68,19 +75,35 @@ impl State {
         let Some(at) = (0..MEMBERS).find(|member| name(*member) == fact.winner) else { return };
         let Some(member) = self.members.get(at).cloned() else { return };
         let mine = incarnation(member.directory);
-        let here = end(&member.wal) >= fact.evidence;
-        let holds = verify(&fact, &self.version.to_string(), &self.lease, Some(&mine), fact.evidence).is_ok();
-        let named = fact.lease_version == self.version.to_string();
-        if !(here && holds && named) || self.writes(at).is_some() {
+        let needs = fact.tail.as_ref().map_or(fact.evidence, |tail| tail.end.max(fact.evidence));
+        let wal = self.gathered(&member.wal, &fact);
+        let lease = Versioned { version: self.version.to_string(), value: LeaseRecord::clone(&self.lease) };
+        let holds = verify(&fact, &lease.version, &self.lease, Some(&mine), needs).is_ok();
+        let bound = is_current(&fact, &self.lease) && (self.lease.held_by().is_none() || is_named(&fact, &lease));
+        if !(end(&wal) >= needs && holds && bound) || self.writes(at).is_some() {
             return;
         }
-        let setting = choose(&spec(limits), &self.fit(at, 0b111), &SyncSetting::default());
+        if let Some(member) = self.members.get_mut(at) {
+            member.change(|member| member.wal.clone_from(&wal));
+        }
+        let heard = election.reports.iter().fold(0, |mask, (who, _)| mask | 1 << who);
+        let others = if limits.narrow { heard } else { 0b111 };
+        let setting = choose(&spec(limits), &self.fit(at, others), &SyncSetting::default());
         let own = record_of(&setting, Term::default(), &mine);
+        // I10: what was decided from one version binds that version, or its release.
+        if fact.term != self.lease.term {
+            self.violated(format!("{} takes term {} by an election of term {}", name(at), self.lease.term, fact.term));
+        }
+        // I11: who was elected is a data directory, unless it has reached the end of the last writer's WAL since.
+        let has_all = self.lease.tail.is_some_and(|end| needs >= end);
+        if !has_all && fact.winner_incarnation.as_ref() != Some(&mine) {
+            self.violated(format!("{} takes with another directory than the one that was elected", name(at)));
+        }
         let term = self.lease.term.next();
         let attempt = AttemptId(format!("a{term}"));
         let record = taken(&self.lease, holder(at, term), attempt, Purpose::Promotion, Vec::new(), Some(own));
         let missing: Vec<u8> =
-            self.acknowledged.iter().filter(|id| member.wal.iter().all(|record| record.id != **id)).copied().collect();
+            self.acknowledged.iter().filter(|id| wal.iter().all(|record| record.id != **id)).copied().collect();
         if !missing.is_empty() {
             self.violated(format!("{} is promoted without the acknowledged {missing:?}", name(at)));
         }
@@ -92,5 +115,16 @@ impl State {
         }
         let lineage = self.members.get(at).map(|member| lineage(&member.wal));
         self.opens(at, LeaseRecord { lineage, ..record }, setting);
+    }
+    /// Section 6: what the last holder has beyond `wal`, where the election names it, it is there still and goes on
+    /// from `wal`.
+    fn gathered(&self, wal: &[Record], fact: &ElectionFact) -> Vec<Record> {
+        let source = fact.tail.as_ref().and_then(|tail| {
+            let source = (0..MEMBERS).find(|member| name(*member) == tail.pod)?;
+            let theirs = &self.members.get(source)?.wal;
+            let upto = theirs.get(..usize::try_from(tail.end.lsn.0).ok()?)?;
+            (end(upto) == tail.end && upto.starts_with(wal)).then(|| upto.to_vec())
+        });
+        source.unwrap_or_else(|| wal.to_vec())
     }
 }

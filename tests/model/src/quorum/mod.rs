@@ -33,6 +33,14 @@ pub struct Limits {
     pub losses: u8,
     /// Terms raised in place (E6).
     pub raises: u8,
+    /// Primaries that end in order: they release the lease, with where their WAL ends (L6).
+    pub releases: u8,
+    /// Standbys that somebody promotes by hand.
+    pub meddles: u8,
+    /// A controller may also hear members that do not fence themselves.
+    pub unfenced: bool,
+    /// A take promises those only who answered the election, not everybody.
+    pub narrow: bool,
     /// `number`.
     pub needed: u32,
     /// `dataDurability: preferred`.
@@ -50,6 +58,10 @@ impl Limits {
         wipes: 0,
         losses: 0,
         raises: 0,
+        releases: 0,
+        meddles: 0,
+        unfenced: false,
+        narrow: false,
         needed: 1,
         preferred: false,
     };

@@ -1,9 +1,9 @@
 //! A writer's steps: what rule Q says next, the walsenders, and the lease's compare-and-swap.
 
 use super::Limits;
-use super::state::{MEMBERS, Put, State, Writer, incarnation, name, spec};
+use super::state::{MEMBERS, Put, State, Writer, end, incarnation, name, spec};
 use crate::shared::Shared;
-use pgherd_core::lease::{Conflict, LeaseRecord, conflict};
+use pgherd_core::lease::{Conflict, LeaseRecord, conflict, released};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::sync::{Goal, Move, Stored, SyncMember, SyncSetting, choose, next_move, own_entry, own_raised};
 
@@ -66,6 +66,13 @@ impl State {
         let Some(lease) = self.writers.get(at).map(|writer| writer.lease.clone()) else { return };
         let term = lease.term.next();
         self.send(at, LeaseRecord { term, records: own_raised(&lease, term), ..lease });
+    }
+
+    /// Rule L6: nothing of it writes any more when this is sent, and nobody waits for the answer.
+    pub(super) fn release_lease(&mut self, at: usize) {
+        let Some(writer) = self.writers.get(at).cloned() else { return };
+        let tail = self.members.get(writer.member).map(|member| end(&member.wal));
+        self.send(at, released(&writer.lease, tail));
     }
 
     /// Another set is wanted: these members are fit now.

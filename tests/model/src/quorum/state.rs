@@ -8,13 +8,15 @@ use pgherd_core::identity::{Incarnation, Nonce, PodUid};
 use pgherd_core::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Term, WalPosition};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::sync::{
-    Durability, Fitness, Method, Progress, SyncMember, SyncSetting, SyncSpec, choose, own_entry, record_of, safe,
+    Durability, Fitness, Method, Progress, SyncMember, SyncSetting, SyncSpec, choose, own_entry, record_of,
 };
 use pgherd_core::timeline::{Lineage, TimelineId};
 use std::collections::BTreeSet;
 
 /// How many.
 pub const MEMBERS: usize = 3;
+/// A record that was written by a standby which somebody promoted.
+pub const BY_HAND: u8 = u8::MAX;
 
 /// A WAL record: the timeline it was written on, and what it is; 0 is the end of a promotion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,6 +115,8 @@ pub struct State {
     pub(super) wiped: u8,
     pub(super) lost: u8,
     pub(super) raised: u8,
+    pub(super) released: u8,
+    pub(super) meddled: u8,
     pub(super) broken: Option<String>,
 }
 
@@ -186,6 +190,8 @@ impl State {
             wiped: 0,
             lost: 0,
             raised: 0,
+            released: 0,
+            meddled: 0,
             broken: None,
         };
         let setting = choose(&spec(limits), &state.fit(0, 0b111), &SyncSetting::default());
@@ -260,13 +266,20 @@ impl State {
         // By its own term, or the last one of the same writer: a promise does not lapse with its term.
         let last = self.lease.records.last();
         let Some(entry) = own_entry(&self.lease).or(last) else { return true };
+        // What a term promises, its holder promises: nobody publishes in another's name.
+        let holder = self.lease.held_by().and_then(|holder| (0..MEMBERS).find(|at| name(*at) == holder.name));
+        let writes = holder.filter(|at| entry.term == self.lease.term && self.writes(*at).is_some());
+        let own = writes.and_then(|at| self.members.get(at)).map(|member| incarnation(member.directory));
+        if own.is_some_and(|own| own != entry.writer) {
+            return false;
+        }
         let holds = self.writers.iter().filter(|writer| {
             let directory = self.members.get(writer.member).map(|member| incarnation(member.directory));
             writer.alive && writer.lease.term == self.lease.term && directory.as_ref() == Some(&entry.writer)
         });
         holds.into_iter().all(|writer| {
             let connected = writer.senders.iter().zip(&writer.connected).filter(|(_, c)| c.is_some());
-            connected.into_iter().all(|(setting, _)| safe(setting, entry))
+            connected.into_iter().all(|(setting, _)| lets_through_only(setting, entry))
         })
     }
 
@@ -282,6 +295,15 @@ impl State {
             !self.lease.records.iter().all(known) || sat(&self.lease.records, &answered).is_empty()
         })
     }
+}
+
+/// Rule Q1 by counting, without core's formula: however `setting` is satisfied, `needed` of the voters have it.
+fn lets_through_only(setting: &SyncSetting, entry: &ElectableRecord) -> bool {
+    (0..1_u32 << setting.members.len()).filter(|who| who.count_ones() >= setting.needed).all(|who| {
+        let have = setting.members.iter().enumerate().filter(|(at, _)| who & (1 << at) != 0);
+        let voters = have.filter(|(_, member)| entry.voters.contains(&member.incarnation)).count();
+        u32::try_from(voters).unwrap_or(0) >= entry.needed
+    })
 }
 
 /// As the controller hears it.

@@ -5,6 +5,7 @@ use super::bench::*;
 use crate::cluster::ElectionFact;
 use crate::identity::Nonce;
 use crate::lease::{HolderState, LeaseRecord, Term};
+use crate::timeline::TimelineId;
 use core::time::Duration;
 
 fn switchover(smart: Option<u64>) -> ClusterView {
@@ -23,6 +24,21 @@ fn a_switchover_stops_without_a_smart_phase_and_releases_with_the_end_of_wal() {
     assert_eq!(said, ["DisarmWatchdog", "PutLease over 13: Released, term 5, timeline 3"]);
     assert_eq!(bench.put.as_ref().and_then(|(_, _, record)| record.tail), Some(wal(3, 600)));
     assert_eq!(bench.stored(), ["Archive Standby", "OfferTail 0/258 on timeline 3"]);
+}
+
+#[test]
+fn l9_an_answer_to_the_release_that_the_next_take_has_overtaken_is_no_lease_that_went_back() {
+    let mut bench = Bench::primary();
+    bench.tell(Event::ClusterSeen(switchover(None)));
+    bench.done();
+    bench.done();
+    bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
+    let taken = LeaseRecord { term: Term(6), timeline: TimelineId(4), ..held("c-3", HolderState::Promoting) };
+    bench.see(taken);
+    bench.stored();
+    assert_eq!(bench.machine.report(bench.now).message, "");
+    let asked = bench.tell(Event::FenceRequested(Op(9), FenceCall { term: Term(6) }));
+    assert!(asked[0].starts_with("Fence"), "it can be elected when the next primary dies at once: {asked:?}");
 }
 
 #[test]

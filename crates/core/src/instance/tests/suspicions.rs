@@ -40,6 +40,20 @@ fn l9_a_volume_that_saw_a_later_term_changes_no_role_by_an_earlier_lease() {
 }
 
 #[test]
+fn l8_the_highest_term_that_was_seen_is_reported_whatever_is_known_of_the_lease_now() {
+    let told = |bench: &Bench| bench.machine.report(bench.now).lease.map(|(_, term, ..)| term);
+    let volume = remembering(data(DataRole::Standby, wal(1, 100)), 7);
+    for (lease, expected) in [(Some(4), 7), (Some(8), 8), (None, 7)] {
+        let (mut bench, _) = Bench::started("c-2", cluster(), held("c-1", HolderState::Open), volume.clone());
+        match lease {
+            Some(term) => drop(bench.see(LeaseRecord { term: Term(term), ..held("c-1", HolderState::Open) })),
+            None => drop(bench.tell(Event::LeaseMissing)),
+        }
+        assert_eq!(told(&bench), Some(Term(expected)), "{lease:?}: the controller makes the next one above it");
+    }
+}
+
+#[test]
 fn l9_a_winner_of_a_lease_that_went_back_does_not_take_it() {
     let (mut bench, _) = Bench::candidate(HolderState::Released, None);
     bench.see(LeaseRecord { term: Term(3), ..held("c-1", HolderState::Released) });
