@@ -92,6 +92,20 @@ impl BaseCopy {
             let bytes = store.get(key, LONGEST).await.with_context(|| format!("failed to read {key}"))?;
             fs::write(wal.join(key.rsplit('/').next().unwrap_or(key)), &bytes)?;
         }
+        self.replay(timeline).await
+    }
+
+    /// A copy that is in `directory` already: the database in `data`, the archive's files in `wal`.
+    #[must_use]
+    pub fn at(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    /// Lets postgres recover the copy from the files that are there, to the end of `timeline`.
+    ///
+    /// # Errors
+    /// If postgres does not come to its end in time.
+    pub async fn replay(&self, timeline: u32) -> anyhow::Result<Recovered> {
         self.configure(timeline)?;
         let server = self.start()?;
         let mut recovered = Recovered { server, directory: self.directory.clone() };
