@@ -21,29 +21,42 @@ fn ground() -> Ground {
     Ground { built, sources, directory }
 }
 
+/// How far the seed is that takes the place of one whose run does not count.
+const NEXT: u64 = 100;
+
+/// A run that counts. By chance one may not, as when a primary comes back before anybody has taken its place: then the
+/// next seed has its turn, once.
+async fn counted(ground: &Ground, seed: u64, configuration: Configuration) -> Run {
+    let mut last = String::new();
+    for seed in [seed, seed + NEXT] {
+        let run = run(ground, seed, configuration).await.unwrap();
+        let told = serde_json::to_string(&run).unwrap();
+        println!("{told}");
+        assert!(run.holds(), "make chaos RUNS=1 SEED={seed} CONFIGURATION={}: {told}", configuration.name());
+        if run.counts() {
+            return run;
+        }
+        println!("seed {seed}, {}: does not count", configuration.name());
+        last = told;
+    }
+    panic!("neither of two runs counts: {last}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_of_a_seed_break_no_promise_in_either_configuration() {
     let ground = ground();
     let mut runs = JoinSet::new();
     for (seed, configuration) in (1..).zip(Configuration::ALL) {
         let ground = ground.clone();
-        runs.spawn(async move { (configuration, run(&ground, seed, configuration).await) });
+        runs.spawn(async move { counted(&ground, seed, configuration).await });
     }
     let mut made = 0;
     while let Some(ended) = runs.join_next().await {
-        match ended.unwrap() {
-            (_, Ok(run)) => {
-                println!("{}", serde_json::to_string(&run).unwrap());
-                assert!(run.holds(), "make chaos RUNS=1 SEED={} CONFIGURATION={}", run.seed, run.configuration);
-                made += 1;
-            }
-            (configuration, Err(why)) => {
-                assert_ne!(configuration, Configuration::Asynchronous, "{why}");
-                println!("{} is left out: {why}", configuration.name());
-            }
-        }
+        let run = ended.unwrap();
+        assert!(run.verdict.is_some_and(|verdict| verdict.restored), "the archive was recovered from");
+        made += 1;
     }
-    assert!(made > 0, "no run was made");
+    assert_eq!(made, Configuration::ALL.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

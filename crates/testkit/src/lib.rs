@@ -12,6 +12,7 @@ pub mod history;
 pub mod journal;
 pub mod judge;
 pub mod machine;
+pub mod recovery;
 pub mod scenario;
 pub mod wait;
 pub mod writer;

@@ -32,7 +32,10 @@ async fn make(cx: &Context) -> Result<(), String> {
     let into = cx.volume.partial_path(PartialKind::Initdb, nonce);
     let postgres =
         Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT).map_err(|e| chain(&e))?;
-    run_initdb(&cx.reaper, &postgres, &into, &InitDb::default(), INITDB_WITHIN).await.map_err(|e| chain(&e))?;
+    let cluster = cx.cluster_now().ok_or("the Cluster has not been read yet")?;
+    let data_checksums = cluster.spec.initdb().data_checksums.unwrap_or(false);
+    let how = InitDb { data_checksums, ..InitDb::default() };
+    run_initdb(&cx.reaper, &postgres, &into, &how, INITDB_WITHIN).await.map_err(|e| chain(&e))?;
     cx.archiving.forget();
     let (volume, nonce) = (cx.volume.clone(), nonce.clone());
     off_runtime(move || volume.adopt(&into, &incarnation(), &nonce).map_err(|e| chain(&e)).map(drop)).await

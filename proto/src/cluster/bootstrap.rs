@@ -29,6 +29,10 @@ pub struct BootstrapInitDb {
     /// A basic-auth Secret with the owner's user name and password. Default: `<cluster>-app`, made for you.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<LocalObjectReference>,
+    /// Every page carries a checksum, so that one that was damaged on the disk is refused instead of read. Default: false,
+    /// as CNPG's. Chosen when the first database is made, and not changed afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_checksums: Option<bool>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

@@ -1,6 +1,6 @@
 //! `chaos-judge DIRECTORY [--verdict-only]`: the judge of a chaos run as a program of its own. Reads the clients' histories in the
 //! directory and the final databases that the environment names (`PGHERD_JUDGE_DSN`, a line `INSTANCE<TAB>DSN` each,
-//! since a command line is seen by everybody), prints its verdict as JSON, and exits with 1 if a rule was broken
+//! since a command line is seen by everybody) and what was recovered from the archive (`PGHERD_JUDGE_RESTORED`), prints its verdict as JSON, and exits with 1 if a rule was broken
 //! (with `--verdict-only`: with 0, whatever it says).
 
 use anyhow::Context as _;
@@ -23,6 +23,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         let config = dsn.parse().context("a line of PGHERD_JUDGE_DSN has no connection string")?;
         let database = read_database(&config).await.with_context(|| format!("failed to read {instance}"))?;
         evidence.databases.insert(instance.to_owned(), database);
+    }
+    if let Ok(dsn) = std::env::var("PGHERD_JUDGE_RESTORED") {
+        let config = dsn.parse().context("PGHERD_JUDGE_RESTORED is no connection string")?;
+        evidence.restored = Some(read_database(&config).await.context("failed to read what was recovered")?);
     }
     let archive = directory.join("archive.json");
     evidence.archive = if archive.exists() { Some(json(&archive)?) } else { None };

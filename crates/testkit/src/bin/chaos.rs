@@ -1,13 +1,14 @@
 //! `make chaos`: clusters, clients and faults from seeds, judged one by one, into `target/chaos/report.json`. `RUNS` (2)
 //! is how many runs that count, `SEED` (1) the first one's seed, `JOBS` (1) how many clusters side by side,
 //! `CONFIGURATION` one of `asynchronous` and `synchronous` (both by turns), `SELF_TEST=1` a run without the fence, which
-//! the judge must see.
+//! the judge must see. A run that fails stops no other; a program that is ended leaves the report of the runs before, and
+//! what a dead one left is swept by the next.
 
 use anyhow::Context as _;
 use pgherd_testkit::chaos::{Configuration, Ground, Report, Run, Unfenced, run, with};
+use pgherd_testkit::history::Recorder;
 use pgherd_testkit::machine;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Instant;
@@ -35,11 +36,15 @@ async fn main() -> anyhow::Result<ExitCode> {
         directory: std::path::absolute("target/chaos")?,
     };
     std::fs::create_dir_all(&ground.directory).context("failed to make target/chaos")?;
+    ground.sweep().await?;
     let mut report = Report {
         commit: machine::commit(),
-        command: format!("make chaos RUNS={} SEED={}", order.runs, order.seed),
+        command: order.command(),
         started_at: jiff::Timestamp::now().to_string(),
         host: machine::host(),
+        jobs: u64::try_from(order.jobs).unwrap_or(u64::MAX),
+        // Until the end; whoever is killed leaves this.
+        error: Some("it has not ended yet".to_owned()),
         ..Report::default()
     };
     let minutes = order.runs.saturating_mul(3).div_ceil(u64::try_from(order.jobs).unwrap_or(1));
@@ -51,31 +56,37 @@ async fn main() -> anyhow::Result<ExitCode> {
         _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
         _ = terminated.recv() => Err(anyhow::anyhow!("terminated")),
     };
-    if let Err(error) = ran {
-        report.error = Some(format!("{error:#}"));
-        ground.sweep().await?;
-    }
+    report.error = ran.err().map(|error| format!("{error:#}"));
     report.duration_seconds = began.elapsed().as_secs_f64();
-    let path = store(&ground.directory, &report)?;
+    let path = ground.directory.join("report.json");
+    report.store(&path).context("failed to write the report")?;
+    // What was broken off leaves environments behind.
+    ground.sweep().await?;
     println!(
-        "chaos: {} runs, {} lost, {} of them without an excuse, {} doubled, {} stuck; the report is in {}",
+        "chaos: {} runs ({} more do not count), {} lost, {} of them without an excuse, {} doubled, {} stuck, {} failed; the \
+         report is in {}",
         report.runs,
+        report.uncounted,
         report.lost_acknowledged,
         report.lost_unexcused,
         report.double_writes,
         report.stuck,
+        report.failed.len(),
         path.display()
     );
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 async fn all(ground: &Ground, order: &Order, report: &mut Report) -> anyhow::Result<()> {
+    let (began, path) = (Instant::now(), ground.directory.join("report.json"));
     if std::env::var("SELF_TEST").is_ok_and(|wanted| wanted == "1") {
         self_test(ground).await?;
     }
     let mut configurations: VecDeque<Configuration> = order.configurations.clone().into();
     let mut seeds = order.seed..order.seed.saturating_add(order.runs.saturating_mul(ATTEMPTS));
     let mut working: JoinSet<(Configuration, Result<Run, String>)> = JoinSet::new();
+    let mut lines = Recorder::create(&ground.directory.join("runs.jsonl"))?;
+    report.store(&path).context("failed to write the report")?;
     loop {
         let under_way = u64::try_from(working.len()).unwrap_or(u64::MAX);
         if working.len() < order.jobs
@@ -86,13 +97,14 @@ async fn all(ground: &Ground, order: &Order, report: &mut Report) -> anyhow::Res
             configurations.rotate_left(1);
             println!("chaos: seed {seed}, {}: begins", configuration.name());
             let ground = ground.clone();
-            working.spawn(async move { (configuration, run(&ground, seed, configuration).await) });
+            working.spawn(async move { (configuration, made(&ground, seed, configuration).await) });
             continue;
         }
         let Some(ended) = working.join_next().await else { break };
         match ended.context("failed to make a run")? {
             (_, Ok(run)) => {
                 report.add(&run);
+                lines.record(&run).context("failed to write a run down")?;
                 say(&run);
             }
             (configuration, Err(why)) => {
@@ -101,9 +113,24 @@ async fn all(ground: &Ground, order: &Order, report: &mut Report) -> anyhow::Res
                 report.leave_out(configuration, &why);
             }
         }
-        store(&ground.directory, report)?;
+        report.duration_seconds = began.elapsed().as_secs_f64();
+        report.store(&path).context("failed to write the report")?;
     }
     Ok(())
+}
+
+/// A run that panics is a run that failed, and no reason to make no others.
+async fn made(ground: &Ground, seed: u64, configuration: Configuration) -> Result<Run, String> {
+    let own = ground.clone();
+    let mut alone = JoinSet::new();
+    alone.spawn(async move { run(&own, seed, configuration).await });
+    match alone.join_next().await {
+        Some(Ok(made)) => made,
+        other => {
+            let error = Some(format!("the run broke off: {other:?}"));
+            Ok(Run { seed, configuration: configuration.name().to_owned(), error, ..Run::default() })
+        }
+    }
 }
 
 /// Without the fence there are two writers, and the judge must say so.
@@ -123,10 +150,11 @@ fn say(run: &Run) {
         run.struck.iter().map(|one| format!("{}{}", one.kind, if one.primary { "!" } else { "" })).collect();
     let verdict = run.verdict.clone().unwrap_or_default();
     println!(
-        "chaos: seed {}, {}: {} s of {}; {} acknowledged, {} unknown, {} lost ({} without an excuse), {} doubled, \
-         {} timelines, healthy after {} s{}",
+        "chaos: seed {}, {}{}: {} s of {}; {} acknowledged, {} unknown, {} lost ({} without an excuse), {} doubled, \
+         {} timelines, healthy after {} s, {}; {} s in all{}",
         run.seed,
         run.configuration,
+        if run.disks { " with disks" } else { "" },
         run.seconds,
         faults.join(" "),
         verdict.acknowledged,
@@ -136,8 +164,13 @@ fn say(run: &Run) {
         verdict.double_writes,
         run.timelines,
         run.healed_seconds,
+        if verdict.restored { "restored" } else { "not restored" },
+        run.total_seconds,
         if run.counts() { "" } else { "; does not count" },
     );
+    for missed in &run.missed {
+        println!("chaos: seed {}, {}: not put on: {missed}", run.seed, run.configuration);
+    }
     for wrong in run.error.iter().chain(&run.stuck).chain(&verdict.breaches) {
         println!("chaos: seed {}, {}: WRONG: {wrong}", run.seed, run.configuration);
     }
@@ -149,11 +182,16 @@ fn say(run: &Run) {
     }
 }
 
-fn store(directory: &Path, report: &Report) -> anyhow::Result<PathBuf> {
-    let path = directory.join("report.json");
-    std::fs::write(&path, format!("{}\n", serde_json::to_string_pretty(report)?))
-        .context("failed to write the report")?;
-    Ok(path)
+impl Order {
+    /// What repeats it.
+    fn command(&self) -> String {
+        let Self { runs, seed, jobs, configurations } = self;
+        let one = match configurations.as_slice() {
+            [only] => format!(" CONFIGURATION={}", only.name()),
+            _ => String::new(),
+        };
+        format!("make chaos RUNS={runs} SEED={seed} JOBS={jobs}{one}")
+    }
 }
 
 fn order() -> anyhow::Result<Order> {

@@ -4,6 +4,7 @@
 use crate::bed::Bed;
 use crate::history::{Change, Recorder};
 use crate::journal::boottime;
+use anyhow::Context as _;
 use core::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -119,6 +120,16 @@ impl Knowledge {
         known.changes.push(change.clone());
         recorder.record(&change).is_ok()
     }
+}
+
+/// The lease as it is now, by the API's word.
+///
+/// # Errors
+/// Of the API, or if the lease lacks what every lease of ours has.
+pub(super) async fn lease_now(bed: &Bed) -> anyhow::Result<Change> {
+    let leases: Api<Lease> = Api::namespaced(bed.client.clone(), &bed.place.namespace);
+    let lease = leases.get(&bed.place.cluster).await.context("failed to read the lease")?;
+    change(&lease).context("the lease lacks its annotations")
 }
 
 fn same(one: &Change, other: &Change) -> bool {

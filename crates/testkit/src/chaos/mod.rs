@@ -1,9 +1,11 @@
 //! Chaos on the real thing: real postgres in real processes, faults of a seed, clients that write down what they were
 //! told, and a judge that holds it against what is left. The programs are `bin/chaos.rs` and `bin/chaos-judge.rs`.
 
+mod aftermath;
 pub mod clients;
 mod configuration;
 mod dice;
+mod excuse;
 mod kinds;
 mod knowledge;
 mod report;
@@ -15,11 +17,11 @@ mod unfenced;
 
 pub use configuration::Configuration;
 pub use dice::Dice;
-pub use kinds::{Act, Cast, Harm, KINDS, Kind, Whom, kind};
+pub use kinds::{Act, Cast, Harm, KINDS, Kind, Needs, Whom, kind};
 pub use knowledge::Knowledge;
 pub use report::{Report, Run, Sum};
-pub use run::{Ground, Ordeal, Scheduled, run, with};
-pub use schedule::{Planned, Role, schedule};
+pub use run::{Done, Ground, Ordeal, Scheduled, run, with};
+pub use schedule::{Planned, Role, Terms, schedule};
 pub use session::Session;
 pub use strike::{Striker, Struck};
 pub use unfenced::Unfenced;

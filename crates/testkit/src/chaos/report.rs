@@ -7,6 +7,7 @@ use crate::demo::Host;
 use crate::judge::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// One run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,10 +16,14 @@ pub struct Run {
     pub seed: u64,
     /// The configuration's name.
     pub configuration: String,
+    /// Its volumes were file systems of their own.
+    pub disks: bool,
     /// What was to be done.
     pub planned: Vec<Planned>,
     /// What was done.
     pub struck: Vec<Struck>,
+    /// Kinds that found nobody whom they could be put on, and why.
+    pub missed: Vec<String>,
     /// The judge's word; absent where it could not judge.
     pub verdict: Option<Verdict>,
     /// Timelines that were opened.
@@ -29,6 +34,8 @@ pub struct Run {
     pub healed_seconds: u64,
     /// Seconds that clients worked.
     pub seconds: u64,
+    /// Seconds that all of it took, from nothing to nothing.
+    pub total_seconds: u64,
     /// Why the run is not whole, if it is not.
     pub error: Option<String>,
 }
@@ -77,6 +84,10 @@ pub struct Report {
     pub double_writes: u64,
     /// Runs after which the cluster was not healthy by itself within the bound.
     pub stuck: u64,
+    /// Runs whose archive, recovered from alone, brought back what the cluster had in the end.
+    pub restored: u64,
+    /// Files that archives lacked because a volume was lost before it had archived them.
+    pub archive_gaps: u64,
     /// Faults that were put on, by kind.
     pub faults: BTreeMap<String, u64>,
     /// Every run's seed.
@@ -87,6 +98,8 @@ pub struct Report {
     pub failed: BTreeMap<String, Vec<String>>,
     /// Configurations that were left out, and why.
     pub left_out: BTreeMap<String, String>,
+    /// How many clusters there were side by side.
+    pub jobs: u64,
     /// From the start of the program.
     pub duration_seconds: f64,
     /// Why it is not whole, if it is not.
@@ -131,11 +144,24 @@ impl Report {
             self.lost_acknowledged += verdict.lost_acknowledged;
             self.lost_unexcused += verdict.lost_unexcused;
             self.double_writes += verdict.double_writes;
+            self.restored += u64::from(verdict.restored);
+            self.archive_gaps += verdict.archive_gaps;
             wrong.extend(verdict.breaches.iter().cloned());
         }
         if !wrong.is_empty() {
             self.failed.insert(format!("{} {}", run.seed, run.configuration), wrong);
         }
+    }
+
+    /// Writes it where the one before was, whole or not at all: whoever ends the program leaves the last one.
+    ///
+    /// # Errors
+    /// Of the file.
+    pub fn store(&self, path: &Path) -> std::io::Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
+        let new = path.with_extension("new");
+        std::fs::write(&new, format!("{text}\n"))?;
+        std::fs::rename(new, path)
     }
 
     /// A configuration that the cluster does not know yet.
@@ -147,5 +173,60 @@ impl Report {
     #[must_use]
     pub fn holds(&self) -> bool {
         self.error.is_none() && self.failed.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn struck(kind: &str, primary: bool) -> Struck {
+        let (kind, pod) = (kind.to_owned(), "n/c-1".to_owned());
+        Struck { kind, pod, primary, from: 1, until: 2, done: String::new() }
+    }
+
+    fn run() -> Run {
+        let verdict = Verdict { acknowledged: 500, restored: true, ..Verdict::default() };
+        Run {
+            seed: 7,
+            configuration: "asynchronous".to_owned(),
+            struck: vec![struck("kill_pod", true), struck("kill_pod", false), struck("s3_off", false)],
+            verdict: Some(verdict),
+            timelines: 2,
+            seconds: 60,
+            ..Run::default()
+        }
+    }
+
+    #[test]
+    fn a_run_counts_with_a_minute_three_faults_of_two_kinds_a_hurt_primary_rows_and_a_failover() {
+        assert!(run().counts());
+        let without = |change: fn(&mut Run)| {
+            let mut run = run();
+            change(&mut run);
+            assert!(!run.counts(), "{run:?}");
+        };
+        without(|run| run.seconds = 59);
+        without(|run| drop(run.struck.pop()));
+        without(|run| run.struck.iter_mut().for_each(|one| one.kind = "kill_pod".to_owned()));
+        without(|run| run.struck.iter_mut().for_each(|one| one.primary = false));
+        without(|run| run.verdict.iter_mut().for_each(|verdict| verdict.acknowledged = 499));
+        without(|run| run.timelines = 1);
+    }
+
+    #[test]
+    fn a_report_adds_up_and_is_whole_on_the_disk_whenever_it_is_written() {
+        let mut report = Report::default();
+        report.add(&run());
+        report.add(&Run { error: Some("it rained".to_owned()), seed: 8, ..run() });
+        assert_eq!((report.runs, report.restored, report.faults["kill_pod"]), (2, 2, 4));
+        assert!(!report.holds() && report.failed["8 asynchronous"] == ["it rained"]);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.json");
+        report.store(&path).unwrap();
+        report.store(&path).unwrap();
+        let read: Report = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(read, report);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

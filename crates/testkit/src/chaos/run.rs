@@ -1,25 +1,27 @@
 //! One run: a cluster, its clients, a schedule of faults, health again, and the judge.
 
+use super::aftermath::judged;
 use super::clients::{self, Client, Shared};
 use super::configuration::Configuration;
 use super::knowledge::Knowledge;
 use super::report::Run;
-use super::schedule::{Planned, schedule};
+use super::schedule::{Planned, Terms, schedule};
 use super::session::TABLES;
 use super::strike::{Striker, Struck};
-use crate::bed::{Bed, EXAMPLE, Place, edited, keep_binaries, remove};
-use crate::demo::Tool;
+use crate::bed::{Bed, EXAMPLE, Place, edited, keep_binaries, keep_logs, remove};
 use crate::history::Recorder;
-use crate::judge::{ACCOUNTS, Archive, Case, ENDOWMENT, Verdict};
+use crate::judge::{ACCOUNTS, ENDOWMENT};
+use crate::recovery::BaseCopy;
 use crate::wait;
 use anyhow::Context as _;
 use core::time::Duration;
-use pgherd_localkube::daemon::{self, UpOptions};
-use std::collections::BTreeMap;
+use pgherd_localkube::daemon::{self, NodeOptions, UpOptions, Volumes};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
 /// A new cluster may take so long until it is healthy.
@@ -28,8 +30,15 @@ const UP: Duration = Duration::from_secs(300);
 const HEAL: Duration = Duration::from_secs(240);
 /// Clients work at least so long.
 const WORK: Duration = Duration::from_secs(60);
-/// Everything after the cluster is healthy: archive, replay, judge.
-const SETTLE: Duration = Duration::from_secs(120);
+/// Nothing takes longer: every step has a deadline of its own.
+const WHOLE: Duration = Duration::from_secs(1_200);
+/// Machines, so that one can be lost.
+const NODES: u8 = 3;
+/// One of so many seeds has volumes that can fail.
+const WITH_DISKS: u64 = 3;
+
+/// What every environment of a run is called first; then comes the process that made it.
+const PREFIX: &str = "pgherd-chaos-";
 
 /// Where runs are made.
 #[derive(Clone, Debug)]
@@ -46,17 +55,25 @@ impl Ground {
     /// Where the environment of a run is kept.
     fn state_of(&self, name: &str) -> PathBuf {
         // Two programs of chaos at once must not meet.
-        PathBuf::from(format!("/var/tmp/pgherd-chaos-{}-{name}", std::process::id()))
+        PathBuf::from(format!("/var/tmp/{PREFIX}{}-{name}", std::process::id()))
     }
 
-    /// Ends and removes what runs of this process have left that were not finished.
+    /// Where the copy of its beginning is kept.
+    fn copy_of(&self, name: &str) -> PathBuf {
+        self.state_of(&format!("{name}-copy"))
+    }
+
+    /// Ends and removes what runs of this process have left that were not finished, and those of processes that are no
+    /// more.
     ///
     /// # Errors
     /// If something cannot be removed.
     pub async fn sweep(&self) -> anyhow::Result<()> {
-        let prefix = format!("pgherd-chaos-{}-", std::process::id());
         for entry in std::fs::read_dir("/var/tmp").context("failed to list /var/tmp")?.flatten() {
-            if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(process) = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()) else { continue };
+            let own = process == std::process::id().to_string();
+            if !own && Path::new("/proc").join(process).exists() {
                 continue;
             }
             match daemon::find(&entry.path()) {
@@ -68,20 +85,29 @@ impl Ground {
     }
 }
 
+/// What was done to a cluster.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Faults that were put on.
+    pub struck: Vec<Struck>,
+    /// Kinds that found nobody whom they could be put on, and why.
+    pub missed: Vec<String>,
+}
+
 /// What is done to the cluster while the clients work.
 pub trait Ordeal {
     /// Does it, and ends it.
-    fn run(&self, bed: &Bed, knowledge: &Knowledge) -> impl Future<Output = anyhow::Result<Vec<Struck>>> + Send;
+    fn run(&self, bed: &Bed, knowledge: &Knowledge) -> impl Future<Output = anyhow::Result<Done>> + Send;
 }
 
 /// The schedule of a seed.
 pub struct Scheduled(pub Vec<Planned>);
 
 impl Ordeal for Scheduled {
-    async fn run(&self, bed: &Bed, knowledge: &Knowledge) -> anyhow::Result<Vec<Struck>> {
+    async fn run(&self, bed: &Bed, knowledge: &Knowledge) -> anyhow::Result<Done> {
         let mut striker = Striker::new(bed, knowledge);
         striker.run(&self.0).await?;
-        Ok(striker.struck)
+        Ok(Done { struck: striker.struck, missed: striker.missed })
     }
 }
 
@@ -90,9 +116,11 @@ impl Ordeal for Scheduled {
 /// # Errors
 /// What the cluster says that it does not support.
 pub async fn run(ground: &Ground, seed: u64, configuration: Configuration) -> Result<Run, String> {
-    let planned = schedule(seed);
+    let terms = Terms { disks: seed.is_multiple_of(WITH_DISKS), required: configuration == Configuration::Synchronous };
+    let planned = schedule(seed, terms);
     let name = format!("{}{seed}", configuration.name().get(..1).unwrap_or("x"));
-    let run = Run { seed, configuration: configuration.name().to_owned(), planned: planned.clone(), ..Run::default() };
+    let configured = configuration.name().to_owned();
+    let run = Run { seed, configuration: configured, disks: terms.disks, planned: planned.clone(), ..Run::default() };
     with(ground, &name, configuration, run, &Scheduled(planned)).await
 }
 
@@ -107,8 +135,9 @@ pub async fn with(
     mut run: Run,
     ordeal: &impl Ordeal,
 ) -> Result<Run, String> {
+    let began = Instant::now();
     let history = ground.directory.join("histories").join(name);
-    let bed = match start(ground, name, configuration, &history).await {
+    let bed = match start(ground, name, configuration, run.disks, &history).await {
         Ok(Ok(bed)) => bed,
         Ok(Err(why)) => return Err(why),
         Err(error) => {
@@ -116,30 +145,53 @@ pub async fn with(
             return Ok(run);
         }
     };
-    if let Err(error) = work(ground, &bed, &mut run, ordeal, &history).await {
-        run.error = Some(format!("{error:#}"));
+    let copy = ground.copy_of(name);
+    match timeout(WHOLE, work(ground, &bed, &mut run, ordeal, &history, &copy)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => run.error = Some(format!("{error:#}")),
+        Err(_) => run.error = Some(format!("it was not over within {WHOLE:?}")),
     }
-    if !run.holds() {
+    if run.holds() {
+        let _best_effort = std::fs::remove_dir_all(&history);
+    } else {
         bed.keep_logs(&history.join("logs"));
+        keep_logs(&copy, &history.join("logs"));
         let text = serde_json::to_string_pretty(&run).unwrap_or_default();
         let _best_effort = std::fs::write(history.join("run.json"), text);
     }
+    let _never_made = std::fs::remove_dir_all(copy);
     if let Err(error) = bed.down().await {
         run.error.get_or_insert(format!("{error:#}"));
     }
+    run.total_seconds = began.elapsed().as_secs();
     Ok(run)
 }
 
 /// A cluster that lacks nothing, or why it cannot be of this configuration.
-async fn start(ground: &Ground, name: &str, how: Configuration, history: &Path) -> anyhow::Result<Result<Bed, String>> {
+async fn start(
+    ground: &Ground,
+    name: &str,
+    how: Configuration,
+    disks: bool,
+    history: &Path,
+) -> anyhow::Result<Result<Bed, String>> {
     let _earlier = std::fs::remove_dir_all(history);
     std::fs::create_dir_all(history).context("failed to make the directory of the history")?;
     let state = ground.state_of(name);
     let program = keep_binaries(&ground.built, &ground.directory.join("bin"))?;
     let mut options = UpOptions::new(&format!("x{}-{name}", std::process::id()), &program);
     options.state_dir = state;
+    let node = |number: u8| NodeOptions { name: format!("n{number}"), zone: format!("z{number}") };
+    options.nodes = (1..=NODES).map(node).collect();
+    options.volumes = if disks { Volumes::Ext4 } else { Volumes::Directory };
     let example = ground.sources.join(EXAMPLE);
-    options.files = vec![edited(&example, history, |cluster| how.edit(cluster))?];
+    let edit = |cluster: &mut Value| {
+        how.edit(cluster);
+        if disks {
+            checksums(cluster);
+        }
+    };
+    options.files = vec![edited(&example, history, edit)?];
     let bed = Bed::up(options, Place::of_example()).await?;
     let wrong = match how.ready(&bed, UP).await {
         Ok(Ok(_primary)) => return Ok(Ok(bed)),
@@ -151,8 +203,24 @@ async fn start(ground: &Ground, name: &str, how: Configuration, history: &Path) 
     wrong
 }
 
-async fn work(ground: &Ground, bed: &Bed, run: &mut Run, ordeal: &impl Ordeal, history: &Path) -> anyhow::Result<()> {
+/// Without them nobody could tell that a page was damaged.
+fn checksums(cluster: &mut Value) {
+    if let Some(spec) = cluster.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.insert("bootstrap".to_owned(), json!({ "initdb": { "dataChecksums": true } }));
+    }
+}
+
+async fn work(
+    ground: &Ground,
+    bed: &Bed,
+    run: &mut Run,
+    ordeal: &impl Ordeal,
+    history: &Path,
+    copy: &Path,
+) -> anyhow::Result<()> {
     furnish(bed).await.context("failed to make the tables")?;
+    let standby = bed.standbys().await?.pop().context("there is no standby")?;
+    let copy = BaseCopy::take(bed, &standby, copy).await?;
     let knowledge = Knowledge::default();
     let mut followers = JoinSet::new();
     followers.spawn(knowledge.clone().follow_pods(bed.clone()));
@@ -162,7 +230,8 @@ async fn work(ground: &Ground, bed: &Bed, run: &mut Run, ordeal: &impl Ordeal, h
     let mut crowd = crowd(bed, &knowledge, &shared, history, run.seed).await?;
     written(&shared, 50, UP).await?;
     let began = Instant::now();
-    run.struck = ordeal.run(bed, &knowledge).await?;
+    let Done { struck, missed } = ordeal.run(bed, &knowledge).await?;
+    (run.struck, run.missed) = (struck, missed);
     let healed = Instant::now();
     if let Some(left) = WORK.checked_sub(began.elapsed()) {
         tokio::time::sleep(left).await;
@@ -182,7 +251,8 @@ async fn work(ground: &Ground, bed: &Bed, run: &mut Run, ordeal: &impl Ordeal, h
     while let Some(ended) = crowd.join_next().await {
         ended.context("failed to run a client")?.context("failed to write a history")?;
     }
-    run.verdict = Some(judged(ground, bed, run, history).await?);
+    let (verdict, failed) = judged(&ground.built, bed, run, history, &copy).await?;
+    (run.verdict, run.error) = (Some(verdict), failed);
     Ok(())
 }
 
@@ -236,62 +306,4 @@ async fn written(shared: &Shared, rows: u64, within: Duration) -> Result<(), wai
         now => Err(format!("{} since", now - before)),
     })
     .await
-}
-
-/// Lets the archive and the standbys have what there is, and asks the judge, which is a program of its own.
-async fn judged(ground: &Ground, bed: &Bed, run: &Run, history: &Path) -> anyhow::Result<Verdict> {
-    let case = Case {
-        required: run.configuration == Configuration::Synchronous.name(),
-        unreadable: Struck::unreadable(&run.struck),
-    };
-    std::fs::write(history.join("case.json"), serde_json::to_string_pretty(&case)?)?;
-    let mut databases = BTreeMap::new();
-    if run.stuck.is_none() {
-        let archive = settle(bed).await?;
-        std::fs::write(history.join("archive.json"), serde_json::to_string_pretty(&archive)?)?;
-        for pod in bed.members().await? {
-            databases.insert(pod.clone(), bed.application_dsn(&format!("pod/{pod}")).await?);
-        }
-    } else {
-        // Whatever answers is better than nothing.
-        databases.insert(bed.primary().await?, bed.application_dsn(&bed.place.service()).await?);
-    }
-    let lines: Vec<String> = databases.iter().map(|(pod, dsn)| format!("{pod}\t{dsn}")).collect();
-    let judge = Tool {
-        program: ground.built.join("chaos-judge"),
-        env: vec![("PGHERD_JUDGE_DSN".to_owned(), lines.join("\n"))],
-    };
-    let path = history.to_string_lossy().into_owned();
-    let text = judge.run(&[&path, "--verdict-only"], SETTLE).await?;
-    let verdict: Verdict = crate::demo::json("the judge", &text)?;
-    std::fs::write(history.join("verdict.json"), serde_json::to_string_pretty(&verdict)?)?;
-    Ok(verdict)
-}
-
-/// Waits until the last row is archived and replayed everywhere.
-async fn settle(bed: &Bed) -> anyhow::Result<Archive> {
-    let primary = bed.primary().await?;
-    let said = async |sql: &str| bed.ask(&primary, sql).await;
-    // In one statement, so that the name is that of the segment which the switch ends.
-    let last = said("SELECT pg_walfile_name(pg_switch_wal())").await?;
-    let end = said("SELECT pg_current_wal_lsn()").await?;
-    let timeline = u32::from_str_radix(last.get(..8).unwrap_or_default(), 16)?;
-    let files = wait::until(&format!("{last} in the archive"), SETTLE, async || {
-        let files = bed.archived_files().await.map_err(|error| format!("{error:#}"))?;
-        let there = files.iter().any(|file| file.starts_with(&last));
-        if there { Ok(files) } else { Err(format!("{} files, the last is {:?}", files.len(), files.iter().max())) }
-    })
-    .await?;
-    for standby in bed.standbys().await? {
-        let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{end}'");
-        wait::until(&format!("{standby} at {end}"), SETTLE, async || {
-            match bed.ask(&standby, &replayed).await.map_err(|error| format!("{error:#}"))? {
-                yes if yes == "t" => Ok(()),
-                other => Err(other),
-            }
-        })
-        .await?;
-    }
-    let history = if timeline == 1 { String::new() } else { bed.archived_history(timeline).await? };
-    Ok(Archive { files, timeline, history })
 }

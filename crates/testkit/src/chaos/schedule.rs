@@ -1,7 +1,7 @@
 //! What is done to a cluster, and when: from a seed alone. Who is the primary then is seen when it is done.
 
 use super::dice::Dice;
-use super::kinds::{KINDS, Kind, Whom};
+use super::kinds::{KINDS, Kind, Needs, Whom};
 use serde::{Deserialize, Serialize};
 
 /// The role of the pod that a fault is put on.
@@ -36,23 +36,52 @@ const FIRST: u64 = 3_000;
 /// None comes later.
 const LAST: u64 = 40_000;
 
-/// The schedule of a seed: three to six faults of at least two kinds, the first of which takes a primary away.
+/// How much likelier a fault of a disk is where disks can fail at all.
+const OF_DISKS: u64 = 4;
+
+/// What a run's cluster is made of, as far as it decides which faults there can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Volumes are file systems of their own.
+    pub disks: bool,
+    /// Commits wait for a standby, whatever happens.
+    pub required: bool,
+}
+
+impl Terms {
+    fn weight(self, kind: &Kind) -> u64 {
+        match kind.needs {
+            Needs::Nothing => kind.weight,
+            Needs::Disks if self.disks => kind.weight * OF_DISKS,
+            Needs::Required if self.required => kind.weight,
+            Needs::Disks | Needs::Required => 0,
+        }
+    }
+}
+
+/// The schedule of a seed: three to six faults of at least two kinds, the first of which takes a primary away, and one at
+/// most that takes data away.
 #[must_use]
-pub fn schedule(seed: u64) -> Vec<Planned> {
+pub fn schedule(seed: u64, terms: Terms) -> Vec<Planned> {
     let mut dice = Dice::new(seed);
     let count = dice.between(3, 7);
     let mut planned: Vec<Planned> = Vec::new();
+    let mut ruined = false;
     while planned.len() < usize::try_from(count).unwrap_or(3) {
         let first = planned.is_empty();
         let last_of_one_kind =
             planned.len() == 2 && planned.windows(2).all(|two| matches!(two, [a, b] if a.kind == b.kind));
         let weight = |kind: &Kind| {
             let taken = last_of_one_kind && planned.iter().any(|one| one.kind == kind.name);
-            if taken || (first && !kind.deposes()) { 0 } else { kind.weight }
+            let unfit = first && (!kind.deposes() || kind.whom == Whom::Standby);
+            if taken || unfit || (ruined && kind.ruins) { 0 } else { terms.weight(kind) }
         };
-        let Some(kind) = dice.weighted(&KINDS, weight) else { break };
+        let Some(kind) = dice.weighted(KINDS, weight) else { break };
+        ruined |= kind.ruins;
         let role = match kind.whom {
             Whom::Everybody => Role::Everybody,
+            Whom::Primary => Role::Primary,
+            Whom::Standby => Role::Standby,
             Whom::Pod if first || dice.percent(55) => Role::Primary,
             Whom::Pod => Role::Standby,
         };
@@ -70,31 +99,51 @@ mod tests {
     use crate::chaos::kinds::kind;
     use std::collections::BTreeSet;
 
+    const ALL: Terms = Terms { disks: true, required: true };
+
     #[test]
     fn a_seed_brings_one_schedule_and_another_seed_another() {
-        assert_eq!(schedule(5), schedule(5));
-        assert_ne!(schedule(5), schedule(6));
+        assert_eq!(schedule(5, ALL), schedule(5, ALL));
+        assert_ne!(schedule(5, ALL), schedule(6, ALL));
     }
 
     #[test]
-    fn every_schedule_has_three_faults_of_two_kinds_and_takes_a_primary_away() {
+    fn every_schedule_has_three_faults_of_two_kinds_takes_a_primary_away_and_ruins_once_at_most() {
         let mut seen = BTreeSet::new();
         for seed in 0..2_000 {
-            let planned = schedule(seed);
+            let planned = schedule(seed, ALL);
             let kinds: BTreeSet<_> = planned.iter().map(|one| one.kind.clone()).collect();
             let deposes = |one: &Planned| one.role == Role::Primary && kind(&one.kind).unwrap().deposes();
             assert!(planned.len() >= 3 && kinds.len() >= 2, "seed {seed}: {planned:?}");
             assert!(planned.iter().any(deposes), "seed {seed}: {planned:?}");
             assert!(planned.iter().all(|one| one.at >= FIRST && one.at < LAST), "seed {seed}: {planned:?}");
+            let ruins = planned.iter().filter(|one| kind(&one.kind).unwrap().ruins).count();
+            assert!(ruins <= 1, "seed {seed}: {planned:?}");
             seen.extend(kinds);
         }
         assert_eq!(seen.len(), KINDS.len(), "a kind that never comes");
     }
 
     #[test]
+    fn disks_fail_and_primaries_lose_their_volumes_only_where_they_can() {
+        let needs = |terms| {
+            let of = move |seed| schedule(seed, terms).into_iter().map(|one| kind(&one.kind).unwrap().needs);
+            (0..300).flat_map(of).collect::<Vec<_>>()
+        };
+        assert!(needs(Terms::default()).iter().all(|needs| *needs == Needs::Nothing));
+        let disks = needs(Terms { disks: true, required: false });
+        assert!(disks.contains(&Needs::Disks) && !disks.contains(&Needs::Required));
+        let runs = (0..300).filter(|seed| {
+            let planned = schedule(*seed, Terms { disks: true, required: false });
+            planned.iter().any(|one| kind(&one.kind).unwrap().needs == Needs::Disks)
+        });
+        assert!(runs.count() > 200, "where disks can fail, they do in most runs");
+    }
+
+    #[test]
     fn faults_overlap() {
         let overlapping = |planned: &[Planned]| planned.windows(2).any(|two| two[0].at + two[0].lasts > two[1].at);
-        let many = (0..100).filter(|seed| overlapping(&schedule(*seed))).count();
+        let many = (0..100).filter(|seed| overlapping(&schedule(*seed, Terms::default()))).count();
         assert!(many > 40, "{many} of 100");
     }
 }

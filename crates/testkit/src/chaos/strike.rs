@@ -1,26 +1,19 @@
 //! Putting faults on a cluster when their time comes, and ending them.
 
 use super::dice::Dice;
-use super::kinds::{Act, Cast, Harm, Whom, kind};
-use super::knowledge::Knowledge;
+use super::kinds::{Act, Cast, Kind, Whom, kind};
+use super::knowledge::{Knowledge, lease_now};
 use super::schedule::{Planned, Role};
 use crate::bed::Bed;
 use crate::journal::boottime;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use core::time::Duration;
 use pgherd_localkube::fault::{Done, FaultRequest};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How long a fault waits for somebody whom it can be put on.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long before a fault a row may have been acknowledged that it keeps from being streamed.
-const BEFORE: u64 = 2_000_000_000;
-/// How long after it the volume may still be out of reach.
-const AFTER: u64 = 5_000_000_000;
-/// How long a container waits for its restart when it was killed before.
-const BACKED_OFF: u64 = 25_000_000_000;
-
 /// A fault that was put on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Struck {
@@ -38,26 +31,6 @@ pub struct Struck {
     pub done: String,
 }
 
-impl Struck {
-    /// Spans in which the volume of a primary could not be read.
-    #[must_use]
-    pub fn unreadable(all: &[Self]) -> Vec<(u64, u64)> {
-        let container = |one: &Self| matches!(one.kind.as_str(), "kill_manager" | "kill_pod" | "kill_container");
-        let mut spans = Vec::new();
-        for (index, one) in all.iter().enumerate() {
-            let hidden = kind(&one.kind).is_some_and(|kind| kind.harm == Harm::Hidden);
-            let again = container(one) && all.iter().take(index).any(|other| container(other) && other.pod == one.pod);
-            if one.primary && hidden {
-                spans.push((one.from.saturating_sub(BEFORE), one.until.saturating_add(AFTER)));
-            } else if one.primary && again {
-                // The kubelet makes it wait, and the others do not wait that long.
-                spans.push((one.from.saturating_sub(BEFORE), one.from.saturating_add(BACKED_OFF)));
-            }
-        }
-        spans
-    }
-}
-
 struct Lasting {
     ends: Instant,
     index: usize,
@@ -71,13 +44,15 @@ pub struct Striker<'a> {
     lasting: Vec<Lasting>,
     /// What was done.
     pub struck: Vec<Struck>,
+    /// Kinds that found nobody whom they could be put on, and why.
+    pub missed: Vec<String>,
 }
 
 impl<'a> Striker<'a> {
     /// For a cluster.
     #[must_use]
     pub const fn new(bed: &'a Bed, knowledge: &'a Knowledge) -> Self {
-        Self { bed, knowledge, lasting: Vec::new(), struck: Vec::new() }
+        Self { bed, knowledge, lasting: Vec::new(), struck: Vec::new(), missed: Vec::new() }
     }
 
     /// Carries out the whole schedule, and ends what lasts still.
@@ -122,72 +97,84 @@ impl<'a> Striker<'a> {
         let Some(kind) = kind(&planned.kind) else { return Ok(()) };
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let mut dice = Dice::new(planned.seed);
-            let Some((cast, primary)) = self.cast(planned.role, &mut dice).await else {
-                if Instant::now() >= deadline {
-                    return Ok(());
-                }
-                sleep(Duration::from_millis(100)).await;
-                continue;
+            let why = match self.attempt(kind, planned).await {
+                Ok(()) => return Ok(()),
+                Err(why) => why,
             };
-            let acts = (kind.acts)(&cast, &mut dice);
-            let from = boottime();
-            let (mut told, mut ids) = (Vec::new(), Vec::new());
-            for act in &acts {
-                match carry_out(self.bed, act).await {
-                    Ok(Done { text, id }) => {
-                        told.push(text);
-                        ids.extend(id);
-                    }
-                    Err(error) if Instant::now() >= deadline => told.push(format!("not done: {error:#}")),
-                    Err(_) => {}
-                }
+            if Instant::now() >= deadline {
+                self.missed.push(format!("{}: {why:#}", kind.name));
+                return Ok(());
             }
-            if told.is_empty() {
-                // Its process may be about to come back.
-                sleep(Duration::from_millis(200)).await;
-                continue;
-            }
-            let pod = if kind.whom == Whom::Pod { cast.pod } else { String::new() };
-            let index = self.struck.len();
-            let done = told.join("; ");
-            self.struck.push(Struck { kind: planned.kind.clone(), pod, primary, from, until: from, done });
-            if planned.lasts > 0 {
-                let ends = Instant::now() + Duration::from_millis(planned.lasts);
-                self.lasting.push(Lasting { ends, index, ids });
-            }
-            return Ok(());
+            // Its process may be about to come back.
+            sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// Who is meant now.
-    async fn cast(&self, role: Role, dice: &mut Dice) -> Option<(Cast, bool)> {
-        let status = self.bed.handle.status().await.ok()?;
+    async fn attempt(&mut self, kind: &Kind, planned: &Planned) -> anyhow::Result<()> {
+        let mut dice = Dice::new(planned.seed);
+        let (cast, primary) = self.cast(kind, planned.role, &mut dice).await?;
+        let from = boottime();
+        let (mut told, mut ids) = (Vec::new(), Vec::new());
+        for act in &(kind.acts)(&cast, &mut dice) {
+            let Done { text, id } = carry_out(self.bed, act).await?;
+            told.push(text);
+            ids.extend(id);
+        }
+        ensure!(!told.is_empty(), "there is nobody else");
+        let pod = if kind.whom == Whom::Everybody { String::new() } else { cast.pod };
+        let index = self.struck.len();
+        let (kind, done) = (planned.kind.clone(), told.join("; "));
+        self.struck.push(Struck { kind, pod, primary, from, until: from, done });
+        if planned.lasts > 0 {
+            let ends = Instant::now() + Duration::from_millis(planned.lasts);
+            self.lasting.push(Lasting { ends, index, ids });
+        }
+        Ok(())
+    }
+
+    /// Who is meant now, and whether that is the primary.
+    async fn cast(&self, kind: &Kind, role: Role, dice: &mut Dice) -> anyhow::Result<(Cast, bool)> {
+        let status = self.bed.handle.status().await?;
         let prefix = self.bed.full(&format!("{}-", self.bed.place.cluster));
         let mut pods: Vec<String> = status.pods.into_iter().map(|(name, _)| name).collect();
         pods.retain(|name| name.starts_with(&prefix));
         pods.sort();
-        let holder = self.knowledge.holder().map(|name| self.bed.full(&name));
+        // What takes data away must not take them from another than it is meant for: the lease is asked, not remembered.
+        let holder = if kind.ruins { open_holder(self.bed).await? } else { self.knowledge.holder() };
+        let holder = holder.map(|name| self.bed.full(&name));
         let mine = |pod: &&String| (Some(*pod) == holder.as_ref()) == (role == Role::Primary);
         let wanted: Vec<&String> = pods.iter().filter(|pod| role == Role::Everybody || mine(pod)).collect();
-        let pod = (*dice.weighted(&wanted, |_| 1)?).clone();
+        let pod = (*dice.weighted(&wanted, |_| 1).context("nobody has that role")?).clone();
         let others = pods.iter().filter(|other| **other != pod).cloned().collect();
         let primary = Some(&pod) == holder.as_ref() && role != Role::Everybody;
-        Some((Cast { pod, others }, primary))
+        Ok((Cast { pod, others }, primary))
     }
+}
+
+/// Who holds the lease and writes, by the lease itself.
+async fn open_holder(bed: &Bed) -> anyhow::Result<Option<String>> {
+    let change = timeout(PATIENCE, lease_now(bed)).await.context("the API is silent")??;
+    ensure!(change.state == "open", "nobody writes now");
+    Ok(Some(change.holder))
 }
 
 async fn carry_out(bed: &Bed, act: &Act) -> anyhow::Result<Done> {
     match act {
         Act::Fault(request) => Ok(bed.handle.inject(request.clone()).await?),
         Act::DeletePod { pod, force } => {
-            let name = pod.rsplit('/').next().unwrap_or_default();
-            if *force {
-                bed.force_delete_pod(name).await?;
-            } else {
-                bed.delete_pod(name).await?;
-            }
+            let name = name_of(pod);
+            let deleted = async { if *force { bed.force_delete_pod(name).await } else { bed.delete_pod(name).await } };
+            timeout(PATIENCE, deleted).await.context("the API is silent")??;
             Ok(Done { text: format!("{name} was deleted"), id: None })
         }
+        Act::LoseNode { pod } => {
+            let found = timeout(PATIENCE, bed.pods().get(name_of(pod))).await.context("the API is silent")??;
+            let node = found.spec.and_then(|spec| spec.node_name).context("it is on no node")?;
+            Ok(bed.handle.inject(FaultRequest::NodeLost { node }).await?)
+        }
     }
+}
+
+fn name_of(pod: &str) -> &str {
+    pod.rsplit('/').next().unwrap_or_default()
 }

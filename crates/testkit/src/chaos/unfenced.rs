@@ -4,7 +4,7 @@
 //! reach it, while another is elected.
 
 use super::knowledge::Knowledge;
-use super::run::Ordeal;
+use super::run::{Done, Ordeal};
 use super::strike::Struck;
 use crate::bed::Bed;
 use crate::journal::boottime;
@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(120);
 pub struct Unfenced;
 
 impl Ordeal for Unfenced {
-    async fn run(&self, bed: &Bed, knowledge: &Knowledge) -> anyhow::Result<Vec<Struck>> {
+    async fn run(&self, bed: &Bed, knowledge: &Knowledge) -> anyhow::Result<Done> {
         let old = knowledge.holder().context("nobody holds the lease")?;
         let from = boottime();
         let pod = bed.full(&old);
@@ -50,6 +50,7 @@ impl Ordeal for Unfenced {
         tokio::time::sleep(Duration::from_secs(3)).await;
         bed.fault(FaultRequest::Heal).await?;
         let done = stopped.join("; ");
-        Ok(vec![Struck { kind: "unfenced".to_owned(), pod, primary: true, from, until: boottime(), done }])
+        let struck = Struck { kind: "unfenced".to_owned(), pod, primary: true, from, until: boottime(), done };
+        Ok(Done { struck: vec![struck], missed: Vec::new() })
     }
 }

@@ -1,8 +1,9 @@
-//! The judge of a chaos run: from the clients' histories, the final databases and the list of the archive, what was
-//! promised and not kept. It knows nothing of the schedule, of the managers or of who won; each rule is one function.
+//! The judge of a chaos run: from the clients' histories, the final databases, the archive, and what was recovered from
+//! it, what was promised and not kept. It knows nothing of the schedule, of the managers or of who won; each rule is one function.
 
 mod archive;
 mod database;
+mod restored;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod writers;
 
 pub use archive::{Archive, gaps};
 pub use database::{Database, Held, read_database};
+pub use restored::unrestored;
 pub use rows::{Balance, balance, excused, misplaced};
 pub use verdict::{Case, Evidence, Verdict, judge};
 pub use writers::{backwards, double_writes, lease_breaches, unleased};

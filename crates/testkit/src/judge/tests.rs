@@ -41,11 +41,11 @@ fn good() -> Evidence {
         history: "1\t0/1700000\tno recovery target specified\n".to_owned(),
     };
     let lease = vec![version(1, "c-1"), version(2, "c-2")];
-    Evidence { case: Case::default(), events, lease, databases, archive: Some(archive) }
+    Evidence { case: Case::default(), events, lease, databases, archive: Some(archive), restored: Some(database) }
 }
 
 fn each(evidence: &mut Evidence, change: impl Fn(&mut Database)) {
-    evidence.databases.values_mut().for_each(change);
+    evidence.databases.values_mut().chain(&mut evidence.restored).for_each(change);
 }
 
 #[track_caller]
@@ -138,4 +138,27 @@ fn a_gap_in_the_archive_and_instances_that_differ_are_seen() {
     let fewer = |evidence: &mut Evidence| evidence.databases.get_mut("c-1").unwrap().accounts.clear();
     broken(fewer, "do not agree");
     broken(|evidence| evidence.databases.clear(), "no database");
+}
+
+#[test]
+fn an_archive_that_brings_back_less_or_something_else_is_seen() {
+    let lacks = |evidence: &mut Evidence| drop(evidence.restored.as_mut().unwrap().rows.remove(&(1, 3)));
+    assert!(!broken(lacks, "not in what the archive recovers").restored);
+    let other = |evidence: &mut Evidence| {
+        evidence.restored.as_mut().unwrap().accounts.insert(3, 7);
+    };
+    broken(other, "another database than the cluster's");
+    broken(|evidence| evidence.restored = None, "was not recovered from");
+    assert!(judge(&good()).restored);
+}
+
+#[test]
+fn a_gap_that_a_lost_volume_left_is_counted_and_no_other_is_excused() {
+    let mut evidence = good();
+    evidence.case.volume_lost = true;
+    assert!(judge(&evidence).restored, "where there is no gap, the recovery counts");
+    evidence.archive.as_mut().unwrap().files.remove(1);
+    evidence.restored = None;
+    let verdict = judge(&evidence);
+    assert!(verdict.holds() && verdict.archive_gaps == 1 && !verdict.restored, "{verdict:?}");
 }

@@ -2,6 +2,7 @@
 
 use super::archive::{Archive, gaps};
 use super::database::Database;
+use super::restored::unrestored;
 use super::rows::{balance, excused, misplaced};
 use super::writers::{backwards, double_writes, lease_breaches, unleased};
 use crate::history::{Change, Event, Outcome, Where};
@@ -21,6 +22,10 @@ pub struct Case {
     /// Spans of `CLOCK_BOOTTIME` in which the old volume could not be read: what was acknowledged in them may be lost
     /// where replication is asynchronous.
     pub unreadable: Vec<(u64, u64)>,
+    /// The volume of an instance was taken away, and with it WAL that it had not archived: the archive may have gaps, which
+    /// are counted, and cannot be restored then.
+    #[serde(default)]
+    pub volume_lost: bool,
 }
 
 /// Everything that is judged.
@@ -36,6 +41,8 @@ pub struct Evidence {
     pub databases: BTreeMap<String, Database>,
     /// The archive at the end; absent if it could not be listed.
     pub archive: Option<Archive>,
+    /// What a recovery from the archive alone ended with; absent if it did not come to an end.
+    pub restored: Option<Database>,
 }
 
 /// What was found.
@@ -55,6 +62,12 @@ pub struct Verdict {
     pub lost_unexcused: u64,
     /// Acknowledged by an older reign after a newer one had acknowledged.
     pub double_writes: u64,
+    /// Files that the archive lacks because a volume was lost before it had archived them.
+    #[serde(default)]
+    pub archive_gaps: u64,
+    /// A recovery from the archive alone ended with what the cluster ended with.
+    #[serde(default)]
+    pub restored: bool,
     /// Every breach of a rule, for people; empty if all hold.
     pub breaches: Vec<String>,
 }
@@ -77,7 +90,7 @@ impl Verdict {
 /// Judges.
 #[must_use]
 pub fn judge(evidence: &Evidence) -> Verdict {
-    let Evidence { case, events, lease, databases, archive } = evidence;
+    let Evidence { case, events, lease, databases, archive, restored } = evidence;
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let reigns: BTreeSet<_> = acknowledged(events).map(|(_, at)| (at.timeline, at.instance.as_str())).collect();
     let unknown = events.iter().filter(|event| event.outcome == Outcome::Unknown).count();
@@ -123,13 +136,14 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     }
     match archive {
         None => verdict.breaches.push("the archive could not be listed".to_owned()),
-        Some(archive) => verdict.restorable(events, databases, archive),
+        Some(archive) => verdict.archived(case, events, databases, archive),
     }
+    verdict.recovered(events, databases, restored.as_ref());
     verdict
 }
 
 impl Verdict {
-    fn restorable(&mut self, events: &[Event], databases: &BTreeMap<String, Database>, archive: &Archive) {
+    fn archived(&mut self, case: &Case, events: &[Event], databases: &BTreeMap<String, Database>, archive: &Archive) {
         let Some(database) = databases.values().next() else { return };
         let lost: BTreeSet<(u64, i32)> =
             misplaced(events, database).lost.iter().map(|event| (event.began, event.client)).collect();
@@ -137,8 +151,28 @@ impl Verdict {
         let positions: Vec<Lsn> = kept.map(|(_, at)| at.lsn).collect();
         let (Some(first), Some(last)) = (positions.iter().min(), positions.iter().max()) else { return };
         match gaps(archive, SegmentSize::DEFAULT, *first, *last) {
+            Ok(missing) if case.volume_lost => self.archive_gaps = u64::try_from(missing.len()).unwrap_or(u64::MAX),
             Ok(missing) => self.breach("files that a restore would want are not in the archive", &missing),
             Err(why) => self.breaches.push(format!("the archive cannot be restored: {why}")),
+        }
+    }
+
+    fn recovered(&mut self, events: &[Event], databases: &BTreeMap<String, Database>, restored: Option<&Database>) {
+        let Some(kept) = databases.values().next() else { return };
+        // Beyond a gap there is nothing to recover, and the gap is told.
+        if self.archive_gaps > 0 {
+            return;
+        }
+        let Some(restored) = restored else {
+            self.breaches.push("the archive was not recovered from".to_owned());
+            return;
+        };
+        self.restored = kept == restored;
+        let lacking = unrestored(events, kept, restored);
+        self.breach("acknowledged, kept, and not in what the archive recovers", &lacking);
+        if lacking.is_empty() && !self.restored {
+            let sizes = [kept, restored].map(|one| (one.rows.len(), one.transfers.len()));
+            self.breach("the archive recovers another database than the cluster's (rows, transfers)", &sizes);
         }
     }
 }
