@@ -22,10 +22,11 @@ model-mutants: ## Mistakes put into a copy of core, each of which the model must
 	@cargo build --quiet --profile model -p pgherd-model
 	@target/model/model mutants
 
-bench: ## WAL archiving beside barman, failovers (RUNS=5 of each kind), and memory, into target/bench/*.json
+bench: ## WAL archiving beside barman, failovers (RUNS=5 of each kind), fences, and memory, into target/bench/*.json
 	@tests/tools/setup.sh
 	@tests/tools/archive-bench.sh
 	@tests/tools/failover-bench.sh
+	@tests/tools/fence-bench.sh
 	@tests/tools/memory-bench.sh
 
 chaos: ## Clusters under random faults, judged by what clients were told (RUNS=2 SEED=1 JOBS=1 SELF_TEST=1)

@@ -63,7 +63,7 @@ pub async fn cut_off(bed: &Bed, load: &Load, primary: &str) {
 
 impl Bed {
     /// The data directory of an instance, on the host.
-    fn data_of(&self, pod: &str) -> PathBuf {
+    pub fn data_of(&self, pod: &str) -> PathBuf {
         find(&self.directory.join("node"), pod, 0).expect("a volume of that name")
     }
 

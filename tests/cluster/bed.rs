@@ -2,9 +2,11 @@
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
 
 use kube::api::{Api, DynamicObject};
-use pgherd_localkube::daemon::UpOptions;
+use pgherd_localkube::daemon::{self, UpOptions};
 use pgherd_localkube::fault::{FaultRequest, Target};
 use pgherd_testkit::bed::{self, EXAMPLE, Place, edited, keep_binaries, keep_logs, remove};
 use serde_json::Value;
@@ -18,6 +20,11 @@ pub const CLUSTER: &str = "phoenix-guardian-db";
 const PREFIX: &str = "pgherd-cluster-";
 /// Two clusters at once would starve each other, and their timings would say nothing.
 static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Whether the variants that take minutes are wanted too.
+pub fn long() -> bool {
+    std::env::var("CLUSTER_LONG").is_ok_and(|long| long == "1")
+}
 
 /// An environment with the example's cluster in it. What it has beyond the shared one fails the test by itself.
 pub struct Bed {
@@ -50,19 +57,39 @@ impl Bed {
 
     /// With `adjust` made to the environment's options.
     pub async fn start_with(name: &str, edit: impl FnOnce(&mut Value), adjust: impl FnOnce(&mut UpOptions)) -> Self {
-        assert!(nix::unistd::Uid::effective().is_root(), "these tests make namespaces and must run as root");
-        let alone = ALONE.lock().await;
-        let _provider = rustls::crypto::ring::default_provider().install_default();
-        sweep_the_dead().await;
-        let directory = PathBuf::from(format!("/var/tmp/{PREFIX}{}-{name}", std::process::id()));
-        let program = keep_binaries(&built(), &directory.join("bin")).unwrap();
-        let mut options = UpOptions::new(&format!("c{}{name}", std::process::id()), &program);
-        options.state_dir.clone_from(&directory);
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(EXAMPLE);
-        options.files = vec![edited(&example, &directory, edit).unwrap()];
+        let (alone, mut options) = prepare(name, edit).await;
         adjust(&mut options);
         let inner = bed::Bed::up(options.clone(), Place::of_example()).await.unwrap();
+        Self::of(name, inner, options, alone)
+    }
+
+    /// The example as it is, brought up by the program that people run.
+    pub async fn by_program(name: &str) -> Self {
+        let (alone, options) = prepare(name, |_| {}).await;
+        let file = options.files[0].to_str().unwrap();
+        let said = run_program(&options, &["local", "up"], &["--name", &options.name, "-f", file]).await;
+        if !said.status.success() {
+            remove(&options.state_dir).await.unwrap();
+            panic!("{said:?}");
+        }
+        let handle = daemon::find(&options.state_dir).unwrap();
+        let inner = bed::Bed::of(handle, Place::of_example()).await.unwrap();
+        Self::of(name, inner, options, alone)
+    }
+
+    fn of(name: &str, inner: bed::Bed, options: UpOptions, alone: MutexGuard<'static, ()>) -> Self {
+        let directory = options.state_dir.clone();
         Self { inner, directory, options, name: name.to_owned(), finished: false, _alone: alone }
+    }
+
+    /// The program that people run, on this environment: what it said, whatever it ended with.
+    pub async fn program(&self, verb: &[&str], rest: &[&str]) -> Output {
+        run_program(&self.options, verb, rest).await
+    }
+
+    /// How the program is called here: its path, and the environment's name.
+    pub fn how_to_run(&self) -> (PathBuf, String) {
+        (self.options.helper.clone(), self.options.name.clone())
     }
 
     /// Down in good order, with the data kept, and up again.
@@ -99,9 +126,14 @@ impl Bed {
     }
 
     /// Ends the environment in good order, and looks whether anything is left.
-    pub async fn down(mut self) {
-        self.finished = true;
+    pub async fn down(self) {
         self.inner.clone().down().await.unwrap();
+        self.check_gone();
+    }
+
+    /// Looks whether anything is left of an environment that was ended.
+    pub fn check_gone(mut self) {
+        self.finished = true;
         assert!(!self.directory.exists(), "{} is left", self.directory.display());
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
         assert!(!mounts.contains(self.directory.to_str().unwrap()), "a mount is left");
@@ -133,6 +165,28 @@ impl Drop for Bed {
         });
         let _told = sweeping.join();
     }
+}
+
+/// What an environment of that name is started with, and the right to do it.
+async fn prepare(name: &str, edit: impl FnOnce(&mut Value)) -> (MutexGuard<'static, ()>, UpOptions) {
+    assert!(nix::unistd::Uid::effective().is_root(), "these tests make namespaces and must run as root");
+    let alone = ALONE.lock().await;
+    let _provider = rustls::crypto::ring::default_provider().install_default();
+    sweep_the_dead().await;
+    let directory = PathBuf::from(format!("/var/tmp/{PREFIX}{}-{name}", std::process::id()));
+    let program = keep_binaries(&built(), &directory.join("bin")).unwrap();
+    let mut options = UpOptions::new(&format!("c{}{name}", std::process::id()), &program);
+    options.state_dir.clone_from(&directory);
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(EXAMPLE);
+    options.files = vec![edited(&example, &directory, edit).unwrap()];
+    (alone, options)
+}
+
+async fn run_program(options: &UpOptions, verb: &[&str], rest: &[&str]) -> Output {
+    let mut command = tokio::process::Command::new(&options.helper);
+    command.args(verb).arg("--state-dir").arg(&options.state_dir).args(rest);
+    command.stdin(std::process::Stdio::null()).kill_on_drop(true);
+    tokio::time::timeout(Duration::from_secs(300), command.output()).await.expect("the program ends").unwrap()
 }
 
 /// Environments whose test was killed: their names carry its process id.

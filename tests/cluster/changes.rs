@@ -1,13 +1,14 @@
 //! A running cluster is changed: fenced, given other parameters, other resources, restarted on request.
 
 use kube::api::{Patch, PatchParams};
+use pgherd_localkube::fault::Target;
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, CLUSTER};
 use crate::cluster::text;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fenced_instance_is_down_until_the_fence_is_lifted_and_a_fenced_primary_has_no_successor() {
+async fn a_fence_keeps_an_instance_down_and_neither_it_nor_a_failover_delay_lets_a_successor_in() {
     let bed = Bed::start("fenced", |_| {}).await;
     let primary = bed.healthy(180).await;
     let load = bed.load().await;
@@ -35,8 +36,23 @@ async fn a_fenced_instance_is_down_until_the_fence_is_lifted_and_a_fenced_primar
         bed.fence(&Value::Null).await;
     })
     .await;
-    bed.healthy(120).await;
+    let primary = bed.healthy(120).await;
     bed.nothing_lost(&load).await;
+
+    bed.change("an hour of failoverDelay", json!({"failoverDelay": 3600})).await;
+    bed.until("the delay seen", 30, async || {
+        let cluster = bed.cluster().await?;
+        let seen = cluster.pointer("/metadata/annotations/pgherd.io~1last-valid-spec").and_then(Value::as_str);
+        if seen.is_some_and(|spec| spec.contains("3600")) { Ok(()) } else { Err(format!("{seen:?}")) }
+    })
+    .await;
+    bed.hurt(&load, "kill -9 of the primary's postmaster within the delay", async || {
+        let run = bed.started(&primary).await;
+        bed.kill(Target::Postmaster, &primary).await;
+        bed.started_again(&primary, &run, 60).await;
+    })
+    .await;
+    assert_eq!(bed.healthy(60).await, primary, "nobody is elected before the delay is over; it recovers in place");
     bed.settle(load).await;
     bed.down().await;
 }

@@ -46,7 +46,7 @@ async fn an_archive_that_was_away_lacks_nothing_when_it_is_back() {
 
 impl Bed {
     /// Four segments' worth of switches, with rows in each.
-    async fn switches(&self, load: &crate::load::Load, primary: &str) {
+    pub async fn switches(&self, load: &crate::load::Load, primary: &str) {
         for _ in 0..4 {
             self.written(load, 30).await;
             self.ask(primary, "SELECT pg_switch_wal()").await.unwrap();
@@ -55,7 +55,7 @@ impl Bed {
 }
 
 /// Every segment number from the first to that of `last` is there, and a history of every timeline after the first.
-fn holes(names: &[String], last: &str) -> Result<(), String> {
+pub fn holes(names: &[String], last: &str) -> Result<(), String> {
     let number = |text: &str| u64::from_str_radix(text, 16).unwrap();
     let segment = |name: &str| number(&name[8..16]) * 256 + number(&name[16..24]);
     let whole = |name: &&String| name.len() == 24 && name.bytes().all(|digit| digit.is_ascii_hexdigit());

@@ -2,9 +2,10 @@
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Api, DeleteParams};
-use pgherd_localkube::fault::{FaultRequest, Target};
+use pgherd_localkube::fault::{ControllerFault, FaultRequest, Target};
 
 use crate::bed::{Bed, NAMESPACE};
+use crate::cluster::text;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_and_volumes_that_go_away_come_back() {
@@ -48,6 +49,23 @@ async fn pods_and_volumes_that_go_away_come_back() {
     bed.healthy(120).await;
     bed.nothing_lost(&load).await;
 
+    bed.hurt(&load, "a standby's pod killed", async || {
+        let standby = bed.standby().await;
+        let before = bed.run_of(&standby).await;
+        bed.kill(Target::Pod, &standby).await;
+        bed.another_run(&standby, &before, 60).await;
+    })
+    .await;
+    let primary = bed.healthy(90).await;
+    bed.hurt(&load, "the primary's pod killed", async || {
+        let before = bed.run_of(&primary).await;
+        bed.kill(Target::Pod, &primary).await;
+        bed.another_run(&primary, &before, 60).await;
+    })
+    .await;
+    bed.healthy(90).await;
+    bed.nothing_lost(&load).await;
+
     bed.hurt(&load, "every pod killed at once", async || {
         let primary = bed.primary().await;
         let mut all = bed.standbys().await;
@@ -65,13 +83,39 @@ async fn pods_and_volumes_that_go_away_come_back() {
         bed.lose_volume(&standby).await;
     })
     .await;
-    bed.healthy(120).await;
-
+    let primary = bed.healthy(120).await;
+    bed.hurt(&load, "the primary's volume deleted with its pod", async || bed.lose_volume(&primary).await).await;
+    assert_ne!(bed.healthy(120).await, primary, "another took over before the volume was gone");
     bed.settle(load).await;
+
+    bed.lose_all_volumes().await;
     bed.down().await;
 }
 
 impl Bed {
+    /// Every volume goes at once: the cluster says so, and nobody makes another database in its place.
+    async fn lose_all_volumes(&self) {
+        self.say("every volume deleted at once");
+        let system = text(&self.cluster().await.unwrap(), "/status/systemID");
+        // So that it sees all of them gone, and not one after the other.
+        self.fault(FaultRequest::Controller { what: ControllerFault::Freeze }).await;
+        let mut all = self.standbys().await;
+        all.push(self.primary().await);
+        for pod in &all {
+            self.fault(FaultRequest::LoseVolume { pod: self.full(pod) }).await;
+        }
+        self.fault(FaultRequest::Heal).await;
+        self.until("a cluster that says it is unrecoverable", 90, async || {
+            let phase = text(&self.cluster().await?, "/status/phase");
+            if phase.contains("unrecoverable") { Ok(()) } else { Err(phase) }
+        })
+        .await;
+        for pod in &all {
+            assert!(self.ask(pod, "SELECT 1").await.is_err(), "{pod} has a database from nowhere");
+        }
+        assert_eq!(text(&self.cluster().await.unwrap(), "/status/systemID"), system);
+    }
+
     /// Deletes a volume and the pod that uses it, and waits until there is another volume.
     pub async fn lose_volume(&self, pod: &str) {
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), NAMESPACE);

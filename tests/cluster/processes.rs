@@ -29,6 +29,25 @@ async fn a_cluster_archives_and_outlives_any_of_its_processes() {
     .await;
     assert_eq!(bed.healthy(90).await, primary, "a standby's death moves nobody");
 
+    for target in [Target::Backend, Target::Walreceiver] {
+        bed.hurt(&load, &format!("kill -9 of a standby's {target:?}"), async || {
+            let standby = bed.standby().await;
+            let before = bed.started(&standby).await;
+            bed.kill(target, &standby).await;
+            bed.started_again(&standby, &before, 60).await;
+        })
+        .await;
+        assert_eq!(bed.healthy(90).await, primary, "a standby's crash moves nobody");
+    }
+
+    bed.hurt(&load, "kill -9 of the primary's checkpointer", async || {
+        bed.kill(Target::Checkpointer, &primary).await;
+        bed.another_primary(&primary, 60).await;
+    })
+    .await;
+    let primary = bed.healthy(90).await;
+    bed.nothing_lost(&load).await;
+
     bed.hurt(&load, "kill -9 of a backend of the primary", async || {
         bed.kill(Target::Backend, &primary).await;
     })

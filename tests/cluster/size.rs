@@ -21,6 +21,13 @@ async fn a_cluster_shrinks_grows_lives_alone_and_goes_without_a_trace() {
     bed.scale(2).await;
     assert_eq!(bed.healthy(90).await, primary);
     bed.pods_are(2).await;
+    bed.hurt(&load, "kill -9 of the primary's postmaster, one of two instances", async || {
+        bed.kill(Target::Postmaster, &primary).await;
+        bed.another_primary(&primary, 60).await;
+    })
+    .await;
+    let primary = bed.healthy(90).await;
+    bed.nothing_lost(&load).await;
     bed.scale(3).await;
     assert_eq!(bed.healthy(120).await, primary);
     bed.pods_are(3).await;

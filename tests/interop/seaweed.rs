@@ -12,7 +12,7 @@ use pgherd_objectstore::{S3Config, S3Credentials, S3Store};
 /// The bucket that is there.
 pub const BUCKET: &str = "interop";
 /// Who reads and writes it.
-const ACCESS_KEY: &str = "interop-key";
+pub const ACCESS_KEY: &str = "interop-key";
 /// And the secret.
 pub const SECRET_KEY: &str = "interop-secret";
 /// Key and secret of who makes the bucket.

@@ -58,7 +58,8 @@ run_tier() {
         interop) # shellcheck disable=SC2046
             cargo test --workspace --no-fail-fast $(of_crates | sort -u | sed 's/^/--test /') ;;
         barman) tests/tools/interop.sh && cargo test --workspace --test interop ;;
-        cluster | chaos) cargo test --workspace --test "$1" -- --test-threads=1 --nocapture ;;
+        cluster) tests/tools/interop.sh && cargo test --workspace --test cluster -- --test-threads=1 --nocapture ;;
+        chaos) cargo test --workspace --test chaos -- --test-threads=1 --nocapture ;;
         *) cargo test --workspace --test "$1" ;;
     esac
 }

@@ -12,6 +12,7 @@ use pgherd_localkube::trace;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::validate::{Checked, for_people};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Environment, LocalVerb};
 use crate::cluster::client_of;
@@ -19,6 +20,9 @@ use crate::{args, env, fault, output, validate};
 
 /// How often the clusters are looked at while they come up.
 const POLL: Duration = Duration::from_millis(500);
+/// Exit codes as a shell has them for SIGINT and SIGTERM.
+const INTERRUPTED: u8 = 130;
+const TERMINATED: u8 = 143;
 
 /// Does what was asked.
 pub async fn run(verb: LocalVerb, json: bool) -> anyhow::Result<u8> {
@@ -62,7 +66,37 @@ fn options(
     Ok(options)
 }
 
+/// Starts one. Interrupted (Ctrl-C) before it is ready, it is taken down again, and removed unless there
+/// was something in its place before.
 async fn start(options: UpOptions, wait: Option<Duration>, json: bool) -> anyhow::Result<u8> {
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let directory = options.state_dir.clone();
+    let (is_new, is_up) = (!directory.exists(), find(&directory).is_ok());
+    let code = tokio::select! {
+        done = bring_up(options, wait, json) => return done,
+        _ = interrupted.recv() => INTERRUPTED,
+        _ = terminated.recv() => TERMINATED,
+    };
+    if !is_up {
+        eprintln!("interrupted: what was started is taken down");
+        take_down(&directory, is_new).await?;
+    }
+    Ok(code)
+}
+
+async fn take_down(directory: &Path, purge: bool) -> anyhow::Result<Vec<String>> {
+    if let Ok(handle) = find(directory) {
+        // One that does not answer yet is swept.
+        let _ended = handle.down(purge).await;
+    }
+    let found = sweep(directory).await?;
+    if purge && directory.exists() {
+        std::fs::remove_dir_all(directory).with_context(|| format!("failed to remove {}", directory.display()))?;
+    }
+    Ok(found)
+}
+
+async fn bring_up(options: UpOptions, wait: Option<Duration>, json: bool) -> anyhow::Result<u8> {
     for finding in preflight(&options).iter().filter(|finding| !finding.fatal) {
         eprintln!("note: {}", finding.text);
     }
@@ -158,11 +192,7 @@ async fn stop(environment: &Environment, purge: bool, json: bool) -> anyhow::Res
             if purge { "ended, and its data removed" } else { "ended; its data stay for the next `up`" }.to_owned()
         }
         Err(_) => {
-            let found = sweep(&directory).await?;
-            if purge && directory.exists() {
-                std::fs::remove_dir_all(&directory)
-                    .with_context(|| format!("failed to remove {}", directory.display()))?;
-            }
+            let found = take_down(&directory, purge).await?;
             if found.is_empty() { "nothing was up".to_owned() } else { format!("swept {}", found.join(", ")) }
         }
     };

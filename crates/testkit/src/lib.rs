@@ -8,6 +8,7 @@ pub mod chaos;
 pub mod checker;
 pub mod demo;
 pub mod failover;
+pub mod fence;
 pub mod history;
 pub mod journal;
 pub mod judge;

@@ -50,7 +50,11 @@ pub async fn kill(cx: &Context) -> Outcome {
     *cx.watchdog() = None;
     *cx.postmaster() = None;
     match killed {
-        Ok(_) => Outcome::Done,
+        Ok(p) => {
+            let (rounds, elapsed_ms) = (p.rounds, p.elapsed.as_secs_f64() * 1e3);
+            tracing::info!(rounds, elapsed_ms, "every process of postgres is gone");
+            Outcome::Done
+        }
         Err(error) => Outcome::Failed(chain(&error)),
     }
 }

@@ -39,12 +39,27 @@ pub fn find(state_dir: &Path) -> Result<Handle, DaemonError> {
     Ok(Handle { layout: Layout::new(state_dir) })
 }
 
+/// A daemon that is not ready yet: it ends with whoever starts it.
+struct Starting(Option<std::process::Child>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(mut daemon) = self.0.take() {
+            let _killed = daemon.kill();
+            let _reaped = daemon.wait();
+        }
+    }
+}
+
 /// Starts an environment: sweeps what a crash left, starts the daemon in the background, waits until API, S3 and node are
 /// ready and the manifests are applied.
 ///
 /// # Errors
 /// If the machine lacks something, the environment is up already, a manifest is refused, or the S3 endpoint cannot be
 /// spoken to.
+///
+/// # Cancel safety
+/// A daemon that is not ready yet is killed; [`super::sweep`] removes what it has made by then.
 pub async fn up(options: UpOptions) -> Result<Handle, DaemonError> {
     options.s3_endpoint.as_deref().map(endpoint::target).transpose()?;
     let lacking: Vec<String> =
@@ -67,7 +82,7 @@ pub async fn up(options: UpOptions) -> Result<Handle, DaemonError> {
         .open(layout.log())
         .map_err(DaemonError::file(layout.log()))?;
     let errors = log.try_clone().map_err(DaemonError::file(layout.log()))?;
-    let mut daemon = std::process::Command::new(&options.helper)
+    let daemon = std::process::Command::new(&options.helper)
         .arg("local-daemon")
         .arg(layout.options())
         .current_dir("/")
@@ -76,16 +91,17 @@ pub async fn up(options: UpOptions) -> Result<Handle, DaemonError> {
         .stderr(errors)
         .spawn()
         .map_err(DaemonError::Start)?;
+    let mut starting = Starting(Some(daemon));
     let handle = Handle { layout };
     let deadline = Instant::now().checked_add(READY_WITHIN);
     loop {
         if handle.layout.socket().exists() && handle.status().await.is_ok() {
+            starting.0 = None;
             return Ok(handle);
         }
-        let ended = matches!(daemon.try_wait(), Ok(Some(_)) | Err(_));
+        let ended = starting.0.as_mut().is_none_or(|daemon| matches!(daemon.try_wait(), Ok(Some(_)) | Err(_)));
         if ended || deadline.is_none_or(|deadline| Instant::now() > deadline) {
-            let _killed = daemon.kill();
-            let _reaped = daemon.wait();
+            drop(starting);
             sweep(&handle.layout.root).await?;
             if let Ok(text) = std::fs::read_to_string(handle.layout.refusal()) {
                 let _told_once = std::fs::remove_file(handle.layout.refusal());

@@ -74,7 +74,14 @@ impl Bed {
     /// # Errors
     /// As [`Bed::up`].
     pub async fn up_again(options: UpOptions, place: Place) -> anyhow::Result<Self> {
-        let handle = daemon::up(options).await.context("failed to start the local environment")?;
+        Self::of(daemon::up(options).await.context("failed to start the local environment")?, place).await
+    }
+
+    /// One that is up already.
+    ///
+    /// # Errors
+    /// If its kubeconfig cannot be read.
+    pub async fn of(handle: Handle, place: Place) -> anyhow::Result<Self> {
         let file = Kubeconfig::read_from(handle.api_kubeconfig()).context("failed to read the kubeconfig")?;
         let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
         Ok(Self { client: kube::Client::try_from(config)?, handle, place })

@@ -1,0 +1,69 @@
+//! The primary is moved on request, while rows are written: by the program, by the status, and to a target that freezes
+//! on its way.
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Api, Patch, PatchParams};
+use pgherd_localkube::fault::{FaultRequest, Target};
+use serde_json::json;
+
+use crate::bed::{Bed, CLUSTER, NAMESPACE};
+
+impl Bed {
+    /// All of these moves; answers the primary in the end.
+    pub async fn moved_about(&self, primary: String) -> String {
+        let load = self.load().await;
+        let target = self.standby().await;
+        self.hurt(&load, "`pgherd promote`", async || {
+            let asked = self.program(&["promote"], &["--instance", &target]).await;
+            assert!(asked.status.success(), "{asked:?}");
+            self.becomes_primary(&target).await;
+        })
+        .await;
+        self.healthy(90).await;
+        self.nothing_lost(&load).await;
+
+        self.hurt(&load, "status.targetPrimary", async || {
+            self.ask_for(&primary).await;
+            self.becomes_primary(&primary).await;
+        })
+        .await;
+        self.healthy(90).await;
+        self.nothing_lost(&load).await;
+
+        let target = self.standby().await;
+        self.hurt(&load, "status.targetPrimary, which freezes while it takes over", async || {
+            self.ask_for(&target).await;
+            self.until("the old primary on its way out", 30, async || {
+                let state = self.state_of_lease().await?;
+                if state == "open" { Err(state) } else { Ok(()) }
+            })
+            .await;
+            self.fault(FaultRequest::Freeze { target: Target::Pod, pod: self.full(&target) }).await;
+        })
+        .await;
+        self.say(&format!("{} writes while the target is frozen", self.primary().await));
+        self.fault(FaultRequest::Heal).await;
+        let primary = self.healthy(120).await;
+        self.settle(load).await;
+        primary
+    }
+
+    async fn ask_for(&self, target: &str) {
+        let patch = Patch::Merge(json!({ "status": { "targetPrimary": target } }));
+        self.clusters().patch_status(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    async fn becomes_primary(&self, pod: &str) {
+        self.until(&format!("{pod} to be the primary"), 60, async || match self.primary().await {
+            now if now == pod => Ok(()),
+            now => Err(format!("{now} is")),
+        })
+        .await;
+    }
+
+    async fn state_of_lease(&self) -> Result<String, String> {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let lease = leases.get(CLUSTER).await.map_err(|error| error.to_string())?;
+        Ok(lease.metadata.annotations.unwrap_or_default().remove("pgherd.io/state").unwrap_or_default())
+    }
+}
