@@ -118,7 +118,7 @@ impl Node {
             system_id: report.system_id,
             phase: report.phase,
             message: report.message,
-            lease_seen: LeaseSeen { version, stale, term },
+            lease_seen: LeaseSeen { version, stale, term, lease_duration: report.lease_duration },
             position: report.position,
             tail: report.tail,
             fence: report.fence,

@@ -150,7 +150,7 @@ fn report(state: &State, at: usize, fresh: bool) -> Option<Report> {
         system_id: said.system_id,
         phase: said.phase,
         message: said.message,
-        lease_seen: LeaseSeen { version, stale, term },
+        lease_seen: LeaseSeen { version, stale, term, lease_duration: said.lease_duration },
         position: if fresh { Some(slot.end()) } else { said.position },
         tail: said.tail,
         fence: said.fence,

@@ -81,7 +81,7 @@ pub const KINDS: &[Kind] = &[
     held("freeze_postmaster", Harm::Hidden, 5, |cast, _| freeze(cast, Target::Postmaster)),
     held("freeze_postgres", Harm::Hidden, 5, |cast, _| freeze(cast, Target::Postgres)),
     held("freeze_backend", Harm::None, 3, |cast, _| freeze(cast, Target::Backend)),
-    held("freeze_backends", Harm::None, 4, |cast, _| freeze(cast, Target::Backends)),
+    held("freeze_backends", Harm::Hidden, 4, |cast, _| freeze(cast, Target::Backends)),
     of_primary(held("freeze_walsender", Harm::None, 4, |cast, _| freeze(cast, Target::Walsender))),
     of_standby(held("freeze_walreceiver", Harm::None, 3, |cast, _| freeze(cast, Target::Walreceiver))),
     held("freeze_checkpointer", Harm::None, 3, |cast, _| freeze(cast, Target::Checkpointer)),
