@@ -36,9 +36,8 @@ async fn a_drained_primary_hands_over_before_it_is_evicted_and_nothing_is_lost()
         nodes.cordon(&node).await.unwrap();
         bed.another_primary(&primary, 60).await;
         bed.until("the old primary to be evicted", 60, async || {
-            let pods = bed.pods();
-            let how = EvictParams::default();
-            let evicting = pods.evict(&primary, &how);
+            let (pods, params) = (bed.pods(), EvictParams::default());
+            let evicting = pods.evict(&primary, &params);
             match tokio::time::timeout(Duration::from_secs(2), evicting).await {
                 Ok(Ok(_)) => Ok(()),
                 other => Err(format!("{other:?}")),
