@@ -56,7 +56,9 @@ async fn main() -> anyhow::Result<ExitCode> {
         _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
         _ = terminated.recv() => Err(anyhow::anyhow!("terminated")),
     };
-    report.error = ran.err().map(|error| format!("{error:#}"));
+    let short = report.runs < order.runs;
+    let few = || format!("only {} of {} runs count", report.runs, order.runs);
+    report.error = ran.err().map(|error| format!("{error:#}")).or_else(|| short.then(few));
     report.duration_seconds = began.elapsed().as_secs_f64();
     let path = ground.directory.join("report.json");
     report.store(&path).context("failed to write the report")?;
@@ -74,6 +76,9 @@ async fn main() -> anyhow::Result<ExitCode> {
         report.failed.len(),
         path.display()
     );
+    if let Some(error) = &report.error {
+        println!("chaos: it is not whole: {error}");
+    }
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

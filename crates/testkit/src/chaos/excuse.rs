@@ -123,7 +123,7 @@ mod tests {
     fn what_both_standbys_lacked_before_the_primary_was_hidden_is_on_its_volume_alone() {
         let hidden = || struck("freeze_pod", "a", true, (100, 112));
         let (b, c) = (struck("cut_from_all", "b", false, (80, 95)), struck("freeze_pod", "c", false, (90, 99)));
-        assert_eq!(spans(&[b.clone(), c.clone(), hidden()]), [(88, 117)], "since the second of them");
+        assert_eq!(spans(&[b.clone(), c, hidden()]), [(88, 117)], "since the second of them");
         assert_eq!(spans(&[b.clone(), hidden()]), [(98, 117)], "the other one has it");
         let long_ago = struck("freeze_pod", "c", false, (10, 20));
         assert_eq!(spans(&[long_ago, b.clone(), hidden()]), [(98, 117)], "it has caught up");

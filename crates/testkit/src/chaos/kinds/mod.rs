@@ -85,6 +85,7 @@ pub struct Cast {
 }
 
 /// A kind of fault.
+#[derive(Clone, Copy)]
 pub struct Kind {
     /// As the report has it.
     pub name: &'static str,
