@@ -12,35 +12,6 @@ const fn quorum(name: &'static str, about: &'static str, limits: QuorumLimits) -
     Run { name, about, bounds: Bounds::Quorum(limits) }
 }
 
-/// Runs that `make model` goes through to the end, as it has been seen to: one that is cut off fails it. All others are
-/// deep: they are cut off after so many states, unless they end by themselves.
-const EXHAUSTED: &[&str] = &[
-    "lease-losses",
-    "lease-losses-quiet",
-    "lease-freeze",
-    "lease-wedge",
-    "lease-crash",
-    "lease-crash-lost",
-    "lease-terminated",
-    "lease-failsafe",
-    "lease-failsafe-gone",
-    "lease-failsafe-crash",
-    "prompt-crash-in-place",
-    "prompt-sync-crash",
-    "lease-sync",
-    "quorum-elections",
-    "quorum-unfenced",
-    "quorum-change-lost",
-    "quorum-changes",
-    "quorum-raise-change",
-    "quorum-preferred",
-];
-
-/// Whether a run may be cut off.
-pub fn is_deep(name: &str) -> bool {
-    !EXHAUSTED.contains(&name)
-}
-
 const FEW: QuorumLimits = QuorumLimits::FEW;
 /// No time passes, nothing is written, nobody is elected, unless a run says so.
 const QUIET: Limits = Limits { ticks: 0, writes: 0, elections: 0, heal_one_of: 500, ..Limits::QUIET };

@@ -100,7 +100,17 @@ impl State {
         let has_none = put.answer == Some(Outcome::NotFound);
         self.on(put.slot, |slot| slot.has_none = has_none);
         if let Some(outcome) = put.answer.clone() {
+            let deadline = |state: &Self| {
+                let machine = state.slots.get(put.slot).and_then(|slot| slot.machine.as_ref());
+                machine.and_then(|machine| machine.hold()).map(|hold| hold.deadline)
+            };
+            let before = deadline(self);
             self.tell(limits, put.slot, Event::Finished(put.op, outcome));
+            // Hole 19: an answer is worth what its request was.
+            let most = before.max(Some(put.sent.plus(limits.timings().renew_deadline)));
+            if deadline(self) > most {
+                self.violated("a deadline runs from an answer");
+            }
         }
     }
 
