@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pgherd_localkube::daemon::{NodeOptions, UpOptions, Volumes};
-use pgherd_localkube::fault::{ApiFault, ControllerFault, Damage, DiskFault, FaultRequest, Target, Volume};
+use pgherd_localkube::fault::{ApiFault, ControllerFault, DiskFault, FaultRequest, Target, Volume};
 
 use crate::bed::Bed;
+use crate::cluster::text;
 use crate::load::Load;
 
 fn three_machines(options: &mut UpOptions) {
@@ -36,7 +37,6 @@ async fn a_primary_whose_disk_or_node_fails_is_followed_by_another() {
     }
 
     primary = bed.full_disk(&load, &primary).await;
-    bed.damaged_page(&load, &primary).await;
 
     bed.hurt(&load, "the primary's node is lost", async || {
         let node = bed.node_of(&primary).await;
@@ -98,52 +98,32 @@ async fn an_api_that_goes_away_and_controllers_that_are_two_or_none_stop_no_fail
 }
 
 impl Bed {
-    /// No space is left on the primary's volume, where its WAL is too: statements that need more room fail, and once a
-    /// new WAL file is due, another takes over. Answers the primary in the end.
+    /// No space is left on the primary's volume, where its WAL is too: a statement that needs more room fails, and nobody
+    /// moves; once a new WAL file is due, postgres ends, and another takes over. Answers the primary in the end.
     async fn full_disk(&self, load: &Load, primary: &str) -> String {
-        self.hurt(load, "the primary's disk is full", async || {
-            let what = DiskFault::Full { leave: 0 };
-            self.fault(FaultRequest::Disk { pod: self.full(primary), volume: Volume::Data, what }).await;
-            self.another_primary(primary, 90).await;
+        let run = self.started(primary).await;
+        let what = DiskFault::Full { leave: 0 };
+        self.fault(FaultRequest::Disk { pod: self.full(primary), volume: Volume::Data, what }).await;
+        let said =
+            self.ask(primary, "CREATE TABLE large AS SELECT repeat('x', 500) FROM generate_series(1, 20000)").await;
+        assert!(said.as_ref().is_err_and(|why| why.contains("No space left on device")), "{said:?}");
+        assert_eq!(self.started(primary).await, run, "a statement failed, and nothing else");
+        assert_eq!(self.primary().await, primary);
+
+        self.hurt(load, "the primary has no room for WAL", async || {
+            let next = "SELECT pg_logical_emit_message(false, 'test', 'full'), pg_switch_wal()";
+            self.until("another primary", 90, async || {
+                let said = self.ask(primary, next).await;
+                let now = text(&self.cluster().await?, "/status/currentPrimary");
+                if now == primary { Err(format!("it is still {now}: {said:?}")) } else { Ok(()) }
+            })
+            .await;
         })
         .await;
         self.fault(FaultRequest::Heal).await;
         let next = self.healthy(180).await;
-        self.lost_only_apart(load).await;
+        self.nothing_lost(load).await;
         next
-    }
-
-    /// A page of a standby's is damaged: who reads it is told, and nobody moves.
-    async fn damaged_page(&self, load: &Load, primary: &str) {
-        self.ask(primary, "CREATE TABLE pages AS SELECT n, repeat('x', 500) FROM generate_series(1, 20000) n")
-            .await
-            .unwrap();
-        self.ask(primary, "CHECKPOINT").await.unwrap();
-        let standby = self.standby().await;
-        let end = self.ask(primary, "SELECT pg_current_wal_lsn()").await.unwrap();
-        let there = format!("SELECT pg_last_wal_replay_lsn() >= '{end}'");
-        self.until("the table on the standby", 30, async || match self.ask(&standby, &there).await?.as_str() {
-            "t" => Ok(()),
-            other => Err(other.to_owned()),
-        })
-        .await;
-        // A restartpoint: what is damaged must not be written again.
-        self.ask(&standby, "CHECKPOINT").await.unwrap();
-        let file = self.ask(&standby, "SELECT pg_relation_filepath('pages')").await.unwrap();
-        self.hurt(load, "a page of a standby is damaged", async || {
-            let what = Damage::Page { file: Some(file), block: 7 };
-            self.fault(FaultRequest::Damage { pod: self.full(&standby), what }).await;
-            // What it had read before is not read again.
-            let run = self.started(&standby).await;
-            self.kill(Target::Postmaster, &standby).await;
-            self.started_again(&standby, &run, 60).await;
-        })
-        .await;
-        let said = self.ask(&standby, "SELECT count(*) FROM pages").await.unwrap_err();
-        assert!(said.contains("invalid page in block 7"), "{said}");
-        assert_eq!(self.ask(primary, "SELECT count(*) FROM pages").await.as_deref(), Ok("20000"));
-        assert_eq!(self.healthy(60).await, primary, "nobody moves");
-        self.fault(FaultRequest::Heal).await;
     }
 
     async fn node_of(&self, pod: &str) -> String {

@@ -7,6 +7,7 @@ use pgherd_localkube::fault::{FaultRequest, Target};
 use serde_json::json;
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE};
+use crate::cluster::text;
 
 impl Bed {
     /// All of these moves; answers the primary in the end.
@@ -34,8 +35,8 @@ impl Bed {
         self.hurt(&load, "status.targetPrimary, which freezes while it takes over", async || {
             self.ask_for(&target).await;
             self.until("the old primary on its way out", 30, async || {
-                let state = self.state_of_lease().await?;
-                if state == "open" { Err(state) } else { Ok(()) }
+                let (holder, state) = self.holder().await?;
+                if holder != target && state == "open" { Err(format!("{holder} is {state}")) } else { Ok(()) }
             })
             .await;
             self.fault(FaultRequest::Freeze { target: Target::Pod, pod: self.full(&target) }).await;
@@ -48,9 +49,23 @@ impl Bed {
         primary
     }
 
+    /// Asks, and asks again where that is refused: one that has only just become a standby cannot say yet how far it is.
     async fn ask_for(&self, target: &str) {
         let patch = Patch::Merge(json!({ "status": { "targetPrimary": target } }));
-        self.clusters().patch_status(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
+        self.until(&format!("an election of {target}"), 60, async || {
+            let status = self.cluster().await?.get("status").cloned().unwrap_or_default();
+            if text(&status, "/election/winner") == target && text(&status, "/targetPrimary") == target {
+                return Ok(());
+            }
+            if text(&status, "/targetPrimary") != target {
+                let refusal = status.pointer("/electionRefusal").map(ToString::to_string).unwrap_or_default();
+                self.say(&format!("asked for {target}; refused before: {refusal:?}"));
+                let asked = self.clusters().patch_status(CLUSTER, &PatchParams::default(), &patch).await;
+                asked.map_err(|error| error.to_string())?;
+            }
+            Err("it is asked for".to_owned())
+        })
+        .await;
     }
 
     async fn becomes_primary(&self, pod: &str) {
@@ -61,9 +76,11 @@ impl Bed {
         .await;
     }
 
-    async fn state_of_lease(&self) -> Result<String, String> {
+    /// Who holds the lease, and how.
+    async fn holder(&self) -> Result<(String, String), String> {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), NAMESPACE);
         let lease = leases.get(CLUSTER).await.map_err(|error| error.to_string())?;
-        Ok(lease.metadata.annotations.unwrap_or_default().remove("pgherd.io/state").unwrap_or_default())
+        let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+        Ok((holder, lease.metadata.annotations.unwrap_or_default().remove("pgherd.io/state").unwrap_or_default()))
     }
 }

@@ -5,9 +5,7 @@ use super::limits::Limits;
 use super::state::{Job, Postgres, Put, SYSTEM, Slot, State, first_data};
 use crate::shared::Shared;
 use pgherd_core::identity::{Incarnation, Nonce};
-use pgherd_core::instance::{
-    Command, DataRole, Event, Leader, Op, Outcome, Phase, PledgeCall, PledgeRound, StartAs,
-};
+use pgherd_core::instance::{Command, DataRole, Event, Leader, Op, Outcome, Phase, PledgeCall, PledgeRound, StartAs};
 use pgherd_core::lease::{HolderState, LeaseRecord};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::sync::{SyncSetting, own_entry, safe};
