@@ -56,9 +56,9 @@ impl Nodes {
     }
 
     /// True where something differs that matters.
-    fn put(&self, node: NodeView) -> bool {
+    fn put(&self, node: &NodeView) -> bool {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(node.name.clone(), node.clone()).as_ref() != Some(&node)
+        known.insert(node.name.clone(), node.clone()).as_ref() != Some(node)
     }
 
     fn remove(&self, name: &str) {
@@ -103,7 +103,7 @@ async fn follow(client: Client, nodes: Nodes, pods: Store<Pod>, waker: Waker, to
 async fn seen(nodes: &Nodes, node: &Node, pods: &Store<Pod>, waker: &Waker) {
     let view = node_view(node);
     let name = view.name.clone();
-    if !nodes.put(view) {
+    if !nodes.put(&view) {
         return;
     }
     let here = pods.state_filter(|pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) == Some(&name));
@@ -139,8 +139,8 @@ mod tests {
             node_view(&serde_json::from_value(node).unwrap())
         };
         let nodes = Nodes::of([]);
-        assert!(nodes.put(node("True")));
-        assert!(!nodes.put(node("False")), "a heartbeat wakes nobody");
+        assert!(nodes.put(&node("True")));
+        assert!(!nodes.put(&node("False")), "a heartbeat wakes nobody");
         let known = nodes.get("n1").unwrap();
         assert_eq!((known.unschedulable, known.taints, known.labels["zone"].as_str()), (true, vec!["k".into()], "a"));
         nodes.keep(&BTreeSet::new());

@@ -19,14 +19,18 @@ pub(super) fn why(observed: &Observed, holder: &Holder) -> Option<Why> {
     Some(Why::Drain { because: format!("{because}, where the primary {} runs", pod.name) })
 }
 
-/// The standby that takes over: one that a switchover could go to, on another node, which stays. Of several the one
+/// Why the primary stays where it is.
+pub(super) fn refusal(because: &str, rejected: Vec<(String, Rejection)>) -> Refusal {
+    Refusal { reason: format!("{because}, {DRAIN_REFUSED}"), members: rejected, ..Refusal::default() }
+}
+
+/// The standby that takes over, else why each of them cannot: one that a switchover could go to, on another node, which stays. Of several the one
 /// that has most; then one in the primary's zone; then the lowest serial.
 pub(super) fn choose<'a>(
     desired: &Desired,
     observed: &'a Observed,
     lease: &LeaseRecord,
-    because: &str,
-) -> Result<Heir<'a>, Refusal> {
+) -> Result<Heir<'a>, Vec<(String, Rejection)>> {
     let primary = observed.holder_pod();
     let (mut fit, mut rejected) = (Vec::new(), Vec::new());
     for pod in observed.pods.iter().filter(|pod| primary.is_none_or(|primary| primary.uid != pod.uid)) {
@@ -39,10 +43,9 @@ pub(super) fn choose<'a>(
     let key = |(pod, position): &(&PodView, WalPosition)| {
         (*position, zone.is_some() && pod.zone.as_ref() == zone, Reverse(pod.serial))
     };
-    let reason = format!("{because}, {DRAIN_REFUSED}");
     match fit.into_iter().max_by_key(key) {
         Some((pod, position)) => Ok((pod, position, rejected)),
-        None => Err(Refusal { reason, members: rejected, ..Refusal::default() }),
+        None => Err(rejected),
     }
 }
 
@@ -59,6 +62,5 @@ fn judge(
     if let Some(why) = &pod.leaving {
         return Err(Rejection::NodeIsLeft(why.clone()));
     }
-    let refused = |refusal: Refusal| refusal.members.into_iter().next().map_or(Rejection::Missing, |(_, why)| why);
-    check_target(desired, observed, lease, &pod.name).map(|(_, position)| position).map_err(refused)
+    check_target(desired, observed, lease, &pod.name).map(|(_, position)| position)
 }

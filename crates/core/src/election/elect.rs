@@ -4,7 +4,7 @@ use super::ancestry::place;
 use super::loss::{Loss, losses};
 use super::rank::{Standing, rank};
 use super::switchover::check_target;
-use super::{Candidate, Refusal, Rejection, Why, drain, force, sat};
+use super::{Candidate, Refusal, Rejection, Why, drain, force, sat, switchover};
 use crate::cluster::{Desired, ElectionFact, MemberPhase, Observed, PodView, TailFact};
 use crate::identity::Incarnation;
 use crate::lease::{HolderState, LeaseRecord, Versioned, WalPosition};
@@ -53,13 +53,13 @@ pub fn elect(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseReco
     match why {
         Why::Switchover { target } => match check_target(desired, observed, &lease.value, target) {
             Ok((pod, position)) => elected(lease, why, pod, position, Findings::default()),
-            Err(refusal) => Answer::Refused(refusal),
+            Err(rejection) => Answer::Refused(switchover::refusal(target, rejection)),
         },
-        Why::Drain { because } => match drain::choose(desired, observed, &lease.value, because) {
+        Why::Drain { because } => match drain::choose(desired, observed, &lease.value) {
             Ok((pod, position, rejected)) => {
                 elected(lease, why, pod, position, Findings { rejected, ..Findings::default() })
             }
-            Err(refusal) => Answer::Refused(refusal),
+            Err(rejected) => Answer::Refused(drain::refusal(because, rejected)),
         },
         Why::Released | Why::Recovering | Why::ProofOfDeath | Why::Stale => replace(desired, observed, lease, why),
     }

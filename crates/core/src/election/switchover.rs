@@ -11,28 +11,32 @@ pub const MAX_SWITCHOVER_LAG: u64 = 128 * 1024 * 1024;
 /// How the reason ends for which a switchover was refused.
 pub const SWITCHOVER_REFUSED: &str = "cannot take over";
 
+/// Why nobody is switched over to.
+pub(super) fn refusal(target: &str, rejection: Rejection) -> Refusal {
+    Refusal {
+        reason: format!("{target} {SWITCHOVER_REFUSED}"),
+        members: vec![(target.to_owned(), rejection)],
+        ..Refusal::default()
+    }
+}
+
 /// The target, if it can take over without making writers wait long.
 pub(super) fn check_target<'a>(
     desired: &Desired,
     observed: &'a Observed,
     lease: &LeaseRecord,
     target: &str,
-) -> Result<(&'a PodView, WalPosition), Refusal> {
-    let refuse = |rejection: Rejection| Refusal {
-        reason: format!("{target} {SWITCHOVER_REFUSED}"),
-        members: vec![(target.to_owned(), rejection)],
-        ..Refusal::default()
-    };
-    let pod = observed.pod(target).ok_or_else(|| refuse(Rejection::Missing))?;
-    let (standing, position) = judge(desired, observed, lease, pod, false).map_err(refuse)?;
+) -> Result<(&'a PodView, WalPosition), Rejection> {
+    let pod = observed.pod(target).ok_or(Rejection::Missing)?;
+    let (standing, position) = judge(desired, observed, lease, pod, false)?;
     if standing != Standing::Standby || !pod.ready {
         let phase = pod.report.as_ref().map(|report| report.phase).unwrap_or_default();
-        return Err(refuse(Rejection::Busy(phase)));
+        return Err(Rejection::Busy(phase));
     }
     let primary = observed.holder_pod().and_then(|pod| pod.report.as_ref()).and_then(|report| report.position);
     let lag = primary.map_or(0, |primary| primary.lsn.0.saturating_sub(position.lsn.0));
     if lag > MAX_SWITCHOVER_LAG {
-        return Err(refuse(Rejection::Lags(lag)));
+        return Err(Rejection::Lags(lag));
     }
     Ok((pod, position))
 }

@@ -97,7 +97,7 @@ impl Machine {
                         self.proof.next_renewal = Some(now);
                     }
                     Conflict::Lost => {
-                        self.note_stored(stored, now);
+                        self.note_conflict(&io.over, stored, now);
                         self.lose();
                     }
                 }
@@ -114,14 +114,14 @@ impl Machine {
                 self.note_stored(stored, now);
             }
             (IoKind::Take, Outcome::Conflicted(stored)) => {
-                self.note_stored(stored, now);
+                self.note_conflict(&io.over, stored, now);
                 // Over a version that is gone nothing can be stored any more: it was, or it never will be.
                 self.resolve_take(now);
                 self.unresolved = None;
                 self.release_lost(io.kind);
             }
             (IoKind::Release, Outcome::Conflicted(stored)) => {
-                self.note_stored(stored, now);
+                self.note_conflict(&io.over, stored, now);
                 self.release_lost(io.kind);
             }
             (IoKind::Release, _) => {
@@ -147,6 +147,14 @@ impl Machine {
         }
         self.observation.observe(&lease.version, now);
         self.lease = Some(lease);
+    }
+
+    /// What a request ran into, unless the watch has moved on from the version that it was sent over: then it may have
+    /// seen something later already, which it would not tell again.
+    fn note_conflict(&mut self, over: &str, stored: Versioned<LeaseRecord>, now: Instant) {
+        if self.lease.as_ref().is_none_or(|known| known.version == over) {
+            self.note_stored(stored, now);
+        }
     }
 
     pub(super) fn proof_answered(&mut self, outcome: &Outcome, now: Instant) {

@@ -3,7 +3,7 @@
 use super::super::*;
 use super::bench::*;
 use crate::identity::{Nonce, PodUid};
-use crate::lease::{HolderState, LeaseRecord, Term};
+use crate::lease::{HolderState, LeaseRecord, Term, released};
 use crate::timeline::TimelineId;
 use core::time::Duration;
 
@@ -70,6 +70,18 @@ fn a_take_that_conflicts_with_another_take_ends_the_candidacy() {
     let other = LeaseRecord { term: Term(5), timeline: TimelineId(3), ..held("c-3", HolderState::Promoting) };
     assert!(bench.put_conflicted(other).is_empty());
     assert!(matches!(bench.machine.phase(), Phase::Standby(_)));
+}
+
+#[test]
+fn a_conflict_that_the_watch_has_overtaken_takes_no_later_version_back() {
+    let (mut bench, _) = Bench::candidate(HolderState::Released, None);
+    bench.done();
+    let other = LeaseRecord { term: Term(5), timeline: TimelineId(3), ..held("c-3", HolderState::Promoting) };
+    bench.see(other.clone());
+    bench.see(released(&other, None));
+    assert!(bench.put_conflicted(other).is_empty());
+    let lease = bench.machine.lease().expect("a lease");
+    assert_eq!(lease.value.state, HolderState::Released, "no other word of it need come");
 }
 
 #[test]
