@@ -45,7 +45,7 @@ mod tests {
     use pgherd_core::lease::Term;
     use serde_json::json;
 
-    fn cluster(annotation: &str, status: serde_json::Value) -> Cluster {
+    fn cluster(annotation: &str, status: &serde_json::Value) -> Cluster {
         let metadata = json!({ "name": "c", "annotations": { labels::FORCE_PROMOTION: annotation } });
         let object = json!({ "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": metadata,
             "spec": {}, "status": status });
@@ -55,10 +55,10 @@ mod tests {
     #[test]
     fn a_demand_is_read_whole_and_a_damaged_one_is_about_no_lease() {
         let whole = r#"{"instance":"c-2","podUID":"u2","leaseVersion":"77","term":4,"acceptLossBytes":512}"#;
-        let read = force(&cluster(whole, json!({}))).unwrap();
+        let read = force(&cluster(whole, &json!({}))).unwrap();
         assert_eq!((read.instance.as_str(), read.lease_version.as_str(), read.term), ("c-2", "77", Term(4)));
         assert_eq!((read.pod_uid, read.accepted_loss), ("u2".into(), 512));
-        let half = force(&cluster(r#"{"instance":"c-2"}"#, json!({}))).unwrap();
+        let half = force(&cluster(r#"{"instance":"c-2"}"#, &json!({}))).unwrap();
         assert_eq!(half, ForceFact::default());
     }
 
@@ -66,10 +66,10 @@ mod tests {
     fn a_refusal_that_was_written_is_read_back_the_same() {
         let status = json!({ "electionRefusal": { "reason": "because", "missing": ["c-1 does not answer"],
             "leaseVersion": "77", "term": 4, "losses": [{ "instance": "c-2", "podUID": "u2", "bytes": 512 }] } });
-        let read = facts(&cluster("", status)).refusal.unwrap();
+        let read = facts(&cluster("", &status)).refusal.unwrap();
         assert_eq!((read.lease_version.as_str(), read.term, read.losses[0].bytes), ("77", Term(4), 512));
         let of = |reason: &str| {
-            let refusal = facts(&cluster("", json!({ "electionRefusal": { "reason": reason } }))).refusal.unwrap();
+            let refusal = facts(&cluster("", &json!({ "electionRefusal": { "reason": reason } }))).refusal.unwrap();
             (refusal.is_of_switchover, refusal.is_of_drain)
         };
         assert_eq!(of(&format!("c-2 {SWITCHOVER_REFUSED}")), (true, false));

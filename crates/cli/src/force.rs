@@ -166,14 +166,14 @@ async fn refusal(found: &Found) -> anyhow::Result<String> {
 mod tests {
     use super::*;
 
-    fn cluster(refusal: serde_json::Value) -> Cluster {
+    fn cluster(refusal: &serde_json::Value) -> Cluster {
         let object = json!({"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "c"},
             "spec": {}, "status": {"electionRefusal": refusal}});
         serde_json::from_value(object).unwrap()
     }
 
     fn refused() -> Cluster {
-        cluster(json!({"reason": "an acknowledged commit may be missing on all who answered",
+        cluster(&json!({"reason": "an acknowledged commit may be missing on all who answered",
             "missing": ["c-1 does not answer", "term 4 needs 1 more of [c-3], or its writer c-1"],
             "losses": [{"instance": "c-2", "podUID": "u2", "bytes": 512}], "leaseVersion": "77", "term": 4}))
     }
@@ -209,7 +209,7 @@ mod tests {
             offer(&refused(), "c-1").unwrap_err(),
             "c-1 cannot be forced: c-1 does not answer. Those who could be: c-2"
         );
-        let well = offer(&cluster(json!({"reason": "c-2 cannot take over"})), "c-2").unwrap_err();
+        let well = offer(&cluster(&json!({"reason": "c-2 cannot take over"})), "c-2").unwrap_err();
         assert!(well.contains("nothing to force"), "{well}");
     }
 

@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    fn shown(status: Value, state: &str) -> String {
+    fn shown(status: &Value, state: &str) -> String {
         let cluster: Cluster = serde_json::from_value(json!({"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster",
             "metadata": {"name": "c", "namespace": "n"}, "spec": {"instances": 2}, "status": status}))
         .unwrap();
@@ -282,7 +282,7 @@ mod tests {
         let status = json!({"phase": "Failing over", "electionRefusal": refusal, "conditions": [condition],
             "currentPrimary": "c-1", "timelineID": 1, "readyInstances": 1});
         assert_eq!(
-            shown(status, "open").lines().take(8).collect::<Vec<_>>().join("\n"),
+            shown(&status, "open").lines().take(8).collect::<Vec<_>>().join("\n"),
             "n/c: Failing over\n\
              The data is NOT safe now: nobody can be elected: an acknowledged commit may be missing on all who answered; \
              c-1 alone may write (term 4); 1 standby has a copy; WAL is not archived, or nothing is known about it yet.\n\
@@ -300,7 +300,7 @@ mod tests {
                        last said: c-2 (0/300 on timeline 1); not eligible: c-1 is the primary that is to be replaced";
         let condition = json!({"type": "PrimaryElected", "status": "False", "reason": "ElectionWaits", "message": message,
             "lastTransitionTime": "2026-01-01T00:00:00Z"});
-        let text = shown(json!({"phase": "Failing over", "conditions": [condition]}), "open");
+        let text = shown(&json!({"phase": "Failing over", "conditions": [condition]}), "open");
         for line in [
             "  - waits for spec.failoverDelay of 30 s\n",
             "  - eligible by what they last said: c-2 (0/300 on timeline 1)\n",
@@ -314,7 +314,7 @@ mod tests {
     fn a_primary_that_cannot_hand_over_is_no_danger_to_the_data() {
         let refusal = json!({"reason": "node n1 is cordoned, where the primary c-1 runs, and nobody elsewhere can take over \
                                         from it", "missing": ["c-2 is on the same node"]});
-        let text = shown(json!({"phase": "Cluster in healthy state", "electionRefusal": refusal}), "open");
+        let text = shown(&json!({"phase": "Cluster in healthy state", "electionRefusal": refusal}), "open");
         assert!(text.contains("The data is safe: c-1 alone may write"), "{text}");
         assert!(text.contains("  - the primary stays: node n1 is cordoned"), "{text}");
         assert!(text.contains("  - c-2 is on the same node\n"), "{text}");
