@@ -8,10 +8,8 @@ use serde_json::json;
 use crate::bed::{Bed, CLUSTER, NAMESPACE, long};
 use crate::load::Load;
 
-/// Ten are for a long run: `CLUSTER_LONG=1`.
-fn rounds() -> u32 {
-    if long() { 10 } else { 3 }
-}
+/// Back and forth so often.
+const ROUNDS: u32 = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failovers_back_and_forth_under_load_lose_nothing() {
@@ -25,7 +23,7 @@ async fn failovers_back_and_forth_under_load_lose_nothing() {
     for standby in bed.standbys().await {
         bed.has_slot(&standby).await;
     }
-    for round in 1..=rounds() {
+    for round in 1..=ROUNDS {
         let primary = bed.primary().await;
         bed.hurt(&load, &format!("failover {round} from {primary}"), async || {
             bed.kill(Target::Postmaster, &primary).await;

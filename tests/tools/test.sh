@@ -12,12 +12,12 @@ export CARGO_TERM_PROGRESS_WHEN=never RUST_BACKTRACE=1
 tiers=(
     "build 900 compile the workspace and its tests, once"
     "lint 300 formatting, clippy without a warning, the house's own checks"
-    "unit 300 tables, properties and tests of one crate"
+    "unit 180 tables, properties and tests of one crate"
     "golden 60 decisions compared with committed plans"
-    "model 420 core's own decisions through every order of events, within bounds"
-    "interop 600 each crate against real things: postgres, kubectl, S3, processes in namespaces"
+    "model 240 core's own decisions through every order of events, within bounds"
+    "interop 480 each crate against real things: postgres, kubectl, S3, processes in namespaces"
     "barman 180 the WAL archive on SeaweedFS, beside barman, both installed if they are missing"
-    "cluster 480 whole clusters on real PostgreSQL, broken on purpose"
+    "cluster 780 whole clusters on real PostgreSQL, broken on purpose"
     "chaos 300 faults of fixed seeds while clients write, judged by what they wrote down; hours of it: make chaos"
 )
 
