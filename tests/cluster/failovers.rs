@@ -20,10 +20,8 @@ async fn failovers_back_and_forth_under_load_lose_nothing() {
     let primary = bed.healthy(120).await;
     let load = bed.load().await;
     bed.ask(&primary, "SELECT pg_create_physical_replication_slot('reader', true)").await.unwrap();
-    for standby in bed.standbys().await {
-        bed.has_slot(&standby).await;
-    }
     for round in 1..=ROUNDS {
+        bed.everybody_has_slot().await;
         let primary = bed.primary().await;
         bed.hurt(&load, &format!("failover {round} from {primary}"), async || {
             bed.kill(Target::Postmaster, &primary).await;
@@ -47,6 +45,13 @@ async fn failovers_back_and_forth_under_load_lose_nothing() {
 }
 
 impl Bed {
+    /// Slots are copied once a second here: who has only just come back has none yet to hand on.
+    async fn everybody_has_slot(&self) {
+        for standby in self.standbys().await {
+            self.has_slot(&standby).await;
+        }
+    }
+
     /// The user's slot is there.
     async fn has_slot(&self, pod: &str) {
         let sql = "SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'reader'";
@@ -62,6 +67,7 @@ impl Bed {
 
     /// A primary dies, and the next one as soon as the lease says that it is being promoted.
     async fn cascade(&self, load: &Load, victim: Target) {
+        self.everybody_has_slot().await;
         let primary = self.primary().await;
         self.hurt(load, &format!("{primary} killed, and the next one's {victim:?} in its promotion"), async || {
             self.kill(Target::Postmaster, &primary).await;
