@@ -109,6 +109,11 @@ impl Bed {
         self.fault(FaultRequest::Kill { target, pod: self.full(pod) }).await;
     }
 
+    /// The same, where there may be no such process at the moment.
+    pub async fn strike(&self, target: Target, pod: &str) -> Result<String, String> {
+        self.inner.kill(target, pod).await.map_err(|error| format!("{error:#}"))
+    }
+
     /// Any fault.
     pub async fn fault(&self, request: FaultRequest) {
         let done = self.inner.fault(request).await.unwrap();

@@ -1,8 +1,10 @@
 //! The cluster as its status, its pods and its instances show it, and what is waited for.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
-use kube::api::{Api, DynamicObject};
+use kube::api::{Api, DeleteParams, DynamicObject};
+use pgherd_localkube::fault::Target;
 pub use pgherd_testkit::bed::text;
 use pgherd_testkit::wait;
 use serde_json::Value;
@@ -105,4 +107,40 @@ impl Bed {
     }
 }
 
+impl Bed {
+    /// SIGKILL to one process of postgres, and to the next one if that had just ended by itself, until the postmaster has
+    /// gone with it and another is there.
+    pub async fn crash(&self, target: Target, pod: &str) {
+        let before = self.started(pod).await;
+        let struck = Cell::new(None::<Instant>);
+        self.until(&format!("another postmaster of {pod}"), 60, async || {
+            if self.ask(pod, STARTED).await? != before {
+                return Ok(());
+            }
+            if struck.get().is_none_or(|at| at.elapsed() > AGAIN) {
+                struck.set(Some(Instant::now()));
+                self.say(&self.strike(target, pod).await?);
+            }
+            Err("it is the same".to_owned())
+        })
+        .await;
+    }
+
+    /// A primary whose container the kubelet would start again at once, were it killed: one that was killed before is
+    /// held back, and nobody waits so long for the end of its WAL.
+    pub async fn fresh_primary(&self) -> String {
+        loop {
+            let primary = self.healthy(120).await;
+            if self.run_of(&primary).await.ends_with("/0") {
+                return primary;
+            }
+            self.say(&format!("{primary} was killed before: its pod is replaced"));
+            self.pods().delete(&primary, &DeleteParams::default()).await.unwrap();
+            self.another_primary(&primary, 60).await;
+        }
+    }
+}
+
+/// A postmaster is gone sooner than this after one of its processes was killed.
+const AGAIN: Duration = Duration::from_secs(5);
 const STARTED: &str = "SELECT pg_postmaster_start_time()";

@@ -56,7 +56,7 @@ async fn pods_and_volumes_that_go_away_come_back() {
         bed.another_run(&standby, &before, 60).await;
     })
     .await;
-    let primary = bed.healthy(90).await;
+    let primary = bed.fresh_primary().await;
     bed.hurt(&load, "the primary's pod killed", async || {
         let before = bed.run_of(&primary).await;
         bed.kill(Target::Pod, &primary).await;
@@ -66,10 +66,10 @@ async fn pods_and_volumes_that_go_away_come_back() {
     bed.healthy(90).await;
     bed.nothing_lost(&load).await;
 
+    let primary = bed.fresh_primary().await;
     bed.hurt(&load, "every pod killed at once", async || {
-        let primary = bed.primary().await;
         let mut all = bed.standbys().await;
-        all.push(primary);
+        all.push(primary.clone());
         for pod in &all {
             bed.kill(Target::Pod, pod).await;
         }

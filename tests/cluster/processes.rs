@@ -32,9 +32,7 @@ async fn a_cluster_archives_and_outlives_any_of_its_processes() {
     for target in [Target::Backend, Target::Walreceiver] {
         bed.hurt(&load, &format!("kill -9 of a standby's {target:?}"), async || {
             let standby = bed.standby().await;
-            let before = bed.started(&standby).await;
-            bed.kill(target, &standby).await;
-            bed.started_again(&standby, &before, 60).await;
+            bed.crash(target, &standby).await;
         })
         .await;
         assert_eq!(bed.healthy(90).await, primary, "a standby's crash moves nobody");
