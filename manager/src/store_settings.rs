@@ -111,7 +111,7 @@ mod tests {
         ClusterApi::new(&kube::Client::new(service, "ns"), "ns", "db")
     }
 
-    fn cluster(store: Value) -> Cluster {
+    fn cluster(store: &Value) -> Cluster {
         serde_json::from_value(json!({
             "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "db", "namespace": "ns"},
             "spec": {"instances": 3, "storage": {"size": "1Gi"}, "backup": {"barmanObjectStore": store}}
@@ -120,7 +120,7 @@ mod tests {
     }
 
     async fn settings(store: Value, keys: &[(&str, &str)]) -> Result<StoreSettings, String> {
-        store_settings(&cluster(store), &api(keys)).await.map(|settings| settings.expect("a store"))
+        store_settings(&cluster(&store), &api(keys)).await.map(|settings| settings.expect("a store"))
     }
 
     fn key(key: &str) -> Value {
@@ -200,7 +200,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cluster_without_a_backup_section_has_no_store() {
-        let mut cluster = cluster(by_role(json!({})));
+        let mut cluster = cluster(&by_role(json!({})));
         cluster.spec.backup = None;
         assert!(store_settings(&cluster, &api(&[])).await.unwrap().is_none());
     }

@@ -117,7 +117,6 @@ pub(crate) mod whole_seconds {
     use core::time::Duration;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)).serialize(serializer)
     }
