@@ -42,13 +42,17 @@ fn copy_logs(root: &Path, directory: &Path, to: &Path, depth: u32) {
 /// If one of them was not built.
 pub fn keep_binaries(built: &Path, to: &Path) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(to).with_context(|| format!("failed to make {}", to.display()))?;
+    // Made aside and renamed: what is there may be a link to what was built, and is never written to, and two at once
+    // do not meet.
+    let aside = tempfile::tempdir_in(to).with_context(|| format!("failed to write to {}", to.display()))?;
     for program in ["pgherd", "manager", "controller"] {
         let from = built.join(program);
         let missing = || format!("{} is missing: run `cargo build --workspace --bins` first", from.display());
-        let _earlier = std::fs::remove_file(to.join(program));
-        if std::fs::hard_link(&from, to.join(program)).is_err() {
-            std::fs::copy(&from, to.join(program)).with_context(missing)?;
+        let fresh = aside.path().join(program);
+        if std::fs::hard_link(&from, &fresh).is_err() {
+            std::fs::copy(&from, &fresh).with_context(missing)?;
         }
+        std::fs::rename(&fresh, to.join(program)).with_context(|| format!("failed to keep {program}"))?;
     }
     Ok(std::path::absolute(to.join("pgherd"))?)
 }
@@ -67,4 +71,29 @@ pub async fn remove(state: &Path) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     anyhow::bail!("failed to remove {}", state.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binaries_that_are_kept_by_several_at_once_stay_whole_where_they_were_built() {
+        let (built, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let names = ["pgherd", "manager", "controller"];
+        for name in names {
+            std::fs::write(built.path().join(name), name).unwrap();
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..50).for_each(|_| drop(keep_binaries(built.path(), to.path()).unwrap())));
+            }
+        });
+        for name in names {
+            for directory in [built.path(), to.path()] {
+                assert_eq!(std::fs::read_to_string(directory.join(name)).unwrap(), name);
+            }
+        }
+        assert_eq!(std::fs::read_dir(to.path()).unwrap().count(), names.len(), "nothing is left aside");
+    }
 }
