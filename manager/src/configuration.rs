@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 /// The configuration could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +60,33 @@ pub enum As {
 /// otherwise (see `leftovers`).
 const KEEP_ALL_WAL: &str = "wal_keep_size = 2147483647\n";
 
+/// One at a time: whoever comes later writes what is known later.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Writes whatever changed. Blocks; true when a file is another than before.
 ///
 /// # Errors
 /// [`ConfigurationError`]; what was written before the error stays, each file whole.
 pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    render_and_write(context, role)
+}
+
+/// The same for a running postgres, whose leader is the one that is noted when its turn comes: another task may have
+/// been told of a later one meanwhile, and what it wrote must not be taken back.
+///
+/// # Errors
+/// As [`write`].
+pub fn rewrite(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let role = match role {
+        As::Primary => As::Primary,
+        As::Standby(_) => As::Standby(context.following.borrow().clone()),
+    };
+    render_and_write(context, &role)
+}
+
+fn render_and_write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
     let cluster = context.cluster_now().ok_or(ConfigurationError::NoCluster)?;
     let postgresql = cluster.spec.postgresql.clone().unwrap_or_default();
     let facts = Facts {

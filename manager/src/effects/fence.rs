@@ -37,6 +37,8 @@ async fn fenced(cx: &Arc<Context>, term: Term) -> Result<Option<Placed>, String>
     if cx.running().is_none() {
         return Ok(None);
     }
+    // Noted, lest a change of the configuration bring the old leader back (E3).
+    cx.following.send_replace(None);
     rewrite(cx, As::Standby(None)).await;
     tokio::time::timeout(GONE_WITHIN, receiver_gone(cx))
         .await

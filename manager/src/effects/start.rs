@@ -152,7 +152,7 @@ pub async fn reconfigure(cx: &Arc<Context>) -> Effect {
 /// Writes the files and reloads; an error is logged, since the next change of the world tries again.
 pub async fn rewrite(cx: &Arc<Context>, role: As) {
     let writing = Arc::clone(cx);
-    let written = tokio::task::spawn_blocking(move || configuration::write(&writing, &role)).await;
+    let written = tokio::task::spawn_blocking(move || configuration::rewrite(&writing, &role)).await;
     match written {
         Ok(Ok(true)) => reload(cx),
         Ok(Ok(false)) => {}
