@@ -192,9 +192,8 @@ pub async fn before_promotion(cx: &Arc<Context>) -> Result<(), String> {
     if present == wanted && !gated {
         return Ok(());
     }
-    let role = As::Standby(cx.following.borrow().clone());
     let writing = Arc::clone(cx);
-    tokio::task::spawn_blocking(move || configuration::write(&writing, &role))
+    tokio::task::spawn_blocking(move || configuration::write(&writing, As::Standby))
         .await
         .map_err(|e| chain(&e))?
         .map_err(|e| chain(&e))?;
