@@ -41,7 +41,7 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
     match command {
         Command::ArmWatchdog(deadline) => stop::arm(context, deadline),
         Command::DisarmWatchdog => stop::disarm(context),
-        Command::UseTail(source) => context.archiving.use_tail(source),
+        Command::UseTail(source) => context.archiving.use_tail(source, tail::held(context)),
         Command::Archive(mode) => context.archiving.set_mode(mode),
         Command::InspectVolume(op) => drop(tasks.spawn(async move { finish(op, volume::inspect(&cx).await) })),
         Command::DiscardPartial(op) => drop(tasks.spawn(async move { finish(op, volume::discard(&cx).await) })),

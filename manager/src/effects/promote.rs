@@ -25,11 +25,12 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
         return Outcome::Failed("there is no watchdog".to_owned());
     }
     let Some(handle) = cx.running() else { return Outcome::Failed("postgres is not running".to_owned()) };
-    let session = match local(cx, "postgres").await {
+    let (session, before) = tokio::join!(local(cx, "postgres"), super::synchronous::before_promotion(cx));
+    let session = match session {
         Ok(session) => session,
         Err(error) => return Outcome::Failed(chain(&error)),
     };
-    if let Err(why) = super::synchronous::before_promotion(cx).await {
+    if let Err(why) = before {
         tracing::error!(%why, "nothing is promoted before its configuration is in force");
         return Outcome::Failed(why);
     }
