@@ -1,12 +1,12 @@
-//! The crashed holder's `pg_wal`, over its manager: only what is not here is fetched.
+//! The crashed holder's `pg_wal`, over its manager: only what is not here is fetched, and written behind what is.
 //!
 //! On the way of every failover: postgres sees a promotion only when its `restore_command` is back, and all of a
 //! segment takes longer than all the rest of that way.
 
-use crate::archive::{TailError, TailSource};
+use crate::archive::{TailAnswer, TailError, TailSource};
 use crate::certificates::Certificates;
 use crate::config::STATUS_PORT;
-use bytes::Bytes;
+use crate::effects::off_runtime;
 use core::time::Duration;
 use futures::future::BoxFuture;
 use http::StatusCode;
@@ -16,6 +16,9 @@ use pgherd_core::lease::WalPosition;
 use pgherd_core::wal::{SegmentSize, WalName};
 use pgherd_dial::{Call, CallError};
 use pgherd_telemetry::chain;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,12 +47,12 @@ impl HolderTail {
         Self { fact, certificates, pg_wal, held }
     }
 
-    async fn get(&self, path: String) -> Result<Option<Bytes>, TailError> {
+    async fn get(&self, path: String) -> Result<TailAnswer, TailError> {
         let tls = self.certificates.client().ok_or_else(|| TailError("no certificate yet".to_owned()))?;
         let call = Call::get(path, SEGMENT_WITHIN).up_to(LONGEST_SEGMENT);
         match pgherd_dial::ask(tls, &self.fact.address, STATUS_PORT, call).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(CallError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+            Ok(bytes) => Ok(TailAnswer::Content(bytes)),
+            Err(CallError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(TailAnswer::Absent),
             Err(error) => Err(TailError(chain(&error))),
         }
     }
@@ -65,58 +68,70 @@ impl HolderTail {
 
 #[async_trait::async_trait]
 impl TailSource for HolderTail {
-    async fn fetch(&self, name: WalName) -> Result<Option<Bytes>, TailError> {
+    async fn fetch(&self, name: WalName) -> Result<TailAnswer, TailError> {
         let whole = format!("/pg/wal/{name}");
         let here = self.pg_wal.join(name.to_string());
-        match self.lacking(name, &here).await {
-            Some(Lacking::Nothing) => Ok(None),
-            Some(Lacking::Part { from, known, to }) => {
-                let Some(part) = self.get(format!("{whole}?from={from}&to={to}")).await? else { return Ok(None) };
-                match tokio::fs::read(&here).await.ok().and_then(|ours| joined(ours, from, known, &part)) {
-                    Some(content) => Ok(Some(content)),
-                    None => self.get(whole).await,
-                }
-            }
-            None => self.get(whole).await,
+        let Some(lacking) = self.lacking(name, &here).await else { return self.get(whole).await };
+        let (from, known, to) = match lacking {
+            Lacking::Nothing => return Ok(TailAnswer::Here),
+            Lacking::Part { known: 0, .. } => return self.get(whole).await,
+            Lacking::Part { from, known, to } => (from, known, to),
+        };
+        let part = match self.get(format!("{whole}?from={from}&to={to}")).await? {
+            TailAnswer::Content(part) => part,
+            nothing => return Ok(nothing),
+        };
+        match off_runtime(move || append(&here, from, known, &part).map_err(|error| error.to_string())).await {
+            Ok(true) => Ok(TailAnswer::Here),
+            Ok(false) => self.get(whole).await,
+            Err(why) => Err(TailError(format!("{name} cannot be completed: {why}"))),
         }
     }
 }
 
-/// Ours up to `from`, then the holder's, then zeros; nothing where the holder's differ before `known`.
-fn joined(ours: Vec<u8>, from: u64, known: u64, part: &[u8]) -> Option<Bytes> {
-    let (from, known) = (usize::try_from(from).ok()?, usize::try_from(known).ok()?);
-    let both = known.checked_sub(from)?;
-    if ours.get(from..known)? != part.get(..both)? {
-        return None;
+/// Writes the holder's bytes behind ours, durably, as a WAL receiver does: postgres reads them next, and need not wait
+/// for a whole segment to be written. `part` begins at `from`; false, and nothing is written, where it is another WAL
+/// than ours before `known`. Blocks.
+fn append(segment: &Path, from: u64, known: u64, part: &[u8]) -> io::Result<bool> {
+    let Some((both, new)) = usize::try_from(known.saturating_sub(from)).ok().and_then(|at| part.split_at_checked(at))
+    else {
+        return Ok(false);
+    };
+    let file = File::options().read(true).write(true).open(segment)?;
+    let mut ours = vec![0; both.len()];
+    file.read_exact_at(&mut ours, from)?;
+    if ours != both {
+        return Ok(false);
     }
-    let mut content = ours;
-    let end = from.checked_add(part.len())?;
-    content.get_mut(from..end)?.copy_from_slice(part);
-    content.get_mut(end..)?.fill(0);
-    Some(content.into())
+    file.write_all_at(new, known)?;
+    file.sync_data()?;
+    Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ours() -> Vec<u8> {
-        vec![1; 1 << 20]
+    fn segment() -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [vec![1; 110], vec![9; 90]].concat()).unwrap();
+        file
     }
 
     #[test]
-    fn ours_and_the_holders_make_one_segment_that_ends_with_the_tail() {
-        let part = [vec![1; 10], vec![2; 20]].concat();
-        let whole = joined(ours(), 100, 110, &part).unwrap();
-        assert_eq!(whole.len(), 1 << 20);
-        assert_eq!((&whole[..110], &whole[110..130]), (&[1; 110][..], &[2; 20][..]));
-        assert!(whole[130..].iter().all(|byte| *byte == 0), "recycled bytes are no WAL");
+    fn the_holders_bytes_are_written_behind_ours() {
+        let file = segment();
+        assert!(append(file.path(), 100, 110, &[vec![1; 10], vec![2; 20]].concat()).unwrap());
+        let now = std::fs::read(file.path()).unwrap();
+        assert_eq!(now, [vec![1; 110], vec![2; 20], vec![9; 70]].concat(), "as long as before");
     }
 
     #[test]
-    fn another_wal_than_ours_is_not_joined_to_it() {
-        assert_eq!(joined(ours(), 100, 110, &[2; 30]), None);
-        assert_eq!(joined(ours(), 100, 110, &[1; 5]), None, "the answer was cut short");
-        assert_eq!(joined(ours(), (1 << 20) - 1, 1 << 20, &[1; 30]), None, "or is too long");
+    fn another_wal_than_ours_is_not_written_behind_it() {
+        let file = segment();
+        let before = std::fs::read(file.path()).unwrap();
+        assert!(!append(file.path(), 100, 110, &[2; 30]).unwrap());
+        assert!(!append(file.path(), 100, 110, &[1; 5]).unwrap(), "the answer was cut short");
+        assert_eq!(std::fs::read(file.path()).unwrap(), before);
     }
 }

@@ -15,7 +15,7 @@ mod volume;
 
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
-pub use volume::{control_data, lineage, lower};
+pub use volume::{control_data, lineage, lower, off_runtime};
 
 use crate::context::Context;
 use pgherd_core::instance::{Command, Op, Outcome};

@@ -11,7 +11,7 @@ const PAGE: u64 = 8192;
 pub enum Lacking {
     /// It is here up to where the tail ends: postgres finds it in `pg_wal`.
     Nothing,
-    /// These bytes of it. What follows them is zeros: the tail ends there.
+    /// These bytes of it. What follows them is no WAL: the tail ends there.
     Part {
         /// The first byte. Below `known` the holder's bytes must be those that are here, else it is another WAL.
         from: u64,
