@@ -149,12 +149,35 @@ impl Members {
     }
 }
 
-/// Brings a report up to date from the status.
+/// Brings a report up to date from the status. A standby that has only just begun answers, and cannot say yet how far it
+/// is: what its annotation says was another process' word.
 fn refresh(report: &mut Report, status: &PostgresqlStatus) {
-    let lsn = if status.is_primary { status.current_lsn } else { status.received_lsn };
     let timeline = report.position.map(|position| position.timeline).unwrap_or_default();
-    if let Some(lsn) = lsn {
-        report.position = Some(WalPosition { timeline, lsn });
-        report.fresh = true;
+    let lsn = if status.is_primary { status.current_lsn } else { status.received_lsn };
+    let known = report.position.filter(|_| status.is_primary);
+    report.position = lsn.map(|lsn| WalPosition { timeline, lsn }).or(known);
+    report.fresh = true;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgherd_core::lsn::Lsn;
+
+    #[test]
+    fn a_standby_that_cannot_say_yet_how_far_it_is_answers_all_the_same() {
+        let at = |lsn: u64| Some(WalPosition { timeline: Default::default(), lsn: Lsn(lsn) });
+        let read = |is_primary, current: Option<u64>, received: Option<u64>| {
+            let mut report = Report { position: at(5), ..Report::default() };
+            let (current_lsn, received_lsn) = (current.map(Lsn), received.map(Lsn));
+            let status = PostgresqlStatus { is_primary, current_lsn, received_lsn, ..PostgresqlStatus::default() };
+            refresh(&mut report, &status);
+            assert!(report.fresh);
+            report.position
+        };
+        assert_eq!(read(false, None, None), None);
+        assert_eq!(read(false, None, Some(7)), at(7));
+        assert_eq!(read(true, Some(9), None), at(9));
+        assert_eq!(read(true, None, None), at(5), "how far a target is behind it is not forgotten");
     }
 }

@@ -10,9 +10,11 @@
 mod apart;
 mod archive;
 mod bed;
+mod burnt;
 mod changes;
 mod cluster;
 mod controller;
+mod delay;
 mod drain;
 mod failovers;
 mod failsafe;
