@@ -22,6 +22,7 @@ pub mod http;
 pub mod leftovers;
 pub mod link;
 pub mod metrics;
+pub mod panics;
 pub mod publish;
 pub mod quorum;
 pub mod sampler;
