@@ -6,6 +6,7 @@
 
 pub mod alter_system;
 pub mod app;
+pub mod app_password;
 pub mod archive;
 pub mod archiving;
 pub mod certificates;
