@@ -179,6 +179,7 @@ fn view(status: &ArchiverStatus) -> ArchiveView {
         archived_bytes: *archived_bytes,
         failed: *failed_count,
         error: failing.map(|failure| format!("{}: {}", failure.name, failure.reason)),
+        error_kind: failing.map(|failure| failure.kind),
     }
 }
 
@@ -236,10 +237,10 @@ mod tests {
             last_failed: Some(failure),
             ..ArchiverStatus::default()
         };
-        let shown = ArchiveView { archived: 2, archived_bytes: 32 << 20, failed: 1, error: None };
+        let shown = ArchiveView { archived: 2, archived_bytes: 32 << 20, failed: 1, error: None, error_kind: None };
         assert_eq!(view(&status), shown, "a failure of before is none");
         status.failing_since = Some(now);
         let error = Some("000000010000000000000001: no route".to_owned());
-        assert_eq!(view(&status), ArchiveView { error, ..shown });
+        assert_eq!(view(&status), ArchiveView { error, error_kind: Some("outage"), ..shown });
     }
 }

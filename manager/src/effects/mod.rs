@@ -13,6 +13,7 @@ mod synchronous;
 mod tail;
 mod volume;
 
+pub use bootstrap::owner_login;
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
 pub use volume::{control_data, lineage, lower, off_runtime};
