@@ -32,5 +32,6 @@ mod real_store;
 mod seaweed;
 mod size;
 mod switchovers;
+mod spared;
 mod synchronous;
 mod waits;

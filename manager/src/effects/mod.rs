@@ -7,6 +7,7 @@ mod lease;
 mod pledge;
 mod promote;
 mod rejoin;
+mod source;
 mod start;
 mod stop;
 mod synchronous;
@@ -51,8 +52,8 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::PublishSystemId(op, id) => {
             drop(tasks.spawn(async move { finish(op, bootstrap::publish(&cx, id).await) }));
         }
-        Command::CloneFrom(op, leader) => {
-            drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader).await) }));
+        Command::CloneFrom(op, leader, sources) => {
+            drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader, sources).await) }));
         }
         Command::Rejoin(op, leader) => drop(tasks.spawn(async move { finish(op, rejoin::rejoin(&cx, &leader).await) })),
         Command::StartPostgres(op, role) => drop(tasks.spawn(async move { finish(op, start::start(&cx, role).await) })),

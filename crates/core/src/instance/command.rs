@@ -1,5 +1,6 @@
 //! What the machine tells the shell to do. Imperatives; each asynchronous one carries the [`Op`] to answer with.
 
+use super::source::Sources;
 use super::stop::Stop;
 use super::view::{Leader, Peer};
 use crate::cluster::TailFact;
@@ -50,8 +51,9 @@ pub enum Command {
     ClaimInitialization(Op),
     /// initdb into a new directory, durably renamed when complete.
     InitializeDatabase(Op),
-    /// Clone the leader into a new directory, durably renamed when complete; an existing one is kept until then.
-    CloneFrom(Op, Leader),
+    /// Clone the leader, or a standby of it ([`super::choose_source`]), into a new directory, durably renamed when complete;
+    /// an existing one is kept until then.
+    CloneFrom(Op, Leader, Sources),
     /// Archive every `.ready`, then follow the leader's history: fast-forward, rewind or say that a clone is due.
     Rejoin(Op, Leader),
     /// Start postgres and wait until it accepts connections.

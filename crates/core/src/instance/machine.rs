@@ -55,6 +55,7 @@ pub struct Machine {
     /// The history of the last timeline that this directory was seen on.
     pub(super) lineage: Option<Lineage>,
     pub(super) failures: u32,
+    pub(super) failed_clones: u32,
     pub(super) chosen_in_place: bool,
     /// The last restart that was asked for and begun.
     pub(super) restarted: Option<RestartFact>,
@@ -120,6 +121,7 @@ impl Machine {
             link: None,
             lineage: None,
             failures: 0,
+            failed_clones: 0,
             chosen_in_place: false,
             restarted: None,
             start_is_void: false,

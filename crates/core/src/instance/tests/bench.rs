@@ -260,7 +260,10 @@ impl Bench {
             Command::BootstrapDatabase(op) => self.named(*op, "BootstrapDatabase"),
             Command::PublishSystemId(op, id) => self.named(*op, &format!("PublishSystemId {id}")),
             Command::KillEverything(op) => self.named(*op, "KillEverything"),
-            Command::CloneFrom(op, leader) => self.named(*op, &format!("CloneFrom {}", leader.name)),
+            Command::CloneFrom(op, leader, Sources::Any) => self.named(*op, &format!("CloneFrom {}", leader.name)),
+            Command::CloneFrom(op, leader, Sources::LeaderAlone) => {
+                self.named(*op, &format!("CloneFrom {} itself", leader.name))
+            }
             Command::Rejoin(op, leader) => self.named(*op, &format!("Rejoin {}", leader.name)),
             Command::AwaitPosition(op, to) => self.named(*op, &format!("AwaitPosition {to}")),
             Command::ConfirmTail(op, to, term) => self.named(*op, &format!("ConfirmTail {} term {term}", to.pod)),
