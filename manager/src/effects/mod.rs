@@ -87,7 +87,9 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::ConfigureSynchronous(setting) => context.synchrony.ask_for(setting),
         Command::GateClients(closed) => {
             if context.synchrony.gate(closed) {
-                drop(tasks.spawn(async move { start::reconfigure(&cx).await }));
+                drop(tasks.spawn(async move {
+                    if closed { synchronous::close_gate(&cx).await } else { synchronous::open_gate(&cx).await }
+                }));
             }
         }
         Command::SetSynchronous(op, setting) => {

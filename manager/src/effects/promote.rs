@@ -29,7 +29,7 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
         Ok(session) => session,
         Err(error) => return Outcome::Failed(chain(&error)),
     };
-    if let Err(why) = super::synchronous::before_promotion(cx).await {
+    if let Err(why) = super::synchronous::before_promotion(cx, &session).await {
         tracing::error!(%why, "nothing is promoted before its configuration is in force");
         return Outcome::Failed(why);
     }

@@ -129,7 +129,8 @@ pub enum Command {
     /// Wait until [`SyncSetting::needed_of_members`] of the setting's members, by incarnation, have flushed WAL up to
     /// here; bounded, since it is asked for again.
     Barrier(Op, SyncSetting, Lsn),
-    /// `true`: new connections are refused, but for the manager's own and replication. `false`: as the user wants.
+    /// `true`: new connections are refused, but for the manager's own and replication; a [`Command::Promote`] waits until
+    /// that is in force, and ends the sessions that there are. `false`: as the user wants.
     GateClients(bool),
     /// Ask each member for a pledge (rule L7) and answer [`super::Outcome::Pledged`] with those who said yes, within
     /// [`crate::sync::MAX_PLEDGE_ROUND`] of the sending.
@@ -149,6 +150,9 @@ pub enum Command {
 pub enum ArchiveMode {
     /// A standby archives nothing of its own accord.
     Standby,
+    /// Postgres is being promoted, and which timeline it chose is not known yet (I2): requests wait. What lies on one
+    /// that nobody reserved would be in the way of whoever reserves it (I5).
+    Unchecked,
     /// The primary archives.
     Primary,
     /// Postgres is stopping: answer "failed" at once, since its shutdown waits for its archiver.

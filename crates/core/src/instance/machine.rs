@@ -272,7 +272,7 @@ impl Machine {
             offered: self.tail_to_offer(),
             armed: self.armed_until(before.armed),
             configuration: self.running_configuration().or_else(|| before.configuration.clone()),
-            gated: self.gated(),
+            gated: self.gated(before.gated),
             remembered: self.max_term,
         };
         if wanted.archive != before.archive {
@@ -306,6 +306,7 @@ impl Machine {
     fn archive_mode(&self) -> ArchiveMode {
         match &self.phase {
             // From before the promotion on: an archiver that is refused comes back only after a minute.
+            Phase::Promoting(Promoting::Asked(_)) => ArchiveMode::Unchecked,
             Phase::Primary
             | Phase::Promoting(_)
             | Phase::Initializing(Initializing::StartingPostgres(_) | Initializing::Bootstrapping(_))
