@@ -176,7 +176,7 @@ impl State {
             Command::RememberTerm(term) => {
                 self.on(at, |slot| slot.disk.data.iter_mut().for_each(|data| data.max_term = data.max_term.max(term)));
             }
-            Command::Alarm(_) if self.spent.deletes > 0 => {}
+            Command::Alarm(_) if self.spent.deletes > 0 || self.spent.set_backs > 0 => {}
             Command::Alarm(why) => self.violated(format!("a needless alarm: {why}")),
             Command::AnnouncePrimary(_)
             | Command::UseTail(_)
@@ -282,7 +282,9 @@ impl State {
     fn check_put(&mut self, limits: &Limits, at: usize, record: &LeaseRecord) {
         let now = self.now(at);
         let Some(slot) = self.slots.get(at).cloned() else { return };
-        let hung = slot.wedged.is_some_and(|since| now.since(since).as_secs() > limits.deadline);
+        let hung = slot.wedged.is_some_and(|since| {
+            now.since(since).as_secs() > limits.timings_of(at, slot.generation).renew_deadline.as_secs()
+        });
         let renews = record.state != HolderState::Released && slot.postgres.writes();
         if hung && renews {
             self.violated(format!("{} renews although nothing can be written", slot.uid));
