@@ -286,7 +286,10 @@ impl Uploader {
     }
 
     fn failed(&mut self, name: WalName, error: &WalPutError, now: Instant) {
-        let reason = chain(error);
+        let reason = match error.advice() {
+            Some(advice) => format!("{}: {advice}", chain(error)),
+            None => chain(error),
+        };
         self.reasons.insert(name, reason.clone());
         match error.then() {
             Then::GiveUp => {

@@ -14,9 +14,10 @@ mod synchronous;
 mod tail;
 mod volume;
 
+pub use bootstrap::owner_login;
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
-pub use volume::{control_data, lineage, lower};
+pub use volume::{control_data, lineage, lower, off_runtime};
 
 use crate::context::Context;
 use pgherd_core::instance::{Command, Op, Outcome};
@@ -42,7 +43,7 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
     match command {
         Command::ArmWatchdog(deadline) => stop::arm(context, deadline),
         Command::DisarmWatchdog => stop::disarm(context),
-        Command::UseTail(source) => context.archiving.use_tail(source),
+        Command::UseTail(source) => context.archiving.use_tail(source, tail::held(context)),
         Command::Archive(mode) => context.archiving.set_mode(mode),
         Command::InspectVolume(op) => drop(tasks.spawn(async move { finish(op, volume::inspect(&cx).await) })),
         Command::DiscardPartial(op) => drop(tasks.spawn(async move { finish(op, volume::discard(&cx).await) })),

@@ -225,12 +225,13 @@ async fn take_in(cx: &Arc<Context>, names: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// For people; then nothing is promoted.
-pub async fn before_promotion(cx: &Arc<Context>, session: &Session) -> Result<(), String> {
+pub async fn before_promotion(cx: &Arc<Context>) -> Result<(), String> {
     let _alone = cx.synchrony.change().await;
     let wanted = names(cx);
     if !cx.synchrony.is_closed_with(&wanted) {
         take_in(cx, &wanted).await?;
     }
+    let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
     let waits = cx.synchrony.commits_wait() || wanted.is_empty();
     if !waits {
         // Only the checkpointer can make commits wait. It reads its configuration before each restartpoint.

@@ -92,6 +92,8 @@ async fn up(plan: &Plan) -> anyhow::Result<Bed> {
     let mut options = UpOptions::new(NAME, &keep_binaries(built, &plan.directory.join("bin"))?);
     // A disk that can hang by itself is one of its own.
     options.volumes = Volumes::Ext4;
+    // Each kill is to be the first for a long time, as they are elsewhere.
+    options.backoff_scale = 0.0;
     options.files = vec![edited(Path::new(EXAMPLE), &plan.directory, |cluster| plan.configuration.edit(cluster))?];
     Bed::up(options, Place::of_example()).await
 }
