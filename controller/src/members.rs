@@ -163,10 +163,11 @@ fn refresh(report: &mut Report, status: &PostgresqlStatus) {
 mod tests {
     use super::*;
     use pgherd_core::lsn::Lsn;
+    use pgherd_core::timeline::TimelineId;
 
     #[test]
     fn a_standby_that_cannot_say_yet_how_far_it_is_answers_all_the_same() {
-        let at = |lsn: u64| Some(WalPosition { timeline: Default::default(), lsn: Lsn(lsn) });
+        let at = |lsn: u64| Some(WalPosition { timeline: TimelineId(1), lsn: Lsn(lsn) });
         let read = |is_primary, current: Option<u64>, received: Option<u64>| {
             let mut report = Report { position: at(5), ..Report::default() };
             let (current_lsn, received_lsn) = (current.map(Lsn), received.map(Lsn));

@@ -62,6 +62,10 @@ impl Archiving {
     /// Whether archive_command may archive.
     pub fn set_mode(&self, mode: ArchiveMode) {
         match mode {
+            ArchiveMode::Unchecked => {
+                self.archive.set_role(ArchiveRole::Unchecked);
+                self.archive.resume();
+            }
             ArchiveMode::Primary => {
                 self.archive.set_role(ArchiveRole::Primary);
                 self.archive.resume();

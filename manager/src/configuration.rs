@@ -6,7 +6,7 @@ use crate::context::Context;
 use pgherd_core::pgconf::{self, ArchiveMode, Facts, Inputs, Paths, Role, Upstream};
 use pgherd_core::slots::{cap_megabytes, slot_name};
 use pgherd_core::sync::streaming_name;
-use pgherd_postgres::files::{FileError, write_durable_if_changed};
+use pgherd_postgres::files::{FileError, write_durable_if_changed, write_for_now_if_changed};
 use pgherd_proto::cluster::{Cluster, ClusterSpec};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -110,20 +110,35 @@ pub fn write(context: &Context, role: As) -> Result<bool, ConfigurationError> {
         }
     }
     let user = system_user();
-    let hba = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(&postgresql.pg_hba) };
     let pgdata = &context.config.pgdata;
     let mut changed = alter_system::keep(pgdata, postgresql.enable_alter_system)?;
     changed |= context.synchrony.write(pgdata, &standby_names(context, &cluster))?;
+    changed |= write_hba_file(context, &cluster)?;
     changed |= write_files(
         pgdata,
         &BTreeMap::from([
             ("custom.conf", rendered.custom_conf),
             ("override.conf", rendered.override_conf),
-            ("pg_hba.conf", hba),
             ("pg_ident.conf", pgconf::ident::render(&user, &postgresql.pg_ident)),
         ]),
     )?;
     Ok(changed)
+}
+
+/// Writes `pg_hba.conf` alone, as the gate is now: that is on the way of a failover. Blocks; true when it was another.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_hba(context: &Context) -> Result<bool, ConfigurationError> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    write_hba_file(context, &*context.cluster_now().ok_or(ConfigurationError::NoCluster)?)
+}
+
+fn write_hba_file(context: &Context, cluster: &Cluster) -> Result<bool, ConfigurationError> {
+    let rules = cluster.spec.postgresql.as_ref().map(|postgresql| postgresql.pg_hba.as_slice()).unwrap_or_default();
+    let text = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(rules) };
+    // A start writes it anew, whatever a power failure has left of it.
+    Ok(write_for_now_if_changed(&context.config.pgdata.join("pg_hba.conf"), text.as_bytes(), 0o600)?)
 }
 
 /// `synchronous_standby_names` as it is to be now.

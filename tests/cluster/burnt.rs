@@ -59,7 +59,7 @@ async fn a_timeline_that_was_reserved_and_given_up_stands_in_nobodys_way() {
 
     let promised = load.promised();
     bed.archive_now(&next, 60).await;
-    let recovered = copy.recover(&bed, "latest").await.unwrap();
+    let recovered = copy.recover(&bed, &"latest").await.unwrap();
     let application = bed.application(&bed.place.service()).await.unwrap();
     let restored: Config = recovered.dsn(application.get_dbname().unwrap()).parse().unwrap();
     let verdict = judge(&promised, &read_table(&restored).await.unwrap());

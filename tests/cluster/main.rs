@@ -9,6 +9,7 @@
 
 mod apart;
 mod archive;
+mod astray;
 mod bed;
 mod burnt;
 mod changes;
@@ -31,6 +32,7 @@ mod real_store;
 #[path = "../interop/seaweed.rs"]
 mod seaweed;
 mod size;
+mod spared;
 mod switchovers;
 mod synchronous;
 mod waits;

@@ -32,8 +32,10 @@ pub enum Archiving {
 /// Whether this instance's WAL is the cluster's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ArchiveRole {
-    /// It has promoted, or is promoting with the lease in hand: its files are archived.
+    /// It has promoted: its files are archived.
     Primary,
+    /// It is promoting with the lease in hand, and which timeline postgres chose is not known yet: requests wait.
+    Unchecked,
     /// Anything else: requests are refused.
     #[default]
     Other,

@@ -7,6 +7,7 @@ mod lease;
 mod pledge;
 mod promote;
 mod rejoin;
+mod source;
 mod start;
 mod stop;
 mod synchronous;
@@ -52,8 +53,8 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::PublishSystemId(op, id) => {
             drop(tasks.spawn(async move { finish(op, bootstrap::publish(&cx, id).await) }));
         }
-        Command::CloneFrom(op, leader) => {
-            drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader).await) }));
+        Command::CloneFrom(op, leader, sources) => {
+            drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader, sources).await) }));
         }
         Command::Rejoin(op, leader) => drop(tasks.spawn(async move { finish(op, rejoin::rejoin(&cx, &leader).await) })),
         Command::StartPostgres(op, role) => drop(tasks.spawn(async move { finish(op, start::start(&cx, role).await) })),
@@ -87,7 +88,9 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::ConfigureSynchronous(setting) => context.synchrony.ask_for(setting),
         Command::GateClients(closed) => {
             if context.synchrony.gate(closed) {
-                drop(tasks.spawn(async move { start::reconfigure(&cx).await }));
+                drop(tasks.spawn(async move {
+                    if closed { synchronous::close_gate(&cx).await } else { synchronous::open_gate(&cx).await }
+                }));
             }
         }
         Command::SetSynchronous(op, setting) => {

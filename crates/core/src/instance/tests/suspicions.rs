@@ -57,7 +57,7 @@ fn l8_the_highest_term_that_was_seen_is_reported_whatever_is_known_of_the_lease_
 fn l9_a_winner_of_a_lease_that_went_back_does_not_take_it() {
     let (mut bench, _) = Bench::candidate(HolderState::Released, None);
     bench.see(LeaseRecord { term: Term(3), ..held("c-1", HolderState::Released) });
-    assert_eq!(bench.done(), Vec::<String>::new());
+    assert_eq!(bench.done(), ["GateClients(false)"]);
     assert!(bench.put.is_none() && bench.machine.report(bench.now).message.contains("runbook"));
 }
 
