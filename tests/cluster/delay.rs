@@ -46,12 +46,16 @@ async fn a_failover_waits_for_its_delay_says_so_and_then_takes_place() {
 }
 
 impl Bed {
-    /// What condition `PrimaryElected` says while an election waits.
-    async fn election_waits(&self) -> Result<String, String> {
+    /// One of the Cluster's conditions; null where it has none of that type.
+    pub async fn condition(&self, of: &str) -> Result<Value, String> {
         let cluster = self.cluster().await?;
         let conditions = cluster.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-        let found = conditions.iter().find(|condition| text(condition, "/type") == "PrimaryElected");
-        let found = found.cloned().unwrap_or_default();
+        Ok(conditions.into_iter().find(|condition| text(condition, "/type") == of).unwrap_or_default())
+    }
+
+    /// What condition `PrimaryElected` says while an election waits.
+    async fn election_waits(&self) -> Result<String, String> {
+        let found = self.condition("PrimaryElected").await?;
         match text(&found, "/reason").as_str() {
             "ElectionWaits" => Ok(text(&found, "/message")),
             other => Err(format!("{other}: {}", text(&found, "/message"))),
