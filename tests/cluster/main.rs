@@ -7,10 +7,12 @@
 // Test code: the lints excuse test functions, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)]
 
+mod answers;
 mod apart;
 mod archive;
 mod bed;
 mod changes;
+mod clocks;
 mod cluster;
 mod controller;
 mod drain;
@@ -19,8 +21,10 @@ mod failsafe;
 mod halves;
 mod hands;
 mod inside;
+mod limits;
 mod load;
 mod machines;
+mod memory;
 mod outage;
 mod pods;
 mod processes;

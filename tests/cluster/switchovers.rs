@@ -50,7 +50,7 @@ impl Bed {
     }
 
     /// Asks, and asks again where that is refused: one that has only just become a standby cannot say yet how far it is.
-    async fn ask_for(&self, target: &str) {
+    pub async fn ask_for(&self, target: &str) {
         let patch = Patch::Merge(json!({ "status": { "targetPrimary": target } }));
         self.until(&format!("an election of {target}"), 60, async || {
             let status = self.cluster().await?.get("status").cloned().unwrap_or_default();
@@ -68,7 +68,8 @@ impl Bed {
         .await;
     }
 
-    async fn becomes_primary(&self, pod: &str) {
+    /// Waits until it is.
+    pub async fn becomes_primary(&self, pod: &str) {
         self.until(&format!("{pod} to be the primary"), 60, async || match self.primary().await {
             now if now == pod => Ok(()),
             now => Err(format!("{now} is")),
