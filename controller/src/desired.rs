@@ -19,7 +19,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         generation: cluster.metadata.generation.unwrap_or_default(),
         deleting: cluster.metadata.deletion_timestamp.is_some(),
         instances: u32::try_from(spec.instances).unwrap_or(1),
-        image: spec.image().to_owned(),
+        image: spec.postgres_image().to_owned(),
         postgres_uid: spec.postgres_uid,
         postgres_gid: spec.postgres_gid,
         storage: spec.storage.as_ref().map_or_else(Storage::default, |storage| Storage {

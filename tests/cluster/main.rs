@@ -7,12 +7,14 @@
 // Test code: the lints excuse test functions, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)]
 
+mod answers;
 mod apart;
 mod archive;
 mod astray;
 mod bed;
 mod burnt;
 mod changes;
+mod clocks;
 mod cluster;
 mod controller;
 mod delay;
@@ -22,8 +24,10 @@ mod failsafe;
 mod halves;
 mod hands;
 mod inside;
+mod limits;
 mod load;
 mod machines;
+mod memory;
 mod outage;
 mod pods;
 mod processes;

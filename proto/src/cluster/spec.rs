@@ -209,7 +209,7 @@ pub const DEFAULT_IMAGE: &str = "ghcr.io/cloudnative-pg/postgresql:15";
 impl ClusterSpec {
     /// `imageName`, or its default.
     #[must_use]
-    pub fn image(&self) -> &str {
+    pub fn postgres_image(&self) -> &str {
         self.image_name.as_deref().unwrap_or(DEFAULT_IMAGE)
     }
 

@@ -15,7 +15,7 @@ pub fn change(old: &ClusterSpec, new: &ClusterSpec) -> Vec<Finding> {
     {
         report.rule("spec.storage.size", quantity::storage_change(&old.size, &new.size));
     }
-    report.rule("spec.imageName", cluster::image_change(old.image(), new.image()));
+    report.rule("spec.imageName", cluster::image_change(old.postgres_image(), new.postgres_image()));
     let (old, new) = (old.replication_slots().high_availability, new.replication_slots().high_availability);
     report.rule(
         "spec.replicationSlots.highAvailability.slotPrefix",
