@@ -61,8 +61,9 @@ impl Restorer {
                 Some(decision) => decision,
                 None => tokio::select! {
                     found = self.ask_in_time(&now, name) => decide(now.mode, found, started.elapsed(), self.bounds),
-                    // A promotion begins: postgres waits for this answer before it sees that.
-                    Ok(_) = control.wait_for(|control| control.mode != now.mode) => continue,
+                    // A promotion begins, or another has what is asked for: postgres waits for this answer before it
+                    // sees the one or asks for the other.
+                    Ok(_) = control.wait_for(|control| is_news(&now, control)) => continue,
                 },
             };
             match decision {
@@ -178,6 +179,11 @@ fn stopped(mode: RestoreMode) -> (Outcome, String) {
         RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => (Outcome::NotThere, why),
         RestoreMode::Recovery => (Outcome::Abort, why),
     }
+}
+
+/// What was asked for since `before` may be answered in another way now.
+fn is_news(before: &Control, now: &Control) -> bool {
+    now.mode != before.mode || now.tail.is_some() && before.tail.is_none()
 }
 
 /// A file that was found and cannot be written is not "not there" in any mode.

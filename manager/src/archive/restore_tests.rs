@@ -132,6 +132,18 @@ async fn what_is_here_to_the_end_of_the_tail_is_asked_of_nobody() {
     assert_eq!(bed.restore_command(segment(1)).await, (1, None), "postgres reads its own");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_a_store_that_hangs_is_answered_by_the_old_holder_as_soon_as_there_is_one() {
+    let bed = Bed::restoring(RestoreMode::default(), 1).await;
+    bed.fault.set(Fault::Hang);
+    let before = bed.fault.calls();
+    let (restored, ()) = tokio::join!(bed.restore_command(segment(1)), async {
+        until("the store was asked", || bed.fault.calls() > before).await;
+        bed.archive.set_tail(Some(Arc::new(Tail(Ok(TailAnswer::Content(content(segment(1))))))));
+    });
+    assert_eq!(restored, (0, Some(content(segment(1)).to_vec())));
+}
+
 struct Frozen;
 
 #[async_trait]

@@ -75,6 +75,8 @@ impl Rejection {
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Rejection::Unreachable | Rejection::NoData | Rejection::NoPosition => true,
+            // It has yet to follow, or to say that it does.
+            Rejection::Diverged { .. } => true,
             Rejection::Busy(phase) => {
                 matches!(phase, MemberPhase::Starting | MemberPhase::Rejoining | MemberPhase::Standby)
             }
