@@ -144,16 +144,18 @@ pub const TABLE: &[Run] = &[
     ),
     lease(
         "lease-older-holder",
-        "a change of primaryLease that the primary was not started with: it writes by longer timings than the others",
-        Limits { ticks: 5, writes: 1, elections: 1, older: 0b01, older_lease: 4, older_deadline: 3, ..QUIET },
+        "a change of primaryLease that the primary was not started with: it writes by longer timings than the others, and \
+         stands still",
+        Limits { ticks: 4, writes: 1, elections: 1, freezes: 1, older: 1, older_lease: 4, older_deadline: 3, ..QUIET },
     ),
     lease(
         "lease-older-taker",
         "the same where it is a standby that was not: it has shorter ones than the primary",
         Limits {
-            ticks: 5,
+            ticks: 4,
             writes: 1,
             elections: 1,
+            freezes: 1,
             lease: 4,
             deadline: 3,
             older: 0b10,
