@@ -1,5 +1,13 @@
-//! Base backups: what the files that postgres writes about them say.
+//! Base backups: what the files about them say, and where they lie in an archive.
 
+mod info;
 mod label;
+mod layout;
+mod literal;
+mod timestamp;
 
+pub use info::{BackupEdge, BackupInfo, BackupStatus, InfoError, Tablespace};
 pub use label::{BackupEnd, BackupLabel, LabelError};
+pub use layout::{ArchiveName, ArchiveNameError, BASE, BackupId, BackupIdError, BaseObject, Tree, parse_base_key};
+pub use literal::{Literal, LiteralError};
+pub use timestamp::{Timestamp, TimestampError};
