@@ -95,9 +95,12 @@ impl Archived {
     #[must_use]
     pub fn last(&self, history: &History) -> Option<SegmentNo> {
         let last = |(stretch, (begin, end)): (&Stretch, (SegmentNo, SegmentNo))| {
-            stretch.runs.iter().rev().map(|(first, last)| (*first, (*last).min(end))).find_map(|(first, last)| {
-                (first <= last && begin <= last).then_some(last)
-            })
+            stretch
+                .runs
+                .iter()
+                .rev()
+                .map(|(first, last)| (*first, (*last).min(end)))
+                .find_map(|(first, last)| (first <= last && begin <= last).then_some(last))
         };
         self.lineage(history).filter_map(last).max()
     }
@@ -110,10 +113,7 @@ impl Archived {
 
     /// The stretches of a history that there are segments of, with the segments that may be used of each: the one
     /// with the switch point exists on both timelines.
-    fn lineage<'a>(
-        &'a self,
-        history: &'a History,
-    ) -> impl Iterator<Item = (&'a Stretch, (SegmentNo, SegmentNo))> + 'a {
+    fn lineage<'a>(&'a self, history: &'a History) -> impl Iterator<Item = (&'a Stretch, (SegmentNo, SegmentNo))> + 'a {
         let ids = history.ancestors().iter().map(|switch| switch.timeline).chain([history.timeline()]);
         ids.filter_map(|id| {
             let (begin, end) = (history.begin_of(id)?, history.end_of(id)?);
@@ -179,7 +179,8 @@ pub(in crate::backup) mod tests {
 
     /// `timeline` left its ancestors at these segments, in the middle of each.
     pub fn history(timeline: u32, left: &[(u32, u64)]) -> History {
-        let lines = left.iter().map(|(id, segment)| format!("{id}\t{}\tno reason\n", Lsn(segment * MIB16.bytes() + 64)));
+        let lines =
+            left.iter().map(|(id, segment)| format!("{id}\t{}\tno reason\n", Lsn(segment * MIB16.bytes() + 64)));
         History::parse(TimelineId(timeline), &lines.collect::<String>()).unwrap()
     }
 

@@ -58,7 +58,9 @@ pub fn choose(entries: &[Entry], archived: &Archived, wanted: &RecoveryTarget) -
         return Err(Refusal::TooEarly { target: wanted.target.clone(), available });
     };
     let missing = archived.first_missing(&along, archived.segment_size().segment_of(span.begin.lsn));
-    let name = |number| SegmentName::new(along.timeline_at(archived.segment_size().start_of(number)), number, archived.segment_size());
+    let name = |number| {
+        SegmentName::new(along.timeline_at(archived.segment_size().start_of(number)), number, archived.segment_size())
+    };
     if missing <= archived.segment_size().segment_ending_at(span.end.lsn) {
         return Err(Refusal::WalMissing { backup: (*id).clone(), segment: name(missing) });
     }

@@ -96,7 +96,10 @@ fn what_cannot_be_recovered_is_refused_with_what_can() {
     let early = said(&ask(minute(9)));
     assert!(early.contains("before what can be recovered: first recoverable 1970-01-01 00:10:00+00:00"), "{early}");
     let late = said(&ask(minute(202)));
-    assert!(late.contains("after what can be recovered") && late.contains("last recoverable 1970-01-01 03:20:00"), "{late}");
+    assert!(
+        late.contains("after what can be recovered") && late.contains("last recoverable 1970-01-01 03:20:00"),
+        "{late}"
+    );
     assert_eq!(chosen(&ask(minute(201))).1, 2, "the clocks may differ by a minute: postgres tells");
     assert!(matches!(refused(&ask(lsn(31))), Refusal::TooLate { .. }));
     assert!(matches!(refused(&ask(lsn(3))), Refusal::TooEarly { .. }));
@@ -130,7 +133,10 @@ fn wal_that_is_missing_is_named_and_a_hole_is_never_the_end_of_the_archive() {
     with(&mut archived, 1, 4..=6, 100);
     with(&mut archived, 1, 8..=9, 100);
     let hole = choose(&entries, &archived, &ask(Target::Latest)).unwrap_err();
-    assert!(hole.to_string().contains("lacks 000000010000000000000007") && hole.to_string().contains("0/7000000"), "{hole}");
+    assert!(
+        hole.to_string().contains("lacks 000000010000000000000007") && hole.to_string().contains("0/7000000"),
+        "{hole}"
+    );
     assert!(matches!(choose(&entries, &archived, &ask(lsn(8))), Err(Refusal::TooLate { .. })));
     assert_eq!(choose(&entries, &archived, &ask(Target::Lsn(Lsn(7 * SEGMENT)))).unwrap().covered, Lsn(7 * SEGMENT));
 }

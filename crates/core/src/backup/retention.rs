@@ -80,13 +80,7 @@ pub fn begin(policy: Retention, now: Timestamp) -> Timestamp {
 
 /// Plans for a cluster that is on timeline `current`.
 #[must_use]
-pub fn plan(
-    entries: &[Entry],
-    archived: &Archived,
-    policy: Retention,
-    now: Timestamp,
-    current: TimelineId,
-) -> Plan {
+pub fn plan(entries: &[Entry], archived: &Archived, policy: Retention, now: Timestamp, current: TimelineId) -> Plan {
     let begin = begin(policy, now);
     let mut complete: Vec<(&Entry, &Span)> = entries.iter().filter_map(|e| Some((e, e.span()?))).collect();
     complete.sort_by_key(|(_, span)| span.end_time);
@@ -164,8 +158,7 @@ fn rest(entry: &Entry, staying: &[(&Entry, &Span)], now: Timestamp) -> Option<(B
 
 fn cut_wal(plan: &mut Plan, staying: &[(&Entry, &Span)], archived: &Archived, needed: &[TimelineId]) {
     let size = archived.segment_size();
-    let (alone, full): (Vec<_>, Vec<_>) =
-        staying.iter().partition(|(entry, _)| entry.keep == Some(Keep::Standalone));
+    let (alone, full): (Vec<_>, Vec<_>) = staying.iter().partition(|(entry, _)| entry.keep == Some(Keep::Standalone));
     for (_, span) in alone {
         let (first, last) = (size.segment_of(span.begin.lsn), size.segment_of(span.end.lsn));
         plan.protected.extend([span.begin.timeline, span.end.timeline].map(|timeline| (timeline, first, last)));

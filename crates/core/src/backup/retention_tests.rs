@@ -95,7 +95,11 @@ fn rests_of_failed_backups_go_when_a_later_one_is_complete() {
         let plan = plan(&entries(done), &first_timeline(60, day(days)), "7d".parse().unwrap(), now, TimelineId(1));
         plan.remove.iter().map(|(id, _)| id.to_string()).collect()
     };
-    assert_eq!(gone(&done), ["20261107T000000", "20261109T000000", "20261109T200000"], "one of the last day may run yet");
+    assert_eq!(
+        gone(&done),
+        ["20261107T000000", "20261109T000000", "20261109T200000"],
+        "one of the last day may run yet"
+    );
     done.state = State::Failed;
     assert_eq!(gone(&done), ["20261107T000000"]);
 }
@@ -126,8 +130,7 @@ fn i7_a_backup_of_a_branch_that_was_left_makes_nothing_of_the_living_one_redunda
     assert_eq!(ids(&plan.remove), ["02"; 0], "the first is the living branch's only base; nothing newer replaces it");
     assert_eq!((removed(&plan, 1, 5..=35), removed(&plan, 2, 15..=100)), ((5..=9).collect(), vec![]));
     // Once the living branch has a backup before the window, all of the other one is redundant.
-    let with_own: Vec<Entry> =
-        entries.into_iter().chain([complete("20261105T000000", 2, (50, 51), day(5))]).collect();
+    let with_own: Vec<Entry> = entries.into_iter().chain([complete("20261105T000000", 2, (50, 51), day(5))]).collect();
     let plan = planned(&with_own, &archived, "3d", 10, 2);
     assert_eq!(ids(&plan.remove), ["01", "02", "03"]);
     assert_eq!((removed(&plan, 1, 5..=35).len(), removed(&plan, 2, 15..=100)), (31, (15..=49).collect()));

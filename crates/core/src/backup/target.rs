@@ -130,9 +130,8 @@ mod tests {
 
     #[test]
     fn the_target_is_reached_when_the_new_timeline_says_so() {
-        let reached = |target: Target, reason: &str| {
-            RecoveryTarget { target, ..RecoveryTarget::default() }.is_reached_by(reason)
-        };
+        let reached =
+            |target: Target, reason: &str| RecoveryTarget { target, ..RecoveryTarget::default() }.is_reached_by(reason);
         let time = || Target::Time(Timestamp::from_seconds(0));
         for (target, reason) in [
             (Target::Latest, "no recovery target specified"),
@@ -146,6 +145,8 @@ mod tests {
             let other = if target == Target::Latest { "reached consistency" } else { "no recovery target specified" };
             assert!(!reached(target, other));
         }
-        assert!(!reached(time(), "after LSN 0/3000060") && !reached(Target::Name("y".into()), "at restore point \"x\""));
+        assert!(
+            !reached(time(), "after LSN 0/3000060") && !reached(Target::Name("y".into()), "at restore point \"x\"")
+        );
     }
 }
