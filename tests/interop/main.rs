@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod barman;
+mod recover;
 mod refusals;
 mod seaweed;
 mod suite;

@@ -9,7 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::runtime::reflector::ObjectRef;
 use pgherd_core::cluster::{ObjectKind, SecretKind};
+use pgherd_proto::backup::Backup;
+use pgherd_proto::cluster::{BarmanObjectStore, S3Credentials, SecretKeySelector};
 use pgherd_proto::failover_quorum::{FailoverQuorum, FailoverQuorumSpec};
 use pgherd_proto::{labels, names};
 use serde_json::json;
@@ -99,7 +102,8 @@ pub(super) fn role(target: &Target<'_>) -> Role {
             rule(names::API_GROUP, &["clusters"], &own, &["get"]),
             rule(names::API_GROUP, &["clusters"], &[], &["list", "watch"]),
             rule(names::API_GROUP, &["clusters/status"], &own, &["get", "update", "patch"]),
-            rule(names::API_GROUP, &["backups"], &[], &["get", "list", "watch"]),
+            // Retention removes those whose data it has deleted.
+            rule(names::API_GROUP, &["backups"], &[], &["get", "list", "watch", "delete"]),
             rule(names::API_GROUP, &["backups/status"], &[], &["get", "update", "patch"]),
             rule(names::API_GROUP, &["failoverquorums/status"], &own, &["get", "update", "patch"]),
             rule("coordination.k8s.io", &["leases"], &own, &["get", "update"]),
@@ -111,17 +115,30 @@ pub(super) fn role(target: &Target<'_>) -> Role {
     }
 }
 
-/// The secrets that the object store's credentials are in.
+/// The secrets that the credentials of object stores are in: its own archive, and those it may be recovered from.
 fn store_secrets(target: &Target<'_>) -> Vec<String> {
-    let store = target.spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
-    let Some(credentials) = store.and_then(|store| store.s3_credentials.as_ref()) else { return Vec::new() };
-    let keys =
-        [&credentials.access_key_id, &credentials.secret_access_key, &credentials.region, &credentials.session_token];
-    let mut found: Vec<String> = keys.into_iter().flatten().map(|key| key.name.clone()).collect();
-    found.extend(store.and_then(|store| store.endpoint_ca.as_ref()).map(|key| key.name.clone()));
+    let spec = target.spec;
+    let own = spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
+    let others = spec.external_clusters.iter().filter_map(|external| external.barman_object_store.as_ref());
+    let of_store = |store: &BarmanObjectStore| named_secrets(store.s3_credentials.as_ref(), store.endpoint_ca.as_ref());
+    let mut found: Vec<String> = own.into_iter().chain(others).flat_map(of_store).collect();
+    if let Some(source) = spec.recovery().and_then(|recovery| recovery.backup.as_ref()) {
+        found.extend(named_secrets(None, source.endpoint_ca.as_ref()));
+        let key = ObjectRef::<Backup>::new(&source.name).within(&target.desired.namespace);
+        if let Some(status) = target.caches.backups.get(&key).and_then(|backup| backup.status.clone()) {
+            found.extend(named_secrets(status.s3_credentials.as_ref(), status.endpoint_ca.as_ref()));
+        }
+    }
     found.sort();
     found.dedup();
     found
+}
+
+fn named_secrets(credentials: Option<&S3Credentials>, authority: Option<&SecretKeySelector>) -> Vec<String> {
+    let keys = credentials.into_iter().flat_map(|credentials| {
+        [&credentials.access_key_id, &credentials.secret_access_key, &credentials.region, &credentials.session_token]
+    });
+    keys.flatten().chain(authority).map(|key| key.name.clone()).collect()
 }
 
 pub(super) fn binding(target: &Target<'_>) -> RoleBinding {

@@ -116,7 +116,10 @@ impl Catalog {
             }
         })
         .await?;
-        let reading = folders.into_iter().map(|(id, objects)| self.read(id, objects));
+        let mut reading = Vec::new();
+        for (id, objects) in folders {
+            reading.push(self.read(id, objects));
+        }
         stream::iter(reading).buffered(AT_ONCE).try_collect().await
     }
 
@@ -177,9 +180,14 @@ impl Catalog {
             wal.push(WalObject { name, compression, size: object.size });
         })
         .await?;
-        let histories = wal.iter().filter(|object| matches!(object.name, WalName::History(_)));
-        let histories: Vec<Option<History>> =
-            stream::iter(histories.map(|object| self.history(*object))).buffered(AT_ONCE).try_collect().await?;
+        // Futures in a list: the compiler cannot follow a closure over borrowed objects into a spawned task.
+        let mut reading = Vec::new();
+        for object in &wal {
+            if matches!(object.name, WalName::History(_)) {
+                reading.push(self.history(*object));
+            }
+        }
+        let histories: Vec<Option<History>> = stream::iter(reading).buffered(AT_ONCE).try_collect().await?;
         histories.into_iter().flatten().for_each(|history| archived.add_history(history));
         Ok(Survey { backups, archived, wal })
     }

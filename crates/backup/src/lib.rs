@@ -11,6 +11,7 @@ mod archive;
 mod catalog;
 mod compress;
 mod decompress;
+mod guard;
 mod patient;
 mod prune;
 mod restore;

@@ -74,17 +74,30 @@ impl Catalog {
             // First of all: from here on it is no backup any more.
             let info = self.key(&id.key(&BaseObject::Info));
             self.patience.ask(|| self.store.delete(&info)).await?;
-            self.delete(backup.objects.iter().map(|object| object.key.clone()).collect()).await?;
+            let objects: Vec<String> = backup.objects.iter().map(|object| object.key.clone()).collect();
+            self.delete(objects).await?;
             pruned.backups.push(id.clone());
             pruned.backup_bytes = pruned.backup_bytes.saturating_add(backup.objects.iter().map(|o| o.size).sum());
         }
-        let wal = survey.wal.iter().filter(|object| plan.removes(object.name));
-        self.delete(wal.map(|object| self.key(&object_key(object.name, object.compression))).collect()).await?;
+        let mut wal = Vec::new();
+        for object in &survey.wal {
+            if plan.removes(object.name) {
+                wal.push(self.key(&object_key(object.name, object.compression)));
+            }
+        }
+        self.delete(wal).await?;
         Ok(Pruned { wal_objects: expected.wal_objects, wal_bytes: expected.wal_bytes, ..pruned })
     }
 
     async fn delete(&self, keys: Vec<String>) -> Result<(), StoreError> {
-        let some = keys.chunks(AT_ONCE).map(|keys| self.patience.ask(move || self.store.delete_many(keys)));
-        stream::iter(some).buffer_unordered(WIDE).try_collect().await
+        let mut deleting = Vec::new();
+        for some in keys.chunks(AT_ONCE) {
+            deleting.push(self.delete_some(some));
+        }
+        stream::iter(deleting).buffer_unordered(WIDE).try_collect().await
+    }
+
+    async fn delete_some(&self, keys: &[String]) -> Result<(), StoreError> {
+        self.patience.ask(|| self.store.delete_many(keys)).await
     }
 }

@@ -13,9 +13,10 @@ mod synchronous;
 mod tail;
 mod volume;
 
+pub use bootstrap::incarnation;
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
-pub use volume::{control_data, lineage, lower};
+pub use volume::{control_data, lineage, lower, off_runtime};
 
 use crate::context::Context;
 use pgherd_core::instance::{Command, Op, Outcome};

@@ -44,6 +44,7 @@ pub fn choose(entries: &[Entry], archived: &Archived, wanted: &RecoveryTarget) -
         None => complete.clone(),
     };
     let along = timeline(&candidates, archived, wanted.timeline)?;
+    let along = narrowed(along, archived, &wanted.target);
     let on_it: Vec<_> = candidates.iter().filter(|(_, span)| along.contains(span.end)).copied().collect();
     let Some(oldest) = on_it.first() else {
         let backups = candidates.iter().map(|(id, _)| (*id).clone()).collect();
@@ -118,6 +119,16 @@ fn timeline(
             highest.map_or_else(|| known(newest), Ok)
         }
     }
+}
+
+/// A position that lies segments before its timeline began is recovered along the ancestor that it is on: what is
+/// replayed is the same, and postgres would write the history of the new timeline as if it had been on the later one.
+fn narrowed(along: History, archived: &Archived, target: &Target) -> History {
+    let Target::Lsn(lsn) = target else { return along };
+    let (owner, size) = (along.timeline_at(*lsn), archived.segment_size());
+    let before = along.end_of(owner).is_some_and(|end| size.segment_of(*lsn) < size.segment_of(end));
+    let ancestor = archived.history(owner).filter(|_| owner != along.timeline() && before);
+    ancestor.unwrap_or(along)
 }
 
 fn available((id, span): &(&BackupId, &Span), along: &History, archived: &Archived) -> Available {

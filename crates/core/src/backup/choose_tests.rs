@@ -68,7 +68,9 @@ fn the_newest_backup_that_ended_before_the_target_on_its_timeline_is_chosen() {
         (ask(lsn(30)), named(4, 2)),
         (ask(lsn(22)), named(4, 2)),
         (ask(lsn(21)), named(2, 2)),
-        (ask(lsn(4)), named(1, 2)),
+        // Along the timeline that it is on: nothing of a later one is needed.
+        (ask(lsn(4)), named(1, 1)),
+        (ask(lsn(15)), named(2, 2)),
         (along(1, lsn(19)), named(3, 1)),
         // Nobody knows where they are: only the oldest is sure to lie before.
         (ask(Target::Xid(731)), named(1, 2)),
