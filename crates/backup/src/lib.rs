@@ -1,13 +1,14 @@
-//! barman-cloud's tree over an object store: the WAL archive, the catalog of base backups, restore and retention.
+//! barman-cloud's tree over an object store: the WAL archive, base backups and their catalog, restore and retention.
 //!
 //! Purpose: what a WAL file becomes in the store and back: compressed, named and laid out so that barman reads
 //! ours and we read barman's. Neighbours: `core` knows the names and keys, `objectstore` does the calls, `manager`
 //! decides when. Invariants: I5, an archived file is never replaced, the same content again is success, other
 //! content is refused; a file is "not there" only where the store proved it.
 //!
-//! Memory: at most one whole file per core while compressing, and one compressed file per put in flight.
+//! Memory of the WAL archive: at most one whole file per core while compressing, and one compressed file per put in flight.
 
 mod archive;
+pub mod base;
 mod catalog;
 mod compress;
 mod decompress;

@@ -1,6 +1,6 @@
 //! What every store has to do alike. Run by the tests of each implementation, and against real stores.
 
-use crate::{ObjectStore, Put, PutOptions, StoreError, list_all};
+use crate::{LEAST_PART, ObjectStore, Put, PutOptions, StoreError, Upload, list_all};
 use bytes::Bytes;
 
 /// One promise that the store did not keep.
@@ -42,6 +42,7 @@ pub async fn run(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
     listing(store, root).await?;
     bulk(store, root).await?;
     one_creator(store, root).await?;
+    in_parts(store, root).await?;
     for object in ok("list to clean up", list_all(store, root).await)? {
         ok("delete", store.delete(&object.key).await)?;
     }
@@ -157,4 +158,47 @@ async fn one_creator(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> 
     let body = ok("get after a race", store.get(&key, 4096).await)?;
     let winner = created.first().copied();
     check("and its content is what is stored", body.first().map(|b| usize::from(*b)) == winner, winner)
+}
+
+async fn in_parts(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
+    let key = format!("{root}/base/20261123T202108/data.tar.gz");
+    let options = PutOptions { content_type: Some("application/gzip".to_owned()), tags: Vec::new() };
+    let upload = ok("begin an upload", store.begin_upload(&key, &options).await)?;
+    let large = Bytes::from(vec![7_u8; LEAST_PART]);
+    // Out of order, and one of them twice, as after an answer that was lost.
+    let last = ok("put the last part", store.put_part(&upload, 2, Bytes::from_static(b"end")).await)?;
+    ok("put a part", store.put_part(&upload, 1, Bytes::from(vec![1_u8; LEAST_PART])).await)?;
+    let first = ok("put a part again", store.put_part(&upload, 1, large.clone()).await)?;
+    let early = store.head(&key).await;
+    check("nothing is there before its end", matches!(early, Err(StoreError::NotFound { .. })), early)?;
+    let open = listed(store, &upload).await?;
+    check("an open upload is listed, where a store can tell", open != Some(false), open)?;
+    let made = ok("complete an upload", store.complete_upload(&upload, &[first, last]).await)?;
+    check("the parts become an object", made == Put::Created, made)?;
+    let whole = ok("get what was put in parts", store.get(&key, 6 << 20).await)?;
+    check("in the order of their numbers", whole.len() == LEAST_PART + 3 && whole.ends_with(b"\x07end"), whole.len())?;
+    check("a part put twice is the later one", whole.starts_with(&large), whole.first())?;
+    let again = store.complete_upload(&upload, &["x".to_owned()]).await;
+    check("a finished upload makes nothing new", !matches!(again, Ok(Put::Created)), &again)?;
+
+    let second = ok("begin an upload to a taken key", store.begin_upload(&key, &options).await)?;
+    let part = ok("put a part of it", store.put_part(&second, 1, Bytes::from_static(b"other")).await)?;
+    let taken = ok("complete it", store.complete_upload(&second, &[part]).await)?;
+    check("a taken key is not replaced", taken == Put::Exists, taken)?;
+    ok("abort an upload", store.abort_upload(&second).await)?;
+    let open = listed(store, &second).await?;
+    check("an aborted upload is gone", open != Some(true), open)?;
+    let late = store.put_part(&second, 2, Bytes::from_static(b"late")).await;
+    check("and takes no parts", late.is_err(), late)?;
+    let still = ok("get what was there", store.get(&key, 6 << 20).await)?;
+    check("what was there stays", still.len() == LEAST_PART + 3, still.len())
+}
+
+/// Whether it is among the open uploads; nothing where the store cannot tell.
+async fn listed(store: &dyn ObjectStore, upload: &Upload) -> Result<Option<bool>, Broken> {
+    match store.list_uploads(&upload.key).await {
+        Ok(open) => Ok(Some(open.contains(upload))),
+        Err(StoreError::Rejected { .. }) => Ok(None),
+        Err(source) => Err(Broken::Call { step: "list the uploads", source }),
+    }
 }

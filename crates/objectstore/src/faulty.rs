@@ -1,6 +1,6 @@
 //! A wrapper that makes any store fail in the ways real ones do.
 
-use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError};
+use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -152,6 +152,48 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
             }
             _ => self.inner.put_new(key, body, options).await,
         }
+    }
+
+    async fn begin_upload(&self, key: &str, options: &PutOptions) -> Result<Upload, StoreError> {
+        match self.strike(key).await? {
+            Fault::AnswerLost => {
+                self.inner.begin_upload(key, options).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.begin_upload(key, options).await,
+        }
+    }
+
+    async fn put_part(&self, upload: &Upload, number: u32, body: Bytes) -> Result<String, StoreError> {
+        let _inside = Inside::enter(&self.control);
+        match self.strike(&upload.key).await? {
+            Fault::ResetMidBody => Err(outage("connection reset while sending")),
+            Fault::AnswerLost => {
+                self.inner.put_part(upload, number, body).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.put_part(upload, number, body).await,
+        }
+    }
+
+    async fn complete_upload(&self, upload: &Upload, parts: &[String]) -> Result<Put, StoreError> {
+        match self.strike(&upload.key).await? {
+            Fault::AnswerLost => {
+                self.inner.complete_upload(upload, parts).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.complete_upload(upload, parts).await,
+        }
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.strike(&upload.key).await?;
+        self.inner.abort_upload(upload).await
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.strike(prefix).await?;
+        self.inner.list_uploads(prefix).await
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {

@@ -1,7 +1,7 @@
 //! A store in memory, for tests of what stands on a store.
 
 use crate::error::cut_short;
-use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError};
+use crate::{LEAST_PART, ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -15,6 +15,28 @@ const PAGE: usize = 100;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     objects: Mutex<BTreeMap<String, (Bytes, PutOptions)>>,
+    uploads: Mutex<Uploads>,
+}
+
+/// What is being written in parts.
+#[derive(Debug, Default)]
+struct Uploads {
+    begun: u64,
+    open: BTreeMap<String, Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    key: String,
+    options: PutOptions,
+    parts: BTreeMap<u32, Bytes>,
+}
+
+impl Uploads {
+    fn find(&mut self, upload: &Upload) -> Result<&mut Parts, StoreError> {
+        let missing = || StoreError::from_answer(404, Some("NoSuchUpload"), "no such upload", &upload.key);
+        self.open.get_mut(&upload.id).ok_or_else(missing)
+    }
 }
 
 impl MemoryStore {
@@ -27,6 +49,10 @@ impl MemoryStore {
     fn objects(&self) -> MutexGuard<'_, BTreeMap<String, (Bytes, PutOptions)>> {
         // A map is whole after every call, so a panic elsewhere leaves nothing half done.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn uploads(&self) -> MutexGuard<'_, Uploads> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every key, in order.
@@ -60,6 +86,53 @@ impl ObjectStore for MemoryStore {
         }
         objects.insert(key.to_owned(), (body, options.clone()));
         Ok(Put::Created)
+    }
+
+    async fn begin_upload(&self, key: &str, options: &PutOptions) -> Result<Upload, StoreError> {
+        let mut uploads = self.uploads();
+        uploads.begun = uploads.begun.saturating_add(1);
+        let id = format!("upload-{}", uploads.begun);
+        let parts = Parts { key: key.to_owned(), options: options.clone(), parts: BTreeMap::new() };
+        uploads.open.insert(id.clone(), parts);
+        Ok(Upload { key: key.to_owned(), id })
+    }
+
+    async fn put_part(&self, upload: &Upload, number: u32, body: Bytes) -> Result<String, StoreError> {
+        self.uploads().find(upload)?.parts.insert(number, body);
+        Ok(format!("part-{number}"))
+    }
+
+    async fn complete_upload(&self, upload: &Upload, parts: &[String]) -> Result<Put, StoreError> {
+        let mut objects = self.objects();
+        let mut uploads = self.uploads();
+        let found = uploads.find(upload)?;
+        if objects.contains_key(&upload.key) {
+            return Ok(Put::Exists);
+        }
+        let refuse = |code: &'static str| StoreError::from_answer(400, Some(code), "", &upload.key);
+        let mut body = Vec::new();
+        for (number, tag) in (1_u32..).zip(parts) {
+            let part = found.parts.get(&number).filter(|_| *tag == format!("part-{number}"));
+            let part = part.ok_or_else(|| refuse("InvalidPart"))?;
+            if part.len() < LEAST_PART && number as usize != parts.len() {
+                return Err(refuse("EntityTooSmall"));
+            }
+            body.extend_from_slice(part);
+        }
+        objects.insert(upload.key.clone(), (Bytes::from(body), found.options.clone()));
+        uploads.open.remove(&upload.id);
+        Ok(Put::Created)
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.uploads().open.remove(&upload.id);
+        Ok(())
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        let uploads = self.uploads();
+        let below = uploads.open.iter().filter(|(_, parts)| parts.key.starts_with(prefix));
+        Ok(below.map(|(id, parts)| Upload { key: parts.key.clone(), id: id.clone() }).collect())
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {

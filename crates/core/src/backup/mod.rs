@@ -4,6 +4,7 @@
 mod archived;
 mod choose;
 mod entry;
+mod exclude;
 mod info;
 mod label;
 mod layout;
@@ -17,6 +18,7 @@ mod window;
 pub use archived::Archived;
 pub use choose::{Choice, choose};
 pub use entry::{Entry, Keep, Span, State};
+pub use exclude::{CONTROL_FILE, is_left_out, relation_segment};
 pub use info::{BackupEdge, BackupInfo, BackupStatus, InfoError, Tablespace};
 pub use label::{BackupEnd, BackupLabel, LabelError};
 pub use layout::{ArchiveName, ArchiveNameError, BASE, BackupId, BackupIdError, BaseObject, Tree, parse_base_key};

@@ -3,12 +3,13 @@
 mod client;
 mod config;
 mod delete;
+mod multipart;
 mod read_error;
 
 pub use config::{Checksums, Encryption, S3Config, S3Credentials, Timeouts};
 
 use crate::error::cut_short;
-use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError};
+use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -54,11 +55,14 @@ impl S3Store {
         tokio::time::timeout(bound, call).await.map_err(|_| late())?
     }
 
-    async fn put_once(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Tried, StoreError> {
-        let encryption = self.config.encryption.map(|kind| match kind {
+    fn encryption(&self) -> Option<ServerSideEncryption> {
+        self.config.encryption.map(|kind| match kind {
             Encryption::Aes256 => ServerSideEncryption::Aes256,
             Encryption::AwsKms => ServerSideEncryption::AwsKms,
-        });
+        })
+    }
+
+    async fn put_once(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Tried, StoreError> {
         let sent = self
             .client()
             .await?
@@ -68,7 +72,7 @@ impl S3Store {
             .if_none_match("*")
             .set_content_type(options.content_type.clone())
             .set_tagging(tagging(&options.tags))
-            .set_server_side_encryption(encryption)
+            .set_server_side_encryption(self.encryption())
             .body(ByteStream::from(body))
             .send()
             .await;
@@ -118,6 +122,26 @@ impl ObjectStore for S3Store {
             Err(StoreError::Outage { reason: "409: another create of this key stayed in flight".to_owned() })
         }))
         .await
+    }
+
+    async fn begin_upload(&self, key: &str, options: &PutOptions) -> Result<Upload, StoreError> {
+        self.bounded(Box::pin(multipart::begin(self, key, options))).await
+    }
+
+    async fn put_part(&self, upload: &Upload, number: u32, body: Bytes) -> Result<String, StoreError> {
+        self.bounded(Box::pin(multipart::put(self, upload, number, body))).await
+    }
+
+    async fn complete_upload(&self, upload: &Upload, parts: &[String]) -> Result<Put, StoreError> {
+        self.bounded(Box::pin(multipart::complete(self, upload, parts))).await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.bounded(Box::pin(multipart::abort(self, upload))).await
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.bounded(Box::pin(multipart::list(self, prefix))).await
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {
