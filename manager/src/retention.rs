@@ -34,6 +34,7 @@ const PATIENCE: Patience = Patience(Duration::from_secs(30));
 struct About {
     policy: Option<String>,
     last_backup: Option<String>,
+    dry: bool,
 }
 
 /// Runs while this instance is the primary.
@@ -69,7 +70,7 @@ impl About {
     fn of(cluster: &Cluster) -> Self {
         let policy = cluster.spec.backup.as_ref().and_then(|backup| backup.retention_policy.clone());
         let last_backup = cluster.status.as_ref().and_then(|status| status.last_successful_backup.clone());
-        Self { policy: policy.filter(|policy| !policy.is_empty()), last_backup }
+        Self { policy: policy.filter(|policy| !policy.is_empty()), last_backup, dry: cluster.retention_is_dry() }
     }
 }
 
@@ -84,6 +85,12 @@ async fn run(context: &Context, cluster: &Cluster) -> Result<(), String> {
     if let Some(policy) = About::of(cluster).policy {
         let policy: Retention = policy.parse().map_err(|e| chain(&e))?;
         let plan = retention::plan(&survey.entries(), &survey.archived, policy, now, timeline);
+        if cluster.retention_is_dry() {
+            let would = preview(&survey, &plan);
+            found.redundant_backups = would.backups.iter().map(ToString::to_string).collect();
+            found.redundant_wal_files = Some(number(would.wal_objects));
+            return report(context, &found).await;
+        }
         let pruned = prune(context, cluster, &catalog, (&survey, &plan), timeline).await?;
         found.first_recoverable = plan.first.map(Timestamp::rfc3339);
         found.backups = number(plan.stay.len());
@@ -95,8 +102,11 @@ async fn run(context: &Context, cluster: &Cluster) -> Result<(), String> {
             found.deleted_at = Some(now.rfc3339());
         }
     }
-    let written = context.announcer.report_recoverability(&found).await;
-    written.map_err(|e| chain(&e))
+    report(context, &found).await
+}
+
+async fn report(context: &Context, found: &Recoverability) -> Result<(), String> {
+    context.announcer.report_recoverability(found).await.map_err(|e| chain(&e))
 }
 
 fn number(count: usize) -> i64 {

@@ -116,9 +116,11 @@ impl Announcer {
     /// When it could not be written.
     pub async fn report_recoverability(&self, found: &Recoverability) -> Result<(), AnnounceError> {
         let mut fields = serde_json::to_value(found).unwrap_or_default();
-        if let Some(fields) = fields.as_object_mut().filter(|_| found.deleted_at.is_none()) {
-            // What was deleted last stands until something is deleted again.
-            fields.retain(|name, _| !name.starts_with("deleted"));
+        if let Some(fields) = fields.as_object_mut() {
+            // What was deleted last stands until something is deleted again; what would be is gone with the dry run.
+            fields.retain(|name, _| found.deleted_at.is_some() || !name.starts_with("deleted"));
+            fields.entry("redundantBackups").or_insert(Value::Null);
+            fields.entry("redundantWALFiles").or_insert(Value::Null);
         }
         self.patch_status("record what can be recovered", json!({"recoverability": fields})).await
     }

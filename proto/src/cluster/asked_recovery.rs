@@ -1,6 +1,9 @@
 //! What a Cluster asks of a recovery, as the decisions want it: validation and the manager read it here.
 
-use super::{BackupSource, BarmanObjectStore, BootstrapRecovery, ClusterSpec, LocalObjectReference, RecoveryTarget};
+use super::{
+    BackupSource, BarmanObjectStore, BootstrapRecovery, Cluster, ClusterSpec, LocalObjectReference, RecoveryTarget,
+};
+use crate::labels;
 use core::str::FromStr;
 use pgherd_core::backup::{self, Target, TargetTimeline};
 use pgherd_core::timeline::TimelineId;
@@ -94,6 +97,15 @@ impl ClusterSpec {
             }
             (None, None) | (Some(_), Some(_)) => Err(RecoveryError::Source),
         }
+    }
+}
+
+impl Cluster {
+    /// Whether the retention policy is only to say what it would delete.
+    #[must_use]
+    pub fn retention_is_dry(&self) -> bool {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations.and_then(|all| all.get(labels::RETENTION)).is_some_and(|text| text == "dry-run")
     }
 }
 

@@ -59,6 +59,12 @@ pub struct Recoverability {
     /// Files of WAL.
     #[serde(rename = "walFiles")]
     pub wal_files: i64,
+    /// Base backups that the retention policy would delete; set while annotation `pgherd.io/retention` is `dry-run`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redundant_backups: Vec<String>,
+    /// Files of WAL that it would delete.
+    #[serde(rename = "redundantWALFiles", skip_serializing_if = "Option::is_none")]
+    pub redundant_wal_files: Option<i64>,
     /// Base backups that the retention policy has deleted, when it last deleted anything.
     pub deleted_backups: Vec<String>,
     /// Files of WAL that it has deleted then.
