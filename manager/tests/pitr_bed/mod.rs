@@ -278,10 +278,12 @@ impl Bed {
         let settings: Vec<String> = settings.into_iter().chain(more).collect();
         let mut postmaster = postgres.start(&self.reaper, &self.lock, &settings, Arc::clone(&self.lines)).unwrap();
         drop(wait_ready(&postgres, &postmaster.handle(), PATIENCE).await.unwrap());
-        let ids = rows(&session(&sockets).await, &format!("SELECT id::text FROM {TABLE} ORDER BY id")).await;
+        let ids = rows(&session(&sockets).await, &format!("SELECT id::text FROM {TABLE}")).await;
         postmaster.handle().stop(StopMode::Immediate).unwrap();
         tokio::time::timeout(PATIENCE, postmaster.wait()).await.unwrap().unwrap();
-        ids.iter().map(|id| id.parse().unwrap()).collect()
+        let mut ids: Vec<i64> = ids.iter().map(|id| id.parse().unwrap()).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// The last lines of any postgres.

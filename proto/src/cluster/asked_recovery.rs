@@ -176,7 +176,6 @@ impl RecoveryTarget {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::cluster::ClusterSpec;
     use serde_json::{Value, json};
 
