@@ -12,6 +12,7 @@ pub mod base;
 mod compress;
 mod wal_get;
 mod wal_put;
+mod wal_range;
 
 pub use archive::{ArchiveError, WalArchive, WalSettings};
 pub use compress::{CompressError, SEGMENT_LEVEL, gunzip, gzip, gzip_writer};

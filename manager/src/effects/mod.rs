@@ -10,11 +10,13 @@ mod rejoin;
 mod start;
 mod stop;
 mod synchronous;
+mod switch;
 mod tail;
 mod volume;
 
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
+pub use switch::switch_wal;
 pub use volume::{control_data, lineage, lower};
 
 use crate::context::Context;
