@@ -8,6 +8,7 @@ pub mod alter_system;
 pub mod app;
 pub mod archive;
 pub mod archiving;
+pub mod backups;
 pub mod certificates;
 pub mod cli;
 pub mod clock;

@@ -43,14 +43,20 @@ pub async fn settings_of(store: &BarmanObjectStore, server: &str, api: &ClusterA
         endpoint_ca,
         region: given(region),
         compression: wal.compression.map(compression),
-        encryption: wal.encryption.map(|encryption| match encryption {
-            cluster::Encryption::Aes256 => Encryption::Aes256,
-            cluster::Encryption::AwsKms => Encryption::AwsKms,
-        }),
+        encryption: wal.encryption.map(encryption),
         max_parallel: usize::try_from(wal.max_parallel).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN),
         tags: Vec::new(),
         history_tags: Vec::new(),
     })
+}
+
+/// The server's own encryption, as it is asked for.
+#[must_use]
+pub fn encryption(named: cluster::Encryption) -> Encryption {
+    match named {
+        cluster::Encryption::Aes256 => Encryption::Aes256,
+        cluster::Encryption::AwsKms => Encryption::AwsKms,
+    }
 }
 
 fn given(text: Option<String>) -> Option<String> {

@@ -9,6 +9,7 @@
 
 mod apart;
 mod archive;
+mod base;
 mod bed;
 mod changes;
 mod cluster;

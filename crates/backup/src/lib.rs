@@ -18,6 +18,7 @@ mod prune;
 mod restore;
 mod wal_get;
 mod wal_put;
+mod wal_range;
 
 pub use archive::{ArchiveError, WalArchive, WalSettings};
 pub use catalog::{Backup, Catalog, CatalogError, Survey, WalObject};

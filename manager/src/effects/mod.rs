@@ -9,6 +9,7 @@ mod promote;
 mod rejoin;
 mod start;
 mod stop;
+mod switch;
 mod synchronous;
 mod tail;
 mod volume;
@@ -16,6 +17,7 @@ mod volume;
 pub use bootstrap::incarnation;
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
+pub use switch::switch_wal;
 pub use volume::{control_data, lineage, lower, off_runtime};
 
 use crate::context::Context;

@@ -154,9 +154,15 @@ pub struct ClusterStatus {
     /// The first moment that a recovery can reach. RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_recoverability_point: Option<String>,
+    /// The same, by the way that the backup was taken.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub first_recoverability_point_by_method: BTreeMap<String, String>,
     /// RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_successful_backup: Option<String>,
+    /// The same, by the way that the backup was taken.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub last_successful_backup_by_method: BTreeMap<String, String>,
     /// RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failed_backup: Option<String>,

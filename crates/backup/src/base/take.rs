@@ -63,6 +63,9 @@ impl BaseSettings {
     }
 }
 
+/// Nothing waits for longer to tidy up.
+const LIST_WITHIN: Duration = Duration::from_secs(10);
+
 /// A copy whose label is still missing. Dropping it gives it up, as soon as its threads notice.
 #[derive(Debug)]
 pub struct BaseCopy {
@@ -154,7 +157,8 @@ impl BaseCopy {
 /// store cannot tell, its own rules have to.
 pub async fn give_up_leftovers(to: &Destination) {
     let prefix = if to.root.is_empty() { BASE.to_owned() } else { format!("{}/{BASE}", to.root) };
-    let Ok(open) = to.store.list_uploads(&prefix).await else { return };
+    let listing = tokio::time::timeout(LIST_WITHIN, to.store.list_uploads(&prefix));
+    let Ok(Ok(open)) = listing.await else { return };
     for upload in open {
         match insist(Duration::from_secs(5), || to.store.abort_upload(&upload)).await {
             Ok(()) => tracing::info!(key = %upload.key, "gave up the parts of a backup that was cut off"),

@@ -1,5 +1,5 @@
-//! Base backups: what the files about them say, where they lie in an archive, which one a recovery begins with, and
-//! which ones are redundant.
+//! Base backups: what the files about them say, where they lie in an archive, when they are due and who takes them, which
+//! one a recovery begins with, and which ones are redundant.
 
 mod archived;
 mod choose;
@@ -9,8 +9,10 @@ mod info;
 mod label;
 mod layout;
 mod literal;
+mod orders;
 mod refusal;
 pub mod retention;
+mod schedule;
 mod target;
 mod timestamp;
 mod window;
@@ -23,7 +25,10 @@ pub use info::{BackupEdge, BackupInfo, BackupStatus, InfoError, Tablespace};
 pub use label::{BackupEnd, BackupLabel, LabelError};
 pub use layout::{ArchiveName, ArchiveNameError, BASE, BackupId, BackupIdError, BaseObject, Tree, parse_base_key};
 pub use literal::{Literal, LiteralError};
+pub use orders::{BackupFrom, BackupState, BackupStep, BackupView, SILENT_FOR, plan_backups};
 pub use refusal::{Available, Refusal};
+pub use schedule::{ScheduleStep, ScheduleView, plan_schedule};
 pub use target::{RecoveryTarget, Target, TargetTimeline};
+pub(crate) use timestamp::civil_from_days;
 pub use timestamp::{Timestamp, TimestampError};
 pub use window::{Window, window};

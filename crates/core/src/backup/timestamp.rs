@@ -75,24 +75,23 @@ impl Timestamp {
         format!("{:04}{:02}{:02}T{hour:02}{minute:02}{second:02}", civil.year, civil.month, civil.day)
     }
 
-    /// Days from civil and back: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
     fn civil(self) -> Civil {
         let seconds = self.seconds().saturating_add(i64::from(self.offset));
-        let (days, second_of_day) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
-        let z = days + 719_468;
-        let era = z.div_euclid(146_097);
-        let of_era = z.rem_euclid(146_097);
-        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * of_year + 2) / 153;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        Civil {
-            year: year_of_era + era * 400 + i64::from(month <= 2),
-            month,
-            day: of_year - (153 * shifted + 2) / 5 + 1,
-            second_of_day,
-        }
+        let (year, month, day) = civil_from_days(seconds.div_euclid(DAY));
+        Civil { year, month, day, second_of_day: seconds.rem_euclid(DAY) }
     }
+}
+
+/// Year, month and day of a day since the Unix epoch: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let of_era = z.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, of_year - (153 * shifted + 2) / 5 + 1)
 }
 
 impl Civil {
