@@ -1,7 +1,7 @@
 //! One look at one cluster: observe, ask if need be, plan, check, apply.
 
 use crate::apply::{ApplyError, Blueprint, Target, apply, let_go_of_lease, mark_invalid};
-use crate::backups;
+use crate::backups::{self, Silences};
 use crate::caches::{Caches, Key, of};
 use crate::clock;
 use crate::config::Config;
@@ -40,6 +40,8 @@ pub struct Reconciler {
     /// The way to the managers.
     pub members: Members,
     memory: Mutex<HashMap<Key, Arc<Mutex<Remembered>>>>,
+    silences: Silences,
+    told: schedules::Told,
 }
 
 /// A look, before anything is written.
@@ -61,16 +63,27 @@ impl Reconciler {
     #[must_use]
     pub fn new(client: Client, caches: Caches, config: Config) -> Self {
         let members = Members::new(config.status_port);
-        Self { client, caches, config, members, memory: Mutex::default() }
+        Self {
+            client,
+            caches,
+            config,
+            members,
+            memory: Mutex::default(),
+            silences: Silences::default(),
+            told: schedules::Told::default(),
+        }
     }
 
     /// Looks at one cluster. Answers how soon to look again; `None` once it is gone.
     pub async fn reconcile(&self, key: Key) -> Option<Duration> {
         let again = self.look_after(&key).await;
-        // Afterwards: no election waits for what is said about schedules.
-        schedules::explain(&self.client, &self.caches, &key).await;
-        backups::explain(&self.client, &self.caches, &key).await;
-        again
+        // Afterwards: no election waits for backups.
+        let (client, caches) = (&self.client, &self.caches);
+        schedules::explain(client, caches, &key).await;
+        backups::explain(client, caches, &key).await;
+        let slot = schedules::keep(client, caches, &self.told, &key).await;
+        let backup = backups::attend(client, caches, &self.silences, &key).await;
+        [again, slot, backup].into_iter().flatten().min()
     }
 
     async fn look_after(&self, key: &Key) -> Option<Duration> {

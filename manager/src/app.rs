@@ -116,6 +116,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     let probe = PostgresProbe::new(config.socket_dir(), POSTGRES_PORT, SAMPLE_WITHIN, leaving);
     running.spawn(sampler.run(probe));
     running.spawn(crate::slots::keep(Arc::clone(&context)));
+    running.spawn(crate::backups::keep(Arc::clone(&context)));
     running.spawn(link::report(Arc::clone(&context), samples.clone()));
     let reloading = Arc::clone(&context);
     running.spawn(keeper.follow(move || crate::effects::reload(&reloading)));
@@ -130,6 +131,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(condition::follow(Arc::clone(&context), snapshots.clone()));
     running.spawn(quorum::follow(Arc::clone(&context), snapshots.clone()));
     running.spawn(app_password::follow(Arc::clone(&context), snapshots.clone()));
+    running.spawn(crate::retention::keep(Arc::clone(&context), snapshots.clone()));
     let shared = Shared {
         instance: snapshots,
         sample: samples,

@@ -193,6 +193,10 @@ impl Driver {
                 let call = PledgeCall { nonce, term, round, lease_duration };
                 Some(Event::PledgeAsked(op, call))
             }
+            ControlRequest::SwitchWal { request, reply } => {
+                effects::switch_wal(&self.context, &request, reply, &mut self.tasks);
+                None
+            }
             ControlRequest::ControlData { reply } => {
                 effects::control_data(&self.context, reply, &mut self.tasks);
                 None

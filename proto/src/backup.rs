@@ -88,6 +88,28 @@ pub mod phase {
     pub const INVALID: &str = "invalid backup definition";
 }
 
+/// How far a backup is (ours). Its manager writes it every other second: that it changes shows that it lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackupProgress {
+    /// Bytes read of the server's files.
+    pub bytes_done: i64,
+    /// Bytes that there were to read when it began.
+    pub bytes_total: i64,
+    /// Bytes that became of them in the store.
+    pub bytes_stored: i64,
+    /// Of the bytes that there are to read.
+    pub percent: i32,
+    /// Bytes read a second, lately.
+    pub bytes_per_second: i64,
+    /// Seconds until all is read, at that rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<i64>,
+    /// When this was written, by the manager's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Time>,
+}
+
 /// What there is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -146,6 +168,9 @@ pub struct BackupStatus {
     /// PostgreSQL major.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub major_version: Option<i32>,
+    /// How far it is (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<BackupProgress>,
     /// See [`crate::cluster::condition`] (ours).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -155,9 +180,15 @@ pub struct BackupStatus {
 }
 
 impl BackupStatus {
-    /// Completed or failed: nobody will touch it again.
+    /// Completed, failed or refused: nobody will touch it again.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(self.phase.as_deref(), Some(phase::COMPLETED | phase::FAILED))
+        matches!(self.phase.as_deref(), Some(phase::COMPLETED | phase::FAILED | phase::INVALID))
+    }
+
+    /// A manager was told to take it, and has not said yet how it ended.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.phase.as_deref(), Some(phase::STARTED | phase::RUNNING | phase::FINALIZING))
     }
 }

@@ -1,9 +1,11 @@
-//! The control endpoints of a manager: POST `/pg/fence`, POST `/pg/tail/confirm`, POST `/failsafe`, GET `/pg/controldata`.
+//! The control endpoints of a manager: POST `/pg/fence`, POST `/pg/tail/confirm`, POST `/pg/wal/switch`,
+//! POST `/failsafe`, GET `/pg/controldata`.
 //! All want a client certificate that the cluster's own authority has signed.
 
 use core::time::Duration;
 use pgherd_core::identity::{Incarnation, Nonce, PodUid};
 use pgherd_core::lease::{Term, WalPosition};
+use pgherd_core::lsn::Lsn;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,25 @@ pub struct TailRequest {
 pub struct TailConfirmed {
     /// The `resourceVersion` of the released lease, which the winner is to take.
     pub lease_version: String,
+}
+
+/// POST `/pg/wal/switch`: a standby was backed up, and its backup needs all of a segment that the primary may still be
+/// writing. Only a primary does it; where it has written past that segment, there is nothing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SwitchWalRequest {
+    /// Where the backup ends.
+    #[schemars(with = "String")]
+    pub lsn: Lsn,
+}
+
+/// Answer to [`SwitchWalRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WalSwitched {
+    /// Where the primary writes on.
+    #[schemars(with = "String")]
+    pub lsn: Lsn,
 }
 
 /// POST `/failsafe`: the holder cannot reach the API, and asks for a promise not to take its lease (rule L7).

@@ -11,6 +11,7 @@ mod answers;
 mod apart;
 mod archive;
 mod astray;
+mod base;
 mod bed;
 mod burnt;
 mod changes;
@@ -33,6 +34,7 @@ mod pods;
 mod processes;
 mod program;
 mod real_store;
+mod recovery;
 #[path = "../interop/seaweed.rs"]
 mod seaweed;
 mod size;

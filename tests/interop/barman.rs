@@ -12,18 +12,19 @@ use crate::seaweed::{BUCKET, SECRET_KEY, Seaweed};
 use crate::wal::{KINDS, archive, content, name, restored_by_barman};
 
 /// barman's client of one server's archive.
-struct Barman<'a> {
+pub struct Barman<'a> {
     server: &'a Seaweed,
     cluster: &'a str,
     folder: tempfile::TempDir,
 }
 
 impl<'a> Barman<'a> {
-    fn new(server: &'a Seaweed, cluster: &'a str) -> Self {
+    pub fn new(server: &'a Seaweed, cluster: &'a str) -> Self {
         Self { server, cluster, folder: tempfile::tempdir().unwrap() }
     }
 
-    fn run(&self, program: &str, options: &[&str], last: &[&Path]) -> Output {
+    /// One of its programs on this archive.
+    pub fn run(&self, program: &str, options: &[&str], last: &[&Path]) -> Output {
         let mut command = self.server.command(program);
         command.args(["--endpoint-url", &self.server.endpoint]).args(options);
         command.args([&format!("s3://{BUCKET}/wal"), self.cluster]).args(last).output().unwrap()

@@ -75,12 +75,12 @@ pub(super) async fn delete(target: &Target<'_>, kind: ObjectKind) -> Result<(), 
 }
 
 pub(super) fn role(target: &Target<'_>) -> Role {
-    let rights = rights::wanted(target.desired, target.spec);
+    let rights = rights::of(target.caches, target.desired, target.spec);
     Role { metadata: target.meta(target.desired.name.clone()), rules: Some(rights.rules) }
 }
 
 pub(super) fn binding(target: &Target<'_>) -> RoleBinding {
-    let rights = rights::wanted(target.desired, target.spec);
+    let rights = rights::of(target.caches, target.desired, target.spec);
     RoleBinding {
         metadata: target.meta(target.desired.name.clone()),
         role_ref: rights.role_ref,

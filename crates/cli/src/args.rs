@@ -115,6 +115,20 @@ pub enum Verb {
         #[arg(long, default_value_t = 50)]
         tail: i64,
     },
+    /// Take a base backup, now.
+    Backup {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+        /// What the Backup is called (default: the cluster's name and the time).
+        #[arg(long, value_name = "NAME")]
+        backup_name: Option<String>,
+        /// Which instance it is taken from (default: as the Cluster says).
+        #[arg(long, value_enum)]
+        target: Option<BackupFrom>,
+        /// Show how far it is, until it has ended; exit 1 if it failed.
+        #[arg(long)]
+        wait: bool,
+    },
     /// Make an instance the primary (a switchover; the old primary hands over).
     Promote {
         #[command(flatten)]
@@ -130,6 +144,15 @@ pub enum Verb {
         #[arg(long, value_name = "BYTES", requires = "force")]
         accept_loss: Option<u64>,
     },
+}
+
+/// Where a backup is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BackupFrom {
+    /// The primary.
+    Primary,
+    /// A standby; the primary where there is none.
+    PreferStandby,
 }
 
 /// What a claim is given.

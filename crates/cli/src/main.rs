@@ -1,6 +1,7 @@
 //! `pgherd`: the tool for people. Hidden verbs first, since those must run before there are other threads.
 
 mod args;
+mod backup;
 mod cluster;
 mod env;
 mod fault;
@@ -58,6 +59,9 @@ fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
             Verb::Status { cluster } => status::run(&cluster, json).await,
             Verb::Psql { cluster, superuser, pod, rest } => psql::run(&cluster, superuser, pod, rest).await,
             Verb::Logs { cluster, pod, follow, tail } => logs::run(&cluster, pod, follow, tail, json).await,
+            Verb::Backup { cluster, backup_name, target, wait } => {
+                backup::run(&cluster, backup_name, target, wait, json).await
+            }
             Verb::Promote { cluster, instance, force: true, accept_loss } => {
                 force::run(&cluster, &instance, accept_loss, json).await
             }

@@ -3,7 +3,7 @@
 //! Besides "it does not panic", each target checks that what was read is written back as it was, or means the same.
 
 use bolero::check;
-use pgherd_core::backup::BackupLabel;
+use pgherd_core::backup::{BackupInfo, BackupLabel, Literal, Timestamp, parse_base_key};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::pgconf::parse::{self, Setting};
 use pgherd_core::pgconf::quote::{conf_value, read_conf_value};
@@ -118,6 +118,26 @@ fn backup_label_is_read_or_refused() {
              START TIME: {text}\nLABEL: {text}\nSTART TIMELINE: {text}\nSTOP WAL LOCATION: {text}\n"
         );
         let _ = BackupLabel::parse(&label);
+    });
+}
+
+#[test]
+fn backup_info_is_written_as_it_was_read() {
+    fuzz(|text| {
+        for line in ["", "tablespaces=", "begin_time=", "backup_label=", "copy_stats=", "other="] {
+            if let Ok(info) = BackupInfo::parse(&format!("{line}{text}")) {
+                assert_eq!(BackupInfo::parse(&info.render()), Ok(info));
+            }
+        }
+        if let Ok(literal) = Literal::parse(text) {
+            assert_eq!(Literal::parse(&literal.to_string()), Ok(literal));
+        }
+        if let Ok(time) = text.parse::<Timestamp>() {
+            assert_eq!(time.to_string().parse(), Ok(time));
+        }
+        if let Some((id, object)) = parse_base_key(text) {
+            assert_eq!(id.key(&object), text);
+        }
     });
 }
 

@@ -1,6 +1,6 @@
 //! What every store has to do alike. Run by the tests of each implementation, and against real stores.
 
-use crate::{ObjectStore, Put, PutOptions, StoreError, list_all};
+use crate::{LEAST_PART, ObjectStore, Put, PutOptions, StoreError, Upload, list_all};
 use bytes::Bytes;
 
 /// One promise that the store did not keep.
@@ -38,8 +38,11 @@ pub async fn run(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
     create_only(store, root).await?;
     missing(store, root).await?;
     bounded(store, root).await?;
+    parts(store, root).await?;
     listing(store, root).await?;
+    bulk(store, root).await?;
     one_creator(store, root).await?;
+    in_parts(store, root).await?;
     for object in ok("list to clean up", list_all(store, root).await)? {
         ok("delete", store.delete(&object.key).await)?;
     }
@@ -89,6 +92,37 @@ async fn bounded(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
     check("the content comes back", got == body, got.len())
 }
 
+async fn parts(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
+    let key = format!("{root}/parts");
+    let body: Bytes = (0..2_u32 << 20).map(|n| n.to_le_bytes()[1]).collect();
+    ok("put 2 MiB", store.put_new(&key, body.clone(), &PutOptions::default()).await)?;
+    let mut whole = Vec::new();
+    for (from, length) in [(0, 1), (1, 1 << 20), ((1 << 20) + 1, (1 << 20) - 1)] {
+        whole.extend(ok("get a part", store.get_range(&key, from, length).await)?);
+    }
+    check("the parts are the whole", body == whole, whole.len())?;
+    for (from, length) in [((2 << 20) - 1, 2), (2 << 20, 1), (9 << 20, 1)] {
+        let got = store.get_range(&key, from, length).await;
+        check("a part beyond the end is refused", got.is_err(), (from, length))?;
+    }
+    let got = store.get_range(&format!("{root}/none"), 0, 1).await;
+    check("a part of a missing object is proven missing", matches!(got, Err(StoreError::NotFound { .. })), got)
+}
+
+async fn bulk(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
+    let under = format!("{root}/bulk/");
+    let keys: Vec<String> = (0..120).map(|number| format!("{under}{number:04} & more")).collect();
+    for key in &keys {
+        ok("put to delete", store.put_new(key, Bytes::new(), &PutOptions::default()).await)?;
+    }
+    let (last, others) = keys.split_last().map_or((None, &keys[..0]), |(last, others)| (Some(last), others));
+    let gone: Vec<String> = others.iter().cloned().chain([format!("{under}none")]).collect();
+    ok("delete many, and one that is not there", store.delete_many(&gone).await)?;
+    let left = ok("list what is left", list_all(store, &under).await)?;
+    check("the others stay", left.len() == 1 && left.first().map(|o| &o.key) == last, left)?;
+    ok("delete none", store.delete_many(&[]).await)
+}
+
 async fn listing(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
     let under = format!("{root}/list");
     for number in 0..130 {
@@ -124,4 +158,47 @@ async fn one_creator(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> 
     let body = ok("get after a race", store.get(&key, 4096).await)?;
     let winner = created.first().copied();
     check("and its content is what is stored", body.first().map(|b| usize::from(*b)) == winner, winner)
+}
+
+async fn in_parts(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
+    let key = format!("{root}/base/20261123T202108/data.tar.gz");
+    let options = PutOptions { content_type: Some("application/gzip".to_owned()), tags: Vec::new() };
+    let upload = ok("begin an upload", store.begin_upload(&key, &options).await)?;
+    let large = Bytes::from(vec![7_u8; LEAST_PART]);
+    // Out of order, and one of them twice, as after an answer that was lost.
+    let last = ok("put the last part", store.put_part(&upload, 2, Bytes::from_static(b"end")).await)?;
+    ok("put a part", store.put_part(&upload, 1, Bytes::from(vec![1_u8; LEAST_PART])).await)?;
+    let first = ok("put a part again", store.put_part(&upload, 1, large.clone()).await)?;
+    let early = store.head(&key).await;
+    check("nothing is there before its end", matches!(early, Err(StoreError::NotFound { .. })), early)?;
+    let open = listed(store, &upload).await?;
+    check("an open upload is listed, where a store can tell", open != Some(false), open)?;
+    let made = ok("complete an upload", store.complete_upload(&upload, &[first, last]).await)?;
+    check("the parts become an object", made == Put::Created, made)?;
+    let whole = ok("get what was put in parts", store.get(&key, 6 << 20).await)?;
+    check("in the order of their numbers", whole.len() == LEAST_PART + 3 && whole.ends_with(b"\x07end"), whole.len())?;
+    check("a part put twice is the later one", whole.starts_with(&large), whole.first())?;
+    let again = store.complete_upload(&upload, &["x".to_owned()]).await;
+    check("a finished upload makes nothing new", !matches!(again, Ok(Put::Created)), &again)?;
+
+    let second = ok("begin an upload to a taken key", store.begin_upload(&key, &options).await)?;
+    let part = ok("put a part of it", store.put_part(&second, 1, Bytes::from_static(b"other")).await)?;
+    let taken = ok("complete it", store.complete_upload(&second, &[part]).await)?;
+    check("a taken key is not replaced", taken == Put::Exists, taken)?;
+    ok("abort an upload", store.abort_upload(&second).await)?;
+    let open = listed(store, &second).await?;
+    check("an aborted upload is gone", open != Some(true), open)?;
+    let late = store.put_part(&second, 2, Bytes::from_static(b"late")).await;
+    check("and takes no parts", late.is_err(), late)?;
+    let still = ok("get what was there", store.get(&key, 6 << 20).await)?;
+    check("what was there stays", still.len() == LEAST_PART + 3, still.len())
+}
+
+/// Whether it is among the open uploads; nothing where the store cannot tell.
+async fn listed(store: &dyn ObjectStore, upload: &Upload) -> Result<Option<bool>, Broken> {
+    match store.list_uploads(&upload.key).await {
+        Ok(open) => Ok(Some(open.contains(upload))),
+        Err(StoreError::Rejected { .. }) => Ok(None),
+        Err(source) => Err(Broken::Call { step: "list the uploads", source }),
+    }
 }

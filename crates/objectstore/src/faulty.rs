@@ -1,6 +1,6 @@
 //! A wrapper that makes any store fail in the ways real ones do.
 
-use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError};
+use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -131,6 +131,15 @@ fn outage(reason: &str) -> StoreError {
     StoreError::Outage { reason: reason.to_owned() }
 }
 
+fn flipped(body: &Bytes) -> Bytes {
+    let mut body = body.to_vec();
+    let middle = body.len() / 2;
+    if let Some(byte) = body.get_mut(middle) {
+        *byte ^= 1;
+    }
+    Bytes::from(body)
+}
+
 #[async_trait]
 impl<S: ObjectStore> ObjectStore for Faulty<S> {
     async fn put_new(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Put, StoreError> {
@@ -145,21 +154,67 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
         }
     }
 
+    async fn begin_upload(&self, key: &str, options: &PutOptions) -> Result<Upload, StoreError> {
+        match self.strike(key).await? {
+            Fault::AnswerLost => {
+                self.inner.begin_upload(key, options).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.begin_upload(key, options).await,
+        }
+    }
+
+    async fn put_part(&self, upload: &Upload, number: u32, body: Bytes) -> Result<String, StoreError> {
+        let _inside = Inside::enter(&self.control);
+        match self.strike(&upload.key).await? {
+            Fault::ResetMidBody => Err(outage("connection reset while sending")),
+            Fault::AnswerLost => {
+                self.inner.put_part(upload, number, body).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.put_part(upload, number, body).await,
+        }
+    }
+
+    async fn complete_upload(&self, upload: &Upload, parts: &[String]) -> Result<Put, StoreError> {
+        match self.strike(&upload.key).await? {
+            Fault::AnswerLost => {
+                self.inner.complete_upload(upload, parts).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.complete_upload(upload, parts).await,
+        }
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.strike(&upload.key).await?;
+        self.inner.abort_upload(upload).await
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.strike(prefix).await?;
+        self.inner.list_uploads(prefix).await
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {
         match self.strike(key).await? {
             Fault::ResetMidBody => {
                 self.inner.get(key, limit).await?;
                 Err(outage("connection reset while receiving"))
             }
-            Fault::BitFlip => {
-                let mut body = self.inner.get(key, limit).await?.to_vec();
-                let middle = body.len() / 2;
-                if let Some(byte) = body.get_mut(middle) {
-                    *byte ^= 1;
-                }
-                Ok(Bytes::from(body))
-            }
+            Fault::BitFlip => Ok(flipped(&self.inner.get(key, limit).await?)),
             _ => self.inner.get(key, limit).await,
+        }
+    }
+
+    async fn get_range(&self, key: &str, from: u64, length: u64) -> Result<Bytes, StoreError> {
+        match self.strike(key).await? {
+            Fault::ResetMidBody => {
+                self.inner.get_range(key, from, length).await?;
+                Err(outage("connection reset while receiving"))
+            }
+            Fault::BitFlip => Ok(flipped(&self.inner.get_range(key, from, length).await?)),
+            _ => self.inner.get_range(key, from, length).await,
         }
     }
 
@@ -180,6 +235,16 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
                 Err(outage("connection reset while waiting for the answer"))
             }
             _ => self.inner.delete(key).await,
+        }
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        match self.strike(keys.first().map_or("", String::as_str)).await? {
+            Fault::AnswerLost => {
+                self.inner.delete_many(keys).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.delete_many(keys).await,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One small trait over object stores, for a WAL archive and backups.
 //!
-//! Purpose: the five calls an archive needs, with errors that tell the caller what to do. Neighbours: `backup`
+//! Purpose: the calls an archive needs, with errors that tell the caller what to do. Neighbours: `backup`
 //! lays barman-cloud's tree over it; nothing below it but the SDK. Invariants: I5, an object is only ever
-//! created, never replaced ([`ObjectStore::put_new`] is the only way to write); a [`StoreError::NotFound`] is
+//! created, never replaced ([`ObjectStore::put_new`] and, in parts, [`ObjectStore::complete_upload`] are the only ways
+//! to write); a [`StoreError::NotFound`] is
 //! proven by the store's own answer, never guessed from a failure.
 //!
 //! [`conformance`] is the one suite that every implementation passes.
@@ -22,4 +23,4 @@ pub use faulty::{Fault, FaultControl, Faulty};
 pub use location::{Location, LocationError};
 pub use memory::MemoryStore;
 pub use s3::{Checksums, Encryption, S3Config, S3Credentials, S3Store, Timeouts};
-pub use store::{ObjectInfo, ObjectStore, Page, Put, PutOptions, list_all};
+pub use store::{LEAST_PART, MOST_PARTS, ObjectInfo, ObjectStore, Page, Put, PutOptions, Upload, list_all};

@@ -1,6 +1,7 @@
 //! A store in memory, for tests of what stands on a store.
 
-use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError};
+use crate::error::cut_short;
+use crate::{LEAST_PART, ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -14,6 +15,28 @@ const PAGE: usize = 100;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     objects: Mutex<BTreeMap<String, (Bytes, PutOptions)>>,
+    uploads: Mutex<Uploads>,
+}
+
+/// What is being written in parts.
+#[derive(Debug, Default)]
+struct Uploads {
+    begun: u64,
+    open: BTreeMap<String, Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    key: String,
+    options: PutOptions,
+    parts: BTreeMap<u32, Bytes>,
+}
+
+impl Uploads {
+    fn find(&mut self, upload: &Upload) -> Result<&mut Parts, StoreError> {
+        let missing = || StoreError::from_answer(404, Some("NoSuchUpload"), "no such upload", &upload.key);
+        self.open.get_mut(&upload.id).ok_or_else(missing)
+    }
 }
 
 impl MemoryStore {
@@ -26,6 +49,10 @@ impl MemoryStore {
     fn objects(&self) -> MutexGuard<'_, BTreeMap<String, (Bytes, PutOptions)>> {
         // A map is whole after every call, so a panic elsewhere leaves nothing half done.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn uploads(&self) -> MutexGuard<'_, Uploads> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every key, in order.
@@ -61,6 +88,53 @@ impl ObjectStore for MemoryStore {
         Ok(Put::Created)
     }
 
+    async fn begin_upload(&self, key: &str, options: &PutOptions) -> Result<Upload, StoreError> {
+        let mut uploads = self.uploads();
+        uploads.begun = uploads.begun.saturating_add(1);
+        let id = format!("upload-{}", uploads.begun);
+        let parts = Parts { key: key.to_owned(), options: options.clone(), parts: BTreeMap::new() };
+        uploads.open.insert(id.clone(), parts);
+        Ok(Upload { key: key.to_owned(), id })
+    }
+
+    async fn put_part(&self, upload: &Upload, number: u32, body: Bytes) -> Result<String, StoreError> {
+        self.uploads().find(upload)?.parts.insert(number, body);
+        Ok(format!("part-{number}"))
+    }
+
+    async fn complete_upload(&self, upload: &Upload, parts: &[String]) -> Result<Put, StoreError> {
+        let mut objects = self.objects();
+        let mut uploads = self.uploads();
+        let found = uploads.find(upload)?;
+        if objects.contains_key(&upload.key) {
+            return Ok(Put::Exists);
+        }
+        let refuse = |code: &'static str| StoreError::from_answer(400, Some(code), "", &upload.key);
+        let mut body = Vec::new();
+        for (number, tag) in (1_u32..).zip(parts) {
+            let part = found.parts.get(&number).filter(|_| *tag == format!("part-{number}"));
+            let part = part.ok_or_else(|| refuse("InvalidPart"))?;
+            if part.len() < LEAST_PART && number as usize != parts.len() {
+                return Err(refuse("EntityTooSmall"));
+            }
+            body.extend_from_slice(part);
+        }
+        objects.insert(upload.key.clone(), (Bytes::from(body), found.options.clone()));
+        uploads.open.remove(&upload.id);
+        Ok(Put::Created)
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.uploads().open.remove(&upload.id);
+        Ok(())
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        let uploads = self.uploads();
+        let below = uploads.open.iter().filter(|(_, parts)| parts.key.starts_with(prefix));
+        Ok(below.map(|(id, parts)| Upload { key: parts.key.clone(), id: id.clone() }).collect())
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {
         let objects = self.objects();
         let (body, _) = objects.get(key).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })?;
@@ -68,6 +142,14 @@ impl ObjectStore for MemoryStore {
             return Err(StoreError::TooLarge { key: key.to_owned(), limit });
         }
         Ok(body.clone())
+    }
+
+    async fn get_range(&self, key: &str, from: u64, length: u64) -> Result<Bytes, StoreError> {
+        let objects = self.objects();
+        let (body, _) = objects.get(key).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })?;
+        let part = usize::try_from(from).ok().zip(usize::try_from(from.saturating_add(length)).ok());
+        let part = part.filter(|(from, to)| from <= to && *to <= body.len());
+        part.map(|(from, to)| body.slice(from..to)).ok_or_else(|| cut_short(key, from, length))
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
@@ -100,6 +182,14 @@ impl ObjectStore for MemoryStore {
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.objects().remove(key);
+        Ok(())
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        let mut objects = self.objects();
+        for key in keys {
+            objects.remove(key);
+        }
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The trait: create-only put, get, head, list, delete.
+//! The trait: create-only put, at once or in parts; get, whole or in parts; head, list, delete, one or many.
 
 use crate::StoreError;
 use async_trait::async_trait;
@@ -20,6 +20,21 @@ pub struct PutOptions {
     pub content_type: Option<String>,
     /// Object tags (`tags` and `historyTags` of the Cluster), at most ten on S3.
     pub tags: Vec<(String, String)>,
+}
+
+/// The least size of every part but the last (S3: `EntityTooSmall`).
+pub const LEAST_PART: usize = 5 << 20;
+/// The most parts of one object (S3).
+pub const MOST_PARTS: u32 = 10_000;
+
+/// An object that is being written in parts. Nothing is at its key before it is completed; until it is completed or
+/// aborted, the parts lie in the store, unseen and paid for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The key that the object will have.
+    pub key: String,
+    /// The store's own name for it.
+    pub id: String,
 }
 
 /// One stored object, without its content.
@@ -55,8 +70,30 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
     /// Creates `key` unless it exists already.
     async fn put_new(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Put, StoreError>;
 
+    /// Begins an object that is written in parts.
+    async fn begin_upload(&self, key: &str, options: &PutOptions) -> Result<Upload, StoreError>;
+
+    /// Stores part `number`, from 1; the same one again replaces it. Answers with what
+    /// [`ObjectStore::complete_upload`] has to be told about it.
+    async fn put_part(&self, upload: &Upload, number: u32, body: Bytes) -> Result<String, StoreError>;
+
+    /// Puts the parts together, in this order, unless the key is taken by then; in that case the parts are left to be
+    /// aborted. Once it has succeeded, or the parts were aborted, there is no such upload any more: the same call
+    /// then fails, and only the object at the key tells which of the two it was.
+    async fn complete_upload(&self, upload: &Upload, parts: &[String]) -> Result<Put, StoreError>;
+
+    /// Gives the parts up. For an upload that is not there any more, stores differ: some call it a failure.
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError>;
+
+    /// Uploads below `prefix` that were neither completed nor aborted; of very many, some. Not every store can tell:
+    /// one that cannot refuses.
+    async fn list_uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError>;
+
     /// The whole object, refused with [`StoreError::TooLarge`] if it holds more than `limit` bytes.
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError>;
+
+    /// `length` bytes of an object from `from` on: exactly so many, or an error. What an object of any size is read by.
+    async fn get_range(&self, key: &str, from: u64, length: u64) -> Result<Bytes, StoreError>;
 
     /// Size and time of one object.
     async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError>;
@@ -67,6 +104,9 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
 
     /// Removes an object. Removing what is not there is success.
     async fn delete(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Removes many objects, in as few requests as the store allows. After an error some of them may be gone.
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError>;
 }
 
 /// Every object below `prefix`, page by page. For small listings: it holds them all.

@@ -16,6 +16,7 @@ pub mod initdb;
 pub mod kill;
 pub mod lines;
 pub mod log_pipe;
+pub mod online_backup;
 pub mod process;
 pub mod promote;
 pub mod reap;

@@ -113,6 +113,12 @@ impl Major {
         self.0 >= 17
     }
 
+    /// Whether backup mode is `pg_backup_start` and `pg_backup_stop` (since 15), and has no other kind.
+    #[must_use]
+    pub fn has_backup_start(self) -> bool {
+        self.0 >= 15
+    }
+
     /// Whether initdb turns data checksums on by itself (since 18).
     #[must_use]
     pub fn checksums_by_default(self) -> bool {

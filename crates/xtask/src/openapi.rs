@@ -1,6 +1,8 @@
 //! The manager's HTTP as an OpenAPI page: the paths by hand, the bodies from the types.
 
-use pgherd_proto::control::{ControlData, ErrorBody, FenceRequest, TailConfirmed, TailRequest};
+use pgherd_proto::control::{
+    ControlData, ErrorBody, FenceRequest, SwitchWalRequest, TailConfirmed, TailRequest, WalSwitched,
+};
 use pgherd_proto::member::MemberReport;
 use pgherd_proto::status::PostgresqlStatus;
 use schemars::SchemaGenerator;
@@ -56,6 +58,8 @@ fn paths(generator: &mut SchemaGenerator) -> Value {
     let fence = generator.subschema_for::<FenceRequest>().to_value();
     let tail = generator.subschema_for::<TailRequest>().to_value();
     let confirmed = generator.subschema_for::<TailConfirmed>().to_value();
+    let switch = generator.subschema_for::<SwitchWalRequest>().to_value();
+    let switched = generator.subschema_for::<WalSwitched>().to_value();
     let control_data = generator.subschema_for::<ControlData>().to_value();
     let error = generator.subschema_for::<ErrorBody>().to_value();
     paths.insert(
@@ -84,6 +88,7 @@ fn paths(generator: &mut SchemaGenerator) -> Value {
     for (path, summary, request, answer) in [
         ("/pg/fence", "Stop following the holder of that term, then say what is on disk.", &fence, &report),
         ("/pg/tail/confirm", "The winner has all of the WAL; release the lease.", &tail, &confirmed),
+        ("/pg/wal/switch", "Complete the WAL segment that the backup of a standby ends in.", &switch, &switched),
     ] {
         let mut operation = guarded(summary, answer, &error);
         if let Some(operation) = operation.as_object_mut() {

@@ -3,7 +3,7 @@
 use super::control::StoreConfig;
 use pgherd_backup::{ArchiveError, WalArchive, WalSettings};
 use pgherd_core::wal::Compression;
-use pgherd_objectstore::{Encryption, Location, LocationError, S3Config, S3Credentials, S3Store};
+use pgherd_objectstore::{Encryption, Location, LocationError, S3Config, S3Credentials, S3Store, Timeouts};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -46,24 +46,30 @@ pub enum StoreConfigError {
 }
 
 impl StoreSettings {
-    /// Makes the archive. Nothing is connected yet; `environment` is where Amazon's variables are looked up.
-    pub fn open(self, environment: impl Fn(&str) -> Option<String>) -> Result<StoreConfig, StoreConfigError> {
+    /// Makes the store, and says where in it this server's objects lie. Nothing is connected yet.
+    pub fn connect(
+        &self,
+        timeouts: Timeouts,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<(Arc<S3Store>, String), StoreConfigError> {
         let place = Location::parse(&self.destination_path, &self.server_name).map_err(StoreConfigError::Location)?;
         let config = S3Config {
-            endpoint_url: self.endpoint_url,
-            endpoint_ca: self.endpoint_ca,
-            region: self.region,
-            credentials: self.credentials,
+            endpoint_url: self.endpoint_url.clone(),
+            endpoint_ca: self.endpoint_ca.clone(),
+            region: self.region.clone(),
+            credentials: self.credentials.clone(),
             encryption: self.encryption,
+            timeouts,
             ..S3Config::new(place.bucket)
         };
-        let store = Arc::new(S3Store::new(config.with_environment(environment)));
-        let settings = WalSettings {
-            root: place.root,
-            compression: self.compression,
-            tags: self.tags,
-            history_tags: self.history_tags,
-        };
+        Ok((Arc::new(S3Store::new(config.with_environment(environment))), place.root))
+    }
+
+    /// Makes the archive. Nothing is connected yet; `environment` is where Amazon's variables are looked up.
+    pub fn open(self, environment: impl Fn(&str) -> Option<String>) -> Result<StoreConfig, StoreConfigError> {
+        let (store, root) = self.connect(Timeouts::default(), environment)?;
+        let settings =
+            WalSettings { root, compression: self.compression, tags: self.tags, history_tags: self.history_tags };
         let archive = WalArchive::new(store, settings).map_err(StoreConfigError::Archive)?;
         Ok(StoreConfig { archive, max_parallel: self.max_parallel })
     }

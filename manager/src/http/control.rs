@@ -1,6 +1,8 @@
 //! What the control routes ask of the driver: it alone acts, the server only carries the question.
 
-use pgherd_proto::control::{FenceRequest, PledgeGiven, PledgeRequest, TailConfirmed, TailRequest};
+use pgherd_proto::control::{
+    FenceRequest, PledgeGiven, PledgeRequest, SwitchWalRequest, TailConfirmed, TailRequest, WalSwitched,
+};
 use pgherd_proto::member::MemberReport;
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,6 +43,13 @@ pub enum ControlRequest {
         request: PledgeRequest,
         /// Who promised.
         reply: Reply<PledgeGiven>,
+    },
+    /// POST /pg/wal/switch: complete the segment that a standby's backup ends in.
+    SwitchWal {
+        /// Where it ends.
+        request: SwitchWalRequest,
+        /// Where WAL is written on.
+        reply: Reply<WalSwitched>,
     },
     /// GET /pg/controldata.
     ControlData {

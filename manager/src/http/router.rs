@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use core::time::Duration;
 use http::{HeaderValue, StatusCode, header};
 use pgherd_core::time::Instant;
-use pgherd_proto::control::{ControlData, FenceRequest, PledgeRequest, TailRequest};
+use pgherd_proto::control::{ControlData, FenceRequest, PledgeRequest, SwitchWalRequest, TailRequest};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +62,7 @@ pub fn status_router(shared: Shared) -> Router {
         .route("/pg/controldata", get(control_data))
         .route("/pg/fence", post(fence))
         .route("/pg/tail/confirm", post(confirm_tail))
+        .route("/pg/wal/switch", post(switch_wal))
         .route("/failsafe", post(pledge))
         .route("/pg/wal/{name}", get(wal))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
@@ -124,6 +125,12 @@ async fn pledge(State(shared): State<Shared>, Json(request): Json<PledgeRequest>
     ask(&shared, |reply| ControlRequest::Pledge { request, reply })
         .await
         .map_or_else(|error| refuse(&error), |given| Json(given).into_response())
+}
+
+async fn switch_wal(State(shared): State<Shared>, Json(request): Json<SwitchWalRequest>) -> Response {
+    ask(&shared, |reply| ControlRequest::SwitchWal { request, reply })
+        .await
+        .map_or_else(|error| refuse(&error), |switched| Json(switched).into_response())
 }
 
 async fn control_data(State(shared): State<Shared>) -> Response {

@@ -140,6 +140,10 @@ pub struct DataConfiguration {
     pub jobs: i32,
     /// Whether the first checkpoint of a backup is made at once, rather than spread out.
     pub immediate_checkpoint: bool,
+    /// Options of `barman-cloud-backup`: of them `--jobs`, `--max-archive-size`, `--min-chunk-size`, `--max-bandwidth`,
+    /// `--immediate-checkpoint` and `--name` are heeded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub additional_command_args: Vec<String>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -147,6 +151,13 @@ pub struct DataConfiguration {
 
 impl Default for DataConfiguration {
     fn default() -> Self {
-        Self { compression: None, encryption: None, jobs: 2, immediate_checkpoint: false, extra: Extra::default() }
+        Self {
+            compression: None,
+            encryption: None,
+            jobs: 2,
+            immediate_checkpoint: false,
+            additional_command_args: Vec::new(),
+            extra: Extra::default(),
+        }
     }
 }

@@ -3,9 +3,11 @@
 //! Each returns what it read, or a typed error whose text says what is wrong and what to write instead. The
 //! same functions serve `pgherd validate`, the local API server and the controller.
 
+pub mod backup_options;
 pub mod bounds;
 pub mod cluster;
 pub mod cron;
+mod cron_next;
 pub mod object_store;
 pub mod parameters;
 pub mod quantity;

@@ -2,11 +2,14 @@
 
 mod client;
 mod config;
+mod delete;
+mod multipart;
 mod read_error;
 
 pub use config::{Checksums, Encryption, S3Config, S3Credentials, Timeouts};
 
-use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError};
+use crate::error::cut_short;
+use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -52,11 +55,14 @@ impl S3Store {
         tokio::time::timeout(bound, call).await.map_err(|_| late())?
     }
 
-    async fn put_once(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Tried, StoreError> {
-        let encryption = self.config.encryption.map(|kind| match kind {
+    fn encryption(&self) -> Option<ServerSideEncryption> {
+        self.config.encryption.map(|kind| match kind {
             Encryption::Aes256 => ServerSideEncryption::Aes256,
             Encryption::AwsKms => ServerSideEncryption::AwsKms,
-        });
+        })
+    }
+
+    async fn put_once(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Tried, StoreError> {
         let sent = self
             .client()
             .await?
@@ -66,7 +72,7 @@ impl S3Store {
             .if_none_match("*")
             .set_content_type(options.content_type.clone())
             .set_tagging(tagging(&options.tags))
-            .set_server_side_encryption(encryption)
+            .set_server_side_encryption(self.encryption())
             .body(ByteStream::from(body))
             .send()
             .await;
@@ -118,6 +124,26 @@ impl ObjectStore for S3Store {
         .await
     }
 
+    async fn begin_upload(&self, key: &str, options: &PutOptions) -> Result<Upload, StoreError> {
+        self.bounded(Box::pin(multipart::begin(self, key, options))).await
+    }
+
+    async fn put_part(&self, upload: &Upload, number: u32, body: Bytes) -> Result<String, StoreError> {
+        self.bounded(Box::pin(multipart::put(self, upload, number, body))).await
+    }
+
+    async fn complete_upload(&self, upload: &Upload, parts: &[String]) -> Result<Put, StoreError> {
+        self.bounded(Box::pin(multipart::complete(self, upload, parts))).await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.bounded(Box::pin(multipart::abort(self, upload))).await
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.bounded(Box::pin(multipart::list(self, prefix))).await
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {
         self.bounded(Box::pin(async {
             let sent = self.client().await?.get_object().bucket(&self.config.bucket).key(key).send().await;
@@ -141,6 +167,42 @@ impl ObjectStore for S3Store {
                     Err(StoreError::Outage { reason: format!("only {} of {length} bytes arrived", body.len()) })
                 }
                 _ => Ok(body.freeze()),
+            }
+        }))
+        .await
+    }
+
+    async fn get_range(&self, key: &str, from: u64, length: u64) -> Result<Bytes, StoreError> {
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        self.bounded(Box::pin(async {
+            let range = format!("bytes={from}-{}", from.saturating_add(length - 1));
+            let get = self.client().await?.get_object().bucket(&self.config.bucket).key(key).range(range);
+            let sent = get.send().await;
+            let mut found =
+                sent.map_err(|error| match error.raw_response().map(|answer| answer.status().as_u16()) {
+                    Some(416) => cut_short(key, from, length),
+                    _ => read(&error, key),
+                })?;
+            let told = found.content_length().and_then(|length| u64::try_from(length).ok());
+            match told {
+                Some(told) if told < length => return Err(cut_short(key, from, length)),
+                // A store that knows no ranges answers with everything.
+                Some(told) if told > length => {
+                    return Err(StoreError::Misconfigured { reason: "the store does not answer ranges".to_owned() });
+                }
+                _ => {}
+            }
+            let mut body = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
+            while let Some(part) = found.body.next().await {
+                let part = part.map_err(|error| StoreError::Outage { reason: chain(&error) })?;
+                body.extend_from_slice(&part);
+            }
+            if body.len() as u64 == length {
+                Ok(body.freeze())
+            } else {
+                Err(StoreError::Outage { reason: format!("only {} of {length} bytes arrived", body.len()) })
             }
         }))
         .await
@@ -209,5 +271,24 @@ impl ObjectStore for S3Store {
             }
         }))
         .await
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        for some in keys.chunks(delete::AT_ONCE) {
+            let refused =
+                match self.bounded(Box::pin(delete::delete(self.client().await?, &self.config.bucket, some))).await {
+                    Err(StoreError::Rejected { reason }) => reason,
+                    other => {
+                        other?;
+                        continue;
+                    }
+                };
+            // Not every store that speaks S3 has this call.
+            tracing::debug!(reason = refused, "objects are deleted one by one");
+            for key in some {
+                self.delete(key).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,176 @@
+//! Carrying out what was decided about the Backups of one cluster: each write is over the version that was seen.
+
+use super::silence::Silences;
+use super::{of_cluster, summary};
+use crate::caches::{Caches, Key, of};
+use crate::clock;
+use crate::conditions::write_status;
+use crate::observe::{Around, pod_view};
+use core::time::Duration;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, ResourceExt};
+use pgherd_core::backup::{BackupFrom, BackupState, BackupStep, BackupView, plan_backups};
+use pgherd_core::cluster::PodView;
+use pgherd_core::identity::Nonce;
+use pgherd_proto::backup::{Backup, BackupStatus, InstanceId, phase};
+use pgherd_proto::cluster::{BackupTarget, BarmanObjectStore, Cluster};
+use pgherd_proto::names::POSTGRES_CONTAINER;
+use pgherd_proto::validate;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// While one is under way it is looked at this often.
+const WATCHED: Duration = Duration::from_secs(2);
+
+/// Looks after the Backups of a cluster; how soon to look again.
+pub async fn attend(client: &Client, caches: &Caches, silences: &Silences, key: &Key) -> Option<Duration> {
+    let backups = of_cluster(caches, key);
+    let Some(cluster) = caches.cluster(key) else {
+        for backup in backups.iter().filter(|backup| is_pending(backup)) {
+            wait(client, backup, &format!("there is no Cluster {} in this namespace", key.name)).await;
+        }
+        return None;
+    };
+    let store = cluster.spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
+    let pods: Vec<PodView> =
+        of(&caches.pods, key).iter().filter_map(|pod| pod_view(&key.name, pod, &Around::default())).collect();
+    let mut views = Vec::new();
+    let mut under_way = false;
+    for backup in &backups {
+        if is_pending(backup) && refused(client, backup, store).await {
+            continue;
+        }
+        let state = state(client, silences, backup, &key.namespace).await;
+        under_way |= matches!(state, BackupState::UnderWay { .. });
+        views.push(view(backup, &cluster, state));
+    }
+    for step in plan_backups(&views, &pods) {
+        carry_out(client, caches, (&cluster, store, key), &backups, step).await;
+    }
+    summary::write(client, &cluster, &backups).await;
+    under_way.then_some(WATCHED)
+}
+
+fn is_pending(backup: &Backup) -> bool {
+    backup.metadata.deletion_timestamp.is_none()
+        && !backup.status.as_ref().is_some_and(|status: &BackupStatus| status.is_done() || status.is_under_way())
+}
+
+/// One that can never be taken is told so at once.
+async fn refused(client: &Client, backup: &Backup, store: Option<&BarmanObjectStore>) -> bool {
+    let findings = validate::backup(backup);
+    let errors: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.is_error())
+        .map(|finding| format!("{}: {}", finding.path, finding.message))
+        .collect();
+    let (phase, why) = match store {
+        _ if !errors.is_empty() => (phase::INVALID, errors.join("; ")),
+        None => {
+            let why = "cannot proceed with the backup as the cluster has no backup section".to_owned();
+            (phase::FAILED, why)
+        }
+        Some(_) => return false,
+    };
+    write_status(client, backup, json!({ "phase": phase, "error": why, "stoppedAt": clock::stamp() })).await;
+    true
+}
+
+async fn state(client: &Client, silences: &Silences, backup: &Backup, namespace: &str) -> BackupState {
+    let status = backup.status.clone().unwrap_or_default();
+    if status.is_done() || backup.metadata.deletion_timestamp.is_some() {
+        return BackupState::Done;
+    }
+    if !status.is_under_way() {
+        return BackupState::Pending;
+    }
+    let instance = status.instance_id.unwrap_or_default();
+    let backups = Api::<Backup>::namespaced(client.clone(), namespace);
+    BackupState::UnderWay {
+        pod: instance.pod_name,
+        nonce: Nonce(instance.session_id.unwrap_or_default()),
+        silent: silences.of(&backups, backup).await,
+    }
+}
+
+fn view(backup: &Backup, cluster: &Cluster, state: BackupState) -> BackupView {
+    let target = backup.spec.target.or_else(|| cluster.spec.backup.as_ref().map(|backup| backup.target));
+    BackupView {
+        name: backup.name_any(),
+        created: backup.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
+        from: match target.unwrap_or_default() {
+            BackupTarget::Primary => BackupFrom::Primary,
+            BackupTarget::PreferStandby => BackupFrom::PreferStandby,
+        },
+        state,
+    }
+}
+
+type Of<'a> = (&'a Cluster, Option<&'a BarmanObjectStore>, &'a Key);
+
+async fn carry_out(client: &Client, caches: &Caches, of_it: Of<'_>, backups: &[Arc<Backup>], step: BackupStep) {
+    let find = |name: &str| backups.iter().find(|backup| backup.name_any() == name);
+    match step {
+        BackupStep::Start { backup, pod, nonce } => {
+            let Some(found) = find(&backup) else { return };
+            tracing::info!(%backup, %pod, cluster = %of_it.2.name, namespace = %of_it.2.namespace, "a backup is ordered");
+            write_status(client, &**found, order(caches, of_it, found, &pod, &nonce)).await;
+        }
+        BackupStep::Fail { backup, why } => {
+            let Some(found) = find(&backup) else { return };
+            tracing::warn!(%backup, cluster = %of_it.2.name, namespace = %of_it.2.namespace, %why, "a backup failed");
+            let failed = json!({ "phase": phase::FAILED, "error": why, "stoppedAt": clock::stamp() });
+            write_status(client, &**found, failed).await;
+        }
+        BackupStep::Wait { backup, why } => {
+            if let Some(found) = find(&backup) {
+                wait(client, found, &why).await;
+            }
+        }
+    }
+}
+
+/// The reason stands where an error would: nobody has to look elsewhere for why nothing happens.
+async fn wait(client: &Client, backup: &Backup, why: &str) {
+    let status = backup.status.as_ref();
+    let said = status
+        .is_some_and(|status| status.phase.as_deref() == Some(phase::PENDING) && status.error.as_deref() == Some(why));
+    if !said {
+        write_status(client, backup, json!({ "phase": phase::PENDING, "error": why })).await;
+    }
+}
+
+/// What the manager is told, and what the Backup keeps for whoever restores it.
+fn order(caches: &Caches, of_it: Of<'_>, backup: &Backup, pod: &str, nonce: &Nonce) -> Value {
+    let (cluster, store, key) = of_it;
+    let store = store.cloned().unwrap_or_default();
+    let pods = of(&caches.pods, key);
+    let container = pods.iter().find(|found| found.name_any() == pod).and_then(|pod| container(pod));
+    let status = BackupStatus {
+        phase: Some(phase::STARTED.to_owned()),
+        method: Some(backup.spec.method),
+        instance_id: Some(InstanceId {
+            pod_name: pod.to_owned(),
+            container_id: container.unwrap_or_default(),
+            session_id: Some(nonce.0.clone()),
+        }),
+        destination_path: Some(store.destination_path),
+        server_name: store.server_name.filter(|name| !name.is_empty()).or_else(|| Some(cluster.name_any())),
+        endpoint_url: store.endpoint_url.filter(|url| !url.is_empty()),
+        endpoint_ca: store.endpoint_ca,
+        s3_credentials: store.s3_credentials,
+        started_at: Some(clock::stamp()),
+        ..BackupStatus::default()
+    };
+    let mut status = serde_json::to_value(status).unwrap_or_default();
+    if let Some(fields) = status.as_object_mut() {
+        // What it waited for.
+        fields.insert("error".to_owned(), Value::Null);
+    }
+    status
+}
+
+fn container(pod: &Pod) -> Option<String> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|status| status.name == POSTGRES_CONTAINER)?.container_id.clone()
+}

@@ -1,0 +1,198 @@
+//! The controller's half of backups, with members that only say that they are there.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod api;
+
+use api::{Rig, until};
+use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use pgherd_proto::backup::{Backup, BackupStatus, phase};
+use pgherd_proto::cluster::Cluster;
+use pgherd_proto::labels;
+use pgherd_proto::scheduled_backup::ScheduledBackup;
+use serde_json::{Value, json};
+
+const NS: &str = "phoenix-guardian";
+const NAME: &str = "phoenix-guardian-db";
+
+fn api<K>(client: &Client) -> Api<K>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(client.clone(), NS)
+}
+
+/// A pod whose manager says that it serves.
+async fn member(client: &Client, serial: u32, phase: &str, lsn: &str) {
+    let name = format!("{NAME}-{serial}");
+    let pods = api::<Pod>(client);
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": { "name": name, "labels": { labels::CLUSTER: NAME, labels::POD_ROLE: "instance" } },
+        "spec": { "containers": [{ "name": "postgres", "image": "x" }] },
+    }))
+    .unwrap();
+    let uid = match pods.get_opt(&name).await.unwrap() {
+        Some(there) => there.uid().unwrap(),
+        None => pods.create(&PostParams::default(), &pod).await.unwrap().uid().unwrap(),
+    };
+    let report = json!({ "nonce": format!("n{serial}"), "podUID": uid, "incarnation": format!("i{serial}"),
+        "systemID": "7711463800684117721", "phase": phase, "message": "", "fence": 0,
+        "position": { "timeline": 1, "lsn": lsn }, "leaseSeen": { "version": "1", "stale": false } });
+    let annotated = json!({ "metadata": { "annotations": { labels::MEMBER: report.to_string() } } });
+    pods.patch(&name, &PatchParams::default(), &Patch::Merge(annotated)).await.unwrap();
+    let ready = json!({ "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }],
+        "containerStatuses": [{ "name": "postgres", "containerID": format!("local://{serial}"), "image": "x",
+            "imageID": "x", "ready": true, "restartCount": 0, "state": { "running": {} } }] } });
+    pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(ready)).await.unwrap();
+}
+
+async fn order(client: &Client, name: &str, spec: Value) {
+    let mut spec = spec;
+    spec["cluster"] = json!({ "name": NAME });
+    let backup: Backup = serde_json::from_value(json!({ "apiVersion": "postgresql.cnpg.io/v1", "kind": "Backup",
+        "metadata": { "name": name }, "spec": spec }))
+    .unwrap();
+    api::<Backup>(client).create(&PostParams::default(), &backup).await.unwrap();
+}
+
+async fn say(client: &Client, name: &str, status: Value) {
+    let patch = Patch::Merge(json!({ "status": status }));
+    api::<Backup>(client).patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn wait_for(client: &Client, name: &str, wanted: &str) -> BackupStatus {
+    let reached = || async {
+        let status = api::<Backup>(client).get(name).await.unwrap().status?;
+        (status.phase.as_deref() == Some(wanted)).then_some(status)
+    };
+    until(&format!("{name} to be {wanted}"), reached).await.0
+}
+
+/// A rig with the example's cluster, its namespace, and three members.
+async fn rig() -> Rig {
+    let rig = Rig::start(1).await;
+    let client = &rig.client;
+    let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "name": NS } })).unwrap();
+    Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
+    for (serial, phase, lsn) in [(1, "primary", "0/5000000"), (2, "standby", "0/4000000"), (3, "standby", "0/4800000")]
+    {
+        member(client, serial, phase, lsn).await;
+    }
+    let cluster: Cluster = serde_yaml_ng::from_str(include_str!("../../docs/examples/cluster.yaml")).unwrap();
+    api::<Cluster>(client).create(&PostParams::default(), &cluster).await.unwrap();
+    rig
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_are_ordered_one_at_a_time_and_lost_ones_hold_nobody_up() {
+    let rig = rig().await;
+    let client = &rig.client;
+    order(client, "first", json!({})).await;
+    let told = wait_for(client, "first", phase::STARTED).await;
+    let instance = told.instance_id.unwrap();
+    assert_eq!(
+        (instance.pod_name.as_str(), instance.session_id.as_deref()),
+        (format!("{NAME}-3").as_str(), Some("n3"))
+    );
+    assert_eq!(instance.container_id, "local://3");
+    assert_eq!(told.server_name.as_deref(), Some(NAME));
+    assert!(told.destination_path.unwrap().starts_with("s3://") && told.s3_credentials.is_some());
+    order(client, "second", json!({ "target": "primary" })).await;
+    let waits = wait_for(client, "second", phase::PENDING).await;
+    assert_eq!(waits.error.as_deref(), Some("first is taken first"));
+    let clusters = api::<Cluster>(client);
+    let condition = |reason: &'static str| {
+        let clusters = clusters.clone();
+        async move {
+            let status = clusters.get(NAME).await.unwrap().status?;
+            let found = status.conditions.iter().find(|condition| condition.type_ == "LastBackupSucceeded")?;
+            (found.reason == reason).then(|| status.clone())
+        }
+    };
+    until("the condition of a backup under way", || condition("BackupStarted")).await;
+
+    // Its manager was restarted: another process speaks from the pod.
+    let patch = json!({ "metadata": { "annotations": { labels::MEMBER: null } } });
+    let pods = api::<Pod>(client);
+    let report =
+        pods.get(&format!("{NAME}-3")).await.unwrap().annotations()[labels::MEMBER].replace("\"n3\"", "\"n4\"");
+    let mut other = patch;
+    other["metadata"]["annotations"][labels::MEMBER] = json!(report);
+    pods.patch(&format!("{NAME}-3"), &PatchParams::default(), &Patch::Merge(other)).await.unwrap();
+    let failed = wait_for(client, "first", phase::FAILED).await;
+    assert!(failed.error.unwrap().contains("ended while it took the backup"));
+
+    let second = wait_for(client, "second", phase::STARTED).await;
+    assert_eq!((second.instance_id.unwrap().pod_name, second.error), (format!("{NAME}-1"), None));
+    let done =
+        json!({ "phase": "completed", "startedAt": "2026-11-28T13:00:00Z", "stoppedAt": "2026-11-28T13:05:00Z" });
+    say(client, "second", done).await;
+    let (status, _) = until("the condition of a good backup", || condition("LastBackupSucceeded")).await;
+    assert_eq!(status.last_successful_backup.as_deref(), Some("2026-11-28T13:05:00Z"));
+    assert_eq!(status.first_recoverability_point.as_deref(), Some("2026-11-28T13:05:00Z"));
+    assert!(status.last_failed_backup.is_some());
+
+    // One whose manager says nothing is dead within seconds.
+    order(client, "silent", json!({})).await;
+    wait_for(client, "silent", phase::STARTED).await;
+    say(client, "silent", json!({ "phase": "running" })).await;
+    let failed = wait_for(client, "silent", phase::FAILED).await;
+    assert!(failed.error.unwrap().contains("has said nothing about it for"));
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_makes_its_backups_and_says_what_cnpg_would_make_of_it() {
+    let rig = rig().await;
+    let client = &rig.client;
+    let mut raw: Value = serde_yaml_ng::from_str(include_str!("../../docs/examples/scheduledbackup.yaml")).unwrap();
+    let schedules = api::<ScheduledBackup>(client);
+    let create = |raw: Value| {
+        let schedules = schedules.clone();
+        async move {
+            let schedule: ScheduledBackup = serde_json::from_value(raw).unwrap();
+            schedules.create(&PostParams::default(), &schedule).await.unwrap()
+        }
+    };
+    create(raw.clone()).await;
+    let next = || async {
+        let status = schedules.get("daily-backup").await.unwrap().status?;
+        status.last_check_time.and(status.next_schedule_time)
+    };
+    let (next, _) = until("the next slot", next).await;
+    assert_eq!(next.0.strftime("%H:%M:%S").to_string(), "02:00:00");
+    until("the warning of five fields", || async {
+        let events = api::<Event>(client).list(&ListParams::default()).await.unwrap();
+        events.into_iter().find(|event| event.reason.as_deref() == Some("FiveFieldSchedule"))
+    })
+    .await;
+    let made = |schedule: &str| {
+        let (backups, selector) = (api::<Backup>(client), format!("{}={schedule}", labels::SCHEDULED_BACKUP));
+        async move { backups.list(&ListParams::default().labels(&selector)).await.unwrap().items }
+    };
+    assert!(made("daily-backup").await.is_empty(), "nothing is due");
+
+    raw["metadata"]["name"] = json!("at-once");
+    raw["spec"]["immediate"] = json!(true);
+    create(raw.clone()).await;
+    let (first, _) = until("the immediate backup", || async { made("at-once").await.into_iter().next() }).await;
+    assert_eq!(first.labels()[labels::IMMEDIATE_BACKUP], "true");
+    assert_eq!(first.owner_references()[0].kind, "ScheduledBackup");
+    wait_for(client, &first.name_any(), phase::STARTED).await;
+
+    // Every second, and never more than one that is not done; deleted schedules take their Backups along.
+    raw["metadata"]["name"] = json!("often");
+    raw["spec"]["immediate"] = json!(false);
+    raw["spec"]["schedule"] = json!("* * * * * *");
+    create(raw.clone()).await;
+    let (one, _) = until("a backup of the second", || async { made("often").await.into_iter().next() }).await;
+    let waits = wait_for(client, &one.name_any(), phase::PENDING).await;
+    assert!(waits.error.unwrap().contains("is taken first"));
+    assert_eq!(made("often").await.len(), 1);
+    say(client, &one.name_any(), json!({ "phase": "failed", "stoppedAt": "2026-11-28T13:05:00Z" })).await;
+    until("the next one", || async { (made("often").await.len() == 2).then_some(()) }).await;
+    schedules.delete("often", &DeleteParams::default()).await.unwrap();
+    until("its backups to go", || async { made("often").await.is_empty().then_some(()) }).await;
+    rig.end().await;
+}

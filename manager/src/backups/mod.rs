@@ -1,0 +1,16 @@
+//! Base backups, as the Backups say that name this manager: `status.instanceID` is the order, and its `sessionID` is
+//! this process and no other. A manager that restarts finds what its predecessor left, and says that it failed.
+
+mod event;
+mod orders;
+mod progress;
+mod report;
+mod run;
+mod take;
+mod target;
+mod wal;
+
+pub use orders::keep;
+pub use take::{Attempt, Copied, Server, Tell, concluded, copied};
+pub use target::Target;
+pub use wal::Needed;

@@ -1,0 +1,160 @@
+//! One backup beside its reports: while it is taken its status shows that somebody is at it, and it ends when nobody
+//! wants it any more, when postgres is to stop, or when another primary takes over.
+
+use super::event;
+use super::progress::Meter;
+use super::report::{ReportError, Reporter};
+use super::take::{Attempt, Server, Tell, concluded, copied};
+use super::target::target;
+use super::wal::archived;
+use crate::config::POSTGRES_PORT;
+use crate::context::Context;
+use core::time::Duration;
+use pgherd_backup::base::{Progress, put_info};
+use pgherd_core::backup::BackupStatus;
+use pgherd_proto::backup::phase;
+use pgherd_telemetry::chain;
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Between two reports. The controller gives up on a backup that says nothing for several of them.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
+/// Between two looks at whether postgres is to stop: a session of ours must not be what it waits for.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How it ended is told for so long, if the API server is away.
+const TOLD_WITHIN: Duration = Duration::from_secs(300);
+/// Between two tries.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// A failure is written into the store as well, if it takes it within this.
+const FAILURE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Takes a backup and says how it ended.
+pub async fn run(cx: Arc<Context>, reporter: Reporter, mut stopped: watch::Receiver<bool>) {
+    let status = watch::Sender::new(json!({}));
+    let (progress, attempt) = (Arc::new(Progress::default()), Mutex::new(None));
+    let told = Tell { status: &status, attempt: &attempt };
+    let ended = tokio::select! {
+        ended = taken(&cx, &progress, &told) => ended,
+        why = reported(&reporter, &progress, status.subscribe()) => Err(why),
+        why = interrupted(&cx) => Err(why),
+        _ = stopped.wait_for(|stopped| *stopped) => Err("it is not wanted any more".to_owned()),
+    };
+    progress.cancel();
+    if let Err(why) = &ended {
+        tracing::error!(backup = %reporter.name(), %why, "a base backup failed");
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        status.send_modify(|status| {
+            if let Some(fields) = status.as_object_mut() {
+                fields.insert("phase".to_owned(), json!(phase::FAILED));
+                fields.insert("error".to_owned(), json!(why));
+                fields.insert("stoppedAt".to_owned(), json!(now));
+            }
+        });
+    } else {
+        tracing::info!(backup = %reporter.name(), bytes = progress.bytes_read(), stored = progress.bytes_stored(),
+            "a base backup is complete");
+    }
+    let mut last = status.borrow().clone();
+    put_progress(&mut last, &progress, &mut Meter::default());
+    tell(&reporter, &last).await;
+    event::tell(&cx.api, &reporter, &cx.config.me.name, ended.as_ref().err().map(String::as_str)).await;
+    if let Err(why) = ended {
+        let attempt = attempt.lock().unwrap_or_else(PoisonError::into_inner).take();
+        say_in_store(attempt, &why).await;
+    }
+}
+
+async fn taken(cx: &Context, progress: &Arc<Progress>, told: &Tell<'_>) -> Result<(), String> {
+    let cluster = cx.cluster_now().ok_or("the Cluster has not been seen yet")?;
+    let target = target(&cluster, &cx.api).await?;
+    let server = Server {
+        socket_dir: cx.config.socket_dir(),
+        port: POSTGRES_PORT,
+        major: cx.major,
+        pgdata: cx.config.pgdata.clone(),
+    };
+    let copied = copied(&server, &target, progress, told).await?;
+    if let Some(needed) = copied.needed {
+        archived(cx, &target.archive, needed).await?;
+    }
+    concluded(copied, &target, told).await
+}
+
+/// Keeps the status in step; why the backup is not ours any more.
+async fn reported(reporter: &Reporter, progress: &Progress, mut status: watch::Receiver<Value>) -> String {
+    let mut meter = Meter::default();
+    loop {
+        let mut fields = status.borrow_and_update().clone();
+        let over = fields.get("phase").and_then(Value::as_str) == Some(phase::COMPLETED);
+        put_progress(&mut fields, progress, &mut meter);
+        // The last word is said once everything else has ended.
+        if !over {
+            match reporter.write(&fields).await {
+                Ok(()) => {}
+                Err(ReportError::Lost(why)) => return why,
+                Err(error @ ReportError::Later(_)) => tracing::debug!(error = %chain(&error), "not reported yet"),
+            }
+        }
+        tokio::select! {
+            _ = status.changed() => {}
+            () = tokio::time::sleep(REPORT_EVERY) => {}
+        }
+    }
+}
+
+fn put_progress(fields: &mut Value, progress: &Progress, meter: &mut Meter) {
+    let look = meter.look(progress, Instant::now(), jiff::Timestamp::now());
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("progress".to_owned(), json!(look));
+    }
+}
+
+/// Why it cannot go on, for reasons of this instance.
+async fn interrupted(cx: &Context) -> String {
+    let leader = cx.following.borrow().clone().map(|leader| leader.pod_uid);
+    loop {
+        if cx.leaving.load(Ordering::Relaxed) || cx.running().is_none() {
+            return "the instance was stopped during the backup".to_owned();
+        }
+        let present = cx.following.borrow().clone();
+        if let Some(present) =
+            present.filter(|present| leader.as_ref().is_some_and(|leader| *leader != present.pod_uid))
+        {
+            return format!("{} was promoted during the backup", present.name);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// As barman does: a backup that failed is seen in the store, and nobody takes what is there of it for whole.
+async fn say_in_store(attempt: Option<Attempt>, why: &str) {
+    let Some(Attempt { to, mut info }) = attempt else { return };
+    info.status = BackupStatus::Failed;
+    info.error = Some(format!("failure uploading data ({})", why.lines().next().unwrap_or_default()));
+    match tokio::time::timeout(FAILURE_WITHIN, put_info(&to, &info, FAILURE_WITHIN)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(error = %chain(&error), "the store was not told that the backup failed"),
+        Err(_) => tracing::debug!("the store was not told that the backup failed: it does not answer"),
+    }
+}
+
+async fn tell(reporter: &Reporter, status: &Value) {
+    let began = Instant::now();
+    loop {
+        match reporter.write(status).await {
+            Ok(()) => return,
+            Err(error @ ReportError::Lost(_)) => {
+                tracing::warn!(backup = %reporter.name(), error = %chain(&error), "how it ended is not told");
+                return;
+            }
+            Err(error) if began.elapsed() >= TOLD_WITHIN => {
+                tracing::error!(backup = %reporter.name(), error = %chain(&error), "how it ended could not be told");
+                return;
+            }
+            Err(_) => tokio::time::sleep(TELL_AGAIN).await,
+        }
+    }
+}
