@@ -39,6 +39,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         owner_secret: initdb.secret.map(|secret| secret.name),
         timings: spec.timings(),
         synchronous: sync.is_some(),
+        sync_number: sync.as_ref().map(|sync| sync.number).unwrap_or_default(),
         failover_quorum: sync.is_some_and(|sync| sync.failover_quorum),
         domain_keys: spec.domain_keys(),
         primary_update: PrimaryUpdate {

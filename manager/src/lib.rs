@@ -19,6 +19,7 @@ pub mod configuration;
 pub mod context;
 pub mod driver;
 pub mod effects;
+pub mod holder_tail;
 pub mod http;
 pub mod leftovers;
 pub mod link;

@@ -10,11 +10,14 @@
 mod answers;
 mod apart;
 mod archive;
+mod astray;
 mod bed;
+mod burnt;
 mod changes;
 mod clocks;
 mod cluster;
 mod controller;
+mod delay;
 mod drain;
 mod failovers;
 mod failsafe;
@@ -33,6 +36,7 @@ mod real_store;
 #[path = "../interop/seaweed.rs"]
 mod seaweed;
 mod size;
+mod spared;
 mod switchovers;
 mod synchronous;
 mod waits;

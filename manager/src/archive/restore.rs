@@ -1,6 +1,6 @@
 //! Answers `restore_command`: from the old holder's tail, from what was fetched ahead, from the archive.
 
-use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailSource};
+use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailAnswer, TailError, TailSource};
 use super::prefetch::Prefetch;
 use super::reach::Reach;
 use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, known};
@@ -107,9 +107,10 @@ impl Restorer {
         let mut unknown = Vec::new();
         if let Some(tail) = &now.tail {
             match ask_tail(tail.as_ref(), name, self.bounds).await {
-                Ok(Some(content)) => return Found::Content(Content::Tail(content)),
-                Ok(None) => {}
-                Err(why) => unknown.push(why),
+                Ok(TailAnswer::Content(content)) => return Found::Content(Content::Tail(content)),
+                Ok(TailAnswer::Here) => return Found::ProvenMissing,
+                Ok(TailAnswer::Absent) => {}
+                Err(error) => unknown.push(chain(&error)),
             }
         }
         match &now.archiving {
@@ -164,11 +165,11 @@ impl Restorer {
     }
 }
 
-async fn ask_tail(tail: &dyn TailSource, name: WalName, bounds: Bounds) -> Result<Option<Bytes>, String> {
+async fn ask_tail(tail: &dyn TailSource, name: WalName, bounds: Bounds) -> Result<TailAnswer, TailError> {
     // Half of what a standby may wait, so that the archive can still be asked when the old holder is gone.
     match tokio::time::timeout(bounds.short / 2, tail.fetch(name)).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err("the old holder does not answer".to_owned()),
+        Ok(answer) => answer,
+        Err(_) => Err(TailError("it does not answer".to_owned())),
     }
 }
 

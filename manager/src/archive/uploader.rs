@@ -179,8 +179,8 @@ impl Uploader {
             match (&control.archiving, control.role) {
                 _ if control.stopping => Some(Err("the manager is stopping".to_owned())),
                 (_, ArchiveRole::Other) => Some(Err("this instance is not the primary".to_owned())),
-                (Archiving::Off, ArchiveRole::Primary) => Some(Ok(())),
-                (Archiving::Unknown | Archiving::To(_), ArchiveRole::Primary) => None,
+                (Archiving::Off, ArchiveRole::Primary | ArchiveRole::Unchecked) => Some(Ok(())),
+                (Archiving::Unknown | Archiving::To(_), ArchiveRole::Primary | ArchiveRole::Unchecked) => None,
             }
         };
         if let Some(answer) = refusal {
