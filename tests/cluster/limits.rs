@@ -85,11 +85,12 @@ impl Bed {
         }
         let said = self.ask(pod, HUNGRY).await;
         assert!(said.is_err(), "there was memory: {said:?}");
-        self.until("the kernel to kill", 30, async || match limit.killed() {
+        let killed = self.until("the kernel to kill", 30, async || match limit.killed() {
             0 => Err("nobody yet".to_owned()),
-            killed => Ok(self.say(&format!("the kernel killed {killed}"))),
-        })
-        .await;
+            killed => Ok(killed),
+        });
+        let killed = killed.await;
+        self.say(&format!("the kernel killed {killed}"));
         if let Some(process) = liked {
             self.until("it was the right one", 30, async || match process.is_alive() {
                 true => Err(format!("process {} is there still", process.pid)),
