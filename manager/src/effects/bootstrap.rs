@@ -54,12 +54,21 @@ pub async fn roles(cx: &Context) -> Outcome {
 
 async fn create(cx: &Context) -> Result<(), String> {
     let cluster = cx.cluster_now().ok_or("the Cluster has not been read yet")?;
-    let initdb = cluster.spec.bootstrap.clone().unwrap_or_default().initdb.unwrap_or_default();
-    let secret = initdb.secret.as_ref().map_or_else(|| format!("{}-app", cx.config.cluster), |s| s.name.clone());
-    let owner = login(cx, &secret, initdb.owner()).await?;
+    let initdb = cluster.spec.initdb();
+    let owner = owner_login(cx).await?;
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
     cluster_roles(&session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
     application_database(&session, &owner, initdb.database(), STATEMENT_WITHIN).await.map_err(|e| chain(&e))
+}
+
+/// The application's role and its password, by its Secret.
+///
+/// # Errors
+/// For people: the Secret cannot be read, or is another role's.
+pub async fn owner_login(cx: &Context) -> Result<Login, String> {
+    let initdb = cx.cluster_now().ok_or("the Cluster has not been read yet")?.spec.initdb();
+    let secret = initdb.secret.as_ref().map_or_else(|| format!("{}-app", cx.config.cluster), |s| s.name.clone());
+    login(cx, &secret, initdb.owner()).await
 }
 
 async fn login(cx: &Context, secret: &str, owner: &str) -> Result<Login, String> {

@@ -33,7 +33,9 @@ const AMBIGUOUS: &[&str] = &[
 
 /// Accessors of the spec that stand for a field of another name.
 const ACCESSORS: &[(&str, &str)] = &[
+    ("bootstrap", "initdb"),
     ("exclude_patterns", "excludes"),
+    ("image_name", "postgres_image"),
     ("lease_duration_seconds", "timings"),
     ("renew_deadline_seconds", "timings"),
     ("retry_period_seconds", "timings"),
