@@ -1,4 +1,5 @@
 //! The small API server in this process, the controller's program against it, and stand-ins for the managers.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::PostParams;

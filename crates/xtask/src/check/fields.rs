@@ -24,7 +24,6 @@ const FOR_PEOPLE: &[&str] = &[
 
 /// Listed fields whose Rust name means other things as well.
 const AMBIGUOUS: &[&str] = &[
-    "spec.backup.barmanObjectStore.data",
     // The controller lets the managers read that Secret; nobody sets a password from it.
     "spec.superuserSecret",
     // The binaries have their own option of that name.
