@@ -25,13 +25,13 @@ model-mutants: ## Mistakes put into a copy of core, each of which the model must
 bench: ## WAL archiving beside barman, failovers (RUNS=5 of each kind), fences, and memory, into target/bench/*.json
 	@tests/tools/setup.sh
 	@tests/tools/archive-bench.sh
-	@tests/tools/failover-bench.sh
-	@tests/tools/fence-bench.sh
+	@tests/tools/on-beds.sh bench-failover bench RUNS,SCENARIOS,CONFIGURATION
+	@tests/tools/on-beds.sh bench-fence bench RUNS
 	@tests/tools/memory-bench.sh
 
 chaos: ## Clusters under random faults, judged by what clients were told (RUNS=2 SEED=1 JOBS=1 SELF_TEST=1)
 	@tests/tools/setup.sh
-	@tests/tools/chaos.sh
+	@tests/tools/on-beds.sh chaos chaos RUNS,SEED,JOBS,CONFIGURATION,SELF_TEST
 
 lint: ## Formatting, clippy, and the house's own checks
 	@tests/tools/test.sh lint

@@ -6,9 +6,6 @@ use pgherd_core::cluster::{AntiAffinity, Desired, PrimaryUpdate, Resources, Stor
 use pgherd_core::identity::PodUid;
 use pgherd_proto::cluster::{AntiAffinityType, Cluster, ClusterSpec, PrimaryUpdateMethod, PrimaryUpdateStrategy};
 
-/// The image of postgres where the spec names none.
-pub const DEFAULT_IMAGE: &str = "ghcr.io/cloudnative-pg/postgresql:15";
-
 /// What is wanted of `cluster`, by a spec of it that has passed validation.
 #[must_use]
 pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
@@ -22,7 +19,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         generation: cluster.metadata.generation.unwrap_or_default(),
         deleting: cluster.metadata.deletion_timestamp.is_some(),
         instances: u32::try_from(spec.instances).unwrap_or(1),
-        image: spec.image_name.clone().unwrap_or_else(|| DEFAULT_IMAGE.to_owned()),
+        image: spec.postgres_image().to_owned(),
         postgres_uid: spec.postgres_uid,
         postgres_gid: spec.postgres_gid,
         storage: spec.storage.as_ref().map_or_else(Storage::default, |storage| Storage {
@@ -42,6 +39,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         owner_secret: app.secret,
         timings: spec.timings(),
         synchronous: sync.is_some(),
+        sync_number: sync.as_ref().map(|sync| sync.number).unwrap_or_default(),
         failover_quorum: sync.is_some_and(|sync| sync.failover_quorum),
         domain_keys: spec.domain_keys(),
         primary_update: PrimaryUpdate {

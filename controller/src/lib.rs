@@ -21,6 +21,7 @@ mod nodes;
 pub mod observe;
 pub mod queue;
 pub mod reconcile;
+mod rights;
 mod run;
 mod schedules;
 pub mod serve;

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use pgherd_core::cluster::{Observed, PodView, Report, SecretKind};
 use pgherd_core::lease::{LeaseRecord, Versioned, WalPosition};
 use pgherd_core::time::Instant;
+use pgherd_core::timeline::TimelineId;
 use pgherd_dial::{Call, CallError, ask_json};
 use pgherd_pki::{ClientIdentity, Usage, client_config};
 use pgherd_proto::control::FenceRequest;
@@ -149,12 +150,48 @@ impl Members {
     }
 }
 
-/// Brings a report up to date from the status.
+/// Brings a report up to date from the status. A standby that has only just begun answers, and cannot say yet how far it
+/// is: what its annotation says was another process' word.
 fn refresh(report: &mut Report, status: &PostgresqlStatus) {
+    // The annotation's timeline may be that of a moment before; it belongs to the position that stands beside it.
+    let said = u32::try_from(status.timeline_id).ok().filter(|id| *id > 0).map(TimelineId);
+    let timeline = said.or(report.position.map(|position| position.timeline)).unwrap_or_default();
     let lsn = if status.is_primary { status.current_lsn } else { status.received_lsn };
-    let timeline = report.position.map(|position| position.timeline).unwrap_or_default();
-    if let Some(lsn) = lsn {
-        report.position = Some(WalPosition { timeline, lsn });
-        report.fresh = true;
+    let known = report.position.filter(|_| status.is_primary);
+    report.position = lsn.map(|lsn| WalPosition { timeline, lsn }).or(known);
+    report.fresh = true;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgherd_core::lsn::Lsn;
+
+    #[test]
+    fn a_standby_that_cannot_say_yet_how_far_it_is_answers_all_the_same() {
+        let at = |lsn: u64| Some(WalPosition { timeline: TimelineId(1), lsn: Lsn(lsn) });
+        let read = |is_primary, current: Option<u64>, received: Option<u64>| {
+            let mut report = Report { position: at(5), ..Report::default() };
+            let (current_lsn, received_lsn) = (current.map(Lsn), received.map(Lsn));
+            let status = PostgresqlStatus {
+                is_primary,
+                current_lsn,
+                received_lsn,
+                timeline_id: 1,
+                ..PostgresqlStatus::default()
+            };
+            refresh(&mut report, &status);
+            assert!(report.fresh);
+            report.position
+        };
+        assert_eq!(read(false, None, None), None);
+        assert_eq!(read(false, None, Some(7)), at(7));
+        assert_eq!(read(true, Some(9), None), at(9));
+        assert_eq!(read(true, None, None), at(5), "how far a target is behind it is not forgotten");
+        let mut report = Report { position: at(5), ..Report::default() };
+        let received_lsn = Some(Lsn(7));
+        refresh(&mut report, &PostgresqlStatus { received_lsn, timeline_id: 2, ..PostgresqlStatus::default() });
+        let followed = WalPosition { timeline: TimelineId(2), lsn: Lsn(7) };
+        assert_eq!(report.position, Some(followed), "a position is never put onto the timeline of another");
     }
 }

@@ -1,5 +1,6 @@
 //! What is remembered of a cluster between two looks: only when something began. Losing it restarts the timers.
 
+use crate::rights::Rights;
 use core::time::Duration;
 use pgherd_core::cluster::{Memory, ObjectKind, Observed};
 use pgherd_core::election::why;
@@ -20,10 +21,12 @@ pub struct Remembered {
     election: Option<(String, Instant)>,
     unhealthy: Option<Instant>,
     lease_lost: Option<Instant>,
+    asked: Option<(String, Instant)>,
     /// `minAvailable` of the replicas' budget, as it was last read or written.
     pub replica_budget: Option<u32>,
     /// Whether there is a FailoverQuorum was asked a while ago.
     pub looked_for_quorum: bool,
+    rights: Option<Rights>,
     seen: BTreeSet<ObjectKind>,
     seen_since: Option<Instant>,
     /// What was told last by an Event, and when.
@@ -44,12 +47,27 @@ impl Remembered {
         }
         let lost = observed.lease.is_none() && observed.status.system_id.is_some();
         self.lease_lost = lost.then(|| self.lease_lost.unwrap_or(now));
+        let target = asked_for(observed);
+        if self.asked.as_ref().map(|(known, _)| known) != target {
+            self.asked = target.cloned().map(|target| (target, now));
+        }
         self.unhealthy = why(observed).and(self.unhealthy.or(Some(now)));
         Memory {
             lease_since: self.lease.as_ref().map(|(_, since)| *since).unwrap_or_default(),
             election_since: self.election.as_ref().map(|(_, since)| *since).unwrap_or_default(),
             unhealthy_since: self.unhealthy,
+            asked_since: self.asked.as_ref().map(|(_, since)| *since),
             lease_lost_since: self.lease_lost,
+        }
+    }
+
+    /// Once other rights are wanted than before, what is stored of them is looked at again.
+    pub fn rights_are_news(&mut self, wanted: &Rights, now: Instant) {
+        if self.rights.as_ref() != Some(wanted) {
+            self.rights = Some(wanted.clone());
+            let seen = self.seen(now);
+            seen.remove(&ObjectKind::Role);
+            seen.remove(&ObjectKind::RoleBinding);
         }
     }
 
@@ -74,6 +92,13 @@ impl Remembered {
     }
 }
 
+/// Who shall be the primary in place of one that is open.
+fn asked_for(observed: &Observed) -> Option<&String> {
+    let open = observed.lease.as_ref().filter(|lease| lease.value.state == HolderState::Open)?;
+    let holder = open.value.held_by()?;
+    observed.status.target_primary.as_ref().filter(|target| **target != holder.name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +120,26 @@ mod tests {
         assert_eq!((released.lease_since, released.unhealthy_since), (Instant(7), Some(Instant(7))));
         assert_eq!(memory.note(&observed, "e", Instant(8)).unhealthy_since, Some(Instant(7)));
         assert_eq!(memory.note(&observed, "e", Instant(8)).election_since, Instant(7));
+    }
+
+    #[test]
+    fn a_request_has_its_time_from_when_it_was_made_and_another_one_its_own() {
+        let mut memory = Remembered::default();
+        let holder = Holder { name: "c-1".into(), pod_uid: "u".into(), nonce: "n".into(), address: String::new() };
+        let record = LeaseRecord { holder: Some(holder), state: HolderState::Open, ..LeaseRecord::default() };
+        let mut observed =
+            Observed { lease: Some(Versioned { version: "1".into(), value: record }), ..Observed::default() };
+        let mut since = |target: Option<&str>, state, at| {
+            observed.status.target_primary = target.map(str::to_owned);
+            observed.lease.as_mut().unwrap().value.state = state;
+            memory.note(&observed, "", Instant(at)).asked_since
+        };
+        assert_eq!(since(None, HolderState::Open, 1), None);
+        assert_eq!(since(Some("c-1"), HolderState::Open, 2), None);
+        assert_eq!(since(Some("c-2"), HolderState::Open, 3), Some(Instant(3)));
+        assert_eq!(since(Some("c-2"), HolderState::Open, 9), Some(Instant(3)));
+        assert_eq!(since(Some("c-3"), HolderState::Open, 10), Some(Instant(10)));
+        assert_eq!(since(Some("c-3"), HolderState::Recovering, 11), None, "that is a failover");
     }
 
     #[test]

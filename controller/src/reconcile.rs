@@ -161,7 +161,8 @@ impl Reconciler {
     ) -> Result<Look, ObserveError> {
         let desired = desired(&cluster, &verdict.spec);
         let now = clock::now();
-        let mut observed = observe(&self.client, &self.caches, &self.config, (&cluster, &desired), memory, now).await?;
+        let stored = (&*cluster, &verdict.spec, &desired);
+        let mut observed = observe(&self.client, &self.caches, &self.config, stored, memory, now).await?;
         observed.invalid.clone_from(&verdict.invalid);
         let blueprint = Blueprint { spec: &verdict.spec, desired: &desired, config: &self.config };
         let restarted_at = cluster.restarted_at();

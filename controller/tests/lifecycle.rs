@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod rights;
 
 use api::{Rig, until};
 use k8s_openapi::api::coordination::v1::Lease;

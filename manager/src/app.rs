@@ -10,7 +10,7 @@ use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_
 use crate::metrics::Registry;
 use crate::sampler::{PostgresProbe, Sampler, SamplerSettings};
 use crate::synchrony::Synchrony;
-use crate::{clock, condition, leftovers, link, quorum, tasks};
+use crate::{app_password, clock, condition, leftovers, link, quorum, tasks};
 use core::time::Duration;
 use pgherd_core::identity::Nonce;
 use pgherd_core::lease::Timings;
@@ -131,6 +131,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(condition::follow(Arc::clone(&context), snapshots.clone()));
     running.spawn(quorum::follow(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::retention::keep(Arc::clone(&context), snapshots.clone()));
+    running.spawn(app_password::follow(Arc::clone(&context), snapshots.clone()));
     let shared = Shared {
         instance: snapshots,
         sample: samples,

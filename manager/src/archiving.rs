@@ -1,23 +1,21 @@
 //! The archive as this instance uses it: configured from the Cluster and its Secrets, told its role by the driver.
 
 use crate::archive::{
-    Archive, ArchivePaths, ArchiveRole, ArchiverStatus, Bounds, RestoreMode, StoreSettings, TailError, TailSource,
+    Archive, ArchivePaths, ArchiveRole, ArchiverStatus, Bounds, RestoreMode, StoreSettings, TailSource,
 };
 use crate::certificates::Certificates;
 use crate::cluster_api::ClusterApi;
-use crate::config::{Config, STATUS_PORT};
+use crate::config::Config;
+use crate::holder_tail::{Held, HolderTail};
 use crate::http::ArchiveView;
 use crate::store_settings::store_settings;
-use bytes::Bytes;
 use core::time::Duration;
-use http::StatusCode;
 use pgherd_core::cluster::TailFact;
 use pgherd_core::instance::ArchiveMode;
 use pgherd_core::timeline::TimelineId;
-use pgherd_core::wal::WalName;
-use pgherd_dial::{Call, CallError};
 use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::chain;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,16 +24,13 @@ use tokio::task::JoinSet;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// While they cannot be read.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// The largest answer: a WAL segment of the largest size, and some room.
-const LONGEST_SEGMENT: usize = (1 << 30) + 4096;
-/// For one segment to come over.
-const SEGMENT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The archive, both ways.
 #[derive(Clone)]
 pub struct Archiving {
     archive: Archive,
     certificates: Certificates,
+    pg_wal: PathBuf,
 }
 
 /// What runs beside it.
@@ -60,12 +55,17 @@ impl Archiving {
         let archive = Archive::start(paths, Bounds::default(), &mut tasks).await.map_err(|e| chain(&e))?;
         tasks.spawn(configure(archive.clone(), cluster, api.clone()));
         let serving = async move { while tasks.join_next().await.is_some() {} };
-        Ok((Self { archive, certificates: certificates.clone() }, ArchivingTasks { serving }))
+        let pg_wal = config.pgdata.join("pg_wal");
+        Ok((Self { archive, certificates: certificates.clone(), pg_wal }, ArchivingTasks { serving }))
     }
 
     /// Whether archive_command may archive.
     pub fn set_mode(&self, mode: ArchiveMode) {
         match mode {
+            ArchiveMode::Unchecked => {
+                self.archive.set_role(ArchiveRole::Unchecked);
+                self.archive.resume();
+            }
             ArchiveMode::Primary => {
                 self.archive.set_role(ArchiveRole::Primary);
                 self.archive.resume();
@@ -79,10 +79,10 @@ impl Archiving {
     }
 
     /// Where restore_command finds the end of a dead primary's WAL.
-    pub fn use_tail(&self, source: Option<TailFact>) {
+    pub fn use_tail(&self, source: Option<TailFact>, held: Held) {
         let source = source.map(|fact| {
             let tail: Arc<dyn TailSource> =
-                Arc::new(HolderTail { address: fact.address, certificates: self.certificates.clone() });
+                Arc::new(HolderTail::new(fact, self.certificates.clone(), self.pg_wal.clone(), held));
             tail
         });
         self.archive.set_tail(source);
@@ -183,25 +183,7 @@ fn view(status: &ArchiverStatus) -> ArchiveView {
         archived_bytes: *archived_bytes,
         failed: *failed_count,
         error: failing.map(|failure| format!("{}: {}", failure.name, failure.reason)),
-    }
-}
-
-/// The crashed holder's pg_wal, over its manager.
-struct HolderTail {
-    address: String,
-    certificates: Certificates,
-}
-
-#[async_trait::async_trait]
-impl TailSource for HolderTail {
-    async fn fetch(&self, name: WalName) -> Result<Option<Bytes>, TailError> {
-        let tls = self.certificates.client().ok_or_else(|| TailError("no certificate yet".to_owned()))?;
-        let call = Call::get(format!("/pg/wal/{name}"), SEGMENT_WITHIN).up_to(LONGEST_SEGMENT);
-        match pgherd_dial::ask(tls, &self.address, STATUS_PORT, call).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(CallError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
-            Err(error) => Err(TailError(chain(&error))),
-        }
+        error_kind: failing.map(|failure| failure.kind),
     }
 }
 
@@ -259,10 +241,10 @@ mod tests {
             last_failed: Some(failure),
             ..ArchiverStatus::default()
         };
-        let shown = ArchiveView { archived: 2, archived_bytes: 32 << 20, failed: 1, error: None };
+        let shown = ArchiveView { archived: 2, archived_bytes: 32 << 20, failed: 1, error: None, error_kind: None };
         assert_eq!(view(&status), shown, "a failure of before is none");
         status.failing_since = Some(now);
         let error = Some("000000010000000000000001: no route".to_owned());
-        assert_eq!(view(&status), ArchiveView { error, ..shown });
+        assert_eq!(view(&status), ArchiveView { error, error_kind: Some("outage"), ..shown });
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::archive::client;
 use crate::config::RunArgs;
-use crate::{app, watchdog};
+use crate::{app, panics, watchdog};
 use clap::{Parser, Subcommand};
 use pgherd_telemetry::{LogSetup, Shape, chain};
 use std::path::{Path, PathBuf};
@@ -55,10 +55,11 @@ fn run(args: &RunArgs) -> ExitCode {
         logger: "instance-manager".to_owned(),
         pod: Some(args.pod_name.clone()),
     };
-    let queue = match pgherd_telemetry::set_up(setup) {
+    let queue = match pgherd_telemetry::set_up(setup.clone()) {
         Ok(queue) => queue,
         Err(error) => return reported(Err(chain(&error))),
     };
+    panics::end_at_the_first(&setup, &queue);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let code = match runtime {
         Ok(runtime) => runtime.block_on(app::run(args, queue.clone())),

@@ -3,11 +3,10 @@
 use crate::alter_system;
 use crate::config::POSTGRES_PORT;
 use crate::context::Context;
-use pgherd_core::instance::Leader;
 use pgherd_core::pgconf::{self, ArchiveMode, Facts, Inputs, Paths, Role, Upstream};
 use pgherd_core::slots::{cap_megabytes, slot_name};
 use pgherd_core::sync::streaming_name;
-use pgherd_postgres::files::{FileError, write_durable_if_changed};
+use pgherd_postgres::files::{FileError, write_durable_if_changed, write_for_now_if_changed};
 use pgherd_proto::cluster::{Cluster, ClusterSpec};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -48,12 +47,12 @@ pub fn fingerprint(cluster: &Cluster) -> String {
 }
 
 /// What a running or starting instance is configured as.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum As {
     /// It writes.
     Primary,
-    /// It follows the leader, or nobody.
-    Standby(Option<Leader>),
+    /// It follows the leader that is noted in [`Context::following`], or nobody.
+    Standby,
 }
 
 /// The largest number of megabytes that the parameter takes: restartpoints of a standby remove WAL that is not archived
@@ -65,28 +64,14 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Writes whatever changed. Blocks; true when a file is another than before.
 ///
-/// # Errors
-/// [`ConfigurationError`]; what was written before the error stays, each file whole.
-pub fn write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    render_and_write(context, role)
-}
-
-/// The same for a running postgres, whose leader is the one that is noted when its turn comes: another task may have
-/// been told of a later one meanwhile, and what it wrote must not be taken back.
+/// A standby's leader is the one that is noted when its turn comes: another task may have been told of a later one
+/// meanwhile, and what it wrote must not be taken back.
 ///
 /// # Errors
-/// As [`write`].
-pub fn rewrite(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
+/// [`ConfigurationError`]; what was written before the error stays, each file whole.
+pub fn write(context: &Context, role: As) -> Result<bool, ConfigurationError> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let role = match role {
-        As::Primary => As::Primary,
-        As::Standby(_) => As::Standby(context.following.borrow().clone()),
-    };
-    render_and_write(context, &role)
-}
-
-fn render_and_write(context: &Context, role: &As) -> Result<bool, ConfigurationError> {
+    let leader = context.following.borrow().clone();
     let cluster = context.cluster_now().ok_or(ConfigurationError::NoCluster)?;
     let postgresql = cluster.spec.postgresql.clone().unwrap_or_default();
     let facts = Facts {
@@ -100,7 +85,7 @@ fn render_and_write(context: &Context, role: &As) -> Result<bool, ConfigurationE
     let slots = cluster.spec.replication_slots().high_availability;
     let role = match role {
         As::Primary => Role::Primary,
-        As::Standby(leader) => Role::Standby {
+        As::Standby => Role::Standby {
             upstream: leader.as_ref().map(|l| Upstream {
                 application_name: streaming_name(&context.config.me.name, l.counts_me),
                 ..upstream(context, &l.address)
@@ -125,20 +110,35 @@ fn render_and_write(context: &Context, role: &As) -> Result<bool, ConfigurationE
         }
     }
     let user = system_user();
-    let hba = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(&postgresql.pg_hba) };
     let pgdata = &context.config.pgdata;
     let mut changed = alter_system::keep(pgdata, postgresql.enable_alter_system)?;
     changed |= context.synchrony.write(pgdata, &standby_names(context, &cluster))?;
+    changed |= write_hba_file(context, &cluster)?;
     changed |= write_files(
         pgdata,
         &BTreeMap::from([
             ("custom.conf", rendered.custom_conf),
             ("override.conf", rendered.override_conf),
-            ("pg_hba.conf", hba),
             ("pg_ident.conf", pgconf::ident::render(&user, &postgresql.pg_ident)),
         ]),
     )?;
     Ok(changed)
+}
+
+/// Writes `pg_hba.conf` alone, as the gate is now: that is on the way of a failover. Blocks; true when it was another.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_hba(context: &Context) -> Result<bool, ConfigurationError> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    write_hba_file(context, &*context.cluster_now().ok_or(ConfigurationError::NoCluster)?)
+}
+
+fn write_hba_file(context: &Context, cluster: &Cluster) -> Result<bool, ConfigurationError> {
+    let rules = cluster.spec.postgresql.as_ref().map(|postgresql| postgresql.pg_hba.as_slice()).unwrap_or_default();
+    let text = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(rules) };
+    // A start writes it anew, whatever a power failure has left of it.
+    Ok(write_for_now_if_changed(&context.config.pgdata.join("pg_hba.conf"), text.as_bytes(), 0o600)?)
 }
 
 /// `synchronous_standby_names` as it is to be now.

@@ -6,6 +6,7 @@
 
 pub mod alter_system;
 pub mod app;
+pub mod app_password;
 pub mod archive;
 pub mod archiving;
 pub mod backups;
@@ -20,10 +21,12 @@ pub mod context;
 pub mod driver;
 pub mod effects;
 pub mod events;
+pub mod holder_tail;
 pub mod http;
 pub mod leftovers;
 pub mod link;
 pub mod metrics;
+pub mod panics;
 pub mod publish;
 pub mod quorum;
 pub mod recovery;

@@ -27,6 +27,8 @@ struct State {
     doubtful: Vec<SyncSetting>,
     /// The running postgres has made its commits wait since it began, or it was proven since.
     commits_wait: bool,
+    /// The gate is in force in the running postgres, with this `synchronous_standby_names`.
+    closed_with: Option<String>,
 }
 
 impl Synchrony {
@@ -68,6 +70,7 @@ impl Synchrony {
         let mut state = self.state();
         state.doubtful = state.asked.iter().cloned().collect();
         state.commits_wait = commits_wait && !text.is_empty();
+        state.closed_with = None;
     }
 
     /// Whether commits are known to wait.
@@ -106,7 +109,19 @@ impl Synchrony {
 
     /// Closes or opens the gate; true when it was otherwise.
     pub fn gate(&self, closed: bool) -> bool {
+        self.state().closed_with = None;
         self.gated.swap(closed, Ordering::SeqCst) != closed
+    }
+
+    /// New sessions of the running postgres see the closed gate, and this `synchronous_standby_names`.
+    pub fn gate_in_force(&self, names: &str) {
+        self.state().closed_with = Some(names.to_owned());
+    }
+
+    /// Whether both are known to be in force.
+    #[must_use]
+    pub fn is_closed_with(&self, names: &str) -> bool {
+        self.gated() && self.state().closed_with.as_deref() == Some(names)
     }
 
     /// Whether clients are kept out.
@@ -129,6 +144,20 @@ mod tests {
         assert_eq!(synchrony.text("c", true), "", "the machine knows better");
         synchrony.forget();
         assert_eq!(synchrony.text("c", true), r#"ANY 1 ("c-placeholder")"#);
+    }
+
+    #[test]
+    fn a_gate_is_in_force_until_it_is_opened_or_postgres_begins_anew() {
+        let synchrony = Synchrony::default();
+        assert!(synchrony.gate(true) && !synchrony.gate(true));
+        assert!(!synchrony.is_closed_with(""), "nobody has seen it in force");
+        synchrony.gate_in_force("");
+        assert!(synchrony.is_closed_with("") && !synchrony.is_closed_with("ANY 1 (a)"));
+        synchrony.began("", true);
+        assert!(!synchrony.is_closed_with(""));
+        synchrony.gate_in_force("");
+        assert!(synchrony.gate(false) && synchrony.gate(true));
+        assert!(!synchrony.is_closed_with(""));
     }
 
     #[test]

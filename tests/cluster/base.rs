@@ -33,8 +33,12 @@ async fn base_backups_are_taken_from_a_standby_by_schedule_and_past_a_manager_th
         assert!(archived.contains(&name), "{name} is not archived: {status}");
     }
     bed.holds(status["backupId"].as_str().unwrap(), "DONE").await;
-    let cluster = bed.cluster_json().await;
-    assert_eq!(cluster["status"]["lastSuccessfulBackup"], status["stoppedAt"], "{cluster}");
+    bed.until("the Cluster to know of it", 20, async || {
+        let cluster = bed.cluster().await.map_err(|error| format!("{error:#}"))?;
+        let told = &cluster["status"]["lastSuccessfulBackup"];
+        if *told == status["stoppedAt"] { Ok(()) } else { Err(told.to_string()) }
+    })
+    .await;
     bed.until("the metric of the last backup", 20, async || {
         let page = bed.metrics(&primary).await.map_err(|error| format!("{error:#}"))?;
         let line = page.lines().find(|line| line.starts_with("cnpg_collector_last_available_backup_timestamp"));
@@ -107,10 +111,6 @@ impl Bed {
         let all = self.objects(GROUP, "Backup").list(&selector).await.map_err(|error| error.to_string())?;
         let first = all.items.into_iter().next().and_then(|found| found.metadata.name);
         first.ok_or_else(|| "there is none".to_owned())
-    }
-
-    async fn cluster_json(&self) -> Value {
-        self.cluster().await.unwrap()
     }
 
     /// The store has that backup, and its information says so.

@@ -52,7 +52,11 @@ impl Bed {
 
     /// The same, where containers are started again almost at once however often they end.
     pub async fn hurried(name: &str, edit: impl FnOnce(&mut Value)) -> Self {
-        Self::start_with(name, edit, |options| options.backoff_scale = 0.02).await
+        Self::start_with(name, edit, |options| {
+            options.backoff_scale = 0.02;
+            options.node_grace = Duration::from_millis(800);
+        })
+        .await
     }
 
     /// With `adjust` made to the environment's options.

@@ -9,6 +9,7 @@ use pgherd_localkube::daemon::{NodeOptions, UpOptions};
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, CLUSTER};
+use crate::cluster::text;
 
 fn three_zones(options: &mut UpOptions) {
     let node = |number: u8| NodeOptions { name: format!("n{number}"), zone: format!("z{number}") };
@@ -25,6 +26,12 @@ async fn a_drained_primary_hands_over_before_it_is_evicted_and_nothing_is_lost()
         let status = bed.status().await;
         let places = status.pointer("/topology/instances").and_then(Value::as_object).cloned().unwrap_or_default();
         if places.len() == 3 { Ok(()) } else { Err(status["topology"].to_string()) }
+    })
+    .await;
+    bed.until("commits that wait for another zone only, by the condition", 30, async || {
+        let condition = bed.condition("SyncReplicationTopologySatisfied").await?;
+        let (status, reason) = (text(&condition, "/status"), text(&condition, "/reason"));
+        if status == "True" && reason == "TopologySatisfied" { Ok(()) } else { Err(condition.to_string()) }
     })
     .await;
     bed.until("the quorum of the first primary", 60, async || bed.quorum_is_of(&primary).await).await;

@@ -117,7 +117,7 @@ impl Bed {
     }
 
     /// Waits until a row is acknowledged so long after `since`.
-    async fn until_rows_of(&self, load: &Load, since: u64, after: Duration) {
+    pub async fn until_rows_of(&self, load: &Load, since: u64, after: Duration) {
         let wanted = since.saturating_add(u64::try_from(after.as_nanos()).unwrap());
         let what = format!("rows {after:?} later");
         self.until(&what, after.as_secs() + 60, async || match load.promised().last() {

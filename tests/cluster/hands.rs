@@ -74,7 +74,7 @@ impl Bed {
     }
 
     /// What a member says of itself.
-    async fn message_of(&self, pod: &str) -> String {
+    pub async fn message_of(&self, pod: &str) -> String {
         let annotations = self.pods().get(pod).await.ok().and_then(|pod| pod.metadata.annotations).unwrap_or_default();
         let report: Value =
             annotations.get("pgherd.io/member").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();

@@ -24,7 +24,7 @@ async fn a_primary_whose_disk_or_node_fails_is_followed_by_another() {
     assert_eq!(bed.nodes().await.len(), 3, "instances of one cluster keep apart");
     let load = bed.load().await;
 
-    for what in [DiskFault::Hung, DiskFault::ReadOnly] {
+    for what in [DiskFault::Hung, DiskFault::ReadOnly, DiskFault::IoErrors] {
         bed.hurt(&load, &format!("the primary's disk is {what}"), async || {
             let disk = FaultRequest::Disk { pod: bed.full(&primary), volume: Volume::Data, what };
             bed.fault(disk).await;

@@ -7,21 +7,28 @@
 // Test code: the lints excuse test functions, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)]
 
+mod answers;
 mod apart;
 mod archive;
+mod astray;
 mod base;
 mod bed;
+mod burnt;
 mod changes;
+mod clocks;
 mod cluster;
 mod controller;
+mod delay;
 mod drain;
 mod failovers;
 mod failsafe;
 mod halves;
 mod hands;
 mod inside;
+mod limits;
 mod load;
 mod machines;
+mod memory;
 mod outage;
 mod pods;
 mod processes;
@@ -31,6 +38,7 @@ mod recovery;
 #[path = "../interop/seaweed.rs"]
 mod seaweed;
 mod size;
+mod spared;
 mod switchovers;
 mod synchronous;
 mod waits;

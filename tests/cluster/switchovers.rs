@@ -4,7 +4,7 @@
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, Patch, PatchParams};
 use pgherd_localkube::fault::{FaultRequest, Target};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE};
 use crate::cluster::text;
@@ -23,8 +23,8 @@ impl Bed {
         self.healthy(90).await;
         self.nothing_lost(&load).await;
 
-        self.hurt(&load, "status.targetPrimary", async || {
-            self.ask_for(&primary).await;
+        self.hurt(&load, "status.targetPrimary, of a standby that begins", async || {
+            self.asked_as_it_begins(&primary).await;
             self.becomes_primary(&primary).await;
         })
         .await;
@@ -49,26 +49,46 @@ impl Bed {
         primary
     }
 
-    /// Asks, and asks again where that is refused: one that has only just become a standby cannot say yet how far it is.
-    async fn ask_for(&self, target: &str) {
+    /// Asks once.
+    pub async fn ask_for(&self, target: &str) {
         let patch = Patch::Merge(json!({ "status": { "targetPrimary": target } }));
+        self.clusters().patch_status(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
         self.until(&format!("an election of {target}"), 60, async || {
             let status = self.cluster().await?.get("status").cloned().unwrap_or_default();
-            if text(&status, "/election/winner") == target && text(&status, "/targetPrimary") == target {
-                return Ok(());
-            }
-            if text(&status, "/targetPrimary") != target {
-                let refusal = status.pointer("/electionRefusal").map(ToString::to_string).unwrap_or_default();
-                self.say(&format!("asked for {target}; refused before: {refusal:?}"));
-                let asked = self.clusters().patch_status(CLUSTER, &PatchParams::default(), &patch).await;
-                asked.map_err(|error| error.to_string())?;
-            }
-            Err("it is asked for".to_owned())
+            let asked = text(&status, "/targetPrimary");
+            let refusal = status.pointer("/electionRefusal").map(ToString::to_string).unwrap_or_default();
+            assert_eq!(asked, target, "refused: {refusal}");
+            if text(&status, "/election/winner") == target { Ok(()) } else { Err("it is asked for".to_owned()) }
         })
         .await;
     }
 
-    async fn becomes_primary(&self, pod: &str) {
+    /// A standby that has only just begun cannot say yet how far it is, and is not refused for that.
+    async fn asked_as_it_begins(&self, target: &str) {
+        self.kill(Target::Postmaster, target).await;
+        self.until(&format!("{target} to notice"), 30, async || match self.phase_of(target).await {
+            phase if phase == "standby" => Err(phase),
+            _ => Ok(()),
+        })
+        .await;
+        self.until(&format!("{target} to be a standby"), 30, async || match self.phase_of(target).await {
+            phase if phase == "standby" => Ok(()),
+            phase => Err(phase),
+        })
+        .await;
+        self.ask_for(target).await;
+    }
+
+    /// What a member says that it does.
+    async fn phase_of(&self, pod: &str) -> String {
+        let annotations = self.pods().get(pod).await.ok().and_then(|pod| pod.metadata.annotations).unwrap_or_default();
+        let report: Value =
+            annotations.get("pgherd.io/member").and_then(|said| serde_json::from_str(said).ok()).unwrap_or_default();
+        text(&report, "/phase")
+    }
+
+    /// Waits until it is.
+    pub async fn becomes_primary(&self, pod: &str) {
         self.until(&format!("{pod} to be the primary"), 60, async || match self.primary().await {
             now if now == pod => Ok(()),
             now => Err(format!("{now} is")),

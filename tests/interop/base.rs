@@ -9,7 +9,6 @@ use pgherd_backup::base::{BaseSettings, Progress};
 use pgherd_core::backup::{BackupInfo, BackupStatus};
 use pgherd_core::wal::Compression;
 use pgherd_manager::backups::{Needed, Target, Tell, concluded, copied};
-use pgherd_objectstore::ObjectStore;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 

@@ -166,6 +166,9 @@ pub async fn apply(target: &Target<'_>, plan: &Plan, memory: &mut Remembered, no
             (Ok(()), Step::Create(kind)) if !matches!(kind, ObjectKind::Secret(_) | ObjectKind::Service(_)) => {
                 memory.seen(now).insert(*kind);
             }
+            (Ok(()), Step::Update(drift)) => {
+                memory.seen(now).insert(drift.kind);
+            }
             (Ok(()), Step::Delete(kind)) => {
                 memory.seen(now).remove(kind);
             }
@@ -185,6 +188,7 @@ async fn apply_step(target: &Target<'_>, step: &Step, memory: &mut Remembered, n
         Step::Create(ObjectKind::Secret(kind)) => secrets::create(target, *kind).await,
         Step::Create(ObjectKind::Service(kind)) => services::create(target, *kind).await,
         Step::Create(kind) => objects::create(target, *kind).await,
+        Step::Update(drift) => objects::update(target, drift).await,
         Step::CreateLease => lease::create(target).await,
         Step::RecreateLease(record) => lease::recreate(target, record).await,
         Step::RenewSecret(kind) => renewal::leaf(target, *kind).await,

@@ -2,17 +2,15 @@
 
 use super::{ApplyError, Target, failed, gone_is_fine};
 use crate::observe::pod_monitor_kind;
+use crate::rights;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
-use kube::runtime::reflector::ObjectRef;
-use pgherd_core::cluster::{ObjectKind, SecretKind};
-use pgherd_proto::backup::Backup;
-use pgherd_proto::cluster::{BarmanObjectStore, S3Credentials, SecretKeySelector};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use pgherd_core::cluster::{DriftFact, ObjectKind};
 use pgherd_proto::failover_quorum::{FailoverQuorum, FailoverQuorumSpec};
 use pgherd_proto::{labels, names};
 use serde_json::json;
@@ -76,86 +74,52 @@ pub(super) async fn delete(target: &Target<'_>, kind: ObjectKind) -> Result<(), 
     gone_is_fine(deleted, format!("delete budget {name}"))
 }
 
-fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> PolicyRule {
-    let all = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
-    PolicyRule {
-        api_groups: Some(vec![group.to_owned()]),
-        resources: Some(all(resources)),
-        resource_names: (!objects.is_empty()).then(|| objects.to_vec()),
-        verbs: all(verbs),
-        ..PolicyRule::default()
-    }
-}
-
-/// What a manager needs, of its own cluster and namespace, and no more.
 pub(super) fn role(target: &Target<'_>) -> Role {
-    let name = &target.desired.name;
-    let own = [name.clone()];
-    let mut secrets: Vec<String> = SecretKind::ALL.iter().map(|kind| kind.name(name)).collect();
-    secrets.extend(target.desired.owner_secret.clone());
-    secrets.extend(target.spec.superuser_secret.iter().map(|secret| secret.name.clone()));
-    secrets.push(names::secret_superuser(name));
-    secrets.extend(store_secrets(target));
-    Role {
-        metadata: target.meta(name.clone()),
-        rules: Some(vec![
-            rule(names::API_GROUP, &["clusters"], &own, &["get"]),
-            rule(names::API_GROUP, &["clusters"], &[], &["list", "watch"]),
-            rule(names::API_GROUP, &["clusters/status"], &own, &["get", "update", "patch"]),
-            // Retention removes those whose data it has deleted.
-            rule(names::API_GROUP, &["backups"], &[], &["get", "list", "watch", "delete"]),
-            rule(names::API_GROUP, &["backups/status"], &[], &["get", "update", "patch"]),
-            rule(names::API_GROUP, &["failoverquorums/status"], &own, &["get", "update", "patch"]),
-            rule("coordination.k8s.io", &["leases"], &own, &["get", "update"]),
-            rule("coordination.k8s.io", &["leases"], &[], &["list", "watch", "create"]),
-            rule("", &["pods"], &[], &["get", "list", "watch", "patch"]),
-            rule("", &["secrets"], &secrets, &["get", "watch"]),
-            rule("", &["events"], &[], &["create", "patch"]),
-        ]),
-    }
-}
-
-/// The secrets that the credentials of object stores are in: its own archive, and those it may be recovered from.
-fn store_secrets(target: &Target<'_>) -> Vec<String> {
-    let spec = target.spec;
-    let own = spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
-    let others = spec.external_clusters.iter().filter_map(|external| external.barman_object_store.as_ref());
-    let of_store = |store: &BarmanObjectStore| named_secrets(store.s3_credentials.as_ref(), store.endpoint_ca.as_ref());
-    let mut found: Vec<String> = own.into_iter().chain(others).flat_map(of_store).collect();
-    if let Some(source) = spec.recovery().and_then(|recovery| recovery.backup.as_ref()) {
-        found.extend(named_secrets(None, source.endpoint_ca.as_ref()));
-        let key = ObjectRef::<Backup>::new(&source.name).within(&target.desired.namespace);
-        if let Some(status) = target.caches.backups.get(&key).and_then(|backup| backup.status.clone()) {
-            found.extend(named_secrets(status.s3_credentials.as_ref(), status.endpoint_ca.as_ref()));
-        }
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-fn named_secrets(credentials: Option<&S3Credentials>, authority: Option<&SecretKeySelector>) -> Vec<String> {
-    let keys = credentials.into_iter().flat_map(|credentials| {
-        [&credentials.access_key_id, &credentials.secret_access_key, &credentials.region, &credentials.session_token]
-    });
-    keys.flatten().chain(authority).map(|key| key.name.clone()).collect()
+    let rights = rights::wanted(
+        target.desired,
+        target.spec,
+        rights::source(target.caches, target.desired, target.spec).as_ref(),
+    );
+    Role { metadata: target.meta(target.desired.name.clone()), rules: Some(rights.rules) }
 }
 
 pub(super) fn binding(target: &Target<'_>) -> RoleBinding {
-    let name = &target.desired.name;
+    let rights = rights::wanted(
+        target.desired,
+        target.spec,
+        rights::source(target.caches, target.desired, target.spec).as_ref(),
+    );
     RoleBinding {
-        metadata: target.meta(name.clone()),
-        role_ref: RoleRef {
-            api_group: "rbac.authorization.k8s.io".to_owned(),
-            kind: "Role".to_owned(),
-            name: name.clone(),
-        },
-        subjects: Some(vec![Subject {
-            kind: "ServiceAccount".to_owned(),
-            name: name.clone(),
-            namespace: Some(target.desired.namespace.clone()),
-            ..Subject::default()
-        }]),
+        metadata: target.meta(target.desired.name.clone()),
+        role_ref: rights.role_ref,
+        subjects: Some(rights.subjects),
+    }
+}
+
+/// Makes a drifted object what it would be made as today, over the version that was looked at: somebody else's write in
+/// between is looked at first.
+pub(super) async fn update(target: &Target<'_>, drift: &DriftFact) -> Result<(), ApplyError> {
+    let name = &target.desired.name;
+    let what = format!("bring {} of {name} up to date", drift.kind);
+    let metadata = json!({ "resourceVersion": drift.version, "annotations": target.meta(name.clone()).annotations });
+    let params =
+        PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match drift.kind {
+        ObjectKind::Role => {
+            let patch = Patch::Merge(json!({ "metadata": metadata, "rules": role(target).rules }));
+            target.api::<Role>().patch(name, &params, &patch).await.map_err(failed(what)).map(drop)
+        }
+        ObjectKind::RoleBinding if drift.anew => {
+            let over = Preconditions { resource_version: Some(drift.version.clone()), uid: None };
+            let only = DeleteParams { preconditions: Some(over), ..DeleteParams::default() };
+            gone_is_fine(target.api::<RoleBinding>().delete(name, &only).await, what.clone())?;
+            target.create(target.api::<RoleBinding>(), &binding(target), &what).await
+        }
+        ObjectKind::RoleBinding => {
+            let patch = Patch::Merge(json!({ "metadata": metadata, "subjects": binding(target).subjects }));
+            target.api::<RoleBinding>().patch(name, &params, &patch).await.map_err(failed(what)).map(drop)
+        }
+        _ => Ok(()),
     }
 }
 

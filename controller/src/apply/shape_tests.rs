@@ -4,7 +4,7 @@ use super::tests::{cluster, run_for, with_status, with_target};
 use super::{objects, pod_spec};
 use crate::apply::{Blueprint, Step};
 use jiff::Timestamp;
-use pgherd_core::cluster::{ObjectKind, SecretKind, ServiceKind};
+use pgherd_core::cluster::{DriftFact, ObjectKind, SecretKind, ServiceKind};
 use pgherd_pki::Authority;
 use pgherd_proto::cluster::Cluster;
 use pgherd_testkit::scenario::Scenario;
@@ -97,6 +97,22 @@ async fn a_manager_may_do_what_it_needs_in_its_namespace_and_no_more() {
     assert_eq!(binding["roleRef"], json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name }));
     let account = json!([{ "kind": "ServiceAccount", "name": name, "namespace": "phoenix-guardian" }]);
     assert_eq!(binding["subjects"], account);
+}
+
+#[tokio::test]
+async fn drifted_rights_are_changed_over_the_version_that_was_looked_at_and_a_binding_elsewhere_is_made_anew() {
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/ns";
+    let (role, binding) = (format!("{rbac}/roles/c"), format!("{rbac}/rolebindings/c"));
+    let version = json!({ "metadata": { "resourceVersion": "9" } });
+    let account = json!({ "subjects": [{ "kind": "ServiceAccount", "name": "c", "namespace": "ns" }] });
+    let step = |kind, anew| Step::Update(DriftFact { kind, version: "9".into(), anew });
+    let scenario = Scenario::new().patch(&role, version).patch(&binding, account);
+    let steps = vec![step(ObjectKind::Role, false), step(ObjectKind::RoleBinding, false)];
+    run_for(cluster(), with_status(scenario), steps).await.unwrap();
+    let scenario = Scenario::new()
+        .delete(&binding, json!({ "preconditions": { "resourceVersion": "9" } }))
+        .create(&format!("{rbac}/rolebindings"), json!({ "roleRef": { "kind": "Role", "name": "c" } }));
+    run_for(cluster(), with_status(scenario), vec![step(ObjectKind::RoleBinding, true)]).await.unwrap();
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use pgherd_core::cluster::PodView;
-use pgherd_core::plan::{ElectionState, Phase, Plan, StatusUpdate};
+use pgherd_core::plan::{Domains, ElectionState, Phase, Plan, StatusUpdate, TopologyNote};
 use pgherd_proto::cluster::{Cluster, ClusterStatus, Topology, condition, phase, reason};
 use pgherd_proto::labels;
 use serde_json::{Map, Value, json};
@@ -167,7 +167,21 @@ fn conditions(target: &Target<'_>, status: &StatusUpdate, before: &ClusterStatus
             },
         ));
     }
-    merge(before.conditions.clone(), wanted, Some(target.desired.generation))
+    wanted.extend(status.topology.as_ref().map(topology_condition));
+    let mut known = before.conditions.clone();
+    // It says nothing of a cluster that asks for nothing.
+    known.retain(|one| status.topology.is_some() || one.type_ != condition::SYNC_REPLICATION_TOPOLOGY_SATISFIED);
+    merge(known, wanted, Some(target.desired.generation))
+}
+
+/// Whether what fails together with the primary is never all that has a commit.
+fn topology_condition(note: &TopologyNote) -> Wanted {
+    let (satisfied, reason) = match note.domains {
+        Domains::Satisfied => (true, reason::TOPOLOGY_SATISFIED),
+        Domains::TooFewElsewhere => (false, reason::INSUFFICIENT_CROSS_DOMAIN_REPLICAS),
+        Domains::Unknown => (false, reason::TOPOLOGY_NOT_EXTRACTED),
+    };
+    (condition::SYNC_REPLICATION_TOPOLOGY_SATISFIED, satisfied, reason, note.message.clone())
 }
 
 /// Whether there is a primary that need not be replaced; else how its election stands, and what keeps it.

@@ -10,6 +10,7 @@ pub use status::{facts, force};
 use crate::caches::{Caches, Key, of};
 use crate::config::Config;
 use crate::memory::Remembered;
+use crate::rights::{self, Rights};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -17,10 +18,10 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ApiResource, DynamicObject};
 use kube::{Api, Client, ResourceExt};
-use pgherd_core::cluster::{Desired, ObjectKind, Observed, SecretKind, ServiceKind};
+use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, Observed, SecretKind, ServiceKind};
 use pgherd_core::lease::{LeaseRecord, Versioned};
 use pgherd_core::time::Instant;
-use pgherd_proto::cluster::Cluster;
+use pgherd_proto::cluster::{Cluster, ClusterSpec};
 use pgherd_proto::failover_quorum::FailoverQuorum;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -66,11 +67,11 @@ pub async fn observe(
     client: &Client,
     caches: &Caches,
     config: &Config,
-    stored: (&Cluster, &Desired),
+    stored: (&Cluster, &ClusterSpec, &Desired),
     memory: &mut Remembered,
     now: Instant,
 ) -> Result<Observed, ObserveError> {
-    let (cluster, desired) = stored;
+    let (cluster, spec, desired) = stored;
     let key = Key { namespace: desired.namespace.clone(), name: desired.name.clone() };
     let lease = read_lease(client, &key).await?;
     let places = cluster.status.as_ref().and_then(|status| status.topology.as_ref()).map(|seen| &seen.instances);
@@ -102,6 +103,10 @@ pub async fn observe(
         certificates: certificates::certificates(caches, &key),
         ..Observed::default()
     };
+    let rights = rights::wanted(desired, spec, rights::source(caches, desired, spec).as_ref());
+    memory.rights_are_news(&rights, now);
+    observed.drifted = drifted(client, desired, &rights, memory, now).await?;
+    observed.objects.extend(observed.drifted.iter().map(|drift| drift.kind));
     observed.objects.extend(unwatched_objects(client, desired, pod_monitors_served, memory, now).await?);
     observed.replica_budget = memory.replica_budget.filter(|_| observed.objects.contains(&ObjectKind::ReplicaBudget));
     let election = cluster.status.as_ref().and_then(|status| status.election.as_ref());
@@ -119,6 +124,31 @@ fn watched_objects(caches: &Caches, key: &Key) -> BTreeSet<ObjectKind> {
     secrets.chain(ServiceKind::ALL.into_iter().filter(service).map(ObjectKind::Service)).collect()
 }
 
+/// The managers' rights that are there and not as they should be. Those that are as they should be are seen.
+async fn drifted(
+    client: &Client,
+    desired: &Desired,
+    wanted: &Rights,
+    memory: &mut Remembered,
+    now: Instant,
+) -> Result<Vec<DriftFact>, ObserveError> {
+    let read = |source| ObserveError::Read { what: "the managers' rights", source };
+    let (namespace, name, owner) = (&desired.namespace, &desired.name, &desired.uid.0);
+    let seen = memory.seen(now).clone();
+    let mut found = Vec::new();
+    if !seen.contains(&ObjectKind::Role) {
+        let role = Api::<Role>::namespaced(client.clone(), namespace).get_opt(name).await.map_err(read)?;
+        found.extend(role.map(|role| (ObjectKind::Role, rights::role_drift(&role, wanted, owner))));
+    }
+    if !seen.contains(&ObjectKind::RoleBinding) {
+        let binding = Api::<RoleBinding>::namespaced(client.clone(), namespace).get_opt(name).await.map_err(read)?;
+        found.extend(binding.map(|b| (ObjectKind::RoleBinding, rights::binding_drift(&b, wanted, owner))));
+    }
+    let good = found.iter().filter(|(_, drift)| drift.is_none()).map(|(kind, _)| *kind);
+    memory.seen(now).extend(good);
+    Ok(found.into_iter().filter_map(|(_, drift)| drift).collect())
+}
+
 /// Objects that nobody but us changes: asked for now and then, not watched.
 async fn unwatched_objects(
     client: &Client,
@@ -129,8 +159,7 @@ async fn unwatched_objects(
 ) -> Result<BTreeSet<ObjectKind>, ObserveError> {
     let (namespace, name) = (desired.namespace.as_str(), desired.name.as_str());
     let seen = memory.seen(now).clone();
-    let mut ask = vec![ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding];
-    ask.extend([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]);
+    let mut ask = vec![ObjectKind::ServiceAccount, ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget];
     ask.extend(pod_monitors.then_some(ObjectKind::PodMonitor));
     // One that is not wanted is looked for now and then, and taken away.
     let quorum = desired.failover_quorum || !memory.looked_for_quorum;
@@ -143,8 +172,6 @@ async fn unwatched_objects(
             ObjectKind::ServiceAccount => {
                 there(Api::<ServiceAccount>::namespaced(client.clone(), namespace), name).await
             }
-            ObjectKind::Role => there(Api::<Role>::namespaced(client.clone(), namespace), name).await,
-            ObjectKind::RoleBinding => there(Api::<RoleBinding>::namespaced(client.clone(), namespace), name).await,
             ObjectKind::PrimaryBudget => {
                 let budgets = Api::<PodDisruptionBudget>::namespaced(client.clone(), namespace);
                 there(budgets, &pgherd_proto::names::primary_budget(name)).await
@@ -164,7 +191,8 @@ async fn unwatched_objects(
                 memory.looked_for_quorum = true;
                 there(Api::<FailoverQuorum>::namespaced(client.clone(), namespace), name).await
             }
-            ObjectKind::Secret(_) | ObjectKind::Service(_) => Ok(true),
+            // Looked at by those who know what they should be, or watched.
+            ObjectKind::Role | ObjectKind::RoleBinding | ObjectKind::Secret(_) | ObjectKind::Service(_) => Ok(false),
         };
         if found.map_err(|source| ObserveError::Read { what: "the cluster's objects", source })? {
             memory.seen(now).insert(kind);

@@ -1,5 +1,6 @@
 //! Pods and volume claims as `core` sees them.
 
+use core::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
@@ -53,6 +54,7 @@ pub fn pod_view(cluster: &str, pod: &Pod, around: &Around<'_>) -> Option<PodView
         place: around.domain_keys.map(|keys| keys.place(pod.labels(), around.node, around.place)).unwrap_or_default(),
         role: role(pod.labels()),
         outdated: None,
+        restarts_after: restarts_after(pod),
         dead_nonces: dead_nonces(pod),
         // A report of another pod of this name was copied with its annotations: it is nobody's word.
         report: report.filter(|report| report.pod_uid == uid).map(|report| report_view(&report, false)),
@@ -73,6 +75,20 @@ fn dead_nonces(pod: &Pod) -> Vec<Nonce> {
     let statuses = pod.status.iter().filter_map(|status| status.container_statuses.as_ref()).flatten();
     let postgres = statuses.filter(|status| status.name == POSTGRES_CONTAINER);
     postgres.flat_map(|status| [status.state.clone(), status.last_state.clone()]).flatten().filter_map(nonce).collect()
+}
+
+/// What the kubelet says of a postgres container that it starts again later: `back-off 1m20s restarting failed
+/// container=...`. Something else than that is not understood, and then it may start at any time.
+fn restarts_after(pod: &Pod) -> Option<Duration> {
+    let statuses = pod.status.iter().filter_map(|status| status.container_statuses.as_ref()).flatten();
+    let waiting = statuses.filter(|status| status.name == POSTGRES_CONTAINER).find_map(|status| {
+        status.state.as_ref()?.waiting.as_ref().filter(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"))
+    })?;
+    let wait = waiting.message.as_deref()?.strip_prefix("back-off ")?.split(' ').next()?;
+    let (minutes, seconds) = wait.split_once('m').unwrap_or(("0", wait));
+    let seconds: u64 = seconds.strip_suffix('s')?.parse().ok()?;
+    let minutes: u64 = minutes.parse().ok()?;
+    Some(Duration::from_secs(minutes.checked_mul(60)?.checked_add(seconds)?))
 }
 
 /// A member's report; `fresh` if it is an answer to this look's question.
@@ -172,6 +188,23 @@ mod tests {
         )
         .unwrap();
         assert_eq!((view.report, view.dead_nonces), (None, vec![]));
+    }
+
+    #[test]
+    fn when_a_container_is_started_again_is_what_the_kubelet_says() {
+        let wait = |message: &str| {
+            let status = serde_json::json!({"name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 2,
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": message}}});
+            let pod = serde_json::json!({
+                "metadata": {"name": "c-2", "uid": "u"}, "status": {"containerStatuses": [status]}});
+            restarts_after(&serde_json::from_value(pod).unwrap()).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("back-off 10s restarting failed container=postgres pod=c-2_ns(u)"), Some(10));
+        assert_eq!(wait("back-off 1m20s restarting failed container=postgres"), Some(80));
+        assert_eq!(wait("back-off 5m0s restarting failed container=postgres"), Some(300));
+        for other in ["", "back-off", "back-off soon", "back-off 1h restarting"] {
+            assert_eq!(wait(other), None, "{other}");
+        }
     }
 
     #[test]

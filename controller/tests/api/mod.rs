@@ -1,4 +1,5 @@
 //! The small API server in this process, the controller's program against it, and stand-ins for the managers.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::PostParams;
@@ -34,6 +35,7 @@ impl ClusterIps for Ips {
 pub struct Rig {
     pub client: Client,
     controller: Child,
+    status_port: u16,
     kubeconfig: std::path::PathBuf,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -71,15 +73,15 @@ impl Rig {
         for definition in pgherd_proto::definitions::definitions() {
             definitions.create(&PostParams::default(), &definition).await.unwrap();
         }
-        let controller = Command::new(env!("CARGO_BIN_EXE_controller"))
-            .args(["run", "--status-port", &status_port.to_string(), "--manager-image", MANAGER_IMAGE])
-            .env_remove("OPERATOR_IMAGE_NAME")
-            .env("KUBECONFIG", &kubeconfig)
-            .stdout(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        Self { client, controller, kubeconfig, stop, tasks, _directory: directory }
+        let controller = run_controller(status_port, &kubeconfig);
+        Self { client, controller, status_port, kubeconfig, stop, tasks, _directory: directory }
+    }
+
+    /// The controller ends, `meanwhile` happens, and another one begins, which remembers nothing.
+    pub async fn between_two_controllers(&mut self, meanwhile: impl AsyncFnOnce()) {
+        self.controller.kill().await.unwrap();
+        meanwhile().await;
+        self.controller = run_controller(self.status_port, &self.kubeconfig);
     }
 
     /// What `controller plan` prints in a shell that knows where the API server is, and nothing else.
@@ -101,6 +103,17 @@ impl Rig {
         self.stop.cancel();
         self.tasks.shutdown().await;
     }
+}
+
+fn run_controller(status_port: u16, kubeconfig: &std::path::Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_controller"))
+        .args(["run", "--status-port", &status_port.to_string(), "--manager-image", MANAGER_IMAGE])
+        .env_remove("OPERATOR_IMAGE_NAME")
+        .env("KUBECONFIG", kubeconfig)
+        .stdout(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
 }
 
 /// Waits until `probe` finds something, and says how long that took.

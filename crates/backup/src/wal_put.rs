@@ -105,6 +105,18 @@ impl WalPutError {
         }
     }
 
+    /// What a person can do about it, in one sentence; nothing where it may pass by itself.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Different { .. } => {
+                Some("two servers may be writing to one archive: give each a serverName of its own")
+            }
+            Self::Read { .. } | Self::Size { .. } | Self::Compress { .. } => None,
+            Self::Store { source, .. } => source.advice(),
+        }
+    }
+
     /// A short fixed word for metrics and conditions.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -51,6 +51,7 @@ fn request(verb: FaultVerb) -> anyhow::Result<Option<FaultRequest>> {
             }
             FaultRequest::Link { pod, kbit, delay }
         }
+        FaultVerb::NoNames { pod } => FaultRequest::NoNames { pod },
         FaultVerb::ForceDelete { pod } => FaultRequest::ForceDelete { pod },
         FaultVerb::KubeletApart { of } => FaultRequest::KubeletApart { of },
         FaultVerb::NodeLost { node } => FaultRequest::NodeLost { node },
@@ -118,6 +119,7 @@ fn disk(what: DiskWhat, leave: u64) -> DiskFault {
         DiskWhat::NoInodes => DiskFault::NoInodes,
         DiskWhat::Hung => DiskFault::Hung,
         DiskWhat::ReadOnly => DiskFault::ReadOnly,
+        DiskWhat::IoErrors => DiskFault::IoErrors,
     }
 }
 

@@ -67,6 +67,8 @@ pub enum DiskWhat {
     Hung,
     /// Writes fail. To heal it, its users are killed.
     ReadOnly,
+    /// The device writes nothing any more: syncs fail with EIO. To heal it, its users are killed.
+    IoErrors,
 }
 
 /// What happens to a WAL file.
@@ -128,6 +130,11 @@ pub enum FaultVerb {
         #[arg(long)]
         delay: Option<u32>,
     },
+    /// Let a pod resolve no names, as when DNS is dead.
+    NoNames {
+        /// Which pod.
+        pod: String,
+    },
     /// Delete a pod's object at once while its processes run on.
     ForceDelete {
         /// Which.
@@ -143,7 +150,7 @@ pub enum FaultVerb {
         /// Its name.
         node: String,
     },
-    /// A volume that is full, hangs or is read-only (wants `up --volumes ext4`).
+    /// A volume that is full, hangs, is read-only or fails (wants `up --volumes ext4`).
     Disk {
         /// Whose.
         pod: String,

@@ -77,7 +77,7 @@ fn mounted(environment: &Environment) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_volume_is_full_without_inodes_hung_or_read_only_and_well_again() {
+async fn a_volume_is_full_without_inodes_hung_read_only_or_failing_and_well_again() {
     let (environment, address) = writer("disk").await;
     for (what, said) in [(DiskFault::Full { leave: 0 }, "ENOSPC"), (DiskFault::NoInodes, "ENOSPC")] {
         let id = put(&environment, what).await;
@@ -96,6 +96,12 @@ async fn a_volume_is_full_without_inodes_hung_or_read_only_and_well_again() {
     says(address, "EROFS").await;
     environment.handle.inject(FaultRequest::Heal).await.unwrap();
     environment.wait("disk", "restarted", |pod| container(pod).restart_count == 1).await;
+    says(address, "written").await;
+
+    put(&environment, DiskFault::IoErrors).await;
+    says(address, "EIO").await;
+    environment.handle.inject(FaultRequest::Heal).await.unwrap();
+    environment.wait("disk", "restarted again", |pod| container(pod).restart_count == 2).await;
     says(address, "written").await;
     assert!(environment.handle.faults().await.unwrap().is_empty());
     environment.down().await;

@@ -41,6 +41,13 @@ pub enum StoreError {
         /// The store's code and words; never a secret.
         reason: String,
     },
+    /// The clocks of this machine and of the store are too far apart: requests are signed with the time. Retrying helps
+    /// only after one of them is put right.
+    #[error("failed to be believed by the object store: the clocks differ too much ({reason})")]
+    ClockSkewed {
+        /// The store's code and words.
+        reason: String,
+    },
     /// A bucket, region, endpoint or certificate that cannot work as configured. Retrying helps only after a change.
     #[error("failed to use the object store as configured: {reason}")]
     Misconfigured {
@@ -70,7 +77,7 @@ impl StoreError {
         match self {
             Self::NotFound { .. } => Then::Believe,
             Self::Outage { .. } | Self::Throttled { .. } => Then::RetryLater,
-            Self::Forbidden { .. } | Self::Misconfigured { .. } => Then::AskSomeone,
+            Self::Forbidden { .. } | Self::ClockSkewed { .. } | Self::Misconfigured { .. } => Then::AskSomeone,
             Self::TooLarge { .. } | Self::Rejected { .. } => Then::GiveUp,
         }
     }
@@ -83,9 +90,26 @@ impl StoreError {
             Self::Outage { .. } => "outage",
             Self::Throttled { .. } => "throttled",
             Self::Forbidden { .. } => "forbidden",
+            Self::ClockSkewed { .. } => "clock_skewed",
             Self::Misconfigured { .. } => "misconfigured",
             Self::TooLarge { .. } => "too_large",
             Self::Rejected { .. } => "rejected",
+        }
+    }
+
+    /// What a person can do about it, in one sentence; nothing where it may pass by itself.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Forbidden { .. } => {
+                Some("check the keys that s3Credentials names, and what they are allowed in the bucket")
+            }
+            Self::ClockSkewed { .. } => Some("set the clock of the node, or of the store, right"),
+            Self::Misconfigured { .. } => {
+                Some("check destinationPath, endpointURL and endpointCA, and that the bucket exists")
+            }
+            Self::Rejected { .. } => Some("the store takes no such requests: see its log and what of S3 it supports"),
+            Self::NotFound { .. } | Self::Outage { .. } | Self::Throttled { .. } | Self::TooLarge { .. } => None,
         }
     }
 
@@ -107,6 +131,7 @@ impl StoreError {
             (_, Some("SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded")) | (429, _) => {
                 Self::Throttled { reason }
             }
+            (_, Some("RequestTimeTooSkewed")) => Self::ClockSkewed { reason },
             (_, Some("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired")) | (401 | 403, _) => {
                 Self::Forbidden { reason }
             }
@@ -137,6 +162,7 @@ mod tests {
             (404, None, Then::RetryLater),
             (403, Some("AccessDenied"), Then::AskSomeone),
             (403, None, Then::AskSomeone),
+            (403, Some("RequestTimeTooSkewed"), Then::AskSomeone),
             (400, Some("ExpiredToken"), Then::AskSomeone),
             (500, Some("InternalError"), Then::RetryLater),
             (503, Some("SlowDown"), Then::RetryLater),
@@ -148,6 +174,19 @@ mod tests {
         ] {
             assert_eq!(then(status, code), expected, "{status} {code:?}");
         }
+    }
+
+    #[test]
+    fn whoever_is_asked_is_told_what_to_look_at_and_nobody_else_is() {
+        for (status, code, word) in [
+            (403, Some("AccessDenied"), "s3Credentials"),
+            (403, Some("RequestTimeTooSkewed"), "clock"),
+            (404, Some("NoSuchBucket"), "bucket"),
+        ] {
+            let error = StoreError::from_answer(status, code, "", "k");
+            assert!(error.advice().is_some_and(|advice| advice.contains(word)), "{error}");
+        }
+        assert_eq!(StoreError::from_answer(503, Some("SlowDown"), "", "k").advice(), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub const REPLICATION_USER: &str = "streaming_replica";
 pub const METRICS_USER: &str = "cnpg_metrics_exporter";
 
 /// A role that may log in with a password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The role.
     pub name: String,

@@ -50,6 +50,25 @@ pub fn write_durable_if_changed(path: &Path, bytes: &[u8], mode: u32) -> Result<
     }
 }
 
+/// Replaces `path` in one step where its content differs, and does not wait for the disk: for what is written anew before
+/// each start, on the way of a failover. Says whether it wrote.
+pub fn write_for_now_if_changed(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, FileError> {
+    if fs::read(path).is_ok_and(|present| present == bytes) {
+        return Ok(false);
+    }
+    let temporary = temporary_beside(path);
+    let mut options = OpenOptions::new();
+    let created =
+        options.write(true).create_new(true).mode(mode).open(&temporary).map_err(failed("create", &temporary));
+    let written = created
+        .and_then(|mut file| file.write_all(bytes).map_err(failed("write", &temporary)))
+        .and_then(|()| fs::rename(&temporary, path).map_err(failed("rename to", path)));
+    if written.is_err() {
+        drop(fs::remove_file(&temporary));
+    }
+    written.map(|()| true)
+}
+
 /// Renames a file or directory and makes it last. Replaces a file or an empty directory at `to`.
 pub fn rename_durable(from: &Path, to: &Path) -> Result<(), FileError> {
     fs::rename(from, to).map_err(failed("rename to", to))?;

@@ -23,6 +23,7 @@ pub mod reap;
 pub mod rewind;
 pub mod run;
 pub mod sample;
+pub mod scram;
 pub mod shutdown;
 pub mod slots;
 pub mod sql;

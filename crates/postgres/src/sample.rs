@@ -36,6 +36,8 @@ pub struct Sample {
     pub archiver: Archiver,
     /// Sessions of clients.
     pub client_sessions: i64,
+    /// Damaged pages that were read, in all databases; None without data checksums.
+    pub checksum_failures: Option<u64>,
     /// `pg_stat_replication`.
     pub replication: Vec<Replica>,
     /// `pg_replication_slots`.
@@ -185,6 +187,8 @@ SELECT current_setting('server_version_num')::int4 AS version,
                                                 'max_worker_processes', 'max_locks_per_transaction')) AS decrease,
        current_setting('synchronous_standby_names') AS ssn,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS sessions,
+       (SELECT sum(pg_stat_get_db_checksum_failures(o))
+          FROM (SELECT oid AS o FROM pg_database UNION ALL SELECT 0::oid) d)::int8 AS checksum_failures,
        r.recovering,
        CASE WHEN NOT r.recovering THEN pg_walfile_name(pg_current_wal_lsn()) END AS wal_file,
        CASE WHEN NOT r.recovering THEN pg_current_wal_lsn()::text END AS written,
@@ -290,6 +294,7 @@ fn instance_sample(row: &Row, replication: Vec<Replica>, slots: Vec<Slot>) -> Re
             stats_reset_at: get(row, "archiver_reset_at")?,
         },
         client_sessions: get(row, "sessions")?,
+        checksum_failures: get::<Option<i64>>(row, "checksum_failures")?.and_then(|count| u64::try_from(count).ok()),
         replication,
         slots,
     })

@@ -9,6 +9,6 @@ mod pglog;
 mod stdout;
 
 pub use chain::chain;
-pub use log::{LogError, LogSetup, Shape, level_filter, set_up};
+pub use log::{LogError, LogSetup, Shape, error_line, level_filter, set_up};
 pub use pglog::{CsvLog, record_json};
 pub use stdout::LineQueue;

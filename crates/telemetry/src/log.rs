@@ -87,6 +87,13 @@ pub fn level_filter(level: &str) -> Result<EnvFilter, LogError> {
     Ok(EnvFilter::new(format!("{libraries},pgherd={ours},manager={ours},controller={ours}")))
 }
 
+/// One line at level error, rendered past the subscriber: for a program that ends, perhaps inside of it. `fields` come
+/// after the fixed keys and never replace them.
+#[must_use]
+pub fn error_line(setup: &LogSetup, message: &str, fields: Map<String, Value>) -> String {
+    line("error", &setup.logger, setup.pod.as_deref(), message, fields)
+}
+
 /// One JSON line; `fields` come after the fixed keys and never replace them.
 pub(crate) fn line(level: &str, logger: &str, pod: Option<&str>, message: &str, fields: Map<String, Value>) -> String {
     let mut object = Map::new();

@@ -1,7 +1,32 @@
 //! What every report says about where its numbers are from.
 
 use crate::demo::Host;
+use serde::{Deserialize, Serialize};
 use std::process::Command;
+
+/// What a report begins with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// The commit that ran, with `-dirty` where the tree was changed.
+    pub commit: String,
+    /// What repeats it.
+    pub command: String,
+    /// RFC 3339.
+    pub started_at: String,
+    /// The machine.
+    pub host: Host,
+    /// Its load before; above its cores, something else was running.
+    pub load_before: f64,
+}
+
+impl Head {
+    /// Of a report that is begun now.
+    #[must_use]
+    pub fn now(command: String) -> Self {
+        let started_at = jiff::Timestamp::now().to_string();
+        Self { commit: commit(), command, started_at, host: host(), load_before: load() }
+    }
+}
 
 /// The commit that runs, with `-dirty` where the tree was changed.
 #[must_use]
@@ -26,9 +51,8 @@ pub fn host() -> Host {
     }
 }
 
-/// The load of the last minute: whether the machine had something else to do.
-#[must_use]
-pub fn load() -> f64 {
+/// The load of the last minute.
+fn load() -> f64 {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
 }

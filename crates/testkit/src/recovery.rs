@@ -5,6 +5,7 @@ use crate::bed::Bed;
 use crate::demo::Tool;
 use crate::wait;
 use anyhow::{Context as _, bail, ensure};
+use core::fmt::Display;
 use core::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
@@ -79,11 +80,12 @@ impl BaseCopy {
         Ok(Self { directory: directory.to_owned() })
     }
 
-    /// Takes all that the archive has, and lets postgres recover the copy from that, to the end of `timeline`.
+    /// Takes all that the archive has, and lets postgres recover the copy from that, to the end of `timeline`: an id, or
+    /// `latest`.
     ///
     /// # Errors
     /// If the archive cannot be read, or postgres does not come to its end in time.
-    pub async fn recover(&self, bed: &Bed, timeline: u32) -> anyhow::Result<Recovered> {
+    pub async fn recover(&self, bed: &Bed, timeline: &impl Display) -> anyhow::Result<Recovered> {
         let wal = self.directory.join("wal");
         fs::create_dir_all(&wal)?;
         let (store, location) = bed.store().await?;
@@ -105,7 +107,7 @@ impl BaseCopy {
     ///
     /// # Errors
     /// If postgres does not come to its end in time.
-    pub async fn replay(&self, timeline: u32) -> anyhow::Result<Recovered> {
+    pub async fn replay(&self, timeline: &impl Display) -> anyhow::Result<Recovered> {
         self.configure(timeline)?;
         let server = self.start()?;
         let mut recovered = Recovered { server, directory: self.directory.clone() };
@@ -121,7 +123,7 @@ impl BaseCopy {
     }
 
     /// As a standby's, but for what it recovers from; nothing that the cluster configured is read.
-    fn configure(&self, timeline: u32) -> anyhow::Result<()> {
+    fn configure(&self, timeline: &impl Display) -> anyhow::Result<()> {
         let path = |name: &str| self.directory.join(name);
         let text = |name: &str| path(name).to_string_lossy().into_owned();
         fs::write(path("restore.sh"), RESTORE)?;

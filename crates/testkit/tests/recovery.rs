@@ -131,13 +131,13 @@ async fn a_copy_comes_back_with_all_that_was_archived_on_every_timeline_and_with
 
     let untouched = dir.path().join("untouched");
     assert!(Command::new("cp").arg("-a").arg(&copy).arg(&untouched).status().unwrap().success());
-    let recovered = BaseCopy::at(&copy).replay(2).await.unwrap();
+    let recovered = BaseCopy::at(&copy).replay(&2).await.unwrap();
     let count: i64 = value(&recovered.dsn("postgres"), "SELECT count(*) FROM kept").await;
     recovered.stop().await;
     assert_eq!(count, 3);
 
     fs::remove_file(untouched.join(format!("wal/{last}.gz"))).unwrap();
-    let recovered = BaseCopy::at(&untouched).replay(2).await;
+    let recovered = BaseCopy::at(&untouched).replay(&2).await;
     let count: i64 = match &recovered {
         Ok(less) => value(&less.dsn("postgres"), "SELECT count(*) FROM kept").await,
         // Postgres would not even come so far as the timeline.

@@ -32,8 +32,10 @@ pub enum Archiving {
 /// Whether this instance's WAL is the cluster's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ArchiveRole {
-    /// It has promoted, or is promoting with the lease in hand: its files are archived.
+    /// It has promoted: its files are archived.
     Primary,
+    /// It is promoting with the lease in hand, and which timeline postgres chose is not known yet: requests wait.
+    Unchecked,
     /// Anything else: requests are refused.
     #[default]
     Other,
@@ -75,11 +77,22 @@ impl Default for RestoreMode {
 #[error("failed to fetch from the old holder: {0}")]
 pub struct TailError(pub String);
 
+/// What the old holder's volume gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TailAnswer {
+    /// The file.
+    Content(Bytes),
+    /// All that the old holder has of it is in `pg_wal` already, where postgres looks next.
+    Here,
+    /// The old holder has none of that name.
+    Absent,
+}
+
 /// The old holder's volume, over its manager (`GET /pg/wal/<name>`).
 #[async_trait]
 pub trait TailSource: Send + Sync {
-    /// The file, or nothing if the old holder says that it has none of that name.
-    async fn fetch(&self, name: WalName) -> Result<Option<Bytes>, TailError>;
+    /// The file, as far as it is not here.
+    async fn fetch(&self, name: WalName) -> Result<TailAnswer, TailError>;
 }
 
 /// All of it, as one value that is watched.

@@ -82,8 +82,8 @@ impl Archive {
         });
     }
 
-    /// Whether this instance's WAL is the cluster's. `Primary` from before the promotion on, else its `.history`
-    /// waits; `Other` as soon as the right to write is lost.
+    /// Whether this instance's WAL is the cluster's. `Unchecked` from before the promotion on, lest its `.history` be
+    /// refused; `Other` as soon as the right to write is lost.
     pub fn set_role(&self, role: ArchiveRole) {
         self.change(|control| {
             if control.role != role {

@@ -27,7 +27,7 @@ mod uploader;
 mod wire;
 
 pub use aside::AsideError;
-pub use control::{ArchiveRole, Archiving, RestoreMode, StoreConfig, TailError, TailSource};
+pub use control::{ArchiveRole, Archiving, RestoreMode, StoreConfig, TailAnswer, TailError, TailSource};
 pub use drain::DrainError;
 pub use handle::{Archive, ArchivePaths};
 pub use restore_policy::Bounds;

@@ -1,6 +1,6 @@
 //! Answers `restore_command`: from the old holder's tail, from what was fetched ahead, from the archive.
 
-use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailSource};
+use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailAnswer, TailError, TailSource};
 use super::prefetch::Prefetch;
 use super::reach::Reach;
 use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, known};
@@ -61,8 +61,9 @@ impl Restorer {
                 Some(decision) => decision,
                 None => tokio::select! {
                     found = self.ask_in_time(&now, name) => decide(now.mode, found, started.elapsed(), self.bounds),
-                    // A promotion begins: postgres waits for this answer before it sees that.
-                    Ok(_) = control.wait_for(|control| control.mode != now.mode) => continue,
+                    // A promotion begins, or another has what is asked for: postgres waits for this answer before it
+                    // sees the one or asks for the other.
+                    Ok(_) = control.wait_for(|control| is_news(&now, control)) => continue,
                 },
             };
             match decision {
@@ -106,9 +107,10 @@ impl Restorer {
         let mut unknown = Vec::new();
         if let Some(tail) = &now.tail {
             match ask_tail(tail.as_ref(), name, self.bounds).await {
-                Ok(Some(content)) => return Found::Content(Content::Tail(content)),
-                Ok(None) => {}
-                Err(why) => unknown.push(why),
+                Ok(TailAnswer::Content(content)) => return Found::Content(Content::Tail(content)),
+                Ok(TailAnswer::Here) => return Found::ProvenMissing,
+                Ok(TailAnswer::Absent) => {}
+                Err(error) => unknown.push(chain(&error)),
             }
         }
         match &now.archiving {
@@ -163,11 +165,11 @@ impl Restorer {
     }
 }
 
-async fn ask_tail(tail: &dyn TailSource, name: WalName, bounds: Bounds) -> Result<Option<Bytes>, String> {
+async fn ask_tail(tail: &dyn TailSource, name: WalName, bounds: Bounds) -> Result<TailAnswer, TailError> {
     // Half of what a standby may wait, so that the archive can still be asked when the old holder is gone.
     match tokio::time::timeout(bounds.short / 2, tail.fetch(name)).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err("the old holder does not answer".to_owned()),
+        Ok(answer) => answer,
+        Err(_) => Err(TailError("it does not answer".to_owned())),
     }
 }
 
@@ -177,6 +179,11 @@ fn stopped(mode: RestoreMode) -> (Outcome, String) {
         RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => (Outcome::NotThere, why),
         RestoreMode::Recovery { .. } => (Outcome::Abort, why),
     }
+}
+
+/// What was asked for since `before` may be answered in another way now.
+fn is_news(before: &Control, now: &Control) -> bool {
+    now.mode != before.mode || now.tail.is_some() && before.tail.is_none()
 }
 
 /// A file that was found and cannot be written is not "not there" in any mode.

@@ -61,8 +61,9 @@ pub(super) fn known<T>(mode: RestoreMode, name: WalName, here: bool) -> Option<D
     let missing = || Some(Decision::NotThere(String::new()));
     match (mode, name) {
         (RestoreMode::Promoting { reserved, .. }, WalName::History(t)) if t >= reserved => missing(),
-        (RestoreMode::Promoting { from, .. }, WalName::History(t)) if t > from => Some(Decision::ServeStub),
+        // Before any stub: the stand-in of a history that there is would be written into the one of the new timeline.
         (RestoreMode::Promoting { .. }, WalName::History(_)) if here => missing(),
+        (RestoreMode::Promoting { from, .. }, WalName::History(t)) if t > from => Some(Decision::ServeStub),
         (RestoreMode::Recovery { along, taken }, WalName::History(t)) if t > along && t <= taken => {
             Some(Decision::ServeStub)
         }
@@ -159,8 +160,10 @@ mod tests {
     fn the_history_of_the_timeline_being_left_is_never_invented() {
         let missing = answer(PROMOTING, "00000003.history", Found::ProvenMissing, SHORT);
         assert_eq!(missing, Decision::NotThere(String::new()), "postgres then reads its own copy in pg_wal");
-        let here = known::<()>(PROMOTING, WalName::History(TimelineId(3)), true);
-        assert_eq!(here, Some(missing), "and where it has one, nobody is asked");
+        for timeline in [3, 4, 5] {
+            let here = known::<()>(PROMOTING, WalName::History(TimelineId(timeline)), true);
+            assert_eq!(here, Some(missing.clone()), "where postgres has one, it reads that, and nobody is asked");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `restore_command` in each mode: an outage is never taken for the end of an archive.
 
 use super::testbed::{Bed, PATIENCE, content, on_timeline, recovery, segment, until};
-use super::{RestoreMode, TailError, TailSource};
+use super::{RestoreMode, TailAnswer, TailError, TailSource};
 use async_trait::async_trait;
 use bytes::Bytes;
 use pgherd_core::timeline::TimelineId;
@@ -103,11 +103,11 @@ async fn what_follows_is_fetched_ahead_but_never_across_a_timeline() {
     assert_eq!(bed.restore_command(segment(3)).await.0, 0, "and can be had again");
 }
 
-struct Tail(Result<Option<Bytes>, TailError>);
+struct Tail(Result<TailAnswer, TailError>);
 
 #[async_trait]
 impl TailSource for Tail {
-    async fn fetch(&self, _: WalName) -> Result<Option<Bytes>, TailError> {
+    async fn fetch(&self, _: WalName) -> Result<TailAnswer, TailError> {
         self.0.clone()
     }
 }
@@ -116,21 +116,41 @@ impl TailSource for Tail {
 async fn the_old_holder_is_asked_first_and_the_archive_when_it_has_nothing() {
     let bed = Bed::restoring(RestoreMode::default(), 1).await;
     bed.stored(segment(1), content(segment(1))).await;
-    bed.archive.set_tail(Some(Arc::new(Tail(Ok(Some(content(segment(7))))))));
+    bed.archive.set_tail(Some(Arc::new(Tail(Ok(TailAnswer::Content(content(segment(7))))))));
     assert_eq!(bed.restore_command(segment(1)).await, (0, Some(content(segment(7)).to_vec())));
-    for nothing in [Ok(None), Err(TailError("gone".into()))] {
+    for nothing in [Ok(TailAnswer::Absent), Err(TailError("gone".into()))] {
         bed.archive.set_tail(Some(Arc::new(Tail(nothing))));
         assert_eq!(bed.restore_command(segment(1)).await, (0, Some(content(segment(1)).to_vec())));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_here_to_the_end_of_the_tail_is_asked_of_nobody() {
+    let bed = Bed::restoring(RestoreMode::default(), 1).await;
+    bed.stored(segment(1), content(segment(1))).await;
+    bed.archive.set_tail(Some(Arc::new(Tail(Ok(TailAnswer::Here)))));
+    assert_eq!(bed.restore_command(segment(1)).await, (1, None), "postgres reads its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_a_store_that_hangs_is_answered_by_the_old_holder_as_soon_as_there_is_one() {
+    let bed = Bed::restoring(RestoreMode::default(), 1).await;
+    bed.fault.set(Fault::Hang);
+    let before = bed.fault.calls();
+    let (restored, ()) = tokio::join!(bed.restore_command(segment(1)), async {
+        until("the store was asked", || bed.fault.calls() > before).await;
+        bed.archive.set_tail(Some(Arc::new(Tail(Ok(TailAnswer::Content(content(segment(1))))))));
+    });
+    assert_eq!(restored, (0, Some(content(segment(1)).to_vec())));
 }
 
 struct Frozen;
 
 #[async_trait]
 impl TailSource for Frozen {
-    async fn fetch(&self, _: WalName) -> Result<Option<Bytes>, TailError> {
+    async fn fetch(&self, _: WalName) -> Result<TailAnswer, TailError> {
         tokio::time::sleep(PATIENCE).await;
-        Ok(None)
+        Ok(TailAnswer::Absent)
     }
 }
 

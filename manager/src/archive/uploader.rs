@@ -179,8 +179,8 @@ impl Uploader {
             match (&control.archiving, control.role) {
                 _ if control.stopping => Some(Err("the manager is stopping".to_owned())),
                 (_, ArchiveRole::Other) => Some(Err("this instance is not the primary".to_owned())),
-                (Archiving::Off, ArchiveRole::Primary) => Some(Ok(())),
-                (Archiving::Unknown | Archiving::To(_), ArchiveRole::Primary) => None,
+                (Archiving::Off, ArchiveRole::Primary | ArchiveRole::Unchecked) => Some(Ok(())),
+                (Archiving::Unknown | Archiving::To(_), ArchiveRole::Primary | ArchiveRole::Unchecked) => None,
             }
         };
         if let Some(answer) = refusal {
@@ -286,7 +286,10 @@ impl Uploader {
     }
 
     fn failed(&mut self, name: WalName, error: &WalPutError, now: Instant) {
-        let reason = chain(error);
+        let reason = match error.advice() {
+            Some(advice) => format!("{}: {advice}", chain(error)),
+            None => chain(error),
+        };
         self.reasons.insert(name, reason.clone());
         match error.then() {
             Then::GiveUp => {

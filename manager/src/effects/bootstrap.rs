@@ -64,8 +64,7 @@ pub async fn roles(cx: &Context) -> Outcome {
 async fn create(cx: &Context) -> Result<(), String> {
     let cluster = cx.cluster_now().ok_or("the Cluster has not been read yet")?;
     let app = cluster.spec.application();
-    let secret = app.secret.clone().unwrap_or_else(|| format!("{}-app", cx.config.cluster));
-    let owner = login(cx, &secret, &app.owner).await?;
+    let owner = owner_login(cx).await?;
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
     cluster_roles(&session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
     if cluster.spec.recovery().is_some() {
@@ -73,6 +72,16 @@ async fn create(cx: &Context) -> Result<(), String> {
         clear_password(&session, "postgres", STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
     }
     application_database(&session, &owner, &app.database, STATEMENT_WITHIN).await.map_err(|e| chain(&e))
+}
+
+/// The application's role and its password, by its Secret.
+///
+/// # Errors
+/// For people: the Secret cannot be read, or is another role's.
+pub async fn owner_login(cx: &Context) -> Result<Login, String> {
+    let app = cx.cluster_now().ok_or("the Cluster has not been read yet")?.spec.application();
+    let secret = app.secret.unwrap_or_else(|| format!("{}-app", cx.config.cluster));
+    login(cx, &secret, &app.owner).await
 }
 
 async fn login(cx: &Context, secret: &str, owner: &str) -> Result<Login, String> {

@@ -1,13 +1,14 @@
-//! Cloning the leader: beside what is there, which stays until the clone streams (I7).
+//! Cloning the leader, or a standby of it: beside what is there, which stays until the clone streams (I7).
 
 use super::bootstrap::incarnation;
 use super::rejoin::keep_wal;
+use super::source;
 use super::volume::off_runtime;
 use crate::config::POSTGRES_PORT;
 use crate::configuration::upstream;
 use crate::context::Context;
 use core::time::Duration;
-use pgherd_core::instance::{Leader, Outcome};
+use pgherd_core::instance::{Leader, Outcome, Source, Sources};
 use pgherd_core::pgconf::Upstream;
 use pgherd_postgres::basebackup::basebackup;
 use pgherd_postgres::dir::PartialKind;
@@ -18,9 +19,9 @@ use pgherd_telemetry::chain;
 /// The longest that a base backup may take.
 const CLONE_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
-/// Clones `leader` and puts the clone in place.
-pub async fn clone(cx: &Context, leader: &Leader) -> Outcome {
-    match copy(cx, leader).await {
+/// Clones `leader`, or a standby of it, and puts the clone in place.
+pub async fn clone(cx: &Context, leader: &Leader, sources: Sources) -> Outcome {
+    match copy(cx, leader, sources).await {
         Ok(()) => Outcome::Done,
         Err(why) => {
             tracing::warn!(%why, leader = leader.name, "the clone failed");
@@ -29,7 +30,7 @@ pub async fn clone(cx: &Context, leader: &Leader) -> Outcome {
     }
 }
 
-async fn copy(cx: &Context, leader: &Leader) -> Result<(), String> {
+async fn copy(cx: &Context, leader: &Leader, sources: Sources) -> Result<(), String> {
     cx.certificates.ready().await;
     let sweeping = cx.volume.clone();
     off_runtime(move || sweeping.remove_unfinished().map_err(|e| chain(&e))).await?;
@@ -40,8 +41,19 @@ async fn copy(cx: &Context, leader: &Leader) -> Result<(), String> {
     let into = cx.volume.partial_path(PartialKind::Join, nonce);
     let postgres =
         Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT).map_err(|e| chain(&e))?;
+    let chosen = source::choose(cx, leader, sources).await;
+    let (whom, address) = match &chosen {
+        Source::Leader(why) => {
+            tracing::info!(leader = leader.name, %why, "cloning the leader");
+            (&leader.name, &leader.address)
+        }
+        Source::Standby { name, address } => {
+            tracing::info!(standby = name, leader = leader.name, "cloning a standby, to spare the leader");
+            (name, address)
+        }
+    };
     // Not by this pod's name: what pg_basebackup streams is not on disk when it says so, and must acknowledge nothing.
-    let source = Upstream { application_name: "pgherd-clone".to_owned(), ..upstream(cx, &leader.address) }.conninfo();
+    let from = Upstream { application_name: "pgherd-clone".to_owned(), ..upstream(cx, address) }.conninfo();
     let mut told = 0;
     let progress = |now: pgherd_postgres::basebackup::CopyProgress| {
         let tenth = now.done_kib.saturating_mul(10).checked_div(now.total_kib).unwrap_or(0);
@@ -50,7 +62,18 @@ async fn copy(cx: &Context, leader: &Leader) -> Result<(), String> {
             tracing::info!(done_kib = now.done_kib, total_kib = now.total_kib, "cloning");
         }
     };
-    basebackup(&cx.reaper, &postgres, &source, &into, CLONE_WITHIN, progress).await.map_err(|e| chain(&e))?;
+    let copying = basebackup(&cx.reaper, &postgres, &from, &into, CLONE_WITHIN, progress);
+    let lost = async {
+        match &chosen {
+            Source::Standby { address, .. } => source::lost(cx, address).await,
+            // Its lease ends if it is not well, and with that what is copied from it.
+            Source::Leader(_) => core::future::pending().await,
+        }
+    };
+    tokio::select! {
+        copied = copying => copied.map_err(|e| format!("{whom}: {}", chain(&e)))?,
+        why = lost => return Err(format!("{whom}: {why}")),
+    }
     cx.archiving.forget();
     let (volume, nonce) = (cx.volume.clone(), nonce.clone());
     off_runtime(move || {

@@ -39,7 +39,7 @@ async fn fenced(cx: &Arc<Context>, term: Term) -> Result<Option<Placed>, String>
     }
     // Noted, lest a change of the configuration bring the old leader back (E3).
     cx.following.send_replace(None);
-    rewrite(cx, As::Standby(None)).await;
+    rewrite(cx, As::Standby).await;
     tokio::time::timeout(GONE_WITHIN, receiver_gone(cx))
         .await
         .map_err(|_| "the WAL receiver did not stop in time".to_owned())??;

@@ -7,6 +7,7 @@ mod lease;
 mod pledge;
 mod promote;
 mod rejoin;
+mod source;
 mod start;
 mod stop;
 mod switch;
@@ -14,7 +15,7 @@ mod synchronous;
 mod tail;
 mod volume;
 
-pub use bootstrap::incarnation;
+pub use bootstrap::{incarnation, owner_login};
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
 pub use switch::switch_wal;
@@ -44,7 +45,7 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
     match command {
         Command::ArmWatchdog(deadline) => stop::arm(context, deadline),
         Command::DisarmWatchdog => stop::disarm(context),
-        Command::UseTail(source) => context.archiving.use_tail(source),
+        Command::UseTail(source) => context.archiving.use_tail(source, tail::held(context)),
         Command::Archive(mode) => context.archiving.set_mode(mode),
         Command::InspectVolume(op) => drop(tasks.spawn(async move { finish(op, volume::inspect(&cx).await) })),
         Command::DiscardPartial(op) => drop(tasks.spawn(async move { finish(op, volume::discard(&cx).await) })),
@@ -54,8 +55,8 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::PublishSystemId(op, id) => {
             drop(tasks.spawn(async move { finish(op, bootstrap::publish(&cx, id).await) }));
         }
-        Command::CloneFrom(op, leader) => {
-            drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader).await) }));
+        Command::CloneFrom(op, leader, sources) => {
+            drop(tasks.spawn(async move { finish(op, clone::clone(&cx, &leader, sources).await) }));
         }
         Command::Rejoin(op, leader) => drop(tasks.spawn(async move { finish(op, rejoin::rejoin(&cx, &leader).await) })),
         Command::StartPostgres(op, role) => drop(tasks.spawn(async move { finish(op, start::start(&cx, role).await) })),
@@ -89,7 +90,9 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
         Command::ConfigureSynchronous(setting) => context.synchrony.ask_for(setting),
         Command::GateClients(closed) => {
             if context.synchrony.gate(closed) {
-                drop(tasks.spawn(async move { start::reconfigure(&cx).await }));
+                drop(tasks.spawn(async move {
+                    if closed { synchronous::close_gate(&cx).await } else { synchronous::open_gate(&cx).await }
+                }));
             }
         }
         Command::SetSynchronous(op, setting) => {

@@ -2,7 +2,7 @@
 
 use super::start::{checkpoint, local, rewrite};
 use super::volume::off_runtime;
-use super::{Effect, lineage};
+use super::{Effect, lineage, tail};
 use crate::configuration::As;
 use crate::context::Context;
 use core::time::Duration;
@@ -25,15 +25,21 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
         return Outcome::Failed("there is no watchdog".to_owned());
     }
     let Some(handle) = cx.running() else { return Outcome::Failed("postgres is not running".to_owned()) };
-    let session = match local(cx, "postgres").await {
+    let (session, at, before) =
+        tokio::join!(local(cx, "postgres"), tail::position(cx), super::synchronous::before_promotion(cx));
+    let session = match session {
         Ok(session) => session,
         Err(error) => return Outcome::Failed(chain(&error)),
     };
-    if let Err(why) = super::synchronous::before_promotion(cx).await {
+    // As it is now, not as it was last sampled: of the timeline that is left, a stand-in must never be served.
+    let from = match at {
+        Ok(at) => at.timeline,
+        Err(why) => return Outcome::Failed(why),
+    };
+    if let Err(why) = before {
         tracing::error!(%why, "nothing is promoted before its configuration is in force");
         return Outcome::Failed(why);
     }
-    let from = *cx.timeline.borrow();
     cx.archiving.promoting(Some((from, reserved)));
     let promoted = run_promotion(&handle, &session, PROMOTE_WITHIN).await;
     cx.archiving.promoting(None);

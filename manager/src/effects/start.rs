@@ -32,14 +32,14 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
     cx.certificates.ready().await;
     let wanted = match role {
         StartAs::Primary => As::Primary,
-        StartAs::Standby(leader) => As::Standby(leader.clone()),
+        StartAs::Standby(leader) => {
+            note_leader(cx, leader.as_ref());
+            cx.synchrony.forget();
+            As::Standby
+        }
     };
-    if let As::Standby(leader) = &wanted {
-        note_leader(cx, leader.as_ref());
-        cx.synchrony.forget();
-    }
     let prepared = Arc::clone(cx);
-    tokio::task::spawn_blocking(move || prepare(&prepared, &wanted)).await.map_err(|e| chain(&e))??;
+    tokio::task::spawn_blocking(move || prepare(&prepared, wanted)).await.map_err(|e| chain(&e))??;
     // Without it a frozen manager would be a second writer (hole 20).
     if matches!(role, StartAs::Primary) && !super::stop::guarded(cx) {
         return Err("there is no watchdog, and without one no primary is started".to_owned());
@@ -72,12 +72,12 @@ pub fn names(cx: &Context) -> String {
     cx.cluster_now().map(|cluster| configuration::standby_names(cx, &cluster)).unwrap_or_default()
 }
 
-fn prepare(cx: &Context, role: &As) -> Result<(), String> {
+fn prepare(cx: &Context, role: As) -> Result<(), String> {
     let signal = cx.config.pgdata.join("standby.signal");
     configuration::write(cx, role).map_err(|error| chain(&error))?;
     match role {
         As::Primary => remove_durable(&signal).map_err(|error| chain(&error)),
-        As::Standby(_) => {
+        As::Standby => {
             write_durable(&signal, b"", 0o600).map_err(|error| chain(&error))?;
             let dropped = drop_blanks(&cx.config.pgdata.join("pg_wal")).map_err(|error| chain(&error))?;
             if !dropped.is_empty() {
@@ -134,7 +134,7 @@ fn note_leader(cx: &Context, leader: Option<&Leader>) {
 /// Points the running standby at `leader`.
 pub async fn follow(cx: &Arc<Context>, leader: Option<Leader>) -> Effect {
     note_leader(cx, leader.as_ref());
-    rewrite(cx, As::Standby(leader)).await;
+    rewrite(cx, As::Standby).await;
     Effect::Quiet
 }
 
@@ -144,7 +144,7 @@ pub async fn reconfigure(cx: &Arc<Context>) -> Effect {
         return Effect::Quiet; // The next start renders it.
     }
     let standby = cx.config.pgdata.join("standby.signal").exists();
-    let role = if standby { As::Standby(cx.following.borrow().clone()) } else { As::Primary };
+    let role = if standby { As::Standby } else { As::Primary };
     rewrite(cx, role).await;
     Effect::Quiet
 }
@@ -152,7 +152,7 @@ pub async fn reconfigure(cx: &Arc<Context>) -> Effect {
 /// Writes the files and reloads; an error is logged, since the next change of the world tries again.
 pub async fn rewrite(cx: &Arc<Context>, role: As) {
     let writing = Arc::clone(cx);
-    let written = tokio::task::spawn_blocking(move || configuration::rewrite(&writing, &role)).await;
+    let written = tokio::task::spawn_blocking(move || configuration::write(&writing, role)).await;
     match written {
         Ok(Ok(true)) => reload(cx),
         Ok(Ok(false)) => {}

@@ -1,8 +1,9 @@
 //! Rules Q3, Q4 and Q6 on the running postgres: setting whom commits wait for, proving it, and the barrier.
 
+use super::Effect;
 use super::start::{SQL_DEADLINE, address, local, names};
 use crate::config::STATUS_PORT;
-use crate::configuration::{self, As};
+use crate::configuration;
 use crate::context::Context;
 use core::time::Duration;
 use futures::future::join_all;
@@ -13,7 +14,7 @@ use pgherd_core::sync::{SyncMember, SyncSetting, member_name};
 use pgherd_dial::Call;
 use pgherd_postgres::sample::prove_write_path;
 use pgherd_postgres::sql::{Local, Session};
-use pgherd_postgres::walsenders::{Walsender, commits_wait, end_walsender, loaded, reload, wake, walsenders};
+use pgherd_postgres::walsenders::{Walsender, commits_wait, end_walsender, reload, wake, walsenders};
 use pgherd_proto::status::PostgresqlStatus;
 use pgherd_telemetry::chain;
 use std::sync::Arc;
@@ -178,27 +179,58 @@ async fn identified<'a>(cx: &Context, members: Vec<&'a SyncMember>) -> Vec<(&'a 
     join_all(asked).await.into_iter().flatten().collect()
 }
 
+/// Closes the gate of a standby that takes the lease, beside the take: by the time of the promotion it is in force. What
+/// does not come about here is done then.
+pub async fn close_gate(cx: &Arc<Context>) -> Effect {
+    let _alone = cx.synchrony.change().await;
+    if cx.running().is_none() || !cx.synchrony.gated() {
+        return Effect::Quiet; // The next start renders it.
+    }
+    if let Err(why) = take_in(cx, &names(cx)).await {
+        tracing::info!(%why, "the gate is not closed yet");
+    }
+    Effect::Quiet
+}
+
+/// Opens the gate of whatever runs: for connections that come from now on.
+pub async fn open_gate(cx: &Arc<Context>) -> Effect {
+    if cx.running().is_none() {
+        return Effect::Quiet; // The next start renders it.
+    }
+    match write_hba(cx).await {
+        Ok(()) => super::start::reload(cx),
+        Err(why) => tracing::error!(%why, "the gate is not opened"),
+    }
+    Effect::Quiet
+}
+
+async fn write_hba(cx: &Arc<Context>) -> Result<(), String> {
+    let writing = Arc::clone(cx);
+    let written = tokio::task::spawn_blocking(move || configuration::write_hba(&writing).map(drop));
+    written.await.map_err(|e| chain(&e))?.map_err(|e| chain(&e))
+}
+
+/// The gate and the list as they are to be, in force for every new session.
+async fn take_in(cx: &Arc<Context>, names: &str) -> Result<(), String> {
+    write_hba(cx).await?;
+    let socket_dir = cx.config.socket_dir();
+    load(cx, address(&socket_dir), names).await?;
+    cx.synchrony.gate_in_force(names);
+    Ok(())
+}
+
 /// Before a promotion: what the machine asked for is in the standby's configuration, so that not one commit goes by
-/// another (Q6, hole 10); and while the gate is closed, no session of a client is left to write through.
+/// another (Q6, hole 10); the gate is closed, and no session of a client is left to write through, on a timeline that
+/// nobody has looked at yet (I2).
 ///
 /// # Errors
 /// For people; then nothing is promoted.
 pub async fn before_promotion(cx: &Arc<Context>) -> Result<(), String> {
     let _alone = cx.synchrony.change().await;
-    let socket_dir = cx.config.socket_dir();
-    let (to, wanted) = (address(&socket_dir), names(cx));
-    let present = loaded(to, SQL_DEADLINE).await.map_err(|e| chain(&e))?.standby_names;
-    let gated = cx.synchrony.gated();
-    if present == wanted && !gated {
-        return Ok(());
+    let wanted = names(cx);
+    if !cx.synchrony.is_closed_with(&wanted) {
+        take_in(cx, &wanted).await?;
     }
-    let role = As::Standby(cx.following.borrow().clone());
-    let writing = Arc::clone(cx);
-    tokio::task::spawn_blocking(move || configuration::write(&writing, &role))
-        .await
-        .map_err(|e| chain(&e))?
-        .map_err(|e| chain(&e))?;
-    load(cx, to, &wanted).await?;
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
     let waits = cx.synchrony.commits_wait() || wanted.is_empty();
     if !waits {
@@ -206,10 +238,7 @@ pub async fn before_promotion(cx: &Arc<Context>) -> Result<(), String> {
         session.batch("make a restartpoint", "CHECKPOINT", RESTARTPOINT_WITHIN).await.map_err(|e| chain(&e))?;
     }
     cx.synchrony.began(&wanted, true);
-    if gated {
-        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                    WHERE backend_type = 'client backend' AND usename <> 'postgres'";
-        session.batch("end the clients' sessions", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;
-    }
-    Ok(())
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE backend_type = 'client backend' AND (usename <> 'postgres' OR client_addr IS NOT NULL)";
+    session.batch("end the clients' sessions", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))
 }

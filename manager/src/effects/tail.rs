@@ -5,6 +5,7 @@ use super::volume::off_runtime;
 use crate::cluster_api::deaths;
 use crate::config::STATUS_PORT;
 use crate::context::Context;
+use crate::holder_tail::Held;
 use core::time::Duration;
 use pgherd_core::cluster::TailFact;
 use pgherd_core::identity::Nonce;
@@ -36,6 +37,16 @@ pub async fn position(cx: &Context) -> Result<WalPosition, String> {
     let pg_wal = cx.config.pgdata.join("pg_wal");
     let timeline = off_runtime(move || timeline_at(&pg_wal, lsn, known).map_err(|e| chain(&e))).await?;
     Ok(WalPosition { timeline, lsn })
+}
+
+/// For whoever fetches: where our own WAL ends at the time of asking, if postgres answers.
+pub fn held(cx: &Arc<Context>) -> Held {
+    // It is kept by what the context keeps.
+    let cx = Arc::downgrade(cx);
+    Arc::new(move || {
+        let cx = cx.upgrade();
+        Box::pin(async move { position(&*cx?).await.ok() })
+    })
 }
 
 async fn position_in(cx: &Context, session: &Session) -> Result<WalPosition, String> {

@@ -139,11 +139,11 @@ async fn control_data(State(shared): State<Shared>) -> Response {
         .map_or_else(|error| refuse(&error), |data| Json(ControlData { data }).into_response())
 }
 
-async fn wal(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+async fn wal(State(shared): State<Shared>, Path(name): Path<String>, Query(part): Query<wal_file::Part>) -> Response {
     if !shared.view().instance.serves_tail {
         return (StatusCode::CONFLICT, "this instance is not handing over its WAL").into_response();
     }
-    wal_file::segment(&shared.wal_directory, &name).await
+    wal_file::segment(&shared.wal_directory, &name, part).await
 }
 
 async fn ask<T>(shared: &Shared, make: impl FnOnce(Reply<T>) -> ControlRequest) -> Result<T, ControlError> {

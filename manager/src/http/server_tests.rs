@@ -178,6 +178,11 @@ async fn wal_is_served_only_while_it_is_handed_over_and_only_by_its_names() {
         (200, content.len(), &http::HeaderValue::from(1 << 20))
     );
     assert_eq!(body, content);
+    let (status, _, part) = server.ask(true, "GET", &format!("{path}?from=8192&to=8200"), "").await;
+    assert_eq!((status, part.to_vec()), (200, vec![7; 8]));
+    for beyond in ["from=2&to=1", "to=1048577", "from=1048577"] {
+        assert_eq!(server.ask(true, "GET", &format!("{path}?{beyond}"), "").await.0, 416, "{beyond}");
+    }
     assert_eq!(server.ask(true, "GET", "/pg/wal/000000010000000000000004", "").await.0, 404);
     for name in ["secret", "..%2Fpasswd", "000000010000000000000003%00", "0000000100000000000000zz"] {
         assert_eq!(server.ask(true, "GET", &format!("/pg/wal/{name}"), "").await.0, 400, "{name}");

@@ -99,6 +99,8 @@ pub struct ArchiveView {
     pub failed: u64,
     /// Why the last attempt failed, until one succeeds.
     pub error: Option<String>,
+    /// The same in one fixed word: `outage`, `throttled`, `forbidden`, `clock_skewed`, `misconfigured`, ...
+    pub error_kind: Option<&'static str>,
 }
 
 /// What only the Cluster's status knows. Times are seconds since 1970; absent where there is no such backup.

@@ -60,6 +60,7 @@ fn look(role: SqlRole) -> Look {
         role,
         archiver,
         client_sessions: 0,
+        checksum_failures: Some(2),
         slots: Vec::new(),
     };
     Look { sample, wal: None, limits: None, segment_size: SegmentSize::DEFAULT, sender_end: Some(Lsn(0x300_0400)) }

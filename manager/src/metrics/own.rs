@@ -47,6 +47,11 @@ pub fn instance(page: &mut Exposition, view: &View, registry: &Registry) {
         view.age().map(|age| age.as_secs_f64()),
     );
     replication(page, view);
+    page.counter(
+        "pgherd_checksum_failures_total",
+        "Damaged pages that postgres read; only with data checksums.",
+        view.fresh().ok().and_then(|look| look.sample.checksum_failures),
+    );
     let archive = &instance.archive;
     page.counter("pgherd_archive_files_total", "WAL files archived by this process.", Some(archive.archived));
     page.counter(
@@ -64,6 +69,13 @@ pub fn instance(page: &mut Exposition, view: &View, registry: &Registry) {
         "pgherd_archive_failing",
         "1 while the last attempt to archive failed.",
         Some(if archive.error.is_some() { 1.0 } else { 0.0 }),
+    );
+    let why = archive.error_kind.map(|kind| [("reason", kind)]);
+    page.family(
+        "pgherd_archive_failing_reason",
+        Kind::Gauge,
+        "1 for the kind of failure while the last attempt to archive failed.",
+        why.iter().map(|label| (&label[..], 1.0)),
     );
     page.counter(
         "pgherd_log_lines_total",

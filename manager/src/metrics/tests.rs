@@ -30,6 +30,7 @@ fn a_primarys_page_has_the_names_that_dashboards_key_on() {
         "pgherd_lease_age_seconds 1",
         "pgherd_lease_remaining_seconds 4",
         "pgherd_log_lines_dropped_total 3",
+        "pgherd_checksum_failures_total 2",
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
     }
@@ -72,6 +73,19 @@ fn a_standbys_page_says_how_far_behind_it_is_and_nothing_about_archiving() {
     assert!(page.contains("\ncnpg_pg_replication_is_wal_receiver_up 1\n"), "{page}");
     assert!(!page.contains("stat_archiver"), "{page}");
     assert!(!page.contains("lease_remaining"), "{page}");
+}
+
+#[test]
+fn why_archiving_fails_is_told_in_one_word_while_it_does() {
+    let page = |scene: Scene| render(&scene.view(), &Registry::default());
+    let failing = |instance: &mut crate::http::InstanceSnapshot| {
+        instance.archive.error = Some("000000010000000000000001: 404 NoSuchBucket".to_owned());
+        instance.archive.error_kind = Some("misconfigured");
+    };
+    let said = page(Scene::primary().with(failing));
+    assert!(said.contains("\npgherd_archive_failing 1\n"), "{said}");
+    assert!(said.contains("\npgherd_archive_failing_reason{reason=\"misconfigured\"} 1\n"), "{said}");
+    assert!(!page(Scene::primary()).contains("pgherd_archive_failing_reason"));
 }
 
 #[test]

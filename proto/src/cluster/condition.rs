@@ -8,6 +8,9 @@ pub const CONTINUOUS_ARCHIVING: &str = "ContinuousArchiving";
 pub const LAST_BACKUP_SUCCEEDED: &str = "LastBackupSucceeded";
 /// Every instance has the same database system identifier.
 pub const CONSISTENT_SYSTEM_ID: &str = "ConsistentSystemID";
+/// As many standbys as a commit waits for are in other failure domains than the primary. Only where
+/// `podFailureDomainKeys` or `nodeFailureDomainKeys` ask for that.
+pub const SYNC_REPLICATION_TOPOLOGY_SATISFIED: &str = "SyncReplicationTopologySatisfied";
 /// The first database was made.
 pub const INITIALIZED: &str = "Initialized";
 /// Ours, of a ScheduledBackup: its cluster is in its namespace; if not, the message says where there is one.

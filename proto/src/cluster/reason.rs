@@ -20,6 +20,12 @@ pub const UNIQUE_SYSTEM_ID: &str = "Unique";
 pub const MISMATCHING_SYSTEM_ID: &str = "Mismatch";
 /// Of `ConsistentSystemID`.
 pub const SYSTEM_ID_NOT_FOUND: &str = "NotFound";
+/// Of `SyncReplicationTopologySatisfied`, status True.
+pub const TOPOLOGY_SATISFIED: &str = "TopologySatisfied";
+/// Of `SyncReplicationTopologySatisfied`: standbys of the primary's own domain are waited for as well.
+pub const INSUFFICIENT_CROSS_DOMAIN_REPLICAS: &str = "InsufficientCrossDomainReplicas";
+/// Of `SyncReplicationTopologySatisfied`: the primary's domain is not known.
+pub const TOPOLOGY_NOT_EXTRACTED: &str = "TopologyNotExtracted";
 /// Of `ClusterFound`, status True.
 pub const CLUSTER_FOUND: &str = "ClusterFound";
 /// Of `ClusterFound`, status False.

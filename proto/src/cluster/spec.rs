@@ -207,7 +207,16 @@ impl Default for ClusterSpec {
     }
 }
 
+/// The image of postgres where the spec names none.
+pub const DEFAULT_IMAGE: &str = "ghcr.io/cloudnative-pg/postgresql:15";
+
 impl ClusterSpec {
+    /// `imageName`, or its default.
+    #[must_use]
+    pub fn postgres_image(&self) -> &str {
+        self.image_name.as_deref().unwrap_or(DEFAULT_IMAGE)
+    }
+
     /// `primaryLease`, or its defaults.
     #[must_use]
     pub fn timings(&self) -> Timings {

@@ -3,7 +3,7 @@
 use super::Report;
 use crate::cluster::ClusterSpec;
 use crate::finding::Finding;
-use pgherd_core::rules::{quantity, synchronous};
+use pgherd_core::rules::{cluster, quantity, synchronous};
 
 /// What is wrong with going from `old` to `new`, each by itself valid.
 #[must_use]
@@ -15,6 +15,7 @@ pub fn change(old: &ClusterSpec, new: &ClusterSpec) -> Vec<Finding> {
     {
         report.rule("spec.storage.size", quantity::storage_change(&old.size, &new.size));
     }
+    report.rule("spec.imageName", cluster::image_change(old.postgres_image(), new.postgres_image()));
     let (old, new) = (old.replication_slots().high_availability, new.replication_slots().high_availability);
     report.rule(
         "spec.replicationSlots.highAvailability.slotPrefix",

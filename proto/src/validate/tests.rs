@@ -112,6 +112,25 @@ fn a_volume_may_grow_and_not_shrink() {
 }
 
 #[test]
+fn a_maintenance_window_is_named_as_without_effect_and_says_what_to_do_instead() {
+    let said = findings(&with("/spec/nodeMaintenanceWindow", json!({ "inProgress": true, "reusePVC": true })));
+    let found = said.iter().find(|finding| finding.path == "spec.nodeMaintenanceWindow").expect("it is named");
+    assert!(!found.is_error() && found.message.contains("drain the nodes one by one"), "{found:?}");
+}
+
+#[test]
+fn another_major_is_refused_for_a_cluster_that_is_there_and_says_what_to_do_instead() {
+    let spec = |image: &str| serde_json::from_value::<Cluster>(with("/spec/imageName", json!(image))).unwrap().spec;
+    let unnamed = serde_json::from_value::<Cluster>(with("/spec/instances", json!(3))).unwrap().spec;
+    assert_eq!(change(&spec("pg:15.2"), &spec("pg:15.8")), []);
+    for old in [spec("pg:15.2"), unnamed] {
+        let found = change(&old, &spec("pg:16"));
+        assert_eq!(found[0].path, "spec.imageName");
+        assert!(found[0].is_error() && found[0].message.contains("pg_dump"), "{found:?}");
+    }
+}
+
+#[test]
 fn a_schedule_of_five_fields_says_how_it_is_read() {
     let raw: Value = serde_yaml_ng::from_str(include_str!("../../../docs/examples/scheduledbackup.yaml")).unwrap();
     let said = scheduled_backup(&serde_json::from_value(raw).unwrap());

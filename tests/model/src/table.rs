@@ -114,7 +114,7 @@ pub const TABLE: &[Run] = &[
     lease(
         "lease-misled",
         "a postgres that takes another timeline than the reserved one",
-        Limits { ticks: 0, writes: 3, elections: 1, deaths: 1, misled: 1, ..QUIET },
+        Limits { ticks: 0, writes: 3, elections: 1, deaths: 1, misled: 1, slow_kills: true, ..QUIET },
     ),
     lease(
         "lease-false-alarm",
@@ -141,6 +141,33 @@ pub const TABLE: &[Run] = &[
         "lease-three-crash",
         "three instances, a postmaster that dies",
         Limits { instances: 3, ticks: 0, writes: 4, elections: 1, crashes: 1, ..QUIET },
+    ),
+    lease(
+        "lease-older-holder",
+        "a change of primaryLease that the primary was not started with: it writes by longer timings than the others, and \
+         stands still",
+        Limits { ticks: 4, writes: 1, elections: 1, freezes: 1, older: 1, older_lease: 4, older_deadline: 3, ..QUIET },
+    ),
+    lease(
+        "lease-older-taker",
+        "the same where it is a standby that was not: it has shorter ones than the primary",
+        Limits {
+            ticks: 4,
+            writes: 1,
+            elections: 1,
+            freezes: 1,
+            lease: 4,
+            deadline: 3,
+            older: 0b10,
+            older_lease: 3,
+            older_deadline: 2,
+            ..QUIET
+        },
+    ),
+    lease(
+        "prompt-set-back",
+        "a lease that is set back to an earlier term and holder, once every volume has seen the later one",
+        Limits { writes: 5, elections: 2, terminations: 1, set_backs: 1, prompt: 0b11, ..QUIET },
     ),
     lease(
         "lease-failsafe",
@@ -396,27 +423,7 @@ pub const TABLE: &[Run] = &[
     lease(
         "deep-all",
         "three instances and every fault",
-        Limits {
-            instances: 3,
-            ticks: 5,
-            writes: 3,
-            elections: 1,
-            losses: 1,
-            zombies: true,
-            crashes: 1,
-            deaths: 1,
-            freezes: 1,
-            wedges: 1,
-            drift: 1,
-            doubles: 1,
-            joins: 1,
-            edits: 1,
-            terminations: 1,
-            fences: 1,
-            lost: 1,
-            lease: 4,
-            ..QUIET
-        },
+        Limits { instances: 3, ticks: 5, writes: 3, elections: 1, lease: 4, ..Limits::EVERY },
     ),
     lease(
         "deep-outage",

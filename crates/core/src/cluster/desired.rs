@@ -92,6 +92,9 @@ pub struct Desired {
     pub timings: Timings,
     /// Commits wait for standbys (`spec.postgresql.synchronous`, or `minSyncReplicas`).
     pub synchronous: bool,
+    /// How many standbys a commit waits for; zero where it waits for none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sync_number: u32,
     /// `failoverQuorum`: the electable record is mirrored in a FailoverQuorum.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub failover_quorum: bool,
@@ -135,6 +138,7 @@ impl Default for Desired {
             owner_secret: None,
             timings: Timings::default(),
             synchronous: false,
+            sync_number: 0,
             failover_quorum: false,
             domain_keys: DomainKeys::default(),
             primary_update: PrimaryUpdate::default(),
@@ -146,6 +150,11 @@ impl Default for Desired {
             fenced: Vec::new(),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Whether a list of annotation `cnpg.io/fencedInstances` names this instance, or everybody.

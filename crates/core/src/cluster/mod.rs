@@ -12,7 +12,7 @@ pub use member::{LeaseSeen, MemberPhase, Report};
 pub use names::{ObjectKind, SecretKind, ServiceKind, instance_name, serial_of};
 pub use node::{DRAIN_TAINTS, DomainKeys, NodeView, ZONE};
 pub use observed::{
-    CertificateFact, ElectionFact, ForceFact, LossFact, Memory, Observed, RefusalFact, RestartFact, StatusFacts,
-    TailFact,
+    CertificateFact, DriftFact, ElectionFact, ForceFact, LossFact, Memory, Observed, RefusalFact, RestartFact,
+    StatusFacts, TailFact,
 };
 pub use pod::{PodPhase, PodView, Role, VolumeView};

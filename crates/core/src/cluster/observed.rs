@@ -163,6 +163,19 @@ pub struct CertificateFact {
     pub next_since: Option<i64>,
 }
 
+/// An object of the cluster that is not what it would be made as today: an older controller made it, the spec has
+/// changed since, or somebody has changed it by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftFact {
+    /// Which.
+    pub kind: ObjectKind,
+    /// Its resourceVersion.
+    pub version: String,
+    /// What differs cannot be changed where it is: it is made anew.
+    pub anew: bool,
+}
+
 /// What the controller remembers between two looks, by its own clock. Losing it only restarts the timers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -173,6 +186,9 @@ pub struct Memory {
     pub election_since: Instant,
     /// Since when the primary has looked unhealthy; absent while it does not.
     pub unhealthy_since: Option<Instant>,
+    /// Since when another instance than the open primary has been asked for (`status.targetPrimary`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_since: Option<Instant>,
     /// Since when an initialised cluster has had no lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_lost_since: Option<Instant>,
@@ -188,6 +204,9 @@ pub struct Observed {
     pub volumes: Vec<VolumeView>,
     /// Its other objects.
     pub objects: BTreeSet<ObjectKind>,
+    /// Those among them that are the cluster's own and not as they should be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drifted: Vec<DriftFact>,
     /// Its lease, read for this look; absent when there is none.
     pub lease: Option<Versioned<LeaseRecord>>,
     /// Its status.

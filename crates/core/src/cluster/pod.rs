@@ -3,6 +3,7 @@
 use super::Report;
 use crate::identity::{Nonce, PodUid};
 use crate::lease::LeaseRecord;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -78,6 +79,9 @@ pub struct PodView {
     pub role: Option<Role>,
     /// Nonces of managers whose container has terminated (`state` or `lastState.terminated.message`; hole 17).
     pub dead_nonces: Vec<Nonce>,
+    /// Its postgres container ended, and is started again after so long at the earliest (`CrashLoopBackOff`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts_after: Option<Duration>,
     /// What of it is not as it would be made today, in words; absent while it is up to date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outdated: Option<String>,

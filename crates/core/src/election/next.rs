@@ -161,11 +161,12 @@ fn current(pod: &PodView) -> Option<MemberPhase> {
     pod.report.as_ref().filter(|report| !pod.dead_nonces.contains(&report.nonce)).map(|report| report.phase)
 }
 
-/// Members with data on their volume whose manager has yet to say what.
+/// Members with data on their volume whose manager has yet to say what, and may do so while an election waits for it.
 fn silent_members(observed: &Observed) -> Vec<String> {
     let has_data = |pod: &PodView| observed.volumes.iter().any(|v| v.serial == pod.serial && v.has_data);
+    let soon = |pod: &PodView| pod.restarts_after.is_none_or(|wait| wait < GATHERING);
     let silent = |pod: &&PodView| {
-        pod.is_alive() && has_data(pod) && current(pod).is_none_or(|phase| phase == MemberPhase::Starting)
+        pod.is_alive() && has_data(pod) && soon(pod) && current(pod).is_none_or(|phase| phase == MemberPhase::Starting)
     };
     observed.pods.iter().filter(silent).map(|pod| pod.name.clone()).collect()
 }

@@ -150,7 +150,8 @@ pub(super) fn judge(
         Standing::Standby => report.position,
         Standing::Stopped => report.reach(),
     };
-    let (Some(system), Some(position)) = (report.system_id, position) else { return Err(Rejection::NoData) };
+    let system = report.system_id.ok_or(Rejection::NoData)?;
+    let position = position.ok_or(Rejection::NoPosition)?;
     if observed.status.system_id.is_some_and(|expected| expected != system) {
         return Err(Rejection::WrongSystem(system));
     }

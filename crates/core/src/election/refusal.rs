@@ -23,6 +23,8 @@ pub enum Rejection {
     Fenced,
     /// It holds no database yet.
     NoData,
+    /// It follows, and has not said yet how far it is.
+    NoPosition,
     /// Its manager is busy with something that it must finish first.
     Busy(MemberPhase),
     /// It holds another database system.
@@ -67,6 +69,22 @@ pub enum Rejection {
     OnTheSameNode,
 }
 
+impl Rejection {
+    /// Of a member that has only just begun, it may be over in a moment.
+    #[must_use]
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Rejection::Unreachable | Rejection::NoData | Rejection::NoPosition => true,
+            // It has yet to follow, or to say that it does.
+            Rejection::Diverged { .. } => true,
+            Rejection::Busy(phase) => {
+                matches!(phase, MemberPhase::Starting | MemberPhase::Rejoining | MemberPhase::Standby)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,6 +93,7 @@ impl fmt::Display for Rejection {
             Rejection::Finished => f.write_str("its pod has ended"),
             Rejection::Fenced => f.write_str("is fenced by annotation"),
             Rejection::NoData => f.write_str("holds no data yet"),
+            Rejection::NoPosition => f.write_str("has not said yet how far it is"),
             Rejection::Busy(phase) => write!(f, "is {}", format!("{phase:?}").to_lowercase()),
             Rejection::WrongSystem(id) => write!(f, "holds another database system ({id})"),
             Rejection::Forked(at) => write!(f, "its WAL ({at}) lies on a timeline that was never reserved"),

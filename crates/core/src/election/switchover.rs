@@ -1,12 +1,18 @@
 //! A switchover that somebody asked for: the target is given, and only looked at.
 
 use super::rank::{Standing, judge};
-use super::{Refusal, Rejection};
+use super::{Refusal, Rejection, Why};
 use crate::cluster::{Desired, Observed, PodView};
 use crate::lease::{LeaseRecord, WalPosition};
+use crate::time::Instant;
+use core::time::Duration;
 
 /// How far behind a target may be, in bytes: the last of it is sent while the primary stops, and writes wait.
 pub const MAX_SWITCHOVER_LAG: u64 = 128 * 1024 * 1024;
+
+/// How long a target has to show that it can take over, from the time of the request: one that has only just begun has
+/// not reported yet, and it is the kubelet that says whether it is ready, every 10 seconds.
+const TARGET_PATIENCE: Duration = Duration::from_secs(11);
 
 /// How the reason ends for which a switchover was refused.
 pub const SWITCHOVER_REFUSED: &str = "cannot take over";
@@ -18,6 +24,17 @@ pub(super) fn refusal(target: &str, rejection: Rejection) -> Refusal {
         members: vec![(target.to_owned(), rejection)],
         ..Refusal::default()
     }
+}
+
+/// Until when the switchover is asked for again instead of being refused: what stands against the target may be over in
+/// a moment. Nothing, where it will not be, or where it has had its time.
+#[must_use]
+pub fn target_may_yet(observed: &Observed, why: &Why, refusal: &Refusal, now: Instant) -> Option<Instant> {
+    if !matches!(why, Why::Switchover { .. }) {
+        return None;
+    }
+    let until = observed.memory.asked_since.unwrap_or(now).plus(TARGET_PATIENCE);
+    (now < until && refusal.members.iter().all(|(_, rejection)| rejection.may_pass())).then_some(until)
 }
 
 /// The target, if it can take over without making writers wait long.

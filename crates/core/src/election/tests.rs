@@ -172,6 +172,16 @@ fn a_dead_manager_gets_a_moment_to_come_back_and_offer_its_tail() {
 }
 
 #[test]
+fn nobody_waits_for_a_manager_that_the_kubelet_starts_later_than_that() {
+    let (desired, mut observed) = cluster(HolderState::Open);
+    observed.pods[0].dead_nonces = vec!["n1".into()];
+    observed.pods[0].restarts_after = Some(Duration::from_secs(1));
+    assert!(matches!(next(&desired, &observed, NOW), Next::Wait { waiting: Waiting::Members(_), .. }));
+    observed.pods[0].restarts_after = Some(Duration::from_secs(10));
+    assert_eq!(next(&desired, &observed, NOW), Next::Ask { why: Why::ProofOfDeath });
+}
+
+#[test]
 fn timelines_go_before_positions_and_a_timeline_that_was_never_reserved_is_a_fork() {
     let (desired, mut observed) = cluster(HolderState::Released);
     record(&mut observed).timeline = TimelineId(2);

@@ -1,5 +1,6 @@
 //! What the machine tells the shell to do. Imperatives; each asynchronous one carries the [`Op`] to answer with.
 
+use super::source::Sources;
 use super::stop::Stop;
 use super::view::{Leader, Peer};
 use crate::cluster::TailFact;
@@ -50,8 +51,9 @@ pub enum Command {
     ClaimInitialization(Op),
     /// initdb into a new directory, durably renamed when complete.
     InitializeDatabase(Op),
-    /// Clone the leader into a new directory, durably renamed when complete; an existing one is kept until then.
-    CloneFrom(Op, Leader),
+    /// Clone the leader, or a standby of it ([`super::choose_source`]), into a new directory, durably renamed when complete;
+    /// an existing one is kept until then.
+    CloneFrom(Op, Leader, Sources),
     /// Archive every `.ready`, then follow the leader's history: fast-forward, rewind or say that a clone is due.
     Rejoin(Op, Leader),
     /// Start postgres and wait until it accepts connections.
@@ -127,7 +129,8 @@ pub enum Command {
     /// Wait until [`SyncSetting::needed_of_members`] of the setting's members, by incarnation, have flushed WAL up to
     /// here; bounded, since it is asked for again.
     Barrier(Op, SyncSetting, Lsn),
-    /// `true`: new connections are refused, but for the manager's own and replication. `false`: as the user wants.
+    /// `true`: new connections are refused, but for the manager's own and replication; a [`Command::Promote`] waits until
+    /// that is in force, and ends the sessions that there are. `false`: as the user wants.
     GateClients(bool),
     /// Ask each member for a pledge (rule L7) and answer [`super::Outcome::Pledged`] with those who said yes, within
     /// [`crate::sync::MAX_PLEDGE_ROUND`] of the sending.
@@ -147,6 +150,9 @@ pub enum Command {
 pub enum ArchiveMode {
     /// A standby archives nothing of its own accord.
     Standby,
+    /// Postgres is being promoted, and which timeline it chose is not known yet (I2): requests wait. What lies on one
+    /// that nobody reserved would be in the way of whoever reserves it (I5).
+    Unchecked,
     /// The primary archives.
     Primary,
     /// Postgres is stopping: answer "failed" at once, since its shutdown waits for its archiver.

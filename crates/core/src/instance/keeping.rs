@@ -110,7 +110,10 @@ impl Machine {
             (IoKind::Release, Outcome::Conflicted(stored))
                 if conflict(&self.me.holder.nonce, &stored.value) == Conflict::Adopt =>
             {
-                self.put(IoKind::Release, stored.version.clone(), released(&stored.value, io.record.tail));
+                // One that was set back meanwhile is put right by what is known of it (L9).
+                let set_back = stored.value.term < io.record.term;
+                let record = if set_back { io.record } else { released(&stored.value, io.record.tail) };
+                self.put(IoKind::Release, stored.version.clone(), record);
                 self.note_stored(stored, now);
             }
             (IoKind::Take, Outcome::Conflicted(stored)) => {

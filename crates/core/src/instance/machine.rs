@@ -55,6 +55,7 @@ pub struct Machine {
     /// The history of the last timeline that this directory was seen on.
     pub(super) lineage: Option<Lineage>,
     pub(super) failures: u32,
+    pub(super) failed_clones: u32,
     pub(super) chosen_in_place: bool,
     /// The last restart that was asked for and begun.
     pub(super) restarted: Option<RestartFact>,
@@ -120,6 +121,7 @@ impl Machine {
             link: None,
             lineage: None,
             failures: 0,
+            failed_clones: 0,
             chosen_in_place: false,
             restarted: None,
             start_is_void: false,
@@ -270,7 +272,7 @@ impl Machine {
             offered: self.tail_to_offer(),
             armed: self.armed_until(before.armed),
             configuration: self.running_configuration().or_else(|| before.configuration.clone()),
-            gated: self.gated(),
+            gated: self.gated(before.gated),
             remembered: self.max_term,
         };
         if wanted.archive != before.archive {
@@ -304,6 +306,7 @@ impl Machine {
     fn archive_mode(&self) -> ArchiveMode {
         match &self.phase {
             // From before the promotion on: an archiver that is refused comes back only after a minute.
+            Phase::Promoting(Promoting::Asked(_)) => ArchiveMode::Unchecked,
             Phase::Primary
             | Phase::Promoting(_)
             | Phase::Initializing(Initializing::StartingPostgres(_) | Initializing::Bootstrapping(_))

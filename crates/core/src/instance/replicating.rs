@@ -4,10 +4,10 @@ use super::bounds::{LEAVE_BOUND, MEMBER_PATIENCE, RENEW_RETRY};
 use super::command::{Command, Op};
 use super::event::Outcome;
 use super::machine::Machine;
-use super::phase::{Crashed, Initializing, Phase};
+use super::phase::{CandidateStep, Crashed, Initializing, Phase, Promoting};
 use super::view::{Data, Volume};
 use crate::identity::Incarnation;
-use crate::lease::{ElectableRecord, LeaseRecord, Term};
+use crate::lease::{ElectableRecord, HolderState, LeaseRecord, Term};
 use crate::sync::{
     Fitness, Goal, Move, Progress, Stored, SyncMember, SyncSetting, SyncSpec, choose, member_name, next_move,
     own_entry, record_of,
@@ -65,17 +65,29 @@ impl Machine {
         self.replication.barrier_due = self.cluster.as_ref().is_some_and(|cluster| cluster.sync.is_some());
     }
 
-    /// Whether pg_hba keeps clients out.
-    pub(super) fn gated(&self) -> bool {
+    /// Whether pg_hba keeps clients out: until the timeline that postgres chose is known to be the reserved one (I2), from
+    /// when a candidate's way to the promotion is free, so that closing takes no time of that; and under synchronous
+    /// replication until nothing that they see can be taken back (hole 11). What is ending stays as it was `before`.
+    pub(super) fn gated(&self, before: bool) -> bool {
+        let stopped = |lease: &LeaseRecord| lease.held_by().is_none() || lease.state == HolderState::Recovering;
+        let unchecked = match &self.phase {
+            Phase::Candidate(candidate) => {
+                candidate.step == CandidateStep::Taking || self.lease.as_ref().is_some_and(|l| stopped(&l.value))
+            }
+            Phase::Promoting(Promoting::Asked(_)) => true,
+            Phase::Killing(..) | Phase::Crashed(Crashed::Killing(_)) | Phase::Stopping(_) | Phase::Exited => before,
+            _ => false,
+        };
         let synchronous = self.cluster.as_ref().is_some_and(|cluster| cluster.sync.is_some());
-        synchronous
+        let unreplicated = synchronous
             && match &self.phase {
                 Phase::Promoting(_) | Phase::Crashed(Crashed::StartingInPlace(..) | Crashed::Opening(_)) => true,
                 Phase::Initializing(Initializing::Claiming(_) | Initializing::CreatingDatabase(_)) => false,
                 Phase::Initializing(_) => true,
                 Phase::Primary => self.replication.barrier_due,
                 _ => false,
-            }
+            };
+        unchecked || unreplicated
     }
 
     pub(super) fn standbys_sampled(&mut self, streaming: &[String]) {

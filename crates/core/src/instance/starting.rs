@@ -5,6 +5,7 @@ use super::command::{Command, Op, StartAs};
 use super::event::Outcome;
 use super::machine::Machine;
 use super::phase::{AfterKill, Crashed, Initializing, Phase};
+use super::source::Sources;
 use super::view::{Data, DataRole, Leader, Volume};
 use crate::election::verify;
 use crate::lease::{LeaseRecord, Purpose, WalPosition};
@@ -14,6 +15,8 @@ use core::cmp::Ordering;
 /// After so many failures in a row to start behind a leader, the directory goes through rejoin, then a clone.
 const FAILURES_BEFORE_REJOIN: u32 = 2;
 const FAILURES_BEFORE_CLONE: u32 = 4;
+/// After so many clones in a row that failed, the leader itself is copied.
+const CLONES_BEFORE_LEADER: u32 = 2;
 
 /// What a fenced instance says.
 const FENCED: &str = "fenced by annotation cnpg.io/fencedInstances: postgres stays down until it is lifted";
@@ -119,7 +122,9 @@ impl Machine {
 
     pub(super) fn join(&mut self, leader: Leader) {
         let op = self.op();
-        self.out.push(Command::CloneFrom(op, leader.clone()));
+        let others = self.failed_clones < CLONES_BEFORE_LEADER;
+        let sources = if others { Sources::Any } else { Sources::LeaderAlone };
+        self.out.push(Command::CloneFrom(op, leader.clone(), sources));
         self.phase = Phase::Joining(op, leader);
     }
 
@@ -131,9 +136,12 @@ impl Machine {
 
     pub(super) fn join_finished(&mut self, outcome: Outcome, now: Instant) {
         match outcome {
-            Outcome::Failed(why) => self.wait(why, Some(now.plus(RETRY_PAUSE))),
+            Outcome::Failed(why) => {
+                self.failed_clones = self.failed_clones.saturating_add(1);
+                self.wait(why, Some(now.plus(RETRY_PAUSE)));
+            }
             _ => {
-                self.failures = 0;
+                (self.failures, self.failed_clones) = (0, 0);
                 self.restart();
             }
         }

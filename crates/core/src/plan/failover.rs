@@ -3,7 +3,9 @@
 use super::step::{EventKind, Step};
 use super::{Draft, explain};
 use crate::cluster::{Desired, LossFact, Observed, RefusalFact};
-use crate::election::{Answer, Election, Loss, Next, Refusal, Waiting, Why, elect, force_is_void, next};
+use crate::election::{
+    Answer, Election, Loss, Next, Refusal, Waiting, Why, elect, force_is_void, next, target_may_yet,
+};
 use crate::lease::{HolderState, LeaseRecord, Versioned};
 use crate::time::Instant;
 use core::time::Duration;
@@ -57,16 +59,27 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, now: Instant, draft: 
             draft.steps.push(Step::CancelElection { holder });
             Outlook::Settled
         }
-        Next::Ask { why } => ask(desired, observed, &why, draft),
+        Next::Ask { why } => ask(desired, observed, &why, now, draft),
     }
 }
 
-fn ask(desired: &Desired, observed: &Observed, why: &Why, draft: &mut Draft) -> Outlook {
+fn ask(desired: &Desired, observed: &Observed, why: &Why, now: Instant, draft: &mut Draft) -> Outlook {
     let Some(lease) = observed.lease.as_ref() else { return Outlook::Settled };
     match elect(desired, observed, lease, why) {
         Answer::Elected(election) => elected(observed, why, *election, draft),
-        Answer::Refused(refusal) => refused(observed, lease, why, &refusal, draft),
+        Answer::Refused(refusal) => match target_may_yet(observed, why, &refusal, now) {
+            Some(until) => awaits_target(&refusal, until.since(now), draft),
+            None => refused(observed, lease, why, &refusal, draft),
+        },
     }
+}
+
+/// Nobody hands over yet, and nothing is refused.
+fn awaits_target(refusal: &Refusal, left: Duration, draft: &mut Draft) -> Outlook {
+    let waiting = format!("the target of the switchover: {}", refusal.lines().join("; "));
+    draft.report.waits(&waiting);
+    draft.look_again(left.min(RETRY_REFUSED));
+    Outlook::SwitchingOver(format!("Waiting for {waiting}"))
 }
 
 fn elected(observed: &Observed, why: &Why, election: Election, draft: &mut Draft) -> Outlook {

@@ -78,6 +78,33 @@ fn a_standby_that_could_not_be_switched_to_does_not_take_over_from_a_drained_pri
 }
 
 #[test]
+fn a_target_that_has_only_just_begun_is_waited_for_and_refused_only_when_its_time_is_over() {
+    let (desired, mut observed) = healthy();
+    observed.status.target_primary = Some("c-2".into());
+    let asked = |observed: &Observed, after: u64| {
+        let mut observed = observed.clone();
+        observed.memory.asked_since = Some(NOW);
+        plan(&desired, &observed, NOW.plus(Duration::from_secs(after)))
+    };
+    observed.pods[1].report.as_mut().unwrap().position = None;
+    let waits = asked(&observed, 0);
+    assert_eq!((waits.steps.as_slice(), waits.status.phase), (&[][..], Phase::Switchover));
+    assert!(waits.again.is_some_and(|again| again < Duration::from_secs(1)), "{:?}", waits.again);
+    assert!(waits.status.reason.ends_with("c-2 has not said yet how far it is"), "{}", waits.status.reason);
+    assert_eq!(refusal(&asked(&observed, 10)), None);
+    let told = asked(&observed, 11);
+    assert_eq!(refusal(&told).unwrap().missing, ["c-2 has not said yet how far it is"]);
+    observed.pods[1].report.as_mut().unwrap().position = Some(at(0x300_0000));
+    assert_eq!(election(&asked(&observed, 3)).unwrap().winner, "c-2", "as soon as it has said so");
+    observed.pods[1].ready = false;
+    assert_eq!(refusal(&asked(&observed, 3)), None, "the kubelet has yet to say that it is ready");
+    observed.pods[1].report.as_mut().unwrap().fresh = false;
+    assert_eq!(refusal(&asked(&observed, 3)), None);
+    observed.pods[1].deleting = true;
+    assert_eq!(refusal(&asked(&observed, 0)).unwrap().missing, ["c-2 is being deleted"], "which does not pass");
+}
+
+#[test]
 fn nobody_is_moved_before_the_primary_is_open_or_while_it_hands_over() {
     let (desired, mut observed) = drained();
     observed.lease.as_mut().unwrap().value.state = HolderState::Promoting;

@@ -31,6 +31,7 @@ mod status;
 mod step;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod volumes;
 
 pub use check::{Violation, check};
@@ -39,6 +40,7 @@ pub use lost_lease::{LostLease, lost_lease};
 pub use report::{Line, Report};
 pub use status::{Phase, StatusUpdate};
 pub use step::{EventKind, Step};
+pub use topology::{Domains, TopologyNote};
 
 use crate::cluster::{Desired, Observed};
 use crate::time::Instant;

@@ -11,6 +11,10 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
             draft.steps.push(Step::Create(kind));
         }
     }
+    for drift in &observed.drifted {
+        draft.report.does(format!("bring {} up to date", drift.kind), "it is not as it would be made today");
+        draft.steps.push(Step::Update(drift.clone()));
+    }
     if desired.pod_monitor && !observed.pod_monitors_served {
         draft.report.does_not("create PodMonitor", "the API server does not know the kind");
         draft.steps.push(Step::Event {

@@ -17,10 +17,15 @@ pub(super) fn plan(observed: &Observed, outlook: &Outlook, draft: &mut Draft) {
         (_, Some(role)) => role,
         (_, None) => Role::Replica,
     };
-    // Whoever loses a role does so before another gets it: two primaries are never labelled.
+    // Whoever loses the role does so before another gets it: two primaries are never labelled. Clients wait for the
+    // second of these, and for nothing that can come after.
     let mut changes: Vec<(&PodView, Role)> =
         observed.pods.iter().map(|pod| (pod, role(pod))).filter(|(pod, role)| pod.role != Some(*role)).collect();
-    changes.sort_by_key(|(pod, role)| (*role == Role::Primary, pod.serial));
+    changes.sort_by_key(|(pod, role)| match role {
+        Role::Primary => (1, pod.serial),
+        _ if pod.role == Some(Role::Primary) => (0, pod.serial),
+        _ => (2, pod.serial),
+    });
     for (pod, role) in changes {
         draft.steps.push(Step::SetRole { pod: pod.name.clone(), uid: pod.uid.clone(), role });
     }

@@ -4,6 +4,7 @@ use super::explain::ElectionNote;
 use super::failover::Outlook;
 use super::instances::{Needs, count, primary_is_well};
 use super::rollout::Progress;
+use super::topology::{self, TopologyNote};
 use crate::cluster::{Desired, Observed};
 use crate::timeline::TimelineId;
 use core::fmt;
@@ -98,6 +99,10 @@ pub struct StatusUpdate {
     /// An election that is due or under way (condition `PrimaryElected`); absent while the primary is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub election: Option<ElectionNote>,
+    /// Whether commits can wait for standbys in other failure domains (condition `SyncReplicationTopologySatisfied`);
+    /// absent where nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topology: Option<TopologyNote>,
 }
 
 pub(super) fn of(
@@ -138,6 +143,7 @@ pub(super) fn of(
             system.is_some() && own.is_some() && own != system
         }),
         election: None,
+        topology: topology::of(desired, observed),
     }
 }
 

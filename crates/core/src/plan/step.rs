@@ -1,6 +1,6 @@
 //! The steps of a plan. Each is one write, bound to the object it was decided for.
 
-use crate::cluster::{ElectionFact, ObjectKind, RefusalFact, Role, SecretKind};
+use crate::cluster::{DriftFact, ElectionFact, ObjectKind, RefusalFact, Role, SecretKind};
 use crate::identity::{Nonce, PodUid};
 use crate::lease::LeaseRecord;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub enum EventKind {
 pub enum Step {
     /// Create an object of the cluster; that it is there already is success.
     Create(ObjectKind),
+    /// Bring an object up to date, over the version that was looked at.
+    Update(DriftFact),
     /// Create the empty lease.
     CreateLease,
     /// Create the lost lease of an initialised cluster, as held by its last primary (rule L8).

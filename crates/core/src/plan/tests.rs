@@ -2,7 +2,9 @@
 //! `UPDATE_GOLDEN=1` writes them anew; the diff is then read by a person.
 
 use super::*;
-use crate::cluster::{LeaseSeen, MemberPhase, ObjectKind, PodView, Report, Role, SecretKind, ServiceKind, VolumeView};
+use crate::cluster::{
+    DriftFact, LeaseSeen, MemberPhase, ObjectKind, PodView, Report, Role, SecretKind, ServiceKind, VolumeView,
+};
 use crate::identity::SystemId;
 use crate::lease::{Holder, HolderState, LeaseRecord, Term, Versioned, WalPosition};
 use crate::lsn::Lsn;
@@ -106,6 +108,15 @@ fn the_others_are_cloned_once_the_primary_is_ready() {
     observed.pods[0].ready = false;
     let waits = super::plan(&desired, &observed, NOW);
     assert!(!waits.steps.iter().any(|step| matches!(step, Step::CreateVolume { .. })));
+}
+
+#[test]
+fn the_rights_that_an_older_controller_gave_are_brought_up_to_date() {
+    let (desired, mut observed) = healthy();
+    let drift = DriftFact { kind: ObjectKind::Role, version: "9".into(), anew: false };
+    observed.drifted = vec![drift.clone()];
+    let plan = golden("rights-drifted", (desired, observed));
+    assert_eq!((plan.steps, plan.status.phase), (vec![Step::Update(drift)], Phase::Healthy));
 }
 
 #[test]

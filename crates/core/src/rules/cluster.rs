@@ -40,6 +40,17 @@ pub enum ClusterError {
         /// Its value.
         name: String,
     },
+    /// `spec.imageName` has another PostgreSQL major than the data.
+    #[error(
+        "an image of PostgreSQL {new} cannot start what PostgreSQL {old} has written, and an upgrade to another major is \
+         not supported: create a new Cluster of that major, and copy the data with pg_dump or logical replication"
+    )]
+    Major {
+        /// The image's that is in force.
+        old: u32,
+        /// The new image's.
+        new: u32,
+    },
     /// A field that may not change did.
     #[error("{field} cannot change from {old:?} to {new:?}: create a new object instead")]
     Immutable {
@@ -118,6 +129,25 @@ pub fn unchanged(field: &'static str, old: &str, new: &str) -> Result<(), Cluste
     if old == new { Ok(()) } else { Err(ClusterError::Immutable { field, old: old.to_owned(), new: new.to_owned() }) }
 }
 
+/// The PostgreSQL major in an image's tag, if that is how the tag begins (`:15`, `:15.3-bookworm`).
+#[must_use]
+pub fn image_major(image: &str) -> Option<u32> {
+    let (_, tag) = image.split_once('@').map_or(image, |(name, _)| name).rsplit_once(':')?;
+    let digits = tag.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+/// Another image of a cluster that is there. One whose tag does not say its major is believed to be right.
+///
+/// # Errors
+/// [`ClusterError::Major`].
+pub fn image_change(old: &str, new: &str) -> Result<(), ClusterError> {
+    match (image_major(old), image_major(new)) {
+        (Some(old), Some(new)) if old != new => Err(ClusterError::Major { old, new }),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +173,18 @@ mod tests {
             assert_eq!(cluster_name(name), Err(ClusterError::Name(name.to_owned())), "{name}");
         }
         assert!(matches!(cluster_name(&"a".repeat(51)), Err(ClusterError::NameLength { length: 51, .. })));
+    }
+
+    #[test]
+    fn an_image_may_change_within_its_major_and_no_further() {
+        let digest = "repo/pg:15@sha256:0123";
+        for (old, new) in [("pg:15", "pg:15.8-bookworm"), ("pg:15", "pg:latest"), ("pg", "pg:16"), (digest, "pg:15.2")]
+        {
+            assert_eq!(image_change(old, new), Ok(()), "{old} {new}");
+        }
+        for (old, new) in [("pg:15", "pg:16"), ("host:5000/pg:15.3", "host:5000/pg:14"), (digest, "pg:16@sha256:0")] {
+            assert!(matches!(image_change(old, new), Err(ClusterError::Major { .. })), "{old} {new}");
+        }
     }
 
     #[test]

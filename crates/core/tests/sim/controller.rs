@@ -117,6 +117,7 @@ impl World {
             election_since: known.election.as_ref().map(|(_, since)| *since).unwrap_or_default(),
             unhealthy_since: known.unhealthy,
             lease_lost_since: self.lease_lost,
+            ..Memory::default()
         }
     }
 

@@ -1,10 +1,12 @@
 //! Commands carried out: each takes its time, and most can fail.
 
 use super::directory::Directory;
-use super::node::Postgres;
+use super::node::{Node, Postgres};
 use super::world::World;
 use pgherd_core::identity::Nonce;
-use pgherd_core::instance::{Command, DataRole, Leader, Op, Outcome};
+use pgherd_core::instance::{
+    Command, DataRole, Leader, LeaderWord, Offer, Op, Outcome, Source, Sources, choose_source,
+};
 use pgherd_core::time::Instant;
 
 impl World {
@@ -31,9 +33,10 @@ impl World {
                 self.nodes[at].disk.partial = true;
                 self.after(at, (300, 900), op, World::initdb);
             }
-            Command::CloneFrom(op, leader) => {
+            Command::CloneFrom(op, leader, sources) => {
                 self.nodes[at].disk.partial = true;
-                self.after(at, (300, 1500), op, move |w, at| w.clone_from(at, &leader));
+                let source = self.source_of(at, &leader, sources);
+                self.after(at, (300, 1500), op, move |w, at| w.clone_from(at, &leader, &source));
             }
             Command::Rejoin(op, leader) => self.rejoin(at, op, leader),
             Command::StartPostgres(op, how) => self.start_postgres(at, op, how),
@@ -181,9 +184,35 @@ impl World {
         Outcome::Done
     }
 
-    fn clone_from(&mut self, at: usize, leader: &Leader) -> Outcome {
+    /// Whom core has it copied from.
+    fn source_of(&self, at: usize, leader: &Leader, sources: Sources) -> Source {
+        let streams = |node: &&Node| {
+            let follows = node.following.as_ref().is_some_and(|whom| whom.pod_uid == leader.pod_uid);
+            node.postgres == Postgres::Standby && node.streaming && follows && node.reaches_peers()
+        };
+        let standbys = self.nodes.iter().filter(streams).filter(|_| self.nodes[at].reaches_peers());
+        let offers: Vec<Offer> = standbys
+            .filter_map(|node| {
+                let end = node.disk.data.as_ref()?.end();
+                let (timeline, flushed) = (end.timeline, Some(end.lsn));
+                Some(Offer { name: node.name.clone(), address: node.name.clone(), timeline, follows: true, flushed })
+            })
+            .collect();
+        let streaming = offers.iter().map(|offer| offer.name.clone()).collect();
+        choose_source(leader, sources, Some(&LeaderWord { streaming, keeps_wal: true }), &offers)
+    }
+
+    /// A standby's directory is not the one that core knew any more, where it died or was cut off since.
+    fn copied(&self, at: usize, leader: &Leader, source: &Source) -> Option<&Directory> {
+        let Source::Standby { name, .. } = source else { return self.open_source(at, leader) };
+        let node = self.nodes.iter().find(|node| node.name == *name)?;
+        let there = node.postgres == Postgres::Standby && node.reaches_peers() && self.nodes[at].reaches_peers();
+        node.disk.data.as_ref().filter(|_| there)
+    }
+
+    fn clone_from(&mut self, at: usize, leader: &Leader, source: &Source) -> Outcome {
         let incarnation = self.next_id();
-        let Some(source) = self.open_source(at, leader) else { return Outcome::Failed("no source".to_owned()) };
+        let Some(source) = self.copied(at, leader, source) else { return Outcome::Failed("no source".to_owned()) };
         let wal = source.wal.clone();
         let disk = &mut self.nodes[at].disk;
         disk.partial = false;

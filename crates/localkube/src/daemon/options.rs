@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// Where environments are kept, each in a directory of its name.
 pub const STATE_ROOT: &str = "/var/lib/pgherd";
+
+/// As the node controller's default (`--node-monitor-grace-period`).
+const NODE_GRACE: Duration = Duration::from_secs(40);
 
 /// A node of the environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +59,10 @@ pub struct UpOptions {
     pub volumes: Volumes,
     /// The system user that containers run as.
     pub user: String,
-    /// Multiplies the waits before restarts, and before a node that is not heard of is given up (1.0: as Kubernetes).
+    /// Multiplies the waits before restarts (1.0: as Kubernetes; 0.0: as if each were the first for a long time).
     pub backoff_scale: f64,
+    /// How long a node may be silent before it is given up.
+    pub node_grace: Duration,
     /// Directories of the host that containers see, beside `/usr`, `/etc` and the like.
     pub host_mounts: Vec<PathBuf>,
     /// Added to the environment of every container and of the controller.
@@ -80,6 +86,7 @@ impl UpOptions {
             volumes: Volumes::default(),
             user: "postgres".to_owned(),
             backoff_scale: 1.0,
+            node_grace: NODE_GRACE,
             host_mounts: Vec::new(),
             env: BTreeMap::new(),
         }

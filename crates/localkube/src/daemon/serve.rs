@@ -351,6 +351,7 @@ fn node_context(
         spawner,
         records,
         backoff_scale: options.backoff_scale,
+        node_grace: options.node_grace,
         host_mounts: options.host_mounts.clone(),
         own_file_systems: options.volumes == Volumes::Ext4,
         kubelets: Kubelets::default(),

@@ -32,6 +32,7 @@ impl Faults {
         match what {
             DiskFault::Hung => disk::hang(&directory).await?,
             DiskFault::ReadOnly => disk::fail(&directory).await?,
+            DiskFault::IoErrors => disk::refuse_writes(&directory).await?,
             DiskFault::Full { leave } => blocking(directory.clone(), move |path| fill(path, leave)).await?,
             DiskFault::NoInodes => blocking(directory.clone(), use_inodes_up).await?,
         }
@@ -42,14 +43,15 @@ impl Faults {
         Ok(Done::lasts(id, text))
     }
 
-    /// Ends a disk's fault. One that became read-only is repaired, for which its users are killed; they start again.
+    /// Ends a disk's fault. One that became read-only or failed is repaired, for which its users are killed; they start
+    /// again.
     pub(super) async fn heal_disk(&self, directory: PathBuf, what: DiskFault) -> Result<(), FaultError> {
         if !disk::is_mounted(&directory) {
             return Ok(());
         }
         match what {
             DiskFault::Hung => disk::thaw(&directory).await?,
-            DiskFault::ReadOnly => {
+            DiskFault::ReadOnly | DiskFault::IoErrors => {
                 let end_users = || {
                     for pod in self.pods.all().iter().filter(|pod| pod.volumes.values().any(|path| *path == directory))
                     {

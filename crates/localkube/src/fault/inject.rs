@@ -4,7 +4,7 @@ use super::controllers::Controllers;
 use super::lasting::{Lasting, Registry, Undo};
 use super::processes::{full_name, processes};
 use super::request::Cut;
-use super::{Done, FaultError, FaultRequest, Target, damage, network};
+use super::{Done, FaultError, FaultRequest, Target, damage, names, network};
 use crate::api::{FaultSwitch, Store};
 use crate::net::namespace::NetworkNamespace;
 use crate::node::{Kubelets, RunningPod, RunningPods};
@@ -67,6 +67,7 @@ impl Faults {
             }
             FaultRequest::Cut(cut) => self.cut(cut).await,
             FaultRequest::Link { pod, kbit, delay } => self.link(pod, *kbit, *delay).await,
+            FaultRequest::NoNames { pod } => self.no_names(pod),
             FaultRequest::ForceDelete { pod } => self.force_delete(pod),
             FaultRequest::KubeletApart { of } => self.kubelet_apart(of),
             FaultRequest::NodeLost { node } => self.node_lost(node),
@@ -169,6 +170,7 @@ impl Faults {
                 }
             }
             Undo::Link { holder, address } => network::fast(&self.network, holder, address).await?,
+            Undo::Names { hosts, before } => names::remember(&hosts, &before).map_err(FaultError::File)?,
             Undo::Kubelet(whose) => self.kubelets.heal(&whose),
             Undo::Disk { directory, what } => self.heal_disk(directory, what).await?,
             Undo::Damage(saved) => {

@@ -39,6 +39,8 @@ pub(super) enum Undo {
     Kubelet(Whose),
     /// This volume has something.
     Disk { directory: PathBuf, what: DiskFault },
+    /// This pod knows no names.
+    Names { hosts: PathBuf, before: String },
     /// Data were damaged.
     Damage(Saved),
     /// The controller is stopped.

@@ -11,6 +11,7 @@ mod disks;
 mod done;
 mod inject;
 mod lasting;
+mod names;
 mod network;
 mod process;
 mod processes;

@@ -140,6 +140,9 @@ pub enum DiskFault {
     Hung,
     /// It became read-only over an error. Its users are killed when that is healed.
     ReadOnly,
+    /// The device under it writes nothing any more: whoever syncs gets EIO. What is cached can be read. Its users are
+    /// killed when that is healed.
+    IoErrors,
 }
 
 impl std::fmt::Display for DiskFault {
@@ -150,6 +153,7 @@ impl std::fmt::Display for DiskFault {
             Self::NoInodes => f.write_str("without inodes"),
             Self::Hung => f.write_str("hung"),
             Self::ReadOnly => f.write_str("read-only"),
+            Self::IoErrors => f.write_str("failing with I/O errors"),
         }
     }
 }
@@ -224,6 +228,11 @@ pub enum FaultRequest {
         kbit: Option<u32>,
         /// Milliseconds that each packet waits. Needs netem in the kernel.
         delay: Option<u32>,
+    },
+    /// A pod resolves no names any more, as when DNS is dead. A new service brings all of them back.
+    NoNames {
+        /// A pod.
+        pod: String,
     },
     /// The pod's object is deleted at once while its processes run on: its kubelet does not hear of it. Healed, the
     /// kubelet ends what it finds.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,8 @@ pub struct NodeContext {
     pub records: Records,
     /// Multiplies the waits of kubelet and node controller.
     pub backoff_scale: f64,
+    /// How long a node may be silent before it is given up.
+    pub node_grace: Duration,
     /// Directories of the host that containers see read-only, beside the usual ones.
     pub host_mounts: Vec<PathBuf>,
     /// Claims have file systems of their own.

@@ -132,6 +132,24 @@ pub async fn fail(directory: &Path) -> Result<(), DiskError> {
     tokio::fs::write(&switch, "injected fault").await.map_err(file(&switch))
 }
 
+/// As when the disk itself gives up: what goes to it fails with EIO, soon or at the next sync. The host refuses to write
+/// to the image, and the loop device can only pass that on as an error of the disk.
+///
+/// # Errors
+/// If the host's file system has no such attribute.
+pub async fn refuse_writes(directory: &Path) -> Result<(), DiskError> {
+    Ok(link::run(&["chattr", "+i", &image_of(directory).to_string_lossy()], "").await.map(drop)?)
+}
+
+/// The host writes to the image again. What was not written before stays unwritten.
+async fn take_writes(directory: &Path) -> Result<(), DiskError> {
+    let image = image_of(directory);
+    if !image.exists() {
+        return Ok(());
+    }
+    Ok(link::run(&["chattr", "-i", &image.to_string_lossy()], "").await.map(drop)?)
+}
+
 /// Takes a volume off. Frozen ones are thawed first, or it would wait for ever.
 ///
 /// # Errors
@@ -141,6 +159,7 @@ pub async fn release(directory: &Path) -> Result<(), DiskError> {
         return Ok(());
     }
     let _not_frozen = thaw(directory).await;
+    let _not_refused = take_writes(directory).await;
     let target = directory.to_string_lossy();
     let patience = async {
         while link::run(&["umount", &target], "").await.is_err() && is_mounted(directory) {
@@ -153,7 +172,7 @@ pub async fn release(directory: &Path) -> Result<(), DiskError> {
     }
 }
 
-/// Repairs what [`fail`] broke: off, checked, on again. Nobody may use it meanwhile; `end_users` is called until nobody
+/// Repairs what [`fail`] or [`refuse_writes`] broke: off, checked, on again. Nobody may use it meanwhile; `end_users` is called until nobody
 /// does.
 ///
 /// # Errors
@@ -172,6 +191,8 @@ pub async fn repair(directory: &Path, end_users: impl Fn()) -> Result<(), DiskEr
         }
     };
     tokio::time::timeout(LET_GO, unused).await.map_err(|_| DiskError::Busy(directory.to_owned()))?;
+    // Not before: what fails now is lost for good, as on a real disk.
+    let _where_it_was_refused = take_writes(directory).await;
     // 1 says that errors were found and repaired, which is what is wanted here.
     let check = format!("e2fsck -fy '{}'; test $? -le 1", image.display());
     link::run(&["sh", "-c", &check], "").await?;

@@ -10,8 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::context::NodeContext;
 use crate::api::object::{is_terminating, list, name, namespace, text};
 
-/// As the node controller's default (`--node-monitor-grace-period`).
-const GRACE: Duration = Duration::from_secs(40);
 /// How often a silent node is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 const TAINT: &str = "node.kubernetes.io/unreachable";
@@ -29,7 +27,7 @@ pub(super) async fn run(context: Arc<NodeContext>, stop: CancellationToken) {
             }
         }
         silent.retain(|(node, _)| lost.contains(node));
-        let grace = GRACE.mul_f64(context.backoff_scale);
+        let grace = context.node_grace;
         let overdue = |since: &Instant| since.elapsed() >= grace;
         for node in context.nodes.iter().map(|node| node.name.as_str()) {
             let gone = silent.iter().any(|(known, since)| known == node && overdue(since));

@@ -42,6 +42,8 @@ pub struct RunningPod {
     pub holder: Option<ProcessId>,
     /// Its address.
     pub address: Option<Ipv4Addr>,
+    /// Its `/etc/hosts`.
+    pub hosts: Option<PathBuf>,
     /// Directories of its volumes, by claim.
     pub volumes: BTreeMap<String, PathBuf>,
     /// Its containers that run, by name.

@@ -355,6 +355,7 @@ impl Worker {
             node: text(&self.pod, "/spec/nodeName").to_owned(),
             holder: self.sandbox.as_ref().map(|sandbox| sandbox.holder),
             address: self.sandbox.as_ref().map(|sandbox| sandbox.address),
+            hosts: self.sandbox.as_ref().map(PodSandbox::hosts_file),
             volumes: self.volumes.clone(),
             containers: containers.collect::<BTreeMap<_, _>>(),
         }

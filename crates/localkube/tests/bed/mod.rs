@@ -41,6 +41,7 @@ pub async fn try_start(name: &str, edit: impl FnOnce(&mut UpOptions)) -> Result<
     options.state_dir.clone_from(&directory);
     options.controller = None;
     options.backoff_scale = 0.01;
+    options.node_grace = Duration::from_millis(400);
     edit(&mut options);
     let handle = up(options).await?;
     let config = Kubeconfig::read_from(handle.api_kubeconfig()).unwrap();

@@ -34,6 +34,9 @@ fn classify_dispatch(user: bool, reason: String) -> StoreError {
         StoreError::Forbidden { reason }
     } else if user || says("invalid peer certificate") {
         StoreError::Misconfigured { reason }
+    } else if says("connect timeout") {
+        let reason = format!("{reason} (nobody answers there, or the name of the endpoint does not resolve in time)");
+        StoreError::Outage { reason }
     } else {
         StoreError::Outage { reason }
     }

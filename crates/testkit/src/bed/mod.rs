@@ -7,11 +7,13 @@ mod look;
 mod manifest;
 mod remains;
 mod shell;
+mod whole;
 
 pub use archive::segment_name;
 pub use look::{HEALTHY, text};
 pub use manifest::{EXAMPLE, edited};
 pub use remains::{keep_binaries, keep_logs, remove};
+pub use whole::to_the_end;
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Pod;

@@ -5,14 +5,13 @@
 
 use anyhow::Context as _;
 use pgherd_localkube::daemon::{UpOptions, Volumes};
-use pgherd_testkit::bed::{Bed, EXAMPLE, Place, edited, keep_binaries};
+use pgherd_testkit::bed::{Bed, EXAMPLE, Place, edited, keep_binaries, to_the_end};
 use pgherd_testkit::chaos::Configuration;
 use pgherd_testkit::failover::{Plan, Report, SCENARIOS, Scenario, Traces, run};
-use pgherd_testkit::machine;
+use pgherd_testkit::machine::Head;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
-use tokio::signal::unix::{SignalKind, signal};
 
 const NAME: &str = "bench-failover";
 
@@ -25,47 +24,20 @@ async fn main() -> anyhow::Result<ExitCode> {
     let configurations = configurations()?;
     let work = directory.join("work");
     std::fs::create_dir_all(&work).context("failed to make target/bench/work")?;
-    let mut report = Report {
-        commit: machine::commit(),
-        command: format!("make bench RUNS={runs}"),
-        started_at: jiff::Timestamp::now().to_string(),
-        host: machine::host(),
-        load_before: machine::load(),
-        ..Report::default()
-    };
-    let mut traces = Traces {
-        commit: report.commit.clone(),
-        command: report.command.clone(),
-        started_at: report.started_at.clone(),
-        host: report.host.clone(),
-        traces: Vec::new(),
-    };
+    let mut report = Report { head: Head::now(format!("make bench RUNS={runs}")), ..Report::default() };
+    let mut traces = Traces { head: report.head.clone(), traces: Vec::new() };
     println!(
         "failover: {runs} runs of each of {} scenarios in {} configurations, five to twenty seconds a run",
         scenarios.len(),
         configurations.len()
     );
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
     for configuration in configurations {
         let plan = Plan { directory: work.clone(), runs, scenarios: scenarios.clone(), configuration };
-        match up(&plan).await {
-            Err(error) => report.error = Some(format!("{error:#}")),
-            Ok(bed) => {
-                let ran = tokio::select! {
-                    ran = run(&bed, &plan, &mut report, &mut traces) => ran,
-                    _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
-                    _ = terminated.recv() => Err(anyhow::anyhow!("terminated")),
-                };
-                if let Err(error) = ran {
-                    report.error = Some(format!("{}: {error:#}", configuration.name()));
-                    bed.keep_logs(&work.join("logs"));
-                }
-                if let Err(error) = bed.down().await {
-                    report.error.get_or_insert(format!("{error:#}"));
-                }
-            }
-        }
+        let failed = match up(&plan).await {
+            Err(error) => Some(format!("{error:#}")),
+            Ok(bed) => to_the_end(bed, &work, async |bed| run(bed, &plan, &mut report, &mut traces).await).await,
+        };
+        report.error = failed.map(|why| format!("{}: {why}", configuration.name()));
         if report.error.is_some() {
             break;
         }
@@ -92,6 +64,8 @@ async fn up(plan: &Plan) -> anyhow::Result<Bed> {
     let mut options = UpOptions::new(NAME, &keep_binaries(built, &plan.directory.join("bin"))?);
     // A disk that can hang by itself is one of its own.
     options.volumes = Volumes::Ext4;
+    // Each kill is to be the first for a long time, as they are elsewhere.
+    options.backoff_scale = 0.0;
     options.files = vec![edited(Path::new(EXAMPLE), &plan.directory, |cluster| plan.configuration.edit(cluster))?];
     Bed::up(options, Place::of_example()).await
 }

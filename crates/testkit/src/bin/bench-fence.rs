@@ -3,12 +3,11 @@
 
 use anyhow::Context as _;
 use pgherd_localkube::daemon::UpOptions;
-use pgherd_testkit::bed::{Bed, EXAMPLE, Place, edited, keep_binaries};
+use pgherd_testkit::bed::{Bed, EXAMPLE, Place, edited, keep_binaries, to_the_end};
 use pgherd_testkit::fence::{Report, measure};
-use pgherd_testkit::machine;
+use pgherd_testkit::machine::Head;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 
 const NAME: &str = "bench-fence";
 const CONNECTIONS: u32 = 200;
@@ -20,34 +19,16 @@ async fn main() -> anyhow::Result<ExitCode> {
     let work = directory.join("work");
     std::fs::create_dir_all(&work).context("failed to make target/bench/work")?;
     let mut report = Report {
-        commit: machine::commit(),
-        command: format!("make bench RUNS={runs}"),
-        started_at: jiff::Timestamp::now().to_string(),
-        host: machine::host(),
-        load_before: machine::load(),
+        head: Head::now(format!("make bench RUNS={runs}")),
         connections: CONNECTIONS,
         renew_deadline_s: 5.0,
         lease_duration_s: 8.0,
         ..Report::default()
     };
     println!("fence: {runs} runs with {CONNECTIONS} clients, twenty seconds a run");
-    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     match up(&work).await {
         Err(error) => report.error = Some(format!("{error:#}")),
-        Ok(bed) => {
-            let ran = tokio::select! {
-                ran = run(&bed, runs, &mut report) => ran,
-                _ = interrupted.recv() => Err(anyhow::anyhow!("interrupted")),
-                _ = terminated.recv() => Err(anyhow::anyhow!("terminated")),
-            };
-            if let Err(error) = ran {
-                report.error = Some(format!("{error:#}"));
-                bed.keep_logs(&work.join("logs"));
-            }
-            if let Err(error) = bed.down().await {
-                report.error.get_or_insert(format!("{error:#}"));
-            }
-        }
+        Ok(bed) => report.error = to_the_end(bed, &work, async |bed| run(bed, runs, &mut report).await).await,
     }
     let path = directory.join("fence.json");
     std::fs::write(&path, format!("{}\n", serde_json::to_string_pretty(&report)?))

@@ -7,7 +7,7 @@
 use anyhow::Context as _;
 use pgherd_testkit::chaos::{Configuration, Ground, Report, Run, Unfenced, run, with};
 use pgherd_testkit::history::Recorder;
-use pgherd_testkit::machine;
+use pgherd_testkit::machine::Head;
 use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -38,10 +38,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&ground.directory).context("failed to make target/chaos")?;
     ground.sweep().await?;
     let mut report = Report {
-        commit: machine::commit(),
-        command: order.command(),
-        started_at: jiff::Timestamp::now().to_string(),
-        host: machine::host(),
+        head: Head::now(order.command()),
         jobs: u64::try_from(order.jobs).unwrap_or(u64::MAX),
         // Until the end; whoever is killed leaves this.
         error: Some("it has not ended yet".to_owned()),

@@ -40,7 +40,7 @@ pub(super) async fn judged(
     if run.stuck.is_none() {
         let archive = settle(bed).await?;
         std::fs::write(history.join("archive.json"), serde_json::to_string_pretty(&archive)?)?;
-        match copy.recover(bed, archive.timeline).await {
+        match copy.recover(bed, &archive.timeline).await {
             Ok(server) => recovered = Some(server),
             Err(error) => failed = Some(format!("{error:#}")),
         }

@@ -3,8 +3,8 @@
 use super::configuration::Configuration;
 use super::schedule::Planned;
 use super::strike::Struck;
-use crate::demo::Host;
 use crate::judge::Verdict;
+use crate::machine::Head;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,14 +64,9 @@ impl Run {
 /// All runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The commit that ran, with `-dirty` where the tree was changed.
-    pub commit: String,
-    /// What repeats it.
-    pub command: String,
-    /// RFC 3339.
-    pub started_at: String,
-    /// The machine.
-    pub host: Host,
+    /// Where the numbers are from.
+    #[serde(flatten)]
+    pub head: Head,
     /// Runs that count.
     pub runs: u64,
     /// Runs that do not: no failover, or too few rows.

@@ -2,8 +2,8 @@
 
 use super::scenario::Scenario;
 use crate::chaos::Configuration;
-use crate::demo::Host;
 use crate::journal::Entry;
+use crate::machine::Head;
 use serde::{Deserialize, Serialize};
 
 /// One kind of fault, and what it cost.
@@ -89,16 +89,9 @@ pub fn backwards(entries: &[Entry]) -> u64 {
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The commit that ran, with `-dirty` where the tree was changed.
-    pub commit: String,
-    /// What made this.
-    pub command: String,
-    /// RFC 3339.
-    pub started_at: String,
-    /// The machine.
-    pub host: Host,
-    /// Its load before; above its cores, something else was running.
-    pub load_before: f64,
+    /// Where the numbers are from.
+    #[serde(flatten)]
+    pub head: Head,
     /// From the start of the program.
     pub duration_seconds: f64,
     /// One for each kind of fault.

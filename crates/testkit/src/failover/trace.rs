@@ -1,8 +1,8 @@
 //! One failover, event by event: what the managers, postgres and the controller logged between the last row before the
 //! fault and the first ones after it, and when the client felt it.
 
-use crate::demo::Host;
 use crate::journal::{Gap, boottime};
+use crate::machine::Head;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,14 +35,9 @@ pub struct Trace {
 /// `target/bench/failover-trace.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Traces {
-    /// The commit that ran, with `-dirty` where the tree was changed.
-    pub commit: String,
-    /// What made this.
-    pub command: String,
-    /// RFC 3339.
-    pub started_at: String,
-    /// The machine.
-    pub host: Host,
+    /// Where the numbers are from.
+    #[serde(flatten)]
+    pub head: Head,
     /// The first run of each scenario.
     pub traces: Vec<Trace>,
 }

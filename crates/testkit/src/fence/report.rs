@@ -1,6 +1,6 @@
 //! The report: `target/bench/fence.json`.
 
-use crate::demo::Host;
+use crate::machine::Head;
 use serde::{Deserialize, Serialize};
 
 /// One fence.
@@ -23,16 +23,9 @@ pub struct Fenced {
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The commit that ran, with `-dirty` where the tree was changed.
-    pub commit: String,
-    /// What made this.
-    pub command: String,
-    /// RFC 3339.
-    pub started_at: String,
-    /// The machine.
-    pub host: Host,
-    /// Its load before; above its cores, something else was running.
-    pub load_before: f64,
+    /// Where the numbers are from.
+    #[serde(flatten)]
+    pub head: Head,
     /// Clients that wrote.
     pub connections: u32,
     /// `renewDeadline`.

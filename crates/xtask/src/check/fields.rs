@@ -24,7 +24,6 @@ const FOR_PEOPLE: &[&str] = &[
 
 /// Listed fields whose Rust name means other things as well.
 const AMBIGUOUS: &[&str] = &[
-    "spec.backup.barmanObjectStore.data",
     // The controller lets the managers read that Secret; nobody sets a password from it.
     "spec.superuserSecret",
     // The binaries have their own option of that name.
@@ -33,7 +32,9 @@ const AMBIGUOUS: &[&str] = &[
 
 /// Accessors of the spec that stand for a field of another name.
 const ACCESSORS: &[(&str, &str)] = &[
+    ("bootstrap", "initdb"),
     ("exclude_patterns", "excludes"),
+    ("image_name", "postgres_image"),
     ("lease_duration_seconds", "timings"),
     ("renew_deadline_seconds", "timings"),
     ("retry_period_seconds", "timings"),

@@ -68,6 +68,8 @@ pub enum Action {
     Mislead(usize, usize),
     /// Somebody deletes the lease.
     Delete,
+    /// Somebody sets it back.
+    SetBack,
     /// A member sees that it is gone.
     SeeMissing(usize),
     /// The controller makes it anew (L8).
@@ -186,6 +188,20 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
     if room && spent.edits < limits.edits && state.store.missing.is_none() {
         actions.push(Action::Touch);
     }
+    if room && spent.set_backs < limits.set_backs && state.store.missing.is_none() && all_know(state) {
+        actions.push(Action::SetBack);
+    }
+}
+
+/// There is a later term than at the beginning, and every volume remembers it.
+fn all_know(state: &State) -> bool {
+    let term = state.store.lease().value.term;
+    let later = state.store.leases.first().is_some_and(|first| first.term < term);
+    later && state.slots.iter().filter_map(|slot| slot.disk.data.as_ref()).all(|data| data.max_term >= term)
+}
+
+fn slot_name(state: &State, at: usize) -> String {
+    state.slots.get(at).map(|slot| slot.uid.0.clone()).unwrap_or_default()
 }
 
 fn steps_down(slot: &Slot) -> bool {
@@ -271,6 +287,7 @@ impl State {
                 let now = Instant((self.epoch + self.tick) * TICK);
                 self.store.change(|store| store.missing = Some(now));
             }
+            Action::SetBack => self.set_back(),
             Action::SeeMissing(slot) => self.see_missing(limits, slot),
             Action::Recreate => {
                 let record = Controller::default().recreated(limits, self);
@@ -439,6 +456,10 @@ impl State {
     fn promoted(&mut self, at: usize, timeline: pgherd_core::timeline::TimelineId) {
         if self.store.promoted.contains(&timeline) || timeline.0 < 2 {
             self.violated(format!("timeline {timeline} is promoted to a second time"));
+        }
+        // Nobody has looked yet which timeline postgres chose.
+        if self.slots.get(at).is_some_and(|slot| !slot.gated) {
+            self.violated(format!("clients are let in by {} before its timeline was checked", slot_name(self, at)));
         }
         self.store.change(|store| store.promoted.push(timeline));
         self.on(at, |slot| {

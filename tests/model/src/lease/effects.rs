@@ -4,8 +4,11 @@
 use super::limits::Limits;
 use super::state::{Job, Postgres, Put, SYSTEM, Slot, State, first_data};
 use crate::shared::Shared;
-use pgherd_core::identity::{Incarnation, Nonce};
-use pgherd_core::instance::{Command, DataRole, Event, Leader, Op, Outcome, Phase, PledgeCall, PledgeRound, StartAs};
+use pgherd_core::identity::{Incarnation, Nonce, PodUid};
+use pgherd_core::instance::{
+    Command, DataRole, Event, Leader, LeaderWord, Offer, Op, Outcome, Phase, PledgeCall, PledgeRound, Source, Sources,
+    StartAs, choose_source,
+};
 use pgherd_core::lease::{HolderState, LeaseRecord};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::sync::{SyncSetting, own_entry, safe};
@@ -57,7 +60,11 @@ impl State {
                 self.on(at, |slot| slot.disk.data = Some(first_data(&slot.nonce().0)));
                 done(op, Outcome::Done);
             }
-            Command::CloneFrom(op, leader) | Command::Rejoin(op, leader) => done(op, self.copy(at, &leader, op)),
+            Command::CloneFrom(op, leader, sources) => {
+                let source = self.source_of(&leader, sources);
+                done(op, self.copy(at, &source, source != leader.pod_uid, op));
+            }
+            Command::Rejoin(op, leader) => done(op, self.copy(at, &leader.pod_uid, false, op)),
             Command::StartPostgres(op, StartAs::Standby(leader)) => {
                 self.on(at, |slot| {
                     slot.postgres = Postgres::Standby;
@@ -169,7 +176,7 @@ impl State {
             Command::RememberTerm(term) => {
                 self.on(at, |slot| slot.disk.data.iter_mut().for_each(|data| data.max_term = data.max_term.max(term)));
             }
-            Command::Alarm(_) if self.spent.deletes > 0 => {}
+            Command::Alarm(_) if self.spent.deletes > 0 || self.spent.set_backs > 0 => {}
             Command::Alarm(why) => self.violated(format!("a needless alarm: {why}")),
             Command::AnnouncePrimary(_)
             | Command::UseTail(_)
@@ -275,7 +282,9 @@ impl State {
     fn check_put(&mut self, limits: &Limits, at: usize, record: &LeaseRecord) {
         let now = self.now(at);
         let Some(slot) = self.slots.get(at).cloned() else { return };
-        let hung = slot.wedged.is_some_and(|since| now.since(since).as_secs() > limits.deadline);
+        let hung = slot.wedged.is_some_and(|since| {
+            now.since(since).as_secs() > limits.timings_of(at, slot.generation).renew_deadline.as_secs()
+        });
         let renews = record.state != HolderState::Released && slot.postgres.writes();
         if hung && renews {
             self.violated(format!("{} renews although nothing can be written", slot.uid));
@@ -298,12 +307,29 @@ impl State {
         Outcome::Done
     }
 
-    /// A clone, or a rewind: the leader's history in a new incarnation.
-    fn copy(&mut self, at: usize, leader: &Leader, op: Op) -> Outcome {
-        let source = self.slot_of(&leader.pod_uid).and_then(|from| self.slots.get(from));
-        let open = source.filter(|source| source.postgres == Postgres::Primary { postmaster: true });
-        let Some(data) = open.and_then(|source| source.disk.data.clone()) else {
-            return Outcome::Failed("the leader is not open".to_owned());
+    /// Whom a clone is taken from.
+    fn source_of(&self, leader: &Leader, sources: Sources) -> PodUid {
+        let open = self.slot_of(&leader.pod_uid);
+        let standbys = self.slots.iter().enumerate().filter(|(at, _)| open.is_some_and(|open| self.streams(*at, open)));
+        let offer = |slot: &Slot| {
+            let (end, name, address) = (slot.end(), slot.uid.0.clone(), slot.uid.0.clone());
+            Offer { name, address, timeline: end.timeline, follows: true, flushed: Some(end.lsn) }
+        };
+        let offers: Vec<Offer> = standbys.map(|(_, slot)| offer(slot)).collect();
+        let streaming = offers.iter().map(|offer| offer.name.clone()).collect();
+        match choose_source(leader, sources, Some(&LeaderWord { streaming, keeps_wal: true }), &offers) {
+            Source::Leader(_) => leader.pod_uid.clone(),
+            Source::Standby { address, .. } => PodUid(address),
+        }
+    }
+
+    /// A clone, or a rewind: the source's history in a new incarnation.
+    fn copy(&mut self, at: usize, source: &PodUid, standby: bool, op: Op) -> Outcome {
+        let source = self.slot_of(source).and_then(|from| self.slots.get(from));
+        let wanted = if standby { Postgres::Standby } else { Postgres::Primary { postmaster: true } };
+        let up = source.filter(|source| source.postgres == wanted);
+        let Some(data) = up.and_then(|source| source.disk.data.clone()) else {
+            return Outcome::Failed("the source is not up".to_owned());
         };
         self.on(at, |slot| {
             let fence = slot.disk.data.as_ref().map(|data| data.fence).unwrap_or_default();

@@ -107,7 +107,7 @@ impl State {
         let elections = self.store.elections.len();
         self.on(at, |slot| {
             slot.generation += 1;
-            slot.machine = Some(Machine::new(slot.me(), limits.timings()));
+            slot.machine = Some(Machine::new(slot.me(), limits.timings_of(at, slot.generation)));
             slot.seen = seen;
             slot.elections = elections;
             slot.deaths = 0;

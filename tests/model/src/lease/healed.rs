@@ -18,7 +18,8 @@ const DELIVERIES: usize = 200;
 
 /// Of many states a few are followed, always the same ones.
 pub fn is_sampled(limits: &Limits, state: &State) -> bool {
-    if limits.heal_one_of == 0 || state.broken.is_some() {
+    // A lease that went back waits for people.
+    if limits.heal_one_of == 0 || state.broken.is_some() || state.went_back() {
         return true;
     }
     let mut hasher = DefaultHasher::new();

@@ -56,6 +56,15 @@ pub struct Limits {
     pub lease: u64,
     /// renewDeadline, in seconds.
     pub deadline: u64,
+    /// Members, bit by bit, whose first manager was started with the timings of an older spec: `older_lease` and
+    /// `older_deadline`. Whoever starts again has those of today.
+    pub older: u8,
+    /// leaseDuration of before, in seconds.
+    pub older_lease: u64,
+    /// renewDeadline of before, in seconds.
+    pub older_deadline: u64,
+    /// Times that the lease is set back to what it was at the beginning, once every volume has seen a later term (L9).
+    pub set_backs: u8,
     /// How late the watchdog may be, in seconds (k).
     pub kill: u64,
     /// The first member, which is the primary, is cut off from the API from the beginning.
@@ -96,11 +105,36 @@ impl Limits {
         prompt: 0,
         lease: 3,
         deadline: 2,
+        older: 0,
+        older_lease: 0,
+        older_deadline: 0,
+        set_backs: 0,
         kill: 1,
         cut: false,
         failsafe: false,
         slow_kills: false,
         heal_one_of: 0,
+    };
+
+    /// Every fault once, and members that pledge.
+    pub const EVERY: Limits = Limits {
+        losses: 1,
+        zombies: true,
+        crashes: 1,
+        deaths: 1,
+        freezes: 1,
+        wedges: 1,
+        drift: 1,
+        doubles: 1,
+        joins: 1,
+        edits: 1,
+        terminations: 1,
+        fences: 1,
+        lost: 1,
+        cuts: 1,
+        failsafe: true,
+        heal_one_of: 500,
+        ..Limits::QUIET
     };
 
     /// `spec.postgresql.synchronous`, as core takes it.
@@ -119,9 +153,19 @@ impl Limits {
 
     /// As core takes them.
     pub fn timings(&self) -> Timings {
+        Self::of_seconds(self.lease, self.deadline)
+    }
+
+    /// Those that a manager was started with: of this member, counted from one.
+    pub fn timings_of(&self, slot: usize, generation: u8) -> Timings {
+        let older = self.older & 1_u8.checked_shl(u32::try_from(slot).unwrap_or(u32::MAX)).unwrap_or(0) != 0;
+        if older && generation <= 1 { Self::of_seconds(self.older_lease, self.older_deadline) } else { self.timings() }
+    }
+
+    fn of_seconds(lease: u64, deadline: u64) -> Timings {
         Timings {
-            lease_duration: Duration::from_secs(self.lease),
-            renew_deadline: Duration::from_secs(self.deadline),
+            lease_duration: Duration::from_secs(lease),
+            renew_deadline: Duration::from_secs(deadline),
             retry_period: Duration::from_secs(1),
         }
     }

@@ -254,6 +254,8 @@ pub struct Spent {
     pub misled: u8,
     /// Leases deleted.
     pub deletes: u8,
+    /// Leases set back.
+    pub set_backs: u8,
 }
 
 /// The API server's part.

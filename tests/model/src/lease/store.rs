@@ -15,6 +15,7 @@ impl State {
             if self.store.leases.len() > limits.writes {
                 return;
             }
+            self.check_set_back(&put);
             let version = self.stored(put.record.clone());
             Outcome::Stored { version, sent: put.sent }
         } else if self.store.missing.is_some() {
@@ -44,6 +45,30 @@ impl State {
             store.missing = None;
             store.newest().to_string()
         })
+    }
+
+    /// Somebody sets the lease back to what it was at the beginning, as by a store from an old snapshot.
+    pub fn set_back(&mut self) {
+        self.spent.set_backs += 1;
+        self.store.change(|store| store.leases.extend(store.leases.first().cloned()));
+    }
+
+    /// It has been set back, and nobody has put it right.
+    pub fn went_back(&self) -> bool {
+        self.store.leases.iter().any(|before| before.term > self.store.lease().value.term)
+    }
+
+    /// Rule L9: nothing is taken, given or renewed from a lease that went back; its holder of today may put it right.
+    fn check_set_back(&mut self, put: &Put) {
+        let highest = self.store.leases.iter().max_by_key(|lease| (lease.term, lease.timeline)).cloned();
+        let right = highest.is_some_and(|highest| {
+            put.record.term >= highest.term
+                && put.record.timeline == highest.timeline
+                && put.record.holder == highest.holder
+        });
+        if self.went_back() && !right {
+            self.violated("a role is changed by a lease that went back");
+        }
     }
 
     /// Whether a member reaches the API.
@@ -107,7 +132,7 @@ impl State {
             let before = deadline(self);
             self.tell(limits, put.slot, Event::Finished(put.op, outcome));
             // Hole 19: an answer is worth what its request was.
-            let most = before.max(Some(put.sent.plus(limits.timings().renew_deadline)));
+            let most = before.max(Some(put.sent.plus(limits.timings_of(put.slot, put.generation).renew_deadline)));
             if deadline(self) > most {
                 self.violated("a deadline runs from an answer");
             }

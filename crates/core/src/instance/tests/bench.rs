@@ -139,14 +139,15 @@ impl Bench {
     pub fn promoting() -> Self {
         let (mut bench, _) = Self::candidate(HolderState::Released, None);
         bench.done();
-        assert_eq!(bench.stored().last().map(String::as_str), Some("Archive Primary"));
+        assert_eq!(bench.stored().last().map(String::as_str), Some("Archive Unchecked"));
         bench
     }
 
     /// c-2 is the primary of term 5 on timeline 3; c-3 is electable, c-1 is not.
     pub fn primary() -> Self {
         let mut bench = Self::promoting();
-        assert_eq!(bench.answer(Outcome::Promoted(TimelineId(3), None)), ["ProveWritePath"]);
+        let checked = ["GateClients(false)", "ProveWritePath", "Archive Primary"];
+        assert_eq!(bench.answer(Outcome::Promoted(TimelineId(3), None)), checked);
         assert_eq!(bench.proven(), ["PutLease over 12: Open, term 5, timeline 3"]);
         assert_eq!(bench.stored(), ["AnnouncePrimary 3"]);
         bench
@@ -260,7 +261,10 @@ impl Bench {
             Command::BootstrapDatabase(op) => self.named(*op, "BootstrapDatabase"),
             Command::PublishSystemId(op, id) => self.named(*op, &format!("PublishSystemId {id}")),
             Command::KillEverything(op) => self.named(*op, "KillEverything"),
-            Command::CloneFrom(op, leader) => self.named(*op, &format!("CloneFrom {}", leader.name)),
+            Command::CloneFrom(op, leader, Sources::Any) => self.named(*op, &format!("CloneFrom {}", leader.name)),
+            Command::CloneFrom(op, leader, Sources::LeaderAlone) => {
+                self.named(*op, &format!("CloneFrom {} itself", leader.name))
+            }
             Command::Rejoin(op, leader) => self.named(*op, &format!("Rejoin {}", leader.name)),
             Command::AwaitPosition(op, to) => self.named(*op, &format!("AwaitPosition {to}")),
             Command::ConfirmTail(op, to, term) => self.named(*op, &format!("ConfirmTail {} term {term}", to.pod)),

@@ -14,15 +14,16 @@ fn elected() -> ClusterView {
 #[test]
 fn a_winner_gathers_the_tail_has_it_confirmed_takes_promotes_opens_and_announces() {
     let (mut bench, said) = Bench::candidate(HolderState::Recovering, Some(wal(2, 300)));
-    assert_eq!(said, ["AwaitPosition 0/12C on timeline 2"]);
+    assert_eq!(said, ["GateClients(true)", "AwaitPosition 0/12C on timeline 2"]);
     assert_eq!(bench.done(), ["ConfirmTail c-1 term 4"]);
     let said = bench.answer(Outcome::Released("11b".to_owned()));
     assert_eq!(said, ["PutLease over 11b: Promoting, term 5, timeline 3"]);
     let takers = bench.put.as_ref().map(|(_, _, record)| record.takers.clone());
     assert_eq!(takers, Some(vec![PodUid::from("uid-c-3")]));
     let said = bench.stored();
-    assert_eq!(said, ["ArmWatchdog in 5000 ms", "Promote 3", "Archive Primary", "UseTail none"]);
-    assert_eq!(bench.answer(Outcome::Promoted(TimelineId(3), None)), ["ProveWritePath"]);
+    assert_eq!(said, ["ArmWatchdog in 5000 ms", "Promote 3", "Archive Unchecked", "UseTail none"]);
+    let said = bench.answer(Outcome::Promoted(TimelineId(3), None));
+    assert_eq!(said, ["GateClients(false)", "ProveWritePath", "Archive Primary"], "only now that it is checked (I2)");
     assert_eq!(bench.proven(), ["PutLease over 12: Open, term 5, timeline 3"]);
     assert_eq!(bench.stored(), ["AnnouncePrimary 3"]);
     assert_eq!(*bench.machine.phase(), Phase::Primary);
@@ -39,7 +40,7 @@ fn a_holder_that_does_not_release_yet_is_asked_again_soon() {
 #[test]
 fn a_released_lease_is_taken_as_soon_as_the_wal_is_here() {
     let (mut bench, said) = Bench::candidate(HolderState::Released, None);
-    assert_eq!(said, ["AwaitPosition 0/64 on timeline 2"]);
+    assert_eq!(said, ["GateClients(true)", "AwaitPosition 0/64 on timeline 2"]);
     assert_eq!(bench.done(), ["PutLease over 11: Promoting, term 5, timeline 3"]);
 }
 
@@ -50,17 +51,18 @@ fn a_silent_holders_lease_is_taken_when_it_has_lapsed_and_not_before() {
     assert!(bench.answer(Outcome::NotFound).is_empty());
     assert_eq!(bench.after(Duration::from_millis(7999)), ["LookForProof c-1 nonce-c-1"]);
     bench.answer(Outcome::NotFound);
-    assert_eq!(bench.after(Duration::from_millis(100)), ["PutLease over 11: Promoting, term 5, timeline 3"]);
+    let said = bench.after(Duration::from_millis(100));
+    assert_eq!(said, ["GateClients(true)", "PutLease over 11: Promoting, term 5, timeline 3"]);
 }
 
 #[test]
 fn a_proof_of_death_found_by_looking_or_by_watching_saves_the_wait() {
     let (mut bench, _) = Bench::candidate(HolderState::Open, None);
     bench.done();
-    assert_eq!(bench.done(), ["PutLease over 11: Promoting, term 5, timeline 3"]);
+    assert_eq!(bench.done(), ["GateClients(true)", "PutLease over 11: Promoting, term 5, timeline 3"]);
     let (mut bench, _) = Bench::candidate(HolderState::Open, None);
     bench.tell(Event::DeathsSeen(vec![Nonce::from("nonce-c-1")]));
-    assert_eq!(bench.done(), ["PutLease over 11: Promoting, term 5, timeline 3"]);
+    assert_eq!(bench.done(), ["GateClients(true)", "PutLease over 11: Promoting, term 5, timeline 3"]);
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn a_take_that_conflicts_with_another_take_ends_the_candidacy() {
     let (mut bench, _) = Bench::candidate(HolderState::Released, None);
     bench.done();
     let other = LeaseRecord { term: Term(5), timeline: TimelineId(3), ..held("c-3", HolderState::Promoting) };
-    assert!(bench.put_conflicted(other).is_empty());
+    assert_eq!(bench.put_conflicted(other), ["GateClients(false)"]);
     assert!(matches!(bench.machine.phase(), Phase::Standby(_)));
 }
 
@@ -79,7 +81,7 @@ fn a_conflict_that_the_watch_has_overtaken_takes_no_later_version_back() {
     let other = LeaseRecord { term: Term(5), timeline: TimelineId(3), ..held("c-3", HolderState::Promoting) };
     bench.see(other.clone());
     bench.see(released(&other, None));
-    assert!(bench.put_conflicted(other).is_empty());
+    assert_eq!(bench.put_conflicted(other), ["GateClients(false)"]);
     let lease = bench.machine.lease().expect("a lease");
     assert_eq!(lease.value.state, HolderState::Released, "no other word of it need come");
 }
@@ -90,16 +92,17 @@ fn a_take_that_conflicts_starts_over_from_the_version_it_ran_into() {
     bench.done();
     let said = bench.put_conflicted(held("c-1", HolderState::Released));
     assert_eq!(said, ["PutLease over 12: Promoting, term 5, timeline 3"]);
-    assert!(bench.put_conflicted(held("c-1", HolderState::Open)).is_empty(), "not what it was elected from (E5)");
+    let said = bench.put_conflicted(held("c-1", HolderState::Open));
+    assert_eq!(said, ["GateClients(false)"], "not what it was elected from (E5)");
 }
 
 #[test]
 fn an_election_given_up_is_not_run_for_again_before_a_pause() {
     let (mut bench, _) = Bench::candidate(HolderState::Released, None);
-    assert!(bench.fails().is_empty());
+    assert_eq!(bench.fails(), ["GateClients(false)"]);
     assert!(matches!(bench.machine.phase(), Phase::Standby(_)));
     assert!(bench.after(Duration::from_millis(1999)).is_empty());
-    assert_eq!(bench.after(Duration::from_millis(1)), ["AwaitPosition 0/64 on timeline 2"]);
+    assert_eq!(bench.after(Duration::from_millis(1)), ["GateClients(true)", "AwaitPosition 0/64 on timeline 2"]);
 }
 
 #[test]
@@ -126,7 +129,8 @@ fn another_timeline_than_the_reserved_one_is_killed_and_the_lease_given_back() {
     let mut bench = Bench::promoting();
     assert_eq!(bench.answer(Outcome::Promoted(TimelineId(4), None)), ["KillEverything", "Archive Stopping"]);
     assert!(!bench.holds());
-    bench.done();
+    let said = bench.done();
+    assert!(said.contains(&"GateClients(false)".to_owned()), "no sooner than its postgres is gone: {said:?}");
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(4, 400))));
     assert_eq!(said, ["PutLease over 12: Released, term 5, timeline 3"]);
     bench.stored();
@@ -137,7 +141,7 @@ fn another_timeline_than_the_reserved_one_is_killed_and_the_lease_given_back() {
 fn a_promotion_that_fails_leaves_a_standby_that_gives_the_lease_back() {
     let mut bench = Bench::promoting();
     assert_eq!(bench.fails(), ["KillEverything", "Archive Stopping"]);
-    assert_eq!(bench.done(), ["DisarmWatchdog", "InspectVolume", "Archive Standby"]);
+    assert_eq!(bench.done(), ["DisarmWatchdog", "GateClients(false)", "InspectVolume", "Archive Standby"]);
     let said = bench.answer(Outcome::Inspected(data(DataRole::Standby, wal(2, 100))));
     assert_eq!(said, ["StartPostgres Standby", "PutLease over 12: Released, term 5, timeline 3"]);
 }

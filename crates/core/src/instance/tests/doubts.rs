@@ -55,14 +55,14 @@ fn a_take_that_never_arrived_ends_with_its_deadline_and_another_attempt_is_made(
     assert_ne!(second.attempt, first.attempt);
     let other = LeaseRecord { term: Term(5), timeline: TimelineId(3), ..held("c-3", HolderState::Open) };
     assert!(bench.see(other).is_empty(), "a take is under way");
-    assert_eq!(bench.put_unanswered(), ["Follow c-3"]);
+    assert_eq!(bench.put_unanswered(), ["GateClients(false)", "Follow c-3"]);
 }
 
 #[test]
 fn a_take_that_lost_to_another_is_not_waited_for() {
     let (mut bench, _) = unanswered();
     let other = LeaseRecord { term: Term(5), timeline: TimelineId(3), ..held("c-3", HolderState::Open) };
-    assert_eq!(bench.see(other), ["Follow c-3"]);
+    assert_eq!(bench.see(other), ["GateClients(false)", "Follow c-3"]);
 }
 
 #[test]

@@ -130,6 +130,22 @@ fn a_rejoin_that_finds_only_a_clone_will_do_clones() {
 }
 
 #[test]
+fn clones_that_fail_are_made_of_the_leader_itself_until_one_succeeds() {
+    let (mut bench, said) = Bench::started("c-2", cluster(), held("c-1", HolderState::Open), Volume::Empty);
+    assert_eq!(said, ["CloneFrom c-1"]);
+    let again = |bench: &mut Bench| {
+        bench.fails();
+        assert_eq!(bench.after(Duration::from_secs(1)), ["InspectVolume"]);
+        bench.answer(Outcome::Inspected(Volume::Empty))
+    };
+    assert_eq!(again(&mut bench), ["CloneFrom c-1"]);
+    assert_eq!(again(&mut bench), ["CloneFrom c-1 itself"]);
+    assert_eq!(again(&mut bench), ["CloneFrom c-1 itself"]);
+    assert_eq!(bench.done(), ["InspectVolume"]);
+    assert_eq!(bench.answer(Outcome::Inspected(Volume::Empty)), ["CloneFrom c-1"], "another time, anybody again");
+}
+
+#[test]
 fn a_torn_directory_is_cloned_and_waits_while_there_is_nobody_to_clone() {
     let Volume::Data(whole) = data(DataRole::Standby, wal(2, 100)) else { unreachable!() };
     let torn = Volume::Data(Data { torn: true, ..whole });

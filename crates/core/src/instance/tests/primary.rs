@@ -114,7 +114,7 @@ fn asked_for() -> Bench {
 fn the_winner_of_a_switchover_has_the_shutdown_checkpoint_before_it_takes() {
     let mut bench = asked_for();
     let released = LeaseRecord { tail: Some(wal(2, 300)), ..held("c-1", HolderState::Released) };
-    assert_eq!(bench.see(released), ["AwaitPosition 0/12C on timeline 2", "UseTail c-1"]);
+    assert_eq!(bench.see(released), ["GateClients(true)", "AwaitPosition 0/12C on timeline 2", "UseTail c-1"]);
     assert_eq!(bench.done(), ["PutLease over 11: Promoting, term 5, timeline 3"]);
 }
 

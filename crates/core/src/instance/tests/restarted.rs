@@ -67,7 +67,7 @@ fn an_old_primary_of_an_earlier_timeline_is_promoted_and_never_opened_in_place()
     election.holder_nonce = Nonce::from("nonce-c-3");
     let said = bench.tell(Event::ClusterSeen(ClusterView { election: Some(election), ..cluster() }));
     assert_eq!(said, ["StartPostgres Standby", "OfferTail none"]);
-    assert_eq!(bench.done(), ["AwaitPosition 0/64 on timeline 2"]);
+    assert_eq!(bench.done(), ["GateClients(true)", "AwaitPosition 0/64 on timeline 2"]);
     assert_eq!(bench.done(), ["PutLease over 10: Promoting, term 5, timeline 4"]);
 }
 

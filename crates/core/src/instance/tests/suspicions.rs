@@ -54,10 +54,21 @@ fn l8_the_highest_term_that_was_seen_is_reported_whatever_is_known_of_the_lease_
 }
 
 #[test]
+fn l9_a_release_that_meets_a_lease_that_was_set_back_puts_it_right() {
+    let mut bench = Bench::primary();
+    bench.tell(Event::TerminationRequested);
+    bench.done();
+    bench.done();
+    bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
+    let said = bench.put_conflicted(held("c-2", HolderState::Open));
+    assert_eq!(said, ["PutLease over 14: Released, term 5, timeline 3"], "not of term 4, which nobody may take");
+}
+
+#[test]
 fn l9_a_winner_of_a_lease_that_went_back_does_not_take_it() {
     let (mut bench, _) = Bench::candidate(HolderState::Released, None);
     bench.see(LeaseRecord { term: Term(3), ..held("c-1", HolderState::Released) });
-    assert_eq!(bench.done(), Vec::<String>::new());
+    assert_eq!(bench.done(), ["GateClients(false)"]);
     assert!(bench.put.is_none() && bench.machine.report(bench.now).message.contains("runbook"));
 }
 

@@ -52,7 +52,7 @@ fn e5_a_winner_whose_election_does_not_satisfy_the_records_of_now_does_not_take(
     let mut bench = Bench::standby();
     bench.see(promised(&["i", "i-c-3"]));
     bench.tell(Event::ClusterSeen(elected(&["i"])));
-    assert!(bench.done().is_empty());
+    assert_eq!(bench.done(), ["GateClients(false)"]);
     assert!(matches!(bench.machine.phase(), Phase::Standby(_)));
 }
 
@@ -71,7 +71,7 @@ fn a_forced_winner_takes_the_very_lease_that_the_loss_was_accepted_over_and_no_o
     bench.see(promised(&["i", "i-c-3"]));
     let version = bench.machine.lease().map(|lease| lease.version.clone()).unwrap_or_default();
     bench.tell(Event::ClusterSeen(forced("another")));
-    assert!(bench.done().is_empty());
+    assert_eq!(bench.done(), ["GateClients(false)"]);
     let mut bench = Bench::standby();
     bench.see(promised(&["i", "i-c-3"]));
     bench.tell(Event::ClusterSeen(forced(&version)));
@@ -101,7 +101,7 @@ fn e5_a_winner_whose_data_was_replaced_since_does_not_take() {
     let mut other = elected(&["i", "i-c-3"]);
     other.election = other.election.map(|fact| ElectionFact { winner_incarnation: Some("old".into()), ..fact });
     bench.tell(Event::ClusterSeen(other));
-    assert!(bench.done().is_empty());
+    assert_eq!(bench.done(), ["GateClients(false)"]);
 }
 
 #[test]

@@ -62,7 +62,12 @@ pub(super) fn watch(server: &ApiServer, call: Call) -> Result<Answer, ApiError> 
     let bookmarks = query.is("allowWatchBookmarks");
     let (form, include) = (call.form, query.include());
     let info = Arc::clone(&call.info);
-    let watcher = server.inner.store.watch_in(call.info, call.target.namespace, selection, start)?;
+    let watcher = match server.inner.store.watch_in(call.info, call.target.namespace, selection, start) {
+        // As the real server: the refusal is the one event of the watch, and clients list again
+        // (kubernetes/kubernetes#25369). By its status, kube's watcher would ask for the same version for ever.
+        Err(gone) if gone.code == 410 => return Ok(events(futures::stream::iter([event("ERROR", &gone.to_status())]))),
+        opened => opened?,
+    };
     let open = Open {
         watcher,
         info,
@@ -75,11 +80,16 @@ pub(super) fn watch(server: &ApiServer, call: Call) -> Result<Answer, ApiError> 
     };
     let stream = futures::stream::unfold(open, |mut open| async move {
         let line = open.next_line().await?;
-        Some((Ok::<_, Infallible>(Frame::data(line)), open))
+        Some((line, open))
     });
-    let mut answer = Response::new(StreamBody::new(stream).boxed_unsync());
+    Ok(events(stream))
+}
+
+fn events(lines: impl futures::Stream<Item = Bytes> + Send + 'static) -> Answer {
+    let frames = lines.map(|line| Ok::<_, Infallible>(Frame::data(line)));
+    let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(answer)
+    answer
 }
 
 impl Open {

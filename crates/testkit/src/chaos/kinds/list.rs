@@ -108,6 +108,7 @@ pub const KINDS: &[Kind] = &[
     of_disk("disk_no_inodes", Harm::None, 4, |cast, _| disk(cast, DiskFault::NoInodes)),
     of_disk("disk_hung", Harm::Hidden, 6, |cast, _| disk(cast, DiskFault::Hung)),
     of_disk("disk_read_only", Harm::Hidden, 5, |cast, _| disk(cast, DiskFault::ReadOnly)),
+    of_disk("disk_io_errors", Harm::Hidden, 5, |cast, _| disk(cast, DiskFault::IoErrors)),
     // Without checksums nobody could tell, and those are on where disks are.
     ruinous(of_standby(of_disk("damage_page", Harm::None, 2, damage_page))),
     ruinous(of_standby(held("damage_wal", Harm::None, 4, damage_wal))),

@@ -67,7 +67,9 @@ fn every_fault_that_the_daemon_has_is_asked_for_by_a_kind() {
         wanted.push(FaultRequest::Kill { target, pod: pod() });
         wanted.push(FaultRequest::Freeze { target, pod: pod() });
     }
-    for what in [DiskFault::Full { leave: 0 }, DiskFault::NoInodes, DiskFault::Hung, DiskFault::ReadOnly] {
+    for what in
+        [DiskFault::Full { leave: 0 }, DiskFault::NoInodes, DiskFault::Hung, DiskFault::ReadOnly, DiskFault::IoErrors]
+    {
         wanted.push(FaultRequest::Disk { pod: pod(), volume: Volume::Data, what });
     }
     wanted.push(FaultRequest::Damage { pod: pod(), what: Damage::Page { file: None, block: 0 } });

@@ -1,0 +1,182 @@
+//! What a manager may do: as it is wanted, and how far what is stored differs. Rules change with the version of the
+//! controller and with the spec, so that what was made once is not what is needed for good.
+
+use crate::caches::Caches;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, SecretKind};
+use pgherd_proto::backup::{Backup, BackupStatus};
+use pgherd_proto::cluster::{BarmanObjectStore, ClusterSpec, S3Credentials, SecretKeySelector};
+use pgherd_proto::names;
+
+/// The rights of one cluster's managers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rights {
+    /// Of the Role.
+    pub rules: Vec<PolicyRule>,
+    /// Who has them.
+    pub subjects: Vec<Subject>,
+    /// What joins the two.
+    pub role_ref: RoleRef,
+}
+
+/// What a manager needs, of its own cluster and namespace, and no more.
+#[must_use]
+pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Rights {
+    let name = desired.name.clone();
+    let own = [name.clone()];
+    let rules = vec![
+        rule(names::API_GROUP, &["clusters"], &own, &["get"]),
+        rule(names::API_GROUP, &["clusters"], &[], &["list", "watch"]),
+        rule(names::API_GROUP, &["clusters/status"], &own, &["get", "update", "patch"]),
+        // Retention removes those whose data it has deleted.
+        rule(names::API_GROUP, &["backups"], &[], &["get", "list", "watch", "delete"]),
+        rule(names::API_GROUP, &["backups/status"], &[], &["get", "update", "patch"]),
+        rule(names::API_GROUP, &["failoverquorums/status"], &own, &["get", "update", "patch"]),
+        rule("coordination.k8s.io", &["leases"], &own, &["get", "update"]),
+        rule("coordination.k8s.io", &["leases"], &[], &["list", "watch", "create"]),
+        rule("", &["pods"], &[], &["get", "list", "watch", "patch"]),
+        rule("", &["secrets"], &secrets(desired, spec, source), &["get", "watch"]),
+        rule("", &["events"], &[], &["create", "patch"]),
+    ];
+    let subject = Subject {
+        kind: "ServiceAccount".to_owned(),
+        name: name.clone(),
+        namespace: Some(desired.namespace.clone()),
+        ..Subject::default()
+    };
+    let role_ref = RoleRef { api_group: "rbac.authorization.k8s.io".to_owned(), kind: "Role".to_owned(), name };
+    Rights { rules, subjects: vec![subject], role_ref }
+}
+
+/// How the stored Role differs from what is wanted, if it is `owner`'s: another's is nobody's to change.
+#[must_use]
+pub fn role_drift(stored: &Role, wanted: &Rights, owner: &str) -> Option<DriftFact> {
+    let differs = stored.rules.as_deref().unwrap_or_default() != wanted.rules;
+    drift(ObjectKind::Role, stored, differs, false, owner)
+}
+
+/// The same of the RoleBinding, which cannot be made to refer to another Role.
+#[must_use]
+pub fn binding_drift(stored: &RoleBinding, wanted: &Rights, owner: &str) -> Option<DriftFact> {
+    let anew = stored.role_ref != wanted.role_ref;
+    let differs = anew || !same_subjects(stored.subjects.as_deref().unwrap_or_default(), &wanted.subjects);
+    drift(ObjectKind::RoleBinding, stored, differs, anew, owner)
+}
+
+fn drift<K: Resource>(kind: ObjectKind, stored: &K, differs: bool, anew: bool, owner: &str) -> Option<DriftFact> {
+    let owned = stored.owner_references().iter().any(|reference| reference.uid == owner);
+    if differs && !owned {
+        tracing::warn!(%kind, name = %stored.name_any(), "it is not the cluster's own, and lacks what its managers need");
+    }
+    let version = stored.resource_version().unwrap_or_default();
+    (differs && owned).then_some(DriftFact { kind, version, anew })
+}
+
+/// An API server may say which API group a service account is of, which is the default.
+fn same_subjects(stored: &[Subject], wanted: &[Subject]) -> bool {
+    let plain = |subject: &Subject| (subject.kind.clone(), subject.name.clone(), subject.namespace.clone());
+    stored.iter().map(plain).eq(wanted.iter().map(plain))
+}
+
+fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> PolicyRule {
+    let all = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+    PolicyRule {
+        api_groups: Some(vec![group.to_owned()]),
+        resources: Some(all(resources)),
+        resource_names: (!objects.is_empty()).then(|| objects.to_vec()),
+        verbs: all(verbs),
+        ..PolicyRule::default()
+    }
+}
+
+/// The Backup that the first database is recovered from, as far as it is known.
+#[must_use]
+pub fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<BackupStatus> {
+    let name = &spec.recovery()?.backup.as_ref()?.name;
+    caches.backups.get(&ObjectRef::<Backup>::new(name).within(&desired.namespace))?.status.clone()
+}
+
+fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
+    let mut secrets: Vec<String> = SecretKind::ALL.iter().map(|kind| kind.name(&desired.name)).collect();
+    secrets.extend(desired.owner_secret.clone());
+    secrets.extend(spec.superuser_secret.iter().map(|secret| secret.name.clone()));
+    secrets.push(names::secret_superuser(&desired.name));
+    secrets.extend(store_secrets(spec, source));
+    secrets
+}
+
+/// The secrets that the credentials of object stores are in: its own archive, and those it may be recovered from.
+fn store_secrets(spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
+    let own = spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
+    let others = spec.external_clusters.iter().filter_map(|external| external.barman_object_store.as_ref());
+    let of_store = |store: &BarmanObjectStore| named_in(store.s3_credentials.as_ref(), store.endpoint_ca.as_ref());
+    let mut found: Vec<String> = own.into_iter().chain(others).flat_map(of_store).collect();
+    let asked = spec.recovery().and_then(|recovery| recovery.backup.as_ref());
+    found.extend(asked.into_iter().flat_map(|backup| named_in(None, backup.endpoint_ca.as_ref())));
+    let of_backup = |status: &BackupStatus| named_in(status.s3_credentials.as_ref(), status.endpoint_ca.as_ref());
+    found.extend(source.into_iter().flat_map(of_backup));
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn named_in(credentials: Option<&S3Credentials>, authority: Option<&SecretKeySelector>) -> Vec<String> {
+    let keys = credentials.into_iter().flat_map(|credentials| {
+        [&credentials.access_key_id, &credentials.secret_access_key, &credentials.region, &credentials.session_token]
+    });
+    keys.flatten().chain(authority).map(|key| key.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn rights() -> Rights {
+        let desired = Desired { name: "c".into(), namespace: "ns".into(), ..Desired::default() };
+        wanted(&desired, &ClusterSpec::default(), None)
+    }
+
+    fn metadata(owner: &str) -> Value {
+        let owner = json!({ "apiVersion": "v1", "kind": "Cluster", "name": "c", "uid": owner });
+        json!({ "name": "c", "resourceVersion": "9", "ownerReferences": [owner] })
+    }
+
+    fn role(rules: &[PolicyRule], owner: &str) -> Role {
+        serde_json::from_value(json!({ "metadata": metadata(owner), "rules": rules })).unwrap()
+    }
+
+    #[test]
+    fn a_role_that_lacks_a_rule_or_has_one_more_has_drifted_if_it_is_the_clusters_own() {
+        let rights = rights();
+        assert_eq!(role_drift(&role(&rights.rules, "cu"), &rights, "cu"), None);
+        let drifted = Some(DriftFact { kind: ObjectKind::Role, version: "9".into(), anew: false });
+        assert_eq!(role_drift(&role(&rights.rules[1..], "cu"), &rights, "cu"), drifted);
+        let more: Vec<PolicyRule> = rights.rules.iter().chain(&rights.rules[..1]).cloned().collect();
+        assert_eq!(role_drift(&role(&more, "cu"), &rights, "cu"), drifted);
+        assert_eq!(role_drift(&role(&more, "of-another"), &rights, "cu"), None);
+    }
+
+    #[test]
+    fn a_binding_to_another_account_is_changed_and_one_to_another_role_is_made_anew() {
+        let rights = rights();
+        let binding = |account: &str, role: &str| -> RoleBinding {
+            let role_ref = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role });
+            let subject = json!({ "kind": "ServiceAccount", "apiGroup": "", "name": account, "namespace": "ns" });
+            let object = json!({ "metadata": metadata("cu"), "roleRef": role_ref, "subjects": [subject] });
+            serde_json::from_value(object).unwrap()
+        };
+        let anew = |account, role| binding_drift(&binding(account, role), &rights, "cu").map(|drift| drift.anew);
+        assert_eq!((anew("c", "c"), anew("d", "c"), anew("c", "d")), (None, Some(false), Some(true)));
+    }
+
+    #[test]
+    fn a_secret_that_the_spec_names_is_one_that_a_manager_may_read() {
+        let spec: ClusterSpec = serde_json::from_value(json!({ "superuserSecret": { "name": "admin" } })).unwrap();
+        let desired = Desired { name: "c".into(), ..Desired::default() };
+        assert!(secrets(&desired, &spec, None).contains(&"admin".to_owned()));
+        assert_ne!(wanted(&desired, &spec, None).rules, wanted(&desired, &ClusterSpec::default(), None).rules);
+    }
+}
