@@ -21,17 +21,9 @@ pub struct Rights {
     pub role_ref: RoleRef,
 }
 
-/// The same, with the Backup that the cluster was recovered from, where there is one.
-#[must_use]
-pub fn of(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Rights {
-    let source = spec.recovery().and_then(|recovery| recovery.backup.as_ref());
-    let backup = source
-        .and_then(|source| caches.backups.get(&ObjectRef::<Backup>::new(&source.name).within(&desired.namespace)));
-    wanted(desired, spec, backup.as_ref().and_then(|backup| backup.status.as_ref()))
-}
-
 /// What a manager needs, of its own cluster and namespace, and no more.
-fn wanted(desired: &Desired, spec: &ClusterSpec, recovered_from: Option<&BackupStatus>) -> Rights {
+#[must_use]
+pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Rights {
     let name = desired.name.clone();
     let own = [name.clone()];
     let rules = vec![
@@ -45,7 +37,7 @@ fn wanted(desired: &Desired, spec: &ClusterSpec, recovered_from: Option<&BackupS
         rule("coordination.k8s.io", &["leases"], &own, &["get", "update"]),
         rule("coordination.k8s.io", &["leases"], &[], &["list", "watch", "create"]),
         rule("", &["pods"], &[], &["get", "list", "watch", "patch"]),
-        rule("", &["secrets"], &secrets(desired, spec, recovered_from), &["get", "watch"]),
+        rule("", &["secrets"], &secrets(desired, spec, source), &["get", "watch"]),
         rule("", &["events"], &[], &["create", "patch"]),
     ];
     let subject = Subject {
@@ -99,33 +91,38 @@ fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> 
     }
 }
 
-fn secrets(desired: &Desired, spec: &ClusterSpec, recovered_from: Option<&BackupStatus>) -> Vec<String> {
+/// The Backup that the first database is recovered from, as far as it is known.
+#[must_use]
+pub fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<BackupStatus> {
+    let name = &spec.recovery()?.backup.as_ref()?.name;
+    caches.backups.get(&ObjectRef::<Backup>::new(name).within(&desired.namespace))?.status.clone()
+}
+
+fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
     let mut secrets: Vec<String> = SecretKind::ALL.iter().map(|kind| kind.name(&desired.name)).collect();
     secrets.extend(desired.owner_secret.clone());
     secrets.extend(spec.superuser_secret.iter().map(|secret| secret.name.clone()));
     secrets.push(names::secret_superuser(&desired.name));
-    secrets.extend(store_secrets(spec, recovered_from));
+    secrets.extend(store_secrets(spec, source));
     secrets
 }
 
 /// The secrets that the credentials of object stores are in: its own archive, and those it may be recovered from.
-fn store_secrets(spec: &ClusterSpec, recovered_from: Option<&BackupStatus>) -> Vec<String> {
+fn store_secrets(spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
     let own = spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
     let others = spec.external_clusters.iter().filter_map(|external| external.barman_object_store.as_ref());
-    let of_store = |store: &BarmanObjectStore| named(store.s3_credentials.as_ref(), store.endpoint_ca.as_ref());
+    let of_store = |store: &BarmanObjectStore| named_in(store.s3_credentials.as_ref(), store.endpoint_ca.as_ref());
     let mut found: Vec<String> = own.into_iter().chain(others).flat_map(of_store).collect();
-    if let Some(source) = spec.recovery().and_then(|recovery| recovery.backup.as_ref()) {
-        found.extend(named(None, source.endpoint_ca.as_ref()));
-    }
-    if let Some(status) = recovered_from {
-        found.extend(named(status.s3_credentials.as_ref(), status.endpoint_ca.as_ref()));
-    }
+    let asked = spec.recovery().and_then(|recovery| recovery.backup.as_ref());
+    found.extend(asked.into_iter().flat_map(|backup| named_in(None, backup.endpoint_ca.as_ref())));
+    let of_backup = |status: &BackupStatus| named_in(status.s3_credentials.as_ref(), status.endpoint_ca.as_ref());
+    found.extend(source.into_iter().flat_map(of_backup));
     found.sort();
     found.dedup();
     found
 }
 
-fn named(credentials: Option<&S3Credentials>, authority: Option<&SecretKeySelector>) -> Vec<String> {
+fn named_in(credentials: Option<&S3Credentials>, authority: Option<&SecretKeySelector>) -> Vec<String> {
     let keys = credentials.into_iter().flat_map(|credentials| {
         [&credentials.access_key_id, &credentials.secret_access_key, &credentials.region, &credentials.session_token]
     });
