@@ -136,7 +136,7 @@ fn a_schedule_of_five_fields_says_how_it_is_read() {
     let said = scheduled_backup(&serde_json::from_value(raw).unwrap());
     assert!(said.iter().all(|finding| !finding.is_error()), "{said:#?}");
     let paths: Vec<_> = said.iter().map(|finding| finding.path.as_str()).collect();
-    assert!(paths.contains(&"spec.schedule") && paths.contains(&"spec") && paths.contains(&"metadata.namespace"));
+    assert_eq!(paths, ["metadata.namespace", "spec.schedule"], "and nothing of it is in vain");
 }
 
 #[test]
