@@ -1,5 +1,5 @@
 //! A base backup brought back from a store in memory, a faulty one, and a real S3 API; and retention on the same.
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, clippy::string_slice)]
 
 use bytes::Bytes;
 use pgherd_backup::{Catalog, Destination, Patience, RestoreError, gzip, preview};

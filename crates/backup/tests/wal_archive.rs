@@ -1,5 +1,5 @@
 //! The WAL archive on a store in memory, a faulty one, and a real S3 API.
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use bytes::Bytes;
 use pgherd_backup::{ArchiveError, Source, Stored, WalArchive, WalGetError, WalPutError, WalSettings, gzip};

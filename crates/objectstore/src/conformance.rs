@@ -115,7 +115,7 @@ async fn bulk(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
     for key in &keys {
         ok("put to delete", store.put_new(key, Bytes::new(), &PutOptions::default()).await)?;
     }
-    let (last, others) = keys.split_last().map_or((None, &keys[..0]), |(last, others)| (Some(last), others));
+    let (last, others) = keys.split_last().map_or((None, [].as_slice()), |(last, others)| (Some(last), others));
     let gone: Vec<String> = others.iter().cloned().chain([format!("{under}none")]).collect();
     ok("delete many, and one that is not there", store.delete_many(&gone).await)?;
     let left = ok("list what is left", list_all(store, &under).await)?;

@@ -188,7 +188,7 @@ mod tests {
         .unwrap()
     }
 
-    fn target(target: Value) -> Result<String, String> {
+    fn target(target: &Value) -> Result<String, String> {
         let spec = spec(&json!({"source": "old", "recoveryTarget": target}));
         let read = spec.recovery().unwrap().target();
         read.map(|t| format!("{} {:?} {:?} {}", t.target, t.timeline, t.backup.map(String::from), t.exclusive))

@@ -19,7 +19,8 @@ fn at(days: i64) -> Timestamp {
 
 /// A backup a day; that of day `n` begins and ends in segment `10 n`.
 fn daily(days: core::ops::RangeInclusive<u64>) -> Vec<Entry> {
-    days.map(|n| complete(&format!("202611{n:02}T000000"), 1, (10 * n, 10 * n), day(n as i64))).collect()
+    days.map(|n| complete(&format!("202611{n:02}T000000"), 1, (10 * n, 10 * n), day(i64::try_from(n).unwrap())))
+        .collect()
 }
 
 fn first_timeline(last: u64, minute: i64) -> Archived {
@@ -57,7 +58,7 @@ fn the_newest_backup_before_the_window_stays_with_everything_after_it() {
         assert_eq!(ids(&plan.remove), gone, "{policy}");
         assert_eq!(plan.stay.len() + gone.len(), 10);
         assert_eq!(removed(&plan, 1, 5..=105), (5..first_wal).collect::<Vec<_>>(), "{policy}");
-        assert_eq!(plan.first, Some(at(10 - plan.stay.len() as i64 + 1)), "{policy}");
+        assert_eq!(plan.first, Some(at(11 - i64::try_from(plan.stay.len()).unwrap())), "{policy}");
     }
 }
 
