@@ -91,9 +91,9 @@ async fn backups_are_ordered_one_at_a_time_and_lost_ones_hold_nobody_up() {
     let instance = told.instance_id.unwrap();
     assert_eq!(
         (instance.pod_name.as_str(), instance.session_id.as_deref()),
-        (format!("{NAME}-3").as_str(), Some("n3"))
+        (format!("{NAME}-1").as_str(), Some("n1"))
     );
-    assert_eq!(instance.container_id, "local://3");
+    assert_eq!(instance.container_id, "local://1");
     assert_eq!(told.server_name.as_deref(), Some(NAME));
     assert!(told.destination_path.unwrap().starts_with("s3://") && told.s3_credentials.is_some());
     order(client, "second", json!({ "target": "primary" })).await;
