@@ -62,16 +62,12 @@ fn method(method: BackupMethod) -> String {
     json!(method).as_str().map(str::to_owned).unwrap_or_default()
 }
 
-/// The condition, from the Backup that was begun last.
+/// The condition, from the Backup under way, or else the one that ended last.
 fn said(statuses: &[(i64, &BackupStatus)]) -> Option<Wanted> {
     let begun = statuses.iter().filter(|(_, status)| status.is_under_way() || status.is_done());
     let seconds = |time: &Option<Time>| time.as_ref().map(|time| time.0.as_second());
     let (_, last) = begun.max_by_key(|(created, status)| {
-        (
-            status.is_under_way(),
-            seconds(&status.started_at).or(seconds(&status.stopped_at)).unwrap_or(*created),
-            *created,
-        )
+        (status.is_under_way(), seconds(&status.stopped_at).or(seconds(&status.started_at)), *created)
     })?;
     let kind = condition::LAST_BACKUP_SUCCEEDED;
     Some(match last.phase.as_deref() {

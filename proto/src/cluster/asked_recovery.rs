@@ -211,7 +211,7 @@ mod tests {
             ),
             (json!({"targetImmediate": true, "targetTLI": "latest"}), "the end of the backup Latest None false"),
         ] {
-            assert_eq!(target(value), Ok(expected.to_owned()));
+            assert_eq!(target(&value), Ok(expected.to_owned()));
         }
         for (value, said) in [
             (json!({"targetTime": "yesterday"}), "targetTime is \"yesterday\""),
@@ -222,7 +222,7 @@ mod tests {
             (json!({"targetXID": "1", "targetImmediate": true}), "targetXID and targetImmediate are both set"),
             (json!({"targetName": "a\nb"}), "targetName"),
         ] {
-            let error = target(value).unwrap_err();
+            let error = target(&value).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
     }

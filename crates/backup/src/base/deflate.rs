@@ -108,7 +108,7 @@ mod tests {
                 *x ^= *x << 13;
                 *x ^= *x >> 7;
                 *x ^= *x << 17;
-                Some((*x >> 32) as u8)
+                Some(x.to_le_bytes()[4])
             })
             .collect();
         assert_eq!(read_back(&member(&[noise.clone(), noise.clone()])), [noise.clone(), noise].concat());

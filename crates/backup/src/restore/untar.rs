@@ -174,7 +174,7 @@ mod tests {
             let (_root, written) = run(&whole[..end]);
             assert!(matches!(written, Err(UntarError::Archive(_))), "{end} of {}", whole.len());
         }
-        let mut flipped = whole.clone();
+        let mut flipped = whole;
         flipped[512 + 3] ^= 1;
         assert!(run(&flipped).1.is_err(), "a header has a checksum");
     }
