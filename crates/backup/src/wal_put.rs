@@ -112,9 +112,7 @@ impl WalPutError {
             Self::Different { .. } => {
                 Some("two servers may be writing to one archive: give each a serverName of its own")
             }
-            Self::Foreign { .. } => {
-                Some("give this cluster an archive of its own: another destinationPath or serverName")
-            }
+            Self::Foreign { .. } => Some("this archive is another cluster's: give this one a serverName of its own"),
             Self::Read { .. } | Self::Size { .. } | Self::Compress { .. } => None,
             Self::Store { source, .. } => source.advice(),
         }
