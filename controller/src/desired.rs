@@ -10,7 +10,7 @@ use pgherd_proto::cluster::{AntiAffinityType, Cluster, ClusterSpec, PrimaryUpdat
 #[must_use]
 pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
     let affinity = spec.affinity.clone().unwrap_or_default();
-    let initdb = spec.initdb();
+    let app = spec.application();
     let sync = spec.sync_spec(cluster.annotated_quorum());
     Desired {
         name: cluster.name_any(),
@@ -34,9 +34,9 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
             (_, AntiAffinityType::Required) => AntiAffinity::Required,
         },
         topology_key: affinity.topology_key,
-        database: initdb.database().to_owned(),
-        owner: initdb.owner().to_owned(),
-        owner_secret: initdb.secret.map(|secret| secret.name),
+        database: app.database,
+        owner: app.owner,
+        owner_secret: app.secret,
         timings: spec.timings(),
         synchronous: sync.is_some(),
         sync_number: sync.as_ref().map(|sync| sync.number).unwrap_or_default(),

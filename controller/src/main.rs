@@ -4,5 +4,5 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    pgherd_controller::cli::Cli::parse().run().await
+    Box::pin(pgherd_controller::cli::Cli::parse().run()).await
 }

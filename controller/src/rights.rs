@@ -1,10 +1,13 @@
 //! What a manager may do: as it is wanted, and how far what is stored differs. Rules change with the version of the
 //! controller and with the spec, so that what was made once is not what is needed for good.
 
+use crate::caches::Caches;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, SecretKind};
-use pgherd_proto::cluster::ClusterSpec;
+use pgherd_proto::backup::{Backup, BackupStatus};
+use pgherd_proto::cluster::{BarmanObjectStore, ClusterSpec, S3Credentials, SecretKeySelector};
 use pgherd_proto::names;
 
 /// The rights of one cluster's managers.
@@ -20,20 +23,21 @@ pub struct Rights {
 
 /// What a manager needs, of its own cluster and namespace, and no more.
 #[must_use]
-pub fn wanted(desired: &Desired, spec: &ClusterSpec) -> Rights {
+pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Rights {
     let name = desired.name.clone();
     let own = [name.clone()];
     let rules = vec![
         rule(names::API_GROUP, &["clusters"], &own, &["get"]),
         rule(names::API_GROUP, &["clusters"], &[], &["list", "watch"]),
         rule(names::API_GROUP, &["clusters/status"], &own, &["get", "update", "patch"]),
-        rule(names::API_GROUP, &["backups"], &[], &["get", "list", "watch"]),
+        // Retention removes those whose data it has deleted.
+        rule(names::API_GROUP, &["backups"], &[], &["get", "list", "watch", "delete"]),
         rule(names::API_GROUP, &["backups/status"], &[], &["get", "update", "patch"]),
         rule(names::API_GROUP, &["failoverquorums/status"], &own, &["get", "update", "patch"]),
         rule("coordination.k8s.io", &["leases"], &own, &["get", "update"]),
         rule("coordination.k8s.io", &["leases"], &[], &["list", "watch", "create"]),
         rule("", &["pods"], &[], &["get", "list", "watch", "patch"]),
-        rule("", &["secrets"], &secrets(desired, spec), &["get", "watch"]),
+        rule("", &["secrets"], &secrets(desired, spec, source), &["get", "watch"]),
         rule("", &["events"], &[], &["create", "patch"]),
     ];
     let subject = Subject {
@@ -87,26 +91,42 @@ fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> 
     }
 }
 
-fn secrets(desired: &Desired, spec: &ClusterSpec) -> Vec<String> {
+/// The Backup that the first database is recovered from, as far as it is known.
+#[must_use]
+pub fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<BackupStatus> {
+    let name = &spec.recovery()?.backup.as_ref()?.name;
+    caches.backups.get(&ObjectRef::<Backup>::new(name).within(&desired.namespace))?.status.clone()
+}
+
+fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
     let mut secrets: Vec<String> = SecretKind::ALL.iter().map(|kind| kind.name(&desired.name)).collect();
     secrets.extend(desired.owner_secret.clone());
     secrets.extend(spec.superuser_secret.iter().map(|secret| secret.name.clone()));
     secrets.push(names::secret_superuser(&desired.name));
-    secrets.extend(store_secrets(spec));
+    secrets.extend(store_secrets(spec, source));
     secrets
 }
 
-/// The secrets that the object store's credentials are in.
-fn store_secrets(spec: &ClusterSpec) -> Vec<String> {
-    let store = spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
-    let Some(credentials) = store.and_then(|store| store.s3_credentials.as_ref()) else { return Vec::new() };
-    let keys =
-        [&credentials.access_key_id, &credentials.secret_access_key, &credentials.region, &credentials.session_token];
-    let mut found: Vec<String> = keys.into_iter().flatten().map(|key| key.name.clone()).collect();
-    found.extend(store.and_then(|store| store.endpoint_ca.as_ref()).map(|key| key.name.clone()));
+/// The secrets that the credentials of object stores are in: its own archive, and those it may be recovered from.
+fn store_secrets(spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
+    let own = spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
+    let others = spec.external_clusters.iter().filter_map(|external| external.barman_object_store.as_ref());
+    let of_store = |store: &BarmanObjectStore| named_in(store.s3_credentials.as_ref(), store.endpoint_ca.as_ref());
+    let mut found: Vec<String> = own.into_iter().chain(others).flat_map(of_store).collect();
+    let asked = spec.recovery().and_then(|recovery| recovery.backup.as_ref());
+    found.extend(asked.into_iter().flat_map(|backup| named_in(None, backup.endpoint_ca.as_ref())));
+    let of_backup = |status: &BackupStatus| named_in(status.s3_credentials.as_ref(), status.endpoint_ca.as_ref());
+    found.extend(source.into_iter().flat_map(of_backup));
     found.sort();
     found.dedup();
     found
+}
+
+fn named_in(credentials: Option<&S3Credentials>, authority: Option<&SecretKeySelector>) -> Vec<String> {
+    let keys = credentials.into_iter().flat_map(|credentials| {
+        [&credentials.access_key_id, &credentials.secret_access_key, &credentials.region, &credentials.session_token]
+    });
+    keys.flatten().chain(authority).map(|key| key.name.clone()).collect()
 }
 
 #[cfg(test)]
@@ -116,7 +136,7 @@ mod tests {
 
     fn rights() -> Rights {
         let desired = Desired { name: "c".into(), namespace: "ns".into(), ..Desired::default() };
-        wanted(&desired, &ClusterSpec::default())
+        wanted(&desired, &ClusterSpec::default(), None)
     }
 
     fn metadata(owner: &str) -> Value {
@@ -156,7 +176,7 @@ mod tests {
     fn a_secret_that_the_spec_names_is_one_that_a_manager_may_read() {
         let spec: ClusterSpec = serde_json::from_value(json!({ "superuserSecret": { "name": "admin" } })).unwrap();
         let desired = Desired { name: "c".into(), ..Desired::default() };
-        assert!(secrets(&desired, &spec).contains(&"admin".to_owned()));
-        assert_ne!(wanted(&desired, &spec).rules, wanted(&desired, &ClusterSpec::default()).rules);
+        assert!(secrets(&desired, &spec, None).contains(&"admin".to_owned()));
+        assert_ne!(wanted(&desired, &spec, None).rules, wanted(&desired, &ClusterSpec::default(), None).rules);
     }
 }

@@ -14,9 +14,18 @@ use std::num::NonZeroUsize;
 /// # Errors
 /// For people: a Secret cannot be read, or lacks a key. It may be made later.
 pub async fn store_settings(cluster: &Cluster, api: &ClusterApi) -> Result<Option<StoreSettings>, String> {
-    let Some(store) = cluster.spec.backup.as_ref().and_then(|backup| backup.barman_object_store.clone()) else {
-        return Ok(None);
-    };
+    match cluster.spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref()) {
+        Some(store) => settings_of(store, &api.name, api).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What a `barmanObjectStore` comes to; `server` is the name of its folder unless it says another.
+///
+/// # Errors
+/// As [`store_settings`].
+pub async fn settings_of(store: &BarmanObjectStore, server: &str, api: &ClusterApi) -> Result<StoreSettings, String> {
+    let store = store.clone();
     let wal = store.wal.clone().unwrap_or_default();
     let endpoint_ca = match &store.endpoint_ca {
         Some(selector) => Some(secret(api, selector).await?.into_bytes()),
@@ -26,9 +35,9 @@ pub async fn store_settings(cluster: &Cluster, api: &ClusterApi) -> Result<Optio
         Some(selector) => Some(secret(api, selector).await?),
         None => None,
     };
-    Ok(Some(StoreSettings {
+    Ok(StoreSettings {
         credentials: credentials(&store, api).await?,
-        server_name: given(store.server_name).unwrap_or_else(|| api.name.clone()),
+        server_name: given(store.server_name).unwrap_or_else(|| server.to_owned()),
         destination_path: store.destination_path,
         endpoint_url: given(store.endpoint_url),
         endpoint_ca,
@@ -38,7 +47,7 @@ pub async fn store_settings(cluster: &Cluster, api: &ClusterApi) -> Result<Optio
         max_parallel: usize::try_from(wal.max_parallel).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN),
         tags: Vec::new(),
         history_tags: Vec::new(),
-    }))
+    })
 }
 
 /// The server's own encryption, as it is asked for.

@@ -1,5 +1,12 @@
 //! A panic, in a process of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test program"
+)]
 
 use pgherd_manager::panics::{EXIT_CODE, end_at_the_first};
 use pgherd_telemetry::{LogSetup, Shape};

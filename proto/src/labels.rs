@@ -74,6 +74,8 @@ pub const LAST_VALID_SPEC: &str = "pgherd.io/last-valid-spec";
 /// Annotation on a Cluster: JSON of [`crate::cluster::ForcedPromotion`]. `pgherd promote --force` writes it, and the
 /// controller takes it off once it has judged it.
 pub const FORCE_PROMOTION: &str = "pgherd.io/force-promotion";
+/// On a Cluster: `dry-run` has the retention policy say what it would delete, and delete nothing (ours).
+pub const RETENTION: &str = "pgherd.io/retention";
 
 /// On a Lease: the last holder's pod name; `holderIdentity` is absent once it was released.
 pub const LEASE_HOLDER: &str = "pgherd.io/holder";

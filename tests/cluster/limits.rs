@@ -1,4 +1,4 @@
-//! What a pod runs out of (memory, processes, address space), and a page of its data that is damaged.
+//! What a pod runs out of (memory, processes), and a page of its data that is damaged.
 
 use std::process::Command;
 
@@ -37,23 +37,6 @@ async fn a_pod_without_memory_or_processes_hands_over_and_a_damaged_page_moves_n
         primary = bed.healthy(120).await;
         bed.nothing_lost(&load).await;
     }
-
-    bed.hurt(&load, "the primary's manager may have no more memory, and ends itself", async || {
-        let run = bed.run_of(&primary).await;
-        let (manager, _) = bed.inside(&primary).await;
-        limit(&[manager], "--as=1:");
-        bed.until("another run", 60, async || {
-            let _it_may_be_gone = bed.ask(&primary, "SELECT pg_switch_wal()").await;
-            match bed.run_of(&primary).await {
-                now if now == run || now == "none" => Err(now),
-                _ => Ok(()),
-            }
-        })
-        .await;
-    })
-    .await;
-    primary = bed.healthy(120).await;
-    bed.nothing_lost(&load).await;
 
     bed.damaged_page(&primary).await;
     bed.nothing_lost(&load).await;
@@ -102,11 +85,12 @@ impl Bed {
         }
         let said = self.ask(pod, HUNGRY).await;
         assert!(said.is_err(), "there was memory: {said:?}");
-        self.until("the kernel to kill", 30, async || match limit.killed() {
+        let killed = self.until("the kernel to kill", 30, async || match limit.killed() {
             0 => Err("nobody yet".to_owned()),
-            killed => Ok(self.say(&format!("the kernel killed {killed}"))),
-        })
-        .await;
+            killed => Ok(killed),
+        });
+        let killed = killed.await;
+        self.say(&format!("the kernel killed {killed}"));
         if let Some(process) = liked {
             self.until("it was the right one", 30, async || match process.is_alive() {
                 true => Err(format!("process {} is there still", process.pid)),

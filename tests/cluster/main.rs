@@ -34,6 +34,7 @@ mod pods;
 mod processes;
 mod program;
 mod real_store;
+mod recovery;
 #[path = "../interop/seaweed.rs"]
 mod seaweed;
 mod size;

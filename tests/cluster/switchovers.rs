@@ -49,13 +49,8 @@ impl Bed {
         primary
     }
 
-<<<<<<< HEAD
     /// Asks once.
-    async fn ask_for(&self, target: &str) {
-=======
-    /// Asks, and asks again where that is refused: one that has only just become a standby cannot say yet how far it is.
     pub async fn ask_for(&self, target: &str) {
->>>>>>> h-faults
         let patch = Patch::Merge(json!({ "status": { "targetPrimary": target } }));
         self.clusters().patch_status(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
         self.until(&format!("an election of {target}"), 60, async || {
@@ -68,7 +63,6 @@ impl Bed {
         .await;
     }
 
-<<<<<<< HEAD
     /// A standby that has only just begun cannot say yet how far it is, and is not refused for that.
     async fn asked_as_it_begins(&self, target: &str) {
         self.kill(Target::Postmaster, target).await;
@@ -93,11 +87,8 @@ impl Bed {
         text(&report, "/phase")
     }
 
-    async fn becomes_primary(&self, pod: &str) {
-=======
     /// Waits until it is.
     pub async fn becomes_primary(&self, pod: &str) {
->>>>>>> h-faults
         self.until(&format!("{pod} to be the primary"), 60, async || match self.primary().await {
             now if now == pod => Ok(()),
             now => Err(format!("{now} is")),

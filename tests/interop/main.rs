@@ -8,6 +8,7 @@
 
 mod barman;
 mod base;
+mod recover;
 mod refusals;
 mod seaweed;
 mod server;

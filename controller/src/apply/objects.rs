@@ -75,12 +75,20 @@ pub(super) async fn delete(target: &Target<'_>, kind: ObjectKind) -> Result<(), 
 }
 
 pub(super) fn role(target: &Target<'_>) -> Role {
-    let rights = rights::wanted(target.desired, target.spec);
+    let rights = rights::wanted(
+        target.desired,
+        target.spec,
+        rights::source(target.caches, target.desired, target.spec).as_ref(),
+    );
     Role { metadata: target.meta(target.desired.name.clone()), rules: Some(rights.rules) }
 }
 
 pub(super) fn binding(target: &Target<'_>) -> RoleBinding {
-    let rights = rights::wanted(target.desired, target.spec);
+    let rights = rights::wanted(
+        target.desired,
+        target.spec,
+        rights::source(target.caches, target.desired, target.spec).as_ref(),
+    );
     RoleBinding {
         metadata: target.meta(target.desired.name.clone()),
         role_ref: rights.role_ref,

@@ -83,7 +83,7 @@ async fn a_manager_may_do_what_it_needs_in_its_namespace_and_no_more() {
             rule(group, "clusters", own.clone(), &["get"]),
             rule(group, "clusters", Value::Null, &["list", "watch"]),
             rule(group, "clusters/status", own.clone(), &["get", "update", "patch"]),
-            rule(group, "backups", Value::Null, &["get", "list", "watch"]),
+            rule(group, "backups", Value::Null, &["get", "list", "watch", "delete"]),
             rule(group, "backups/status", Value::Null, &["get", "update", "patch"]),
             rule(group, "failoverquorums/status", own.clone(), &["get", "update", "patch"]),
             rule("coordination.k8s.io", "leases", own, &["get", "update"]),

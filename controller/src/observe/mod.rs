@@ -103,7 +103,7 @@ pub async fn observe(
         certificates: certificates::certificates(caches, &key),
         ..Observed::default()
     };
-    let rights = rights::wanted(desired, spec);
+    let rights = rights::wanted(desired, spec, rights::source(caches, desired, spec).as_ref());
     memory.rights_are_news(&rights, now);
     observed.drifted = drifted(client, desired, &rights, memory, now).await?;
     observed.objects.extend(observed.drifted.iter().map(|drift| drift.kind));

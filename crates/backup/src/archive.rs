@@ -1,9 +1,11 @@
 //! One server's WAL archive in a store.
 
+use crate::{Catalog, Patience};
+use pgherd_core::identity::SystemId;
 use pgherd_core::wal::{Compression, WalName, object_key};
 use pgherd_objectstore::ObjectStore;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// How WAL is written for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct WalArchive {
     pub(crate) settings: Arc<WalSettings>,
     /// Lets as many files be compressed at once as there are cores: more would only take memory.
     pub(crate) compressing: Arc<Semaphore>,
+    /// The database system that the archive belongs to, once that is known.
+    pub(crate) owner: Arc<OnceCell<SystemId>>,
 }
 
 impl WalArchive {
@@ -42,7 +46,18 @@ impl WalArchive {
             return Err(ArchiveError::Compression(other));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { store, settings: Arc::new(settings), compressing: Arc::new(Semaphore::new(cores)) })
+        Ok(Self {
+            store,
+            settings: Arc::new(settings),
+            compressing: Arc::new(Semaphore::new(cores)),
+            owner: Arc::default(),
+        })
+    }
+
+    /// The base backups beside it, and the same WAL as a whole.
+    #[must_use]
+    pub fn catalog(&self, patience: Patience) -> Catalog {
+        Catalog::new(Arc::clone(&self.store), &self.settings.root, patience)
     }
 
     /// How WAL is written.

@@ -1,4 +1,4 @@
-//! barman-cloud's tree over an object store: the WAL archive and base backups.
+//! barman-cloud's tree over an object store: the WAL archive, base backups and their catalog, restore and retention.
 //!
 //! Purpose: what a WAL file becomes in the store and back: compressed, named and laid out so that barman reads
 //! ours and we read barman's. Neighbours: `core` knows the names and keys, `objectstore` does the calls, `manager`
@@ -9,12 +9,23 @@
 
 mod archive;
 pub mod base;
+mod catalog;
 mod compress;
+mod decompress;
+mod guard;
+mod patient;
+mod prune;
+mod restore;
 mod wal_get;
 mod wal_put;
 mod wal_range;
 
 pub use archive::{ArchiveError, WalArchive, WalSettings};
+pub use catalog::{Backup, Catalog, CatalogError, Survey, WalObject};
 pub use compress::{CompressError, SEGMENT_LEVEL, gunzip, gzip, gzip_writer};
+pub use decompress::{decompressor, unpack};
+pub use patient::Patience;
+pub use prune::{Pruned, preview};
+pub use restore::{Destination, Piece, RestoreError, Restored, pieces};
 pub use wal_get::WalGetError;
 pub use wal_put::{Source, Stored, WalPutError};

@@ -1,7 +1,8 @@
 //! Brings one file back, and tells "not there" from "could not be asked".
 
 use crate::archive::WalArchive;
-use crate::compress::{CompressError, gunzip};
+use crate::compress::CompressError;
+use crate::decompress::unpack;
 use crate::wal_put::{SMALL_FILE, readable};
 use bytes::Bytes;
 use pgherd_core::wal::{Compression, SegmentSize, WalName, parse_key};
@@ -36,12 +37,6 @@ pub enum WalGetError {
         /// Bytes, decompressed.
         size: u64,
     },
-    /// The file is there in a compression that this version cannot read.
-    #[error("failed to read {key}: its compression cannot be read yet")]
-    Unreadable {
-        /// The object.
-        key: String,
-    },
 }
 
 impl WalArchive {
@@ -58,11 +53,8 @@ impl WalArchive {
         }
         match elsewhere? {
             None => Ok(None),
-            // It arrived between the two questions.
-            Some((_, compression)) if compression == first || compression == second => {
-                self.get_as(name, compression).await
-            }
-            Some((key, _)) => Err(WalGetError::Unreadable { key }),
+            // In another compression, or it arrived between the two questions.
+            Some(compression) => self.get_as(name, compression).await,
         }
     }
 
@@ -81,7 +73,7 @@ impl WalArchive {
         let content = match compression {
             None => body,
             Some(_) => {
-                let unpacked = tokio::task::spawn_blocking(move || gunzip(&body, limit)).await;
+                let unpacked = tokio::task::spawn_blocking(move || unpack(compression, &body, limit)).await;
                 let unpacked = unpacked.unwrap_or_else(|_| Err(CompressError::Damaged("the thread ended".to_owned())));
                 Bytes::from(unpacked.map_err(|source| WalGetError::Damaged { key: key.clone(), source })?)
             }
@@ -96,7 +88,7 @@ impl WalArchive {
     }
 
     /// The file under any suffix, if there is one.
-    async fn look_around(&self, name: WalName) -> Result<Option<(String, Option<Compression>)>, WalGetError> {
+    async fn look_around(&self, name: WalName) -> Result<Option<Option<Compression>>, WalGetError> {
         let prefix = self.key(name, None);
         let page = self.store.list(&prefix, None, None).await;
         let page = page.map_err(|source| WalGetError::Store { name, source })?;
@@ -104,7 +96,7 @@ impl WalArchive {
         Ok(page.objects.into_iter().find_map(|object| {
             let below = object.key.strip_prefix(root)?.trim_start_matches('/').to_owned();
             let (found, compression) = parse_key(&below).ok()?;
-            (found == name).then_some((object.key, compression))
+            (found == name).then_some(compression)
         }))
     }
 }

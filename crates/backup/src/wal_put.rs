@@ -3,8 +3,9 @@
 use crate::archive::WalArchive;
 use crate::compress::{CompressError, gunzip, gzip};
 use bytes::Bytes;
+use pgherd_core::identity::SystemId;
 use pgherd_core::timeline::is_stand_in;
-use pgherd_core::wal::{Compression, SegmentSize, WalName};
+use pgherd_core::wal::{Compression, SegmentSize, WalName, system_of_segment};
 use pgherd_objectstore::{Put, PutOptions, StoreError, Then};
 use std::path::PathBuf;
 
@@ -63,6 +64,16 @@ pub enum WalPutError {
         /// Its bytes.
         size: u64,
     },
+    /// The archive is another database system's. Retrying is useless until it is given an archive of its own.
+    #[error("failed to archive {name}: the archive belongs to database system {owner}, and this one is {own}")]
+    Foreign {
+        /// The file.
+        name: WalName,
+        /// Whose archive it is.
+        owner: SystemId,
+        /// Whose file it is.
+        own: SystemId,
+    },
     /// Compression failed, or its thread did. Retry.
     #[error("failed to compress {name}")]
     Compress {
@@ -88,7 +99,7 @@ impl WalPutError {
     #[must_use]
     pub fn then(&self) -> Then {
         match self {
-            Self::Different { .. } | Self::Size { .. } => Then::GiveUp,
+            Self::Different { .. } | Self::Size { .. } | Self::Foreign { .. } => Then::GiveUp,
             Self::Read { .. } | Self::Compress { .. } => Then::RetryLater,
             Self::Store { source, .. } => source.then(),
         }
@@ -101,6 +112,7 @@ impl WalPutError {
             Self::Different { .. } => {
                 Some("two servers may be writing to one archive: give each a serverName of its own")
             }
+            Self::Foreign { .. } => Some("this archive is another cluster's: give this one a serverName of its own"),
             Self::Read { .. } | Self::Size { .. } | Self::Compress { .. } => None,
             Self::Store { source, .. } => source.advice(),
         }
@@ -113,6 +125,7 @@ impl WalPutError {
             Self::Different { .. } => "different_content",
             Self::Read { .. } => "read",
             Self::Size { .. } => "size",
+            Self::Foreign { .. } => "foreign_archive",
             Self::Compress { .. } => "compress",
             Self::Store { source, .. } => source.kind(),
         }
@@ -123,6 +136,8 @@ impl WalPutError {
 struct Packed {
     body: Bytes,
     plain_size: u64,
+    /// Whose it is, of a segment.
+    system: Option<SystemId>,
 }
 
 impl WalArchive {
@@ -131,6 +146,7 @@ impl WalArchive {
     /// Dropping the future leaves open whether the file was stored; doing it again settles that.
     pub async fn put(&self, name: WalName, source: Source) -> Result<Stored, WalPutError> {
         let packed = self.pack(name, source).await?;
+        self.guard(name, packed.system).await?;
         let key = self.key(name, self.settings.compression);
         let options = self.options(name);
         let store = |source| WalPutError::Store { name, source };
@@ -184,11 +200,12 @@ impl WalArchive {
             if !fits {
                 return Err(WalPutError::Size { name, size: plain_size });
             }
+            let system = matches!(name, WalName::Segment(_)).then(|| system_of_segment(&content)).flatten();
             let body = match compression {
                 None => content,
                 Some(_) => Bytes::from(gzip(&content).map_err(|source| WalPutError::Compress { name, source })?),
             };
-            Ok(Packed { body, plain_size })
+            Ok(Packed { body, plain_size, system })
         })
         .await
     }

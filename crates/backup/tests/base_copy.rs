@@ -22,7 +22,7 @@ const START: Lsn = Lsn(0x300_0000);
 fn page(block: u32) -> [u8; PAGE] {
     let mut page = [0; PAGE];
     for (number, byte) in page.iter_mut().enumerate().skip(24) {
-        *byte = (number * 31 % 241) as u8 ^ block.to_le_bytes()[0];
+        *byte = u8::try_from(number * 31 % 241).unwrap() ^ block.to_le_bytes()[0];
     }
     page[4..8].copy_from_slice(&0x0200_0000_u32.to_le_bytes());
     page[14..16].copy_from_slice(&8000_u16.to_le_bytes());

@@ -1,5 +1,5 @@
 //! The WAL archive on a store in memory, a faulty one, and a real S3 API.
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use bytes::Bytes;
 use pgherd_backup::{ArchiveError, Source, Stored, WalArchive, WalGetError, WalPutError, WalSettings, gzip};
@@ -168,9 +168,38 @@ async fn a_missing_file_is_proven_missing_under_every_suffix() {
     store.inner().overwrite(plain, content(3));
     assert_eq!(archive.get(name(SEGMENT)).await.expect("get"), Some(content(3)), "barman without compression");
     store.inner().delete(plain).await.expect("delete");
-    store.inner().overwrite(&format!("{plain}.zst"), content(4));
-    let got = archive.get(name(SEGMENT)).await.expect_err("unreadable");
-    assert!(matches!(got, WalGetError::Unreadable { .. }), "{got}");
+    // As barman would have written it, in another compression than ours.
+    let mut packed = snap::write::FrameEncoder::new(Vec::new());
+    std::io::Write::write_all(&mut packed, &content(4)).expect("compress");
+    store.inner().overwrite(&format!("{plain}.snappy"), Bytes::from(packed.into_inner().expect("compress")));
+    assert_eq!(archive.get(name(SEGMENT)).await.expect("get"), Some(content(4)));
+}
+
+/// A segment of a database system, by its long page header.
+fn segment_of(system: u64, seed: u8) -> Bytes {
+    let mut bytes = content(seed).to_vec();
+    bytes[..2].copy_from_slice(&0xD110_u16.to_le_bytes());
+    bytes[2..4].copy_from_slice(&2_u16.to_le_bytes());
+    bytes[24..32].copy_from_slice(&system.to_le_bytes());
+    bytes[32..36].copy_from_slice(&(1_u32 << 20).to_le_bytes());
+    bytes[36..40].copy_from_slice(&8192_u32.to_le_bytes());
+    Bytes::from(bytes)
+}
+
+#[tokio::test]
+async fn a_foreign_cluster_is_refused_before_its_first_segment_and_a_rebuilt_one_goes_on() {
+    let (first, store, _) = archive();
+    first.put(name(SEGMENT), Source::Bytes(segment_of(7, 0))).await.expect("an empty archive is anybody's");
+    let next = "00000001000000AB0000000D";
+    let another =
+        || WalArchive::new(Arc::<Faulty<MemoryStore>>::clone(&store), settings(Some(Compression::Gzip))).expect("one");
+    let refused = another().put(name(next), Source::Bytes(segment_of(8, 0))).await.expect_err("foreign");
+    assert!(matches!(refused, WalPutError::Foreign { .. }) && refused.then() == Then::GiveUp, "{refused}");
+    assert!(refused.to_string().contains("belongs to database system 7, and this one is 8"), "{refused}");
+    assert_eq!(first.get(name(next)).await.expect("get"), None, "nothing of it was stored");
+    let rebuilt = another();
+    assert_eq!(rebuilt.put(name(next), Source::Bytes(segment_of(7, 1))).await.expect("the same"), Stored::Created);
+    assert_eq!(rebuilt.put(name(SEGMENT), Source::Bytes(segment_of(7, 0))).await.expect("again"), Stored::Equal);
 }
 
 #[tokio::test]

@@ -38,7 +38,9 @@ pub async fn run(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
     create_only(store, root).await?;
     missing(store, root).await?;
     bounded(store, root).await?;
+    parts(store, root).await?;
     listing(store, root).await?;
+    bulk(store, root).await?;
     one_creator(store, root).await?;
     in_parts(store, root).await?;
     for object in ok("list to clean up", list_all(store, root).await)? {
@@ -88,6 +90,37 @@ async fn bounded(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
     check("more than the limit is refused", matches!(got, Err(StoreError::TooLarge { .. })), got.is_ok())?;
     let got = ok("get 3 MiB", store.get(&key, 3 << 20).await)?;
     check("the content comes back", got == body, got.len())
+}
+
+async fn parts(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
+    let key = format!("{root}/parts");
+    let body: Bytes = (0..2_u32 << 20).map(|n| n.to_le_bytes()[1]).collect();
+    ok("put 2 MiB", store.put_new(&key, body.clone(), &PutOptions::default()).await)?;
+    let mut whole = Vec::new();
+    for (from, length) in [(0, 1), (1, 1 << 20), ((1 << 20) + 1, (1 << 20) - 1)] {
+        whole.extend(ok("get a part", store.get_range(&key, from, length).await)?);
+    }
+    check("the parts are the whole", body == whole, whole.len())?;
+    for (from, length) in [((2 << 20) - 1, 2), (2 << 20, 1), (9 << 20, 1)] {
+        let got = store.get_range(&key, from, length).await;
+        check("a part beyond the end is refused", got.is_err(), (from, length))?;
+    }
+    let got = store.get_range(&format!("{root}/none"), 0, 1).await;
+    check("a part of a missing object is proven missing", matches!(got, Err(StoreError::NotFound { .. })), got)
+}
+
+async fn bulk(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
+    let under = format!("{root}/bulk/");
+    let keys: Vec<String> = (0..120).map(|number| format!("{under}{number:04} & more")).collect();
+    for key in &keys {
+        ok("put to delete", store.put_new(key, Bytes::new(), &PutOptions::default()).await)?;
+    }
+    let (last, others) = keys.split_last().map_or((None, [].as_slice()), |(last, others)| (Some(last), others));
+    let gone: Vec<String> = others.iter().cloned().chain([format!("{under}none")]).collect();
+    ok("delete many, and one that is not there", store.delete_many(&gone).await)?;
+    let left = ok("list what is left", list_all(store, &under).await)?;
+    check("the others stay", left.len() == 1 && left.first().map(|o| &o.key) == last, left)?;
+    ok("delete none", store.delete_many(&[]).await)
 }
 
 async fn listing(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {

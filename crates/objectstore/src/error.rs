@@ -144,6 +144,11 @@ impl StoreError {
     }
 }
 
+/// The object is there and has no such part: it is shorter than whoever asked was told.
+pub(crate) fn cut_short(key: &str, from: u64, length: u64) -> StoreError {
+    StoreError::Rejected { reason: format!("{key} has no {length} bytes from {from} on: it is cut short") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -131,6 +131,15 @@ fn outage(reason: &str) -> StoreError {
     StoreError::Outage { reason: reason.to_owned() }
 }
 
+fn flipped(body: &Bytes) -> Bytes {
+    let mut body = body.to_vec();
+    let middle = body.len() / 2;
+    if let Some(byte) = body.get_mut(middle) {
+        *byte ^= 1;
+    }
+    Bytes::from(body)
+}
+
 #[async_trait]
 impl<S: ObjectStore> ObjectStore for Faulty<S> {
     async fn put_new(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Put, StoreError> {
@@ -193,15 +202,19 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
                 self.inner.get(key, limit).await?;
                 Err(outage("connection reset while receiving"))
             }
-            Fault::BitFlip => {
-                let mut body = self.inner.get(key, limit).await?.to_vec();
-                let middle = body.len() / 2;
-                if let Some(byte) = body.get_mut(middle) {
-                    *byte ^= 1;
-                }
-                Ok(Bytes::from(body))
-            }
+            Fault::BitFlip => Ok(flipped(&self.inner.get(key, limit).await?)),
             _ => self.inner.get(key, limit).await,
+        }
+    }
+
+    async fn get_range(&self, key: &str, from: u64, length: u64) -> Result<Bytes, StoreError> {
+        match self.strike(key).await? {
+            Fault::ResetMidBody => {
+                self.inner.get_range(key, from, length).await?;
+                Err(outage("connection reset while receiving"))
+            }
+            Fault::BitFlip => Ok(flipped(&self.inner.get_range(key, from, length).await?)),
+            _ => self.inner.get_range(key, from, length).await,
         }
     }
 
@@ -222,6 +235,16 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
                 Err(outage("connection reset while waiting for the answer"))
             }
             _ => self.inner.delete(key).await,
+        }
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        match self.strike(keys.first().map_or("", String::as_str)).await? {
+            Fault::AnswerLost => {
+                self.inner.delete_many(keys).await?;
+                Err(outage("connection reset while waiting for the answer"))
+            }
+            _ => self.inner.delete_many(keys).await,
         }
     }
 }

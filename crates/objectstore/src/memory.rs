@@ -1,5 +1,6 @@
 //! A store in memory, for tests of what stands on a store.
 
+use crate::error::cut_short;
 use crate::{LEAST_PART, ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -143,6 +144,14 @@ impl ObjectStore for MemoryStore {
         Ok(body.clone())
     }
 
+    async fn get_range(&self, key: &str, from: u64, length: u64) -> Result<Bytes, StoreError> {
+        let objects = self.objects();
+        let (body, _) = objects.get(key).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })?;
+        let part = usize::try_from(from).ok().zip(usize::try_from(from.saturating_add(length)).ok());
+        let part = part.filter(|(from, to)| from <= to && *to <= body.len());
+        part.map(|(from, to)| body.slice(from..to)).ok_or_else(|| cut_short(key, from, length))
+    }
+
     async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
         let objects = self.objects();
         let (body, _) = objects.get(key).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })?;
@@ -173,6 +182,14 @@ impl ObjectStore for MemoryStore {
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.objects().remove(key);
+        Ok(())
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        let mut objects = self.objects();
+        for key in keys {
+            objects.remove(key);
+        }
         Ok(())
     }
 }

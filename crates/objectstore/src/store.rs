@@ -1,4 +1,4 @@
-//! The trait: create-only put, at once or in parts, get, head, list, delete.
+//! The trait: create-only put, at once or in parts; get, whole or in parts; head, list, delete, one or many.
 
 use crate::StoreError;
 use async_trait::async_trait;
@@ -92,6 +92,9 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
     /// The whole object, refused with [`StoreError::TooLarge`] if it holds more than `limit` bytes.
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError>;
 
+    /// `length` bytes of an object from `from` on: exactly so many, or an error. What an object of any size is read by.
+    async fn get_range(&self, key: &str, from: u64, length: u64) -> Result<Bytes, StoreError>;
+
     /// Size and time of one object.
     async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError>;
 
@@ -101,6 +104,9 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
 
     /// Removes an object. Removing what is not there is success.
     async fn delete(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Removes many objects, in as few requests as the store allows. After an error some of them may be gone.
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError>;
 }
 
 /// Every object below `prefix`, page by page. For small listings: it holds them all.

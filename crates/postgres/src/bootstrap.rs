@@ -58,7 +58,9 @@ pub async fn application_database(
     set_password(session, owner, deadline).await?;
     let present = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1";
     if exists(session, "look for the database", present, database, deadline).await? {
-        return Ok(());
+        // One that was recovered may have been somebody else's.
+        let own = format!("ALTER DATABASE {} OWNER TO {}", quote_identifier(database), quote_identifier(&owner.name));
+        return batch(session, "give the database its owner", &own, deadline).await;
     }
     let create = format!("CREATE DATABASE {} OWNER {}", quote_identifier(database), quote_identifier(&owner.name));
     // CREATE DATABASE refuses to run in the implicit transaction that a batch of several statements is.

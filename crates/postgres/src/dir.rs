@@ -3,6 +3,7 @@
 //! ```text
 //! <volume>/pgdata                  complete; the only name that is ever served
 //! <volume>/pgdata.<kind>-<nonce>   being made (initdb, join, restore): removed at the next start
+//! <volume>/pgdata.recovering       restored, replaying WAL: gone on with after a restart
 //! <volume>/pgdata.old-<nonce>      replaced, kept until its replacement streams (I7)
 //! <volume>/pgherd/                 incarnation, fence, max_term, rewinding
 //! ```
@@ -197,6 +198,44 @@ impl Volume {
             remove_dir_durable(&path)?;
         }
         Ok(())
+    }
+
+    /// A directory that was restored whole and replays WAL until it becomes the data directory.
+    #[must_use]
+    pub fn recovering(&self) -> PathBuf {
+        let mut name = self.pgdata.file_name().unwrap_or(OsStr::new("pgdata")).to_owned();
+        name.push(".recovering");
+        self.root.join(name)
+    }
+
+    /// Where the tablespaces of a restored directory go.
+    #[must_use]
+    pub fn tablespaces(&self) -> PathBuf {
+        self.root.join("tablespaces")
+    }
+
+    /// What [`Volume::recovering`] was made for, where it is there.
+    pub fn recovery(&self) -> Result<Option<String>, DirError> {
+        if !self.recovering().exists() {
+            return Ok(None);
+        }
+        Ok(read_optional(&self.own_file("recovery"))?.map(|text| text.trim().to_owned()))
+    }
+
+    /// Makes a finished directory the one that replays WAL. Its content must have been fsynced.
+    pub fn begin_recovery(&self, finished: &Path, purpose: &str) -> Result<(), DirError> {
+        self.write_own("recovery", purpose)?;
+        Ok(rename_durable(finished, &self.recovering())?)
+    }
+
+    /// Removes what a recovery left, before another one begins. Nothing may be served from this volume.
+    pub fn discard_recovery(&self) -> Result<(), DirError> {
+        for directory in [self.recovering(), self.tablespaces()] {
+            if directory.exists() {
+                remove_dir_durable(&directory)?;
+            }
+        }
+        Ok(remove_durable(&self.own_file("recovery"))?)
     }
 
     /// Who the data directory is.

@@ -1,6 +1,6 @@
 //! WAL put aside, and archived from there; a promotion that waits for no store.
 
-use super::testbed::{Bed, content, on_timeline, segment, until};
+use super::testbed::{Bed, content, on_timeline, recovery, segment, until};
 use super::{AsideError, RestoreMode};
 use pgherd_core::timeline::TimelineId;
 use pgherd_objectstore::Fault;
@@ -68,7 +68,7 @@ async fn a_recovery_asks_a_store_that_was_out_of_reach_and_a_standby_finds_it_ag
     assert_eq!(bed.restore_command(segment(1)).await.0, 1);
     bed.fault.set(Fault::None);
     assert_eq!(bed.restore_command(segment(1)).await.0, 1, "not asked again at once");
-    bed.archive.set_restore_mode(RestoreMode::Recovery);
+    bed.archive.set_restore_mode(recovery());
     assert_eq!(bed.restore_command(segment(1)).await.0, 0);
     bed.fault.set(Fault::Off);
     bed.archive.set_restore_mode(RestoreMode::default());

@@ -58,7 +58,12 @@ pub enum RestoreMode {
         reserved: TimelineId,
     },
     /// Recovery from the archive alone: an outage is waited for, then the recovery is aborted.
-    Recovery,
+    Recovery {
+        /// The timeline that is replayed.
+        along: TimelineId,
+        /// The last id that some archive of this database system has a history of: the recovery ends on a later one.
+        taken: TimelineId,
+    },
 }
 
 impl Default for RestoreMode {

@@ -34,6 +34,7 @@ pub use restore_policy::Bounds;
 pub use server::ServeError;
 pub use status::{ArchiverStatus, Failure};
 pub use store_config::{StoreConfigError, StoreSettings};
+pub use wire::SOCKET_VARIABLE;
 
 #[cfg(test)]
 mod archive_tests;

@@ -177,7 +177,7 @@ fn stopped(mode: RestoreMode) -> (Outcome, String) {
     let why = "the manager is stopping".to_owned();
     match mode {
         RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => (Outcome::NotThere, why),
-        RestoreMode::Recovery => (Outcome::Abort, why),
+        RestoreMode::Recovery { .. } => (Outcome::Abort, why),
     }
 }
 

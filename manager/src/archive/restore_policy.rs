@@ -56,7 +56,7 @@ pub(super) enum Decision<T> {
 
 /// The answer that needs no asking. At promotion, the timelines from the reserved one on are free and those between are
 /// taken (invariant I2), and postgres has the history of its own in `pg_wal` (`here`), where it looks next; a standby
-/// knows of none above its leader's.
+/// knows of none above its leader's. A recovery looks above its own timeline only for an id that is free.
 pub(super) fn known<T>(mode: RestoreMode, name: WalName, here: bool) -> Option<Decision<T>> {
     let missing = || Some(Decision::NotThere(String::new()));
     match (mode, name) {
@@ -64,6 +64,9 @@ pub(super) fn known<T>(mode: RestoreMode, name: WalName, here: bool) -> Option<D
         // Before any stub: the stand-in of a history that there is would be written into the one of the new timeline.
         (RestoreMode::Promoting { .. }, WalName::History(_)) if here => missing(),
         (RestoreMode::Promoting { from, .. }, WalName::History(t)) if t > from => Some(Decision::ServeStub),
+        (RestoreMode::Recovery { along, taken }, WalName::History(t)) if t > along && t <= taken => {
+            Some(Decision::ServeStub)
+        }
         (RestoreMode::Standby { newest: Some(newest) }, WalName::History(t)) if t > newest => missing(),
         _ => None,
     }
@@ -71,7 +74,7 @@ pub(super) fn known<T>(mode: RestoreMode, name: WalName, here: bool) -> Option<D
 
 /// Whether an outage is put up with: there are other ways, or there will be another time.
 pub(super) fn is_patient(mode: RestoreMode) -> bool {
-    matches!(mode, RestoreMode::Recovery)
+    matches!(mode, RestoreMode::Recovery { .. })
 }
 
 /// How long one round of asking may take.
@@ -79,7 +82,7 @@ pub(super) fn bound(mode: RestoreMode, bounds: Bounds) -> Duration {
     match mode {
         RestoreMode::Standby { .. } => bounds.short,
         RestoreMode::Promoting { .. } => bounds.promotion,
-        RestoreMode::Recovery => bounds.attempt,
+        RestoreMode::Recovery { .. } => bounds.attempt,
     }
 }
 
@@ -90,8 +93,8 @@ pub(super) fn decide<T>(mode: RestoreMode, found: Found<T>, waited: Duration, bo
         Found::ProvenMissing => Decision::NotThere(String::new()),
         Found::Unknown(why) => match mode {
             RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => Decision::NotThere(why),
-            RestoreMode::Recovery if waited < bounds.recovery => Decision::Wait,
-            RestoreMode::Recovery => Decision::Abort(why),
+            RestoreMode::Recovery { .. } if waited < bounds.recovery => Decision::Wait,
+            RestoreMode::Recovery { .. } => Decision::Abort(why),
         },
     }
 }
@@ -102,6 +105,7 @@ mod tests {
     use pgherd_core::timeline::TimelineId;
 
     const PROMOTING: RestoreMode = RestoreMode::Promoting { from: TimelineId(3), reserved: TimelineId(6) };
+    const RECOVERY: RestoreMode = RestoreMode::Recovery { along: TimelineId(3), taken: TimelineId(5) };
     const SHORT: Duration = Duration::from_secs(1);
     const LONG: Duration = Duration::from_secs(301);
 
@@ -120,12 +124,9 @@ mod tests {
         let down = || Decision::NotThere("down".to_owned());
         assert_eq!(answer(RestoreMode::default(), segment, outage(), SHORT), down());
         assert_eq!(answer(PROMOTING, segment, outage(), SHORT), down());
-        assert_eq!(answer(RestoreMode::Recovery, segment, outage(), SHORT), Decision::Wait);
-        assert_eq!(answer(RestoreMode::Recovery, segment, outage(), LONG), Decision::Abort("down".to_owned()));
-        assert_eq!(
-            answer(RestoreMode::Recovery, segment, Found::ProvenMissing, SHORT),
-            Decision::NotThere(String::new())
-        );
+        assert_eq!(answer(RECOVERY, segment, outage(), SHORT), Decision::Wait);
+        assert_eq!(answer(RECOVERY, segment, outage(), LONG), Decision::Abort("down".to_owned()));
+        assert_eq!(answer(RECOVERY, segment, Found::ProvenMissing, SHORT), Decision::NotThere(String::new()));
     }
 
     #[test]
@@ -136,6 +137,16 @@ mod tests {
             assert_eq!(known::<()>(PROMOTING, name, false), Some(expected), "without asking anybody");
         }
         assert_eq!(known::<()>(RestoreMode::default(), WalName::History(TimelineId(9)), true), None);
+    }
+
+    #[test]
+    fn i2_a_recovery_ends_on_a_timeline_that_no_archive_has() {
+        for (timeline, expected) in
+            [(3, None), (4, Some(Decision::ServeStub)), (5, Some(Decision::ServeStub)), (6, None)]
+        {
+            let name = WalName::History(TimelineId(timeline));
+            assert_eq!(known::<()>(RECOVERY, name, false), expected, "{timeline}");
+        }
     }
 
     #[test]
@@ -157,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_was_found_is_served_in_every_mode() {
-        for mode in [RestoreMode::default(), PROMOTING, RestoreMode::Recovery] {
+        for mode in [RestoreMode::default(), PROMOTING, RECOVERY] {
             let got = answer(mode, "00000003.history", Found::Content(()), LONG);
             assert_eq!(got, Decision::Serve(()));
         }

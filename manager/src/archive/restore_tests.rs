@@ -1,6 +1,6 @@
 //! `restore_command` in each mode: an outage is never taken for the end of an archive.
 
-use super::testbed::{Bed, PATIENCE, content, on_timeline, segment, until};
+use super::testbed::{Bed, PATIENCE, content, on_timeline, recovery, segment, until};
 use super::{RestoreMode, TailAnswer, TailError, TailSource};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ const ABORT: u8 = 200;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_restored_and_a_proven_miss_is_exit_1() {
-    let bed = Bed::restoring(RestoreMode::Recovery, 1).await;
+    let bed = Bed::restoring(recovery(), 1).await;
     bed.stored(segment(1), content(segment(1))).await;
     assert_eq!(bed.restore_command(segment(1)).await, (0, Some(content(segment(1)).to_vec())));
     assert_eq!(bed.restore_command(segment(2)).await, (1, None));
@@ -34,7 +34,7 @@ async fn an_outage_is_bounded_on_a_standby() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_waits_for_an_outage_and_then_goes_on() {
-    let bed = Bed::restoring(RestoreMode::Recovery, 1).await;
+    let bed = Bed::restoring(recovery(), 1).await;
     bed.stored(segment(1), content(segment(1))).await;
     bed.fault.set(Fault::Off);
     let before = bed.fault.calls();
@@ -47,7 +47,7 @@ async fn a_recovery_waits_for_an_outage_and_then_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_is_aborted_by_a_long_outage_and_by_damage_and_never_ended() {
-    let bed = Bed::restoring(RestoreMode::Recovery, 1).await;
+    let bed = Bed::restoring(recovery(), 1).await;
     bed.stored(segment(1), content(segment(1))).await;
     for fault in [Fault::Off, Fault::Hang, Fault::BitFlip, Fault::ResetMidBody] {
         bed.fault.set(fault.clone());
@@ -58,7 +58,7 @@ async fn a_recovery_is_aborted_by_a_long_outage_and_by_damage_and_never_ended() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_does_not_end_because_the_cluster_was_not_read_yet_or_the_manager_stops() {
     let bed = Bed::start().await;
-    bed.archive.set_restore_mode(RestoreMode::Recovery);
+    bed.archive.set_restore_mode(recovery());
     assert_eq!(bed.restore_command(segment(1)).await.0, ABORT);
     bed.archive.configure(Some(bed.config(1)));
     bed.archive.stop();
@@ -86,7 +86,7 @@ async fn i2_at_promotion_the_reserved_timeline_is_free_and_those_before_it_are_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_follows_is_fetched_ahead_but_never_across_a_timeline() {
-    let bed = Bed::restoring(RestoreMode::Recovery, 3).await;
+    let bed = Bed::restoring(recovery(), 3).await;
     for n in 1..=5 {
         bed.stored(segment(n), content(segment(n))).await;
     }

@@ -68,12 +68,8 @@ impl StoreSettings {
     /// Makes the archive. Nothing is connected yet; `environment` is where Amazon's variables are looked up.
     pub fn open(self, environment: impl Fn(&str) -> Option<String>) -> Result<StoreConfig, StoreConfigError> {
         let (store, root) = self.connect(Timeouts::default(), environment)?;
-        let settings = WalSettings {
-            root,
-            compression: self.compression,
-            tags: self.tags,
-            history_tags: self.history_tags,
-        };
+        let settings =
+            WalSettings { root, compression: self.compression, tags: self.tags, history_tags: self.history_tags };
         let archive = WalArchive::new(store, settings).map_err(StoreConfigError::Archive)?;
         Ok(StoreConfig { archive, max_parallel: self.max_parallel })
     }

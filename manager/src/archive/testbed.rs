@@ -3,6 +3,7 @@
 use super::{Archive, ArchivePaths, ArchiveRole, Bounds, RestoreMode, StoreConfig, client};
 use bytes::Bytes;
 use pgherd_backup::{WalArchive, WalSettings};
+use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::{Compression, WalName};
 use pgherd_objectstore::{FaultControl, Faulty, MemoryStore, ObjectStore};
 use std::num::NonZeroUsize;
@@ -35,6 +36,11 @@ pub(super) fn on_timeline(timeline: u32, n: u32) -> WalName {
 pub(super) fn content(name: WalName) -> Bytes {
     let text = name.to_string();
     Bytes::from(text.bytes().cycle().take(1 << 20).collect::<Vec<u8>>())
+}
+
+/// A recovery along timeline 1.
+pub(super) fn recovery() -> RestoreMode {
+    RestoreMode::Recovery { along: TimelineId(1), taken: TimelineId(1) }
 }
 
 pub(super) fn store_config(store: Arc<dyn ObjectStore>, width: usize) -> StoreConfig {

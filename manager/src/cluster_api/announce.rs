@@ -5,7 +5,7 @@ use core::time::Duration;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
 use pgherd_core::identity::{PodUid, SystemId};
-use pgherd_proto::cluster::Cluster;
+use pgherd_proto::cluster::{Cluster, Recoverability};
 use pgherd_proto::labels;
 use pgherd_proto::member::MemberReport;
 use serde_json::{Value, json};
@@ -108,6 +108,21 @@ impl Announcer {
         let line = json!({"isPrimary": is_primary, "timeLineID": timeline, "ip": self.address});
         self.patch_status("report the instance's state", json!({"instancesReportedState": {self.pod.as_str(): line}}))
             .await
+    }
+
+    /// What can be recovered from the archive.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn report_recoverability(&self, found: &Recoverability) -> Result<(), AnnounceError> {
+        let mut fields = serde_json::to_value(found).unwrap_or_default();
+        if let Some(fields) = fields.as_object_mut() {
+            // What was deleted last stands until something is deleted again; what would be is gone with the dry run.
+            fields.retain(|name, _| found.deleted_at.is_some() || !name.starts_with("deleted"));
+            fields.entry("redundantBackups").or_insert(Value::Null);
+            fields.entry("redundantWALFiles").or_insert(Value::Null);
+        }
+        self.patch_status("record what can be recovered", json!({"recoverability": fields})).await
     }
 
     /// The report on one's own pod, which wakes the controller.

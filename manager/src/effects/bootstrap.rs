@@ -4,14 +4,16 @@ use super::start::local;
 use super::volume::off_runtime;
 use crate::config::POSTGRES_PORT;
 use crate::context::Context;
+use crate::recovery::recover;
 use core::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use pgherd_core::identity::{Incarnation, SystemId};
 use pgherd_core::instance::Outcome;
-use pgherd_postgres::bootstrap::{Login, application_database, cluster_roles};
+use pgherd_postgres::bootstrap::{Login, application_database, clear_password, cluster_roles};
 use pgherd_postgres::dir::PartialKind;
 use pgherd_postgres::initdb::{InitDb, initdb as run_initdb};
 use pgherd_postgres::process::Postgres;
+use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::chain;
 
 const INITDB_WITHIN: Duration = Duration::from_secs(600);
@@ -22,17 +24,24 @@ pub async fn claim(cx: &Context) -> Outcome {
     outcome(cx.announcer.claim_initialization().await.map_err(|e| chain(&e)))
 }
 
-/// initdb into a directory of its own, renamed when it is whole.
+/// initdb, or a recovery, into a directory of its own, renamed when it is whole.
 pub async fn initdb(cx: &Context) -> Outcome {
     outcome(make(cx).await)
 }
 
 async fn make(cx: &Context) -> Result<(), String> {
+    let cluster = cx.cluster_now().ok_or("the Cluster has not been read yet")?;
+    match cluster.spec.recovery() {
+        Some(asked) => recover(cx, &cluster, asked).await,
+        None => create_empty(cx, &cluster).await,
+    }
+}
+
+async fn create_empty(cx: &Context, cluster: &Cluster) -> Result<(), String> {
     let nonce = &cx.config.me.nonce;
     let into = cx.volume.partial_path(PartialKind::Initdb, nonce);
     let postgres =
         Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT).map_err(|e| chain(&e))?;
-    let cluster = cx.cluster_now().ok_or("the Cluster has not been read yet")?;
     let data_checksums = cluster.spec.initdb().data_checksums.unwrap_or(false);
     let how = InitDb { data_checksums, ..InitDb::default() };
     run_initdb(&cx.reaper, &postgres, &into, &how, INITDB_WITHIN).await.map_err(|e| chain(&e))?;
@@ -54,11 +63,15 @@ pub async fn roles(cx: &Context) -> Outcome {
 
 async fn create(cx: &Context) -> Result<(), String> {
     let cluster = cx.cluster_now().ok_or("the Cluster has not been read yet")?;
-    let initdb = cluster.spec.initdb();
+    let app = cluster.spec.application();
     let owner = owner_login(cx).await?;
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
     cluster_roles(&session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
-    application_database(&session, &owner, initdb.database(), STATEMENT_WITHIN).await.map_err(|e| chain(&e))
+    if cluster.spec.recovery().is_some() {
+        // Whoever knew the password of the cluster that this one was, does not know this one's.
+        clear_password(&session, "postgres", STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
+    }
+    application_database(&session, &owner, &app.database, STATEMENT_WITHIN).await.map_err(|e| chain(&e))
 }
 
 /// The application's role and its password, by its Secret.
@@ -66,9 +79,9 @@ async fn create(cx: &Context) -> Result<(), String> {
 /// # Errors
 /// For people: the Secret cannot be read, or is another role's.
 pub async fn owner_login(cx: &Context) -> Result<Login, String> {
-    let initdb = cx.cluster_now().ok_or("the Cluster has not been read yet")?.spec.initdb();
-    let secret = initdb.secret.as_ref().map_or_else(|| format!("{}-app", cx.config.cluster), |s| s.name.clone());
-    login(cx, &secret, initdb.owner()).await
+    let app = cx.cluster_now().ok_or("the Cluster has not been read yet")?.spec.application();
+    let secret = app.secret.unwrap_or_else(|| format!("{}-app", cx.config.cluster));
+    login(cx, &secret, &app.owner).await
 }
 
 async fn login(cx: &Context, secret: &str, owner: &str) -> Result<Login, String> {

@@ -10,12 +10,12 @@ mod rejoin;
 mod source;
 mod start;
 mod stop;
-mod synchronous;
 mod switch;
+mod synchronous;
 mod tail;
 mod volume;
 
-pub use bootstrap::owner_login;
+pub use bootstrap::{incarnation, owner_login};
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
 pub use switch::switch_wal;

@@ -20,7 +20,10 @@ pub fn healthz(view: &View) -> Answer {
 /// bring it up (readiness goes on saying no).
 #[must_use]
 pub fn startupz(view: &View) -> Answer {
-    if view.instance.fenced || matches!(view.instance.phase, Phase::Stuck | Phase::Released | Phase::Recovering) {
+    // A recovery from an archive, or a clone, takes as long as it takes: a restart would only begin it anew.
+    let makes_data = matches!(view.instance.phase, Phase::Initializing | Phase::Joining);
+    let stands = matches!(view.instance.phase, Phase::Stuck | Phase::Released | Phase::Recovering);
+    if view.instance.fenced || makes_data || stands {
         return Answer::ok("Skipped");
     }
     match accepts_connections(view) {

@@ -223,7 +223,7 @@ fn startup_waits_for_postgres_but_not_where_a_restart_would_not_help() {
         i.postgres = PostgresState::Starting;
     });
     assert_eq!(startupz(&starting.view()).status, 500);
-    for phase in [Phase::Stuck, Phase::Released, Phase::Recovering] {
+    for phase in [Phase::Stuck, Phase::Released, Phase::Recovering, Phase::Initializing, Phase::Joining] {
         let scene = Scene::standby().with(|i| {
             i.phase = phase;
             i.postgres = PostgresState::Down;

@@ -1,6 +1,6 @@
 //! `spec.bootstrap`: where the first database comes from.
 
-use super::{Extra, LocalObjectReference};
+use super::{BootstrapRecovery, Extra, LocalObjectReference};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,9 @@ pub struct BootstrapConfiguration {
     /// A new, empty database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initdb: Option<BootstrapInitDb>,
+    /// A database as it once was, out of an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<BootstrapRecovery>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

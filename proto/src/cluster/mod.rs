@@ -9,6 +9,7 @@
 
 mod affinity;
 mod asked;
+mod asked_recovery;
 mod backup;
 mod bootstrap;
 pub mod condition;
@@ -19,6 +20,7 @@ mod object_store;
 pub mod phase;
 mod postgresql;
 pub mod reason;
+mod recovery;
 mod reference;
 mod replication_slots;
 mod spec;
@@ -30,6 +32,7 @@ mod tests;
 mod update;
 
 pub use affinity::{AffinityConfiguration, AntiAffinityType};
+pub use asked_recovery::{Application, Archive, RecoveryError};
 pub use backup::{BackupConfiguration, BackupTarget};
 pub use bootstrap::{BootstrapConfiguration, BootstrapInitDb};
 pub use election::{
@@ -41,10 +44,11 @@ pub use object_store::{
     BarmanObjectStore, DataCompression, DataConfiguration, Encryption, S3Credentials, WalCompression, WalConfiguration,
 };
 pub use postgresql::PostgresConfiguration;
+pub use recovery::{BackupSource, BootstrapRecovery, ExternalCluster, RecoveryTarget};
 pub use reference::{LocalObjectReference, SecretKeySelector};
 pub use replication_slots::{HighAvailabilitySlots, ReplicationSlots, SynchronizeReplicas};
 pub use spec::{Cluster, ClusterSpec, LogLevel};
-pub use status::{ClusterStatus, InstanceReportedState, Topology};
+pub use status::{ClusterStatus, InstanceReportedState, Recoverability, Topology};
 pub use storage::StorageConfiguration;
 pub use synchronous::{DataDurability, SyncReplicaElectionConstraint, SynchronousMethod, SynchronousReplication};
 pub use update::{PrimaryUpdateMethod, PrimaryUpdateStrategy};

@@ -3,9 +3,9 @@
 
 use super::lease_timings::seconds;
 use super::{
-    AffinityConfiguration, BackupConfiguration, BootstrapConfiguration, BootstrapInitDb, ClusterStatus, Extra,
-    LocalObjectReference, MonitoringConfiguration, PostgresConfiguration, PrimaryLease, PrimaryUpdateMethod,
-    PrimaryUpdateStrategy, ReplicationSlots, StorageConfiguration,
+    AffinityConfiguration, BackupConfiguration, BootstrapConfiguration, BootstrapInitDb, ClusterStatus,
+    ExternalCluster, Extra, LocalObjectReference, MonitoringConfiguration, PostgresConfiguration, PrimaryLease,
+    PrimaryUpdateMethod, PrimaryUpdateStrategy, ReplicationSlots, StorageConfiguration,
 };
 use core::time::Duration;
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements};
@@ -95,6 +95,9 @@ pub struct ClusterSpec {
     /// Where the first database comes from. Default: initdb.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<BootstrapConfiguration>,
+    /// Other clusters, for `bootstrap.recovery.source`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub external_clusters: Vec<ExternalCluster>,
     /// The volume of each instance. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<StorageConfiguration>,
@@ -176,6 +179,7 @@ impl Default for ClusterSpec {
             postgres_gid: 26,
             postgresql: None,
             bootstrap: None,
+            external_clusters: Vec::new(),
             storage: None,
             enable_superuser_access: false,
             superuser_secret: None,

@@ -30,9 +30,48 @@ pub struct Topology {
     pub successfully_extracted: bool,
     /// Distinct nodes of the instances; 1 means that one node takes all of them with it.
     pub nodes_used: i32,
+    /// What can be recovered from the archive (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recoverability: Option<Recoverability>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+/// What can be recovered from the archive, as the primary's manager found it; every hour, and after each backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Recoverability {
+    /// When it looked. RFC 3339.
+    pub checked_at: Option<String>,
+    /// The first moment that can be recovered. RFC 3339.
+    pub first_recoverable: Option<String>,
+    /// When the last WAL file that can be replayed was stored. RFC 3339.
+    pub last_recoverable: Option<String>,
+    /// Up to where WAL can be replayed.
+    #[serde(rename = "lastRecoverableLSN")]
+    pub last_recoverable_lsn: Option<String>,
+    /// The first WAL file that is missing although there is WAL after it.
+    #[serde(rename = "missingWAL")]
+    pub missing_wal: Option<String>,
+    /// Complete base backups.
+    pub backups: i64,
+    /// Files of WAL.
+    #[serde(rename = "walFiles")]
+    pub wal_files: i64,
+    /// Base backups that the retention policy would delete; set while annotation `pgherd.io/retention` is `dry-run`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redundant_backups: Vec<String>,
+    /// Files of WAL that it would delete.
+    #[serde(rename = "redundantWALFiles", skip_serializing_if = "Option::is_none")]
+    pub redundant_wal_files: Option<i64>,
+    /// Base backups that the retention policy has deleted, when it last deleted anything.
+    pub deleted_backups: Vec<String>,
+    /// Files of WAL that it has deleted then.
+    #[serde(rename = "deletedWALFiles")]
+    pub deleted_wal_files: i64,
+    /// When that was. RFC 3339.
+    pub deleted_at: Option<String>,
 }
 
 /// What there is. The managers own `currentPrimary`, `currentPrimaryTimestamp`, `initialization`, `systemID`, their

@@ -31,7 +31,7 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
             report.rule("spec.backup.retentionPolicy", policy.parse::<Retention>());
         }
         if let Some(store) = &backup.barman_object_store {
-            object_store::check(&mut report, store);
+            object_store::check(&mut report, "spec.backup.barmanObjectStore", store, true);
         }
     }
     // The types here are plain data with string keys: they always have a JSON.
@@ -69,13 +69,28 @@ fn postgresql(report: &mut Report, spec: &ClusterSpec, instances: u32) {
 }
 
 fn bootstrap(report: &mut Report, spec: &ClusterSpec) {
-    let initdb = spec.initdb();
-    report.rule("spec.bootstrap.initdb.database", rules::database_name("database", initdb.database()));
-    report.rule("spec.bootstrap.initdb.owner", rules::owner_name("owner", initdb.owner()));
+    let app = spec.application();
+    let path = if spec.recovery().is_some() { "spec.bootstrap.recovery" } else { "spec.bootstrap.initdb" };
+    let database = format!("{path}.database");
+    report.rule(&database, rules::database_name("database", &app.database));
+    report.rule(&format!("{path}.owner"), rules::owner_name("owner", &app.owner));
     let own = |name: &str| ["postgres", "template0", "template1"].contains(&name);
-    if own(initdb.database()) {
-        let message = format!("{:?} is postgres' own database: choose another", initdb.database());
-        report.push(Finding::new(Kind::Invalid, "spec.bootstrap.initdb.database", message));
+    if own(&app.database) {
+        let message = format!("{:?} is postgres' own database: choose another", app.database);
+        report.push(Finding::new(Kind::Invalid, database, message));
+    }
+    if spec.bootstrap.as_ref().is_some_and(|bootstrap| bootstrap.initdb.is_some() && bootstrap.recovery.is_some()) {
+        let message = "initdb and recovery are both set: the first database is made in one way";
+        report.push(Finding::new(Kind::Invalid, "spec.bootstrap", message));
+    }
+    if let Some(recovery) = spec.recovery() {
+        report.rule("spec.bootstrap.recovery", spec.recovery_archive(recovery));
+        report.rule("spec.bootstrap.recovery.recoveryTarget", recovery.target());
+    }
+    for (index, external) in spec.external_clusters.iter().enumerate() {
+        if let Some(store) = &external.barman_object_store {
+            object_store::check(report, &format!("spec.externalClusters[{index}].barmanObjectStore"), store, false);
+        }
     }
 }
 

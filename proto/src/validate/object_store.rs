@@ -6,10 +6,9 @@ use crate::finding::{Finding, Kind};
 use pgherd_core::rules::object_store as rules;
 use serde::Serialize;
 
-const PATH: &str = "spec.backup.barmanObjectStore";
-
-pub(super) fn check(report: &mut Report, store: &BarmanObjectStore) {
-    let at = |field: &str| format!("{PATH}.{field}");
+/// `written` where WAL is archived to it, and not only read from it.
+pub(super) fn check(report: &mut Report, path: &str, store: &BarmanObjectStore, written: bool) {
+    let at = |field: &str| format!("{path}.{field}");
     report.rule(&at("destinationPath"), rules::destination(&store.destination_path));
     if let Some(url) = store.endpoint_url.as_deref().filter(|url| !url.is_empty()) {
         report.rule(&at("endpointURL"), rules::endpoint(url));
@@ -26,7 +25,7 @@ pub(super) fn check(report: &mut Report, store: &BarmanObjectStore) {
         report.rule(&at("wal.maxParallel"), rules::max_parallel(i64::from(wal.max_parallel)));
         if let Some(compression) = wal.compression {
             report.rule(&at("wal.compression"), rules::wal_compression(&name(&compression)));
-            if compression != WalCompression::Gzip {
+            if written && compression != WalCompression::Gzip {
                 report.push(unwritten(at("wal.compression"), &name(&compression)));
             }
         }
@@ -35,7 +34,7 @@ pub(super) fn check(report: &mut Report, store: &BarmanObjectStore) {
         && let Some(compression) = data.compression
     {
         report.rule(&at("data.compression"), rules::data_compression(&name(&compression)));
-        if compression != DataCompression::Gzip {
+        if written && compression != DataCompression::Gzip {
             report.push(unwritten(at("data.compression"), &name(&compression)));
         }
     }

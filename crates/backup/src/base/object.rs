@@ -237,7 +237,7 @@ mod tests {
 
     async fn write(store: Arc<dyn ObjectStore>, size: usize) -> Result<u64, BaseError> {
         let mut writer = writer(store);
-        let content: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+        let content: Vec<u8> = (0..size).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect();
         for piece in content.chunks(700_001) {
             writer.push(piece).await?;
         }

@@ -13,6 +13,7 @@ pub mod ident;
 pub mod parse;
 pub mod preload;
 pub mod quote;
+pub mod recovery;
 pub mod render;
 pub mod standbys;
 

@@ -2,8 +2,10 @@
 
 mod filename;
 mod key;
+mod page;
 mod segment;
 
 pub use filename::{SegmentName, WalName, WalNameError};
 pub use key::{Compression, CompressionError, WalKeyError, directory, object_key, parse_key};
+pub use page::system_of_segment;
 pub use segment::{SegmentNo, SegmentSize, SegmentSizeError};

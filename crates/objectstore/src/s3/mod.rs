@@ -2,11 +2,13 @@
 
 mod client;
 mod config;
+mod delete;
 mod multipart;
 mod read_error;
 
 pub use config::{Checksums, Encryption, S3Config, S3Credentials, Timeouts};
 
+use crate::error::cut_short;
 use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -170,6 +172,42 @@ impl ObjectStore for S3Store {
         .await
     }
 
+    async fn get_range(&self, key: &str, from: u64, length: u64) -> Result<Bytes, StoreError> {
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        self.bounded(Box::pin(async {
+            let range = format!("bytes={from}-{}", from.saturating_add(length - 1));
+            let get = self.client().await?.get_object().bucket(&self.config.bucket).key(key).range(range);
+            let sent = get.send().await;
+            let mut found =
+                sent.map_err(|error| match error.raw_response().map(|answer| answer.status().as_u16()) {
+                    Some(416) => cut_short(key, from, length),
+                    _ => read(&error, key),
+                })?;
+            let told = found.content_length().and_then(|length| u64::try_from(length).ok());
+            match told {
+                Some(told) if told < length => return Err(cut_short(key, from, length)),
+                // A store that knows no ranges answers with everything.
+                Some(told) if told > length => {
+                    return Err(StoreError::Misconfigured { reason: "the store does not answer ranges".to_owned() });
+                }
+                _ => {}
+            }
+            let mut body = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
+            while let Some(part) = found.body.next().await {
+                let part = part.map_err(|error| StoreError::Outage { reason: chain(&error) })?;
+                body.extend_from_slice(&part);
+            }
+            if body.len() as u64 == length {
+                Ok(body.freeze())
+            } else {
+                Err(StoreError::Outage { reason: format!("only {} of {length} bytes arrived", body.len()) })
+            }
+        }))
+        .await
+    }
+
     async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
         self.bounded(Box::pin(async {
             let client = self.client().await?;
@@ -233,5 +271,24 @@ impl ObjectStore for S3Store {
             }
         }))
         .await
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        for some in keys.chunks(delete::AT_ONCE) {
+            let refused =
+                match self.bounded(Box::pin(delete::delete(self.client().await?, &self.config.bucket, some))).await {
+                    Err(StoreError::Rejected { reason }) => reason,
+                    other => {
+                        other?;
+                        continue;
+                    }
+                };
+            // Not every store that speaks S3 has this call.
+            tracing::debug!(reason = refused, "objects are deleted one by one");
+            for key in some {
+                self.delete(key).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use core::time::Duration;
 use pgherd_core::lsn::Lsn;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 
 /// For a connection.
@@ -110,12 +111,17 @@ impl Session {
     }
 }
 
-/// What an error says about the statement: an answer of postgres' own is a refusal, unless it is that it shuts down,
-/// which may come after a commit; silence and a broken connection say nothing.
+/// What an error says about the statement: an answer of postgres' own is a refusal, unless it is that the session or the
+/// server ends, which may come after a commit (a flush of WAL that fails is a PANIC, and its record may be on disk all the
+/// same); silence and a broken connection say nothing.
 #[must_use]
 pub fn outcome_of(error: &tokio_postgres::Error) -> Outcome {
-    match error.code().map(tokio_postgres::error::SqlState::code) {
-        Some(code) if !code.starts_with("57") && !code.starts_with("08") && !code.starts_with("XX") => Outcome::Refused,
-        _ => Outcome::Unknown,
+    let Some(said) = error.as_db_error() else { return Outcome::Unknown };
+    let code = said.code().code();
+    let may_follow_a_commit = ["57", "08", "XX"].iter().any(|class| code.starts_with(class));
+    if said.parsed_severity() == Some(Severity::Error) && !may_follow_a_commit {
+        Outcome::Refused
+    } else {
+        Outcome::Unknown
     }
 }

@@ -45,8 +45,9 @@ const LABELS: &str = "proto/src/labels.rs";
 pub fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let (mut all, mut files, mut proto) = (Reads::default(), Vec::new(), Reads::default());
     for (path, code) in tree::rust(root)? {
-        // The last one reads for both programs.
-        let readers = ["manager/src", "controller/src", "proto/src/cluster/asked.rs"];
+        // The last two read for both programs.
+        let readers =
+            ["manager/src", "controller/src", "proto/src/cluster/asked.rs", "proto/src/cluster/asked_recovery.rs"];
         let of_programs = readers.iter().any(|reader| path.starts_with(reader));
         // The list itself, and the names, are no use of them.
         let of_proto = path.starts_with("proto/src") && path != Path::new(LABELS);

@@ -1,0 +1,107 @@
+//! A backup is chosen, brought back beside the data directory, and made ready to replay WAL.
+
+use super::source::{Source, taken_in_own};
+use super::{Purpose, noted_along, said};
+use crate::configuration::system_user;
+use crate::context::Context;
+use crate::effects::off_runtime;
+use core::time::Duration;
+use pgherd_backup::{Destination, Survey};
+use pgherd_core::backup::{Choice, TargetTimeline, choose};
+use pgherd_core::pgconf;
+use pgherd_postgres::dir::PartialKind;
+use pgherd_postgres::files::write_durable;
+use pgherd_proto::cluster::Cluster;
+use pgherd_telemetry::chain;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Between two lines of progress.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+/// Objects of a backup that are fetched at once.
+const WIDE: usize = 4;
+
+/// Brings the backup back that leads to the target.
+pub async fn bring(cx: &Context, cluster: &Cluster, source: &Source, asked: String) -> Result<Purpose, String> {
+    let survey = source.catalog.survey().await.map_err(|e| format!("{}: {}", source.place, chain(&e)))?;
+    let mut target = source.target.clone();
+    if let Some(along) = noted_along(cx, &asked).await {
+        target.timeline = TargetTimeline::Id(along);
+    }
+    let choice = choose(&survey.entries(), &survey.archived, &target)
+        .map_err(|refusal| format!("{}: {}", source.place, chain(&refusal)))?;
+    let major = choice.span.version / 10_000;
+    if major != u32::from(cx.major.number()) {
+        return Err(format!(
+            "backup {} is of PostgreSQL {major}, and this image has {}",
+            choice.backup,
+            cx.major.number()
+        ));
+    }
+    let along = choice.along.timeline();
+    let highest = survey.archived.timelines().into_iter().max().unwrap_or(along);
+    let taken = highest.max(taken_in_own(cx, cluster).await?);
+    let purpose = Purpose { asked, backup: choice.backup.to_string(), along, taken };
+    tracing::info!(backup = %choice.backup, timeline = %along, target = said(&target), from = source.place, "recovering");
+    fetch(cx, source, &survey, &choice, &purpose).await?;
+    Ok(purpose)
+}
+
+async fn fetch(
+    cx: &Context,
+    source: &Source,
+    survey: &Survey,
+    choice: &Choice,
+    purpose: &Purpose,
+) -> Result<(), String> {
+    let backup = survey.backup(&choice.backup).ok_or("the chosen backup has gone")?;
+    let sweeping = cx.volume.clone();
+    off_runtime(move || sweeping.remove_unfinished().and_then(|()| sweeping.discard_recovery()).map_err(|e| chain(&e)))
+        .await?;
+    let progress = Arc::new(AtomicU64::new(0));
+    let spaces = backup.info.iter().flat_map(|info| info.tablespaces.iter());
+    let to = Destination {
+        pgdata: cx.volume.partial_path(PartialKind::Restore, &cx.config.me.nonce),
+        tablespaces: spaces.map(|space| (space.oid, cx.volume.tablespaces().join(space.oid.to_string()))).collect(),
+        wide: WIDE,
+        progress: Arc::clone(&progress),
+    };
+    let telling = async {
+        loop {
+            tokio::time::sleep(SAY_EVERY).await;
+            tracing::info!(bytes = progress.load(Ordering::Relaxed), "bringing the backup back");
+        }
+    };
+    let restored = tokio::select! {
+        restored = source.catalog.restore(backup, &to) => restored.map_err(|e| chain(&e))?,
+        () = telling => return Err("never".to_owned()),
+    };
+    tracing::info!(fetched = restored.fetched, written = restored.written, "the backup is back");
+    let (volume, pgdata) = (cx.volume.clone(), to.pgdata);
+    let note = serde_json::to_string(purpose).map_err(|e| chain(&e))?;
+    off_runtime(move || {
+        make_ready(&pgdata)?;
+        volume.begin_recovery(&pgdata, &note).map_err(|e| chain(&e))
+    })
+    .await
+}
+
+/// Configuration files for the time of the recovery, whatever was restored. Blocks.
+///
+/// # Errors
+/// For people: which file cannot be written.
+pub fn make_ready(pgdata: &Path) -> Result<(), String> {
+    let main = pgdata.join("postgresql.conf");
+    let restored = std::fs::read_to_string(&main).unwrap_or_default();
+    for (name, text) in [
+        ("postgresql.conf", pgconf::recovery::carried(&restored)),
+        ("postgresql.auto.conf", String::new()),
+        ("pg_hba.conf", pgconf::hba::gated()),
+        ("pg_ident.conf", pgconf::ident::render(&system_user(), &[])),
+        ("recovery.signal", String::new()),
+    ] {
+        write_durable(&pgdata.join(name), text.as_bytes(), 0o600).map_err(|e| chain(&e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Recovery to a point in time, exactly: for random positions, transactions, restore points and times the recovered
+//! database has the rows that PostgreSQL's rule gives it, no more and no less, over a switch of timelines.
+//!
+//! `PITR_TARGETS=100` for more of them; `PITR_SEED` repeats a run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
+
+mod pitr_bed;
+
+use pgherd_core::backup::{RecoveryTarget, Target, TargetTimeline, Timestamp};
+use pgherd_core::lsn::Lsn;
+use pgherd_core::timeline::TimelineId;
+use pgherd_objectstore::Fault;
+use pitr_bed::oracle::{Kind, Oracle};
+use pitr_bed::{Bed, PATIENCE, TABLE};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::time::Duration;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Commits, aborts, transactions that overlap, restore points and switches of segments.
+async fn write(bed: &Bed, dice: &mut StdRng, rounds: usize, points: &mut Vec<String>) {
+    let (one, other) = (bed.session().await, bed.session().await);
+    let insert = format!("INSERT INTO {TABLE} DEFAULT VALUES");
+    let run = async |on: &pgherd_postgres::sql::Session, sql: &str| on.batch("write", sql, PATIENCE).await.unwrap();
+    for _ in 0..rounds {
+        match dice.random_range(0..10) {
+            0 => run(&one, &format!("BEGIN; {insert}; {insert}; ROLLBACK")).await,
+            1 => {
+                // Begun in one order, committed in the other.
+                run(&one, &format!("BEGIN; {insert}")).await;
+                run(&other, &format!("BEGIN; {insert}; COMMIT")).await;
+                run(&one, &format!("{insert}; COMMIT")).await;
+            }
+            2 => run(&one, &format!("BEGIN; {insert}; SAVEPOINT s; {insert}; ROLLBACK TO s; COMMIT")).await,
+            3 => {
+                points.push(format!("point {}", points.len()));
+                run(&one, &format!("SELECT pg_create_restore_point('{}')", points.last().unwrap())).await;
+            }
+            4 => run(&one, "SELECT pg_switch_wal()").await,
+            _ => run(&one, &insert).await,
+        }
+        tokio::time::sleep(Duration::from_micros(dice.random_range(0..3000))).await;
+    }
+}
+
+fn choose_target(dice: &mut StdRng, oracle: &Oracle, points: &[String], from: Lsn) -> RecoveryTarget {
+    let commits: Vec<(u64, Timestamp)> = oracle
+        .records
+        .iter()
+        .filter(|record| record.lsn > from)
+        .filter_map(|record| match record.kind {
+            Kind::Commit(xid, time) if xid > 0 => Some((xid, time)),
+            _ => None,
+        })
+        .collect();
+    let (xid, time) = commits[dice.random_range(0..commits.len())];
+    let last = oracle.records.last().unwrap().lsn;
+    let target = match dice.random_range(0..4) {
+        0 => Target::Lsn(Lsn(dice.random_range(from.0..last.0))),
+        1 => Target::Xid(xid),
+        2 => Target::Name(points[dice.random_range(0..points.len())].clone()),
+        _ => Target::Time(Timestamp::from_micros(time.micros() + [0, 0, -1, 1, 500][dice.random_range(0..5)])),
+    };
+    let exclusive = !matches!(target, Target::Name(_)) && dice.random_bool(0.3);
+    RecoveryTarget { target, exclusive, ..RecoveryTarget::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
+    let seed = number("PITR_SEED").unwrap_or_else(rand::random);
+    println!("PITR_SEED={seed}");
+    let mut dice = StdRng::seed_from_u64(seed);
+    let mut bed = Bed::start().await;
+    let make = format!("CREATE TABLE {TABLE} (id bigserial, xid bigint DEFAULT txid_current())");
+    bed.session().await.batch("make the table", &make, PATIENCE).await.unwrap();
+    let mut points = Vec::new();
+    bed.backup("20261101T000000").await;
+    write(&bed, &mut dice, 60, &mut points).await;
+    bed.backup("20261101T000001").await;
+    write(&bed, &mut dice, 40, &mut points).await;
+    assert_eq!(bed.promote().await, TimelineId(2));
+    write(&bed, &mut dice, 40, &mut points).await;
+    bed.backup("20261101T000002").await;
+    write(&bed, &mut dice, 40, &mut points).await;
+    bed.archive_all().await;
+
+    let survey = bed.catalog().survey().await.unwrap();
+    let history = survey.archived.history(TimelineId(2)).unwrap();
+    let first = survey.backups[0].entry.span().unwrap().clone();
+    let wal = bed.all_wal().await;
+    let oracle = Oracle::read(&bed, &history, first.begin.lsn, &wal).await;
+    bed.end().await;
+    // A point of time within the first backup cannot be recovered; after it, anything.
+    let from = oracle.records.iter().find(|record| record.lsn >= first.end.lsn).unwrap().lsn;
+    let from = oracle
+        .records
+        .iter()
+        .find(|record| record.lsn > from && matches!(record.kind, Kind::Commit(_, time) if time > first.end_time))
+        .map_or(from, |record| record.lsn);
+    let everything = oracle.expected(&Target::Latest, false).unwrap();
+    let (_, rows) = bed.recover(&RecoveryTarget::default()).await.unwrap();
+    assert_eq!(rows, everything, "to the end of the archive");
+
+    let mut done = [0; 4];
+    for number in 0..number("PITR_TARGETS").unwrap_or(14) {
+        let wanted = choose_target(&mut dice, &oracle, &points, from);
+        let kind = match wanted.target {
+            Target::Lsn(_) => 0,
+            Target::Xid(_) => 1,
+            Target::Name(_) => 2,
+            _ => 3,
+        };
+        let said = format!("{number}: {} {}", wanted.target, if wanted.exclusive { "exclusive" } else { "" });
+        match (oracle.expected(&wanted.target, wanted.exclusive), bed.recover(&wanted).await) {
+            (Some(expected), Ok((choice, rows))) => {
+                assert_eq!(rows, expected, "{said}, from {}: {}", choice.backup, bed.last_lines());
+                println!("{said}: {} rows, from {} along {}", rows.len(), choice.backup, choice.along.timeline());
+                done[kind] += 1;
+            }
+            (None, Err(why)) => println!("{said}: refused, {why}"),
+            (expected, got) => panic!("{said}: expected {expected:?}, got {got:?}: {}", bed.last_lines()),
+        }
+    }
+    println!("exact: {} positions, {} transactions, {} restore points, {} times", done[0], done[1], done[2], done[3]);
+    faults(&mut bed, &oracle).await;
+}
+
+/// What is beyond the archive is refused, in our words or in postgres'; and an outage is never its end.
+async fn faults(bed: &mut Bed, oracle: &Oracle) {
+    let ask = |target: Target| RecoveryTarget { target, ..RecoveryTarget::default() };
+    let never = bed.recover(&ask(Target::Name("never".to_owned()))).await.unwrap_err();
+    assert!(never.contains("recovery ended before configured recovery target was reached"), "{never}");
+    let early = bed.recover(&ask(Target::Lsn(Lsn(0x10)))).await.unwrap_err();
+    assert!(early.contains("before what can be recovered: first recoverable"), "{early}");
+    let late =
+        bed.recover(&ask(Target::Lsn(Lsn(oracle.records.last().unwrap().lsn.0 + (64 << 20))))).await.unwrap_err();
+    assert!(late.contains("last recoverable"), "{late}");
+    let unknown = RecoveryTarget { timeline: TargetTimeline::Id(TimelineId(9)), ..ask(Target::Latest) };
+    assert!(bed.recover(&unknown).await.unwrap_err().contains("no history of timeline 9"));
+
+    // The store goes away in the middle of the replay, and comes back.
+    let fault = bed.fault.clone();
+    let before = fault.calls();
+    let latest = RecoveryTarget::default();
+    let (recovered, ()) = tokio::join!(bed.recover(&latest), async {
+        // The survey, the backup, and the first segments.
+        while fault.calls() < before + 12 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        fault.set(Fault::Off);
+        let asked = fault.calls();
+        while fault.calls() < asked + 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        fault.set(Fault::None);
+    });
+    assert_eq!(recovered.unwrap().1, oracle.expected(&Target::Latest, false).unwrap(), "an outage is waited for");
+}
