@@ -73,7 +73,22 @@ async fn base_backups_are_taken_from_a_standby_by_schedule_and_past_a_manager_th
     let done = bed.backup_is("next", "completed", 180).await;
     bed.holds(done["status"]["backupId"].as_str().unwrap(), "DONE").await;
 
+    // Another is promoted while it waits for the store: whoever takes it.
+    bed.fault(FaultRequest::S3 { what: S3Fault::Silent }).await;
+    bed.order("overtaken").await;
+    bed.backup_is("overtaken", "running", 60).await;
+    bed.hurt(&load, "kill -9 of the primary's postmaster", async || {
+        bed.kill(Target::Postmaster, &primary).await;
+        bed.another_primary(&primary, 60).await;
+    })
+    .await;
+    let failed = bed.backup_is("overtaken", "failed", 30).await;
+    assert!(failed["status"]["error"].as_str().unwrap().contains("was promoted"), "{}", failed["status"]);
+    bed.fault(FaultRequest::S3 { what: S3Fault::None }).await;
+
     bed.healthy(120).await;
+    bed.order("after").await;
+    bed.backup_is("after", "completed", 180).await;
     bed.settle(load).await;
     bed.down().await;
 }

@@ -12,6 +12,7 @@ use crate::context::Context;
 use core::time::Duration;
 use pgherd_backup::base::{Progress, put_info};
 use pgherd_core::backup::BackupStatus;
+use pgherd_core::timeline::TimelineId;
 use pgherd_proto::backup::phase;
 use pgherd_telemetry::chain;
 use serde_json::{Value, json};
@@ -115,6 +116,8 @@ fn put_progress(fields: &mut Value, progress: &Progress, meter: &mut Meter) {
 /// Why it cannot go on, for reasons of this instance.
 async fn interrupted(cx: &Context) -> String {
     let leader = cx.following.borrow().clone().map(|leader| leader.pod_uid);
+    // Nothing is known of it yet where it is the default.
+    let began = Some(*cx.timeline.borrow()).filter(|timeline| *timeline != TimelineId::default());
     loop {
         if cx.leaving.load(Ordering::Relaxed) || cx.running().is_none() {
             return "the instance was stopped during the backup".to_owned();
@@ -124,6 +127,10 @@ async fn interrupted(cx: &Context) -> String {
             present.filter(|present| leader.as_ref().is_some_and(|leader| *leader != present.pod_uid))
         {
             return format!("{} was promoted during the backup", present.name);
+        }
+        let timeline = *cx.timeline.borrow();
+        if let Some(began) = began.filter(|began| *began != timeline) {
+            return format!("an instance was promoted during the backup: timeline {began} became {timeline}");
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
