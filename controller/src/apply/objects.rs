@@ -2,7 +2,7 @@
 
 use super::{ApplyError, Target, failed, gone_is_fine};
 use crate::observe::pod_monitor_kind;
-use crate::rights;
+use crate::rights::{self, Rights};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
@@ -75,20 +75,17 @@ pub(super) async fn delete(target: &Target<'_>, kind: ObjectKind) -> Result<(), 
 }
 
 pub(super) fn role(target: &Target<'_>) -> Role {
-    let rights = rights::wanted(
-        target.desired,
-        target.spec,
-        rights::source(target.caches, target.desired, target.spec).as_ref(),
-    );
+    let rights = rights_of(target);
     Role { metadata: target.meta(target.desired.name.clone()), rules: Some(rights.rules) }
 }
 
+fn rights_of(target: &Target<'_>) -> Rights {
+    let source = rights::source(target.caches, target.desired, target.spec);
+    rights::wanted(target.desired, target.spec, source.as_ref())
+}
+
 pub(super) fn binding(target: &Target<'_>) -> RoleBinding {
-    let rights = rights::wanted(
-        target.desired,
-        target.spec,
-        rights::source(target.caches, target.desired, target.spec).as_ref(),
-    );
+    let rights = rights_of(target);
     RoleBinding {
         metadata: target.meta(target.desired.name.clone()),
         role_ref: rights.role_ref,
