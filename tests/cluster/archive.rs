@@ -9,7 +9,12 @@ const SEGMENT: usize = 16 * 1024 * 1024;
 impl Bed {
     /// The names of the files in the archive, without their suffixes.
     pub async fn archived(&self) -> Vec<String> {
-        let files = self.archived_files().await.unwrap();
+        // The embedded store's list fails where an object of it is just being put into its place.
+        let files = self
+            .until("a list of the archive", 10, async || {
+                self.archived_files().await.map_err(|error| format!("{error:#}"))
+            })
+            .await;
         files.iter().map(|file| file.trim_end_matches(".gz").to_owned()).collect()
     }
 
