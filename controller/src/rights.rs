@@ -109,7 +109,7 @@ fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>)
 
 /// The secrets that the credentials of object stores are in: its own archive, and those it may be recovered from.
 fn store_secrets(spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
-    let own = spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
+    let own = spec.object_store();
     let others = spec.external_clusters.iter().filter_map(|external| external.barman_object_store.as_ref());
     let of_store = |store: &BarmanObjectStore| named_in(store.s3_credentials.as_ref(), store.endpoint_ca.as_ref());
     let mut found: Vec<String> = own.into_iter().chain(others).flat_map(of_store).collect();

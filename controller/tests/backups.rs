@@ -3,7 +3,7 @@
 
 mod api;
 
-use api::{Rig, until};
+use api::{NAME, NS, Rig, api, until};
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -12,16 +12,6 @@ use pgherd_proto::cluster::Cluster;
 use pgherd_proto::labels;
 use pgherd_proto::scheduled_backup::ScheduledBackup;
 use serde_json::{Value, json};
-
-const NS: &str = "phoenix-guardian";
-const NAME: &str = "phoenix-guardian-db";
-
-fn api<K>(client: &Client) -> Api<K>
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
-{
-    Api::namespaced(client.clone(), NS)
-}
 
 /// Plays kubelet and manager of the one instance: its pod runs and is ready, and this process of it says that it serves.
 async fn serves(client: &Client, nonce: &str) {

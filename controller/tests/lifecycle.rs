@@ -12,7 +12,7 @@
 mod api;
 mod rights;
 
-use api::{Rig, until};
+use api::{NAME, NS, Rig, api, until};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -33,16 +33,6 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-
-const NS: &str = "phoenix-guardian";
-const NAME: &str = "phoenix-guardian-db";
-
-fn api<K>(client: &Client) -> Api<K>
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
-{
-    Api::namespaced(client.clone(), NS)
-}
 
 /// Plays kubelet and manager: the pod runs, is ready, and its member says `phase`.
 async fn play(client: &Client, serial: u32, phase: &str, ip: &str) -> Pod {

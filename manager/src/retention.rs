@@ -2,19 +2,21 @@
 //! recovered is written into the Cluster's status on the way, with or without a policy.
 
 use crate::context::Context;
-use crate::events::{Tone, tell};
+use crate::events::tell;
 use crate::http::{InstanceSnapshot, Role};
 use crate::store_settings::store_settings;
 use core::time::Duration;
-use kube::Api;
 use kube::api::DeleteParams;
+use kube::{Api, Resource};
 use pgherd_backup::{Catalog, Patience, Pruned, Survey, preview};
 use pgherd_core::backup::retention::{self, Plan};
 use pgherd_core::backup::{BackupId, Timestamp, Window, window};
+use pgherd_core::plan::EventKind;
 use pgherd_core::rules::retention::Retention;
 use pgherd_core::timeline::TimelineId;
 use pgherd_proto::backup::{Backup, BackupStatus};
 use pgherd_proto::cluster::{Cluster, Recoverability};
+use pgherd_proto::event::News;
 use pgherd_telemetry::chain;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,7 +45,8 @@ pub async fn keep(context: Arc<Context>, snapshots: watch::Receiver<Arc<Instance
     loop {
         tokio::time::sleep(LOOK_AGAIN).await;
         let primary = snapshots.borrow().role == Role::Primary;
-        let Some(cluster) = context.cluster_now().filter(|cluster| primary && is_archived(cluster)) else {
+        let Some(cluster) = context.cluster_now().filter(|cluster| primary && cluster.spec.object_store().is_some())
+        else {
             last = None;
             continue;
         };
@@ -60,10 +63,6 @@ pub async fn keep(context: Arc<Context>, snapshots: watch::Receiver<Arc<Instance
         };
         last = Some((about, tokio::time::Instant::now() + pause));
     }
-}
-
-fn is_archived(cluster: &Cluster) -> bool {
-    cluster.spec.backup.as_ref().is_some_and(|backup| backup.barman_object_store.is_some())
 }
 
 impl About {
@@ -164,7 +163,8 @@ async fn prune(
             names = names.join(","),
             "retention deleted what was redundant"
         );
-        tell(&context.api, cluster, Tone::Normal, "RetentionPolicyApplied", &message).await;
+        let news = News { kind: EventKind::Normal, reason: "RetentionPolicyApplied", message: &message };
+        tell(&context.api, cluster.object_ref(&()), news).await;
         forget(context, &pruned.backups).await;
     }
     Ok(pruned)

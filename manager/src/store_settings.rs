@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 /// # Errors
 /// For people: a Secret cannot be read, or lacks a key. It may be made later.
 pub async fn store_settings(cluster: &Cluster, api: &ClusterApi) -> Result<Option<StoreSettings>, String> {
-    match cluster.spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref()) {
+    match cluster.spec.object_store() {
         Some(store) => settings_of(store, &api.name, api).await.map(Some),
         None => Ok(None),
     }

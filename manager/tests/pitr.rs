@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
 
 mod pitr_bed;
+mod user;
 
 use pgherd_core::backup::{RecoveryTarget, Target, TargetTimeline, Timestamp};
 use pgherd_core::lsn::Lsn;

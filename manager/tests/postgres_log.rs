@@ -2,6 +2,8 @@
 //! nothing holds nobody up.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
 
+mod user;
+
 use pgherd_core::identity::Nonce;
 use pgherd_manager::config::{Config, RunArgs};
 use pgherd_manager::tasks::postgres_log;
@@ -16,6 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use user::become_postgres;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Only a name: the server listens on a socket in a directory of its own.
@@ -51,16 +54,6 @@ impl Write for Stdout {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// postgres refuses to be root, and the FIFOs are their maker's alone: so the whole program becomes its user.
-fn become_postgres() {
-    if nix::unistd::getuid().is_root() {
-        let user = nix::unistd::User::from_name("postgres").unwrap().expect("a user postgres");
-        nix::unistd::setgroups(&[]).unwrap();
-        nix::unistd::setgid(user.gid).unwrap();
-        nix::unistd::setuid(user.uid).unwrap();
     }
 }
 

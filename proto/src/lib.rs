@@ -10,6 +10,7 @@ pub mod backup;
 pub mod cluster;
 pub mod control;
 pub mod definitions;
+pub mod event;
 pub mod failover_quorum;
 pub mod finding;
 pub mod labels;

@@ -31,7 +31,7 @@ pub async fn attend(client: &Client, caches: &Caches, silences: &Silences, key: 
         }
         return None;
     };
-    let store = cluster.spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
+    let store = cluster.spec.object_store();
     let pods: Vec<PodView> =
         of(&caches.pods, key).iter().filter_map(|pod| pod_view(&key.name, pod, &Around::default())).collect();
     let mut views = Vec::new();

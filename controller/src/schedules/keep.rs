@@ -5,14 +5,16 @@ use crate::caches::{Caches, Key};
 use crate::clock;
 use crate::conditions::write_status;
 use core::time::Duration;
-use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::PostParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use pgherd_core::backup::{ScheduleStep, ScheduleView, Timestamp, plan_schedule};
+use pgherd_core::plan::EventKind;
 use pgherd_core::rules::cron::Schedule;
 use pgherd_proto::backup::{Backup, BackupSpec, BackupStatus};
 use pgherd_proto::cluster::{Cluster, Extra};
+use pgherd_proto::event::{News, event};
 use pgherd_proto::labels;
 use pgherd_proto::names::CONTROLLER_COMMON_NAME;
 use pgherd_proto::scheduled_backup::{BackupOwner, ScheduledBackup};
@@ -148,25 +150,10 @@ async fn warn_of_five_fields(client: &Client, told: &Told, schedule: &ScheduledB
         "{text:?} has five fields and is read as cron does it, in UTC: minute, hour, day, month, weekday. CNPG takes \
          the first of them for seconds and the second, {minute}, for minutes; \"0 {text}\" means the same to both"
     );
-    let involved: ObjectReference = schedule.object_ref(&());
+    let news = News { kind: EventKind::Warning, reason: "FiveFieldSchedule", message: &message };
+    let id = uuid::Uuid::new_v4();
+    let event = event(schedule.object_ref(&()), news, CONTROLLER_COMMON_NAME, id.simple(), clock::stamp().0);
     let namespace = schedule.namespace().unwrap_or_default();
-    let at: Time = clock::stamp();
-    let event = Event {
-        metadata: ObjectMeta {
-            name: Some(format!("{}.{}", schedule.name_any(), uuid::Uuid::new_v4().simple())),
-            namespace: Some(namespace.clone()),
-            ..ObjectMeta::default()
-        },
-        type_: Some("Warning".to_owned()),
-        reason: Some("FiveFieldSchedule".to_owned()),
-        message: Some(message),
-        involved_object: involved,
-        count: Some(1),
-        first_timestamp: Some(at.clone()),
-        last_timestamp: Some(at),
-        source: Some(EventSource { component: Some(CONTROLLER_COMMON_NAME.to_owned()), host: None }),
-        ..Event::default()
-    };
     let events = Api::<Event>::namespaced(client.clone(), &namespace);
     if let Err(error) = events.create(&PostParams::default(), &event).await {
         tracing::debug!(error = %pgherd_telemetry::chain(&error), "an event was not told");

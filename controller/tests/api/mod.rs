@@ -16,6 +16,9 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+/// The example's cluster.
+pub const NS: &str = "phoenix-guardian";
+pub const NAME: &str = "phoenix-guardian-db";
 /// What the controller is told; no default of any program.
 pub const MANAGER_IMAGE: &str = "registry.example/pgherd:of-the-test";
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -30,6 +33,14 @@ impl ClusterIps for Ips {
     }
 
     fn release(&self, _: &str) {}
+}
+
+/// Objects of the cluster's namespace.
+pub fn api<K>(client: &Client) -> Api<K>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(client.clone(), NS)
 }
 
 pub struct Rig {

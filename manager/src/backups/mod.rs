@@ -1,7 +1,6 @@
 //! Base backups, as the Backups say that name this manager: `status.instanceID` is the order, and its `sessionID` is
 //! this process and no other. A manager that restarts finds what its predecessor left, and says that it failed.
 
-mod event;
 mod orders;
 mod progress;
 mod report;

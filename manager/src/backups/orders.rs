@@ -2,6 +2,7 @@
 
 use super::report::{Reporter, is_mine};
 use super::run::run;
+use crate::clock;
 use crate::context::Context;
 use core::time::Duration;
 use futures::StreamExt;
@@ -87,7 +88,7 @@ impl Desk {
 
     /// Another process of this pod had it: with that its session, and so its backup, ended.
     async fn orphaned(&self, backup: &Backup, status: &BackupStatus) {
-        let stopped = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let stopped = clock::wall();
         let error = format!("the manager of {} was restarted while it took the backup", self.cx.config.me.name);
         let mut wanted = json!({"phase": phase::FAILED, "error": error});
         if status.stopped_at.is_none()

@@ -1,7 +1,8 @@
 //! Writing the status of a Backup, always over the version that it was decided from: whoever declares it failed wins.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use pgherd_core::lease::Holder;
 use pgherd_proto::backup::{Backup, BackupStatus};
 use pgherd_proto::labels;
@@ -39,6 +40,7 @@ pub struct Reporter {
     backups: Api<Backup>,
     name: String,
     uid: Option<String>,
+    about: ObjectReference,
     me: Holder,
     version: Mutex<Option<String>>,
 }
@@ -48,7 +50,7 @@ impl Reporter {
     #[must_use]
     pub fn new(backups: Api<Backup>, backup: &Backup, me: Holder) -> Self {
         let version = Mutex::new(backup.resource_version());
-        Self { backups, name: backup.name_any(), uid: backup.uid(), me, version }
+        Self { backups, name: backup.name_any(), uid: backup.uid(), about: backup.object_ref(&()), me, version }
     }
 
     /// The Backup's name.
@@ -57,10 +59,10 @@ impl Reporter {
         &self.name
     }
 
-    /// Its identity.
+    /// The Backup, for whoever tells something of it.
     #[must_use]
-    pub fn uid(&self) -> Option<&str> {
-        self.uid.as_deref()
+    pub fn object_ref(&self) -> ObjectReference {
+        self.about.clone()
     }
 
     /// Sets these fields of the status.

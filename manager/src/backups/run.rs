@@ -1,19 +1,22 @@
 //! One backup beside its reports: while it is taken its status shows that somebody is at it, and it ends when nobody
 //! wants it any more, when postgres is to stop, or when another primary takes over.
 
-use super::event;
 use super::progress::Meter;
 use super::report::{ReportError, Reporter};
 use super::take::{Attempt, Server, Tell, concluded, copied};
 use super::target::target;
 use super::wal::archived;
+use crate::clock;
 use crate::config::POSTGRES_PORT;
 use crate::context::Context;
+use crate::events;
 use core::time::Duration;
 use pgherd_backup::base::{Progress, put_info};
 use pgherd_core::backup::BackupStatus;
+use pgherd_core::plan::EventKind;
 use pgherd_core::timeline::TimelineId;
 use pgherd_proto::backup::phase;
+use pgherd_proto::event::News;
 use pgherd_telemetry::chain;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -46,7 +49,7 @@ pub async fn run(cx: Arc<Context>, reporter: Reporter, mut stopped: watch::Recei
     progress.cancel();
     if let Err(why) = &ended {
         tracing::error!(backup = %reporter.name(), %why, "a base backup failed");
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = clock::wall();
         status.send_modify(|status| {
             if let Some(fields) = status.as_object_mut() {
                 fields.insert("phase".to_owned(), json!(phase::FAILED));
@@ -61,7 +64,12 @@ pub async fn run(cx: Arc<Context>, reporter: Reporter, mut stopped: watch::Recei
     let mut last = status.borrow().clone();
     put_progress(&mut last, &progress, &mut Meter::default());
     tell(&reporter, &last).await;
-    event::tell(&cx.api, &reporter, &cx.config.me.name, ended.as_ref().err().map(String::as_str)).await;
+    let pod = &cx.config.me.name;
+    let (kind, reason, message) = match &ended {
+        Ok(()) => (EventKind::Normal, "Completed", format!("Backup completed on {pod}")),
+        Err(why) => (EventKind::Warning, "BackupFailed", format!("on {pod}: {why}")),
+    };
+    events::tell(&cx.api, reporter.object_ref(), News { kind, reason, message: &message }).await;
     if let Err(why) = ended {
         let attempt = attempt.lock().unwrap_or_else(PoisonError::into_inner).take();
         say_in_store(attempt, &why).await;

@@ -45,7 +45,7 @@ pub struct Target {
 pub async fn target(cluster: &Cluster, api: &ClusterApi) -> Result<Target, String> {
     let settings = store_settings(cluster, api).await?;
     let settings = settings.ok_or("the Cluster has no spec.backup.barmanObjectStore")?;
-    let store = cluster.spec.backup.as_ref().and_then(|backup| backup.barman_object_store.as_ref());
+    let store = cluster.spec.object_store();
     let data = store.and_then(|store| store.data.clone()).unwrap_or_default();
     open(settings, &data)
 }

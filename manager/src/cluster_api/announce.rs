@@ -1,6 +1,7 @@
 //! What a manager writes about itself: the fields of the Cluster's status and of its pod that are its own.
 
 use super::ClusterApi;
+use crate::clock;
 use core::time::Duration;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
@@ -160,7 +161,7 @@ impl Announcer {
         let since = old.and_then(|c| c.get("lastTransitionTime")).filter(|_| same_status).cloned();
         let fresh = json!({
             "type": kind, "status": status, "reason": reason, "message": message, "observedGeneration": generation,
-            "lastTransitionTime": since.unwrap_or_else(|| json!(wall_seconds())),
+            "lastTransitionTime": since.unwrap_or_else(|| json!(clock::wall())),
         });
         match known.and_then(|at| list.get_mut(at)) {
             Some(slot) => *slot = fresh,
@@ -180,11 +181,6 @@ impl Announcer {
         let patch = Patch::Merge(json!({"status": status}));
         within(what, self.api.clusters.patch_status(&self.api.name, &params, &patch)).await.map(drop)
     }
-}
-
-/// Now, to the second, as conditions have it.
-fn wall_seconds() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 const FIELD_MANAGER: &str = "pgherd-manager";

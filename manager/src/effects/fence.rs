@@ -8,6 +8,7 @@ use core::time::Duration;
 use pgherd_core::instance::Op;
 use pgherd_core::lease::{Term, WalPosition};
 use pgherd_core::timeline::Lineage;
+use pgherd_postgres::sql::Session;
 use pgherd_telemetry::chain;
 use std::sync::Arc;
 
@@ -40,20 +41,21 @@ async fn fenced(cx: &Arc<Context>, term: Term) -> Result<Option<Placed>, String>
     // Noted, lest a change of the configuration bring the old leader back (E3).
     cx.following.send_replace(None);
     rewrite(cx, As::Standby).await;
-    tokio::time::timeout(GONE_WITHIN, receiver_gone(cx))
+    let session = tokio::time::timeout(GONE_WITHIN, receiver_gone(cx))
         .await
         .map_err(|_| "the WAL receiver did not stop in time".to_owned())??;
-    let position = tail::position(cx).await?;
+    let position = tail::position_by(cx, &session).await?;
     Ok(Some(Placed { position, lineage: lineage(cx, position.timeline).await }))
 }
 
-async fn receiver_gone(cx: &Context) -> Result<(), String> {
+/// Waits until it is; the session that saw it.
+async fn receiver_gone(cx: &Context) -> Result<Session, String> {
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
     loop {
         let sql = "SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE pid IS NOT NULL)";
         let gone = session.scalar::<bool>("look for the receiver", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;
         if gone {
-            return Ok(());
+            return Ok(session);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -10,7 +10,6 @@ use pgherd_core::instance::Outcome;
 use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::histories;
 use pgherd_postgres::promote::promote as run_promotion;
-use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::chain;
 use std::sync::Arc;
 
@@ -25,15 +24,15 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
         return Outcome::Failed("there is no watchdog".to_owned());
     }
     let Some(handle) = cx.running() else { return Outcome::Failed("postgres is not running".to_owned()) };
-    let (session, at, before) =
-        tokio::join!(local(cx, "postgres"), tail::position(cx), super::synchronous::before_promotion(cx));
-    let session = match session {
-        Ok(session) => session,
-        Err(error) => return Outcome::Failed(chain(&error)),
+    // Where it is now, not where it was last sampled: of the timeline that is left, a stand-in must never be served.
+    let asked = async {
+        let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
+        let at = tail::position_by(cx, &session).await?;
+        Ok::<_, String>((session, at.timeline))
     };
-    // As it is now, not as it was last sampled: of the timeline that is left, a stand-in must never be served.
-    let from = match at {
-        Ok(at) => at.timeline,
+    let (asked, before) = tokio::join!(asked, super::synchronous::before_promotion(cx));
+    let (session, from) = match asked {
+        Ok(asked) => asked,
         Err(why) => return Outcome::Failed(why),
     };
     if let Err(why) = before {
@@ -83,9 +82,7 @@ async fn fill_gaps(cx: &Context, timeline: TimelineId) {
 /// Once more, since a promotion may have been cut off before it was done; then the archive is to have them.
 async fn complete_histories(cx: &Context, timeline: TimelineId) {
     fill_gaps(cx, timeline).await;
-    let archived =
-        |cluster: &Cluster| cluster.spec.backup.as_ref().is_some_and(|backup| backup.barman_object_store.is_some());
-    if !cx.cluster_now().as_deref().is_some_and(archived) {
+    if cx.cluster_now().is_none_or(|cluster| cluster.spec.object_store().is_none()) {
         return;
     }
     let pg_wal = cx.config.pgdata.join("pg_wal");

@@ -32,7 +32,15 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 /// When postgres does not answer, or `pg_wal` cannot be read.
 pub async fn position(cx: &Context) -> Result<WalPosition, String> {
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
-    let WalPosition { timeline: known, lsn } = position_in(cx, &session).await?;
+    position_by(cx, &session).await
+}
+
+/// The same over a session that there is.
+///
+/// # Errors
+/// As [`position`].
+pub async fn position_by(cx: &Context, session: &Session) -> Result<WalPosition, String> {
+    let WalPosition { timeline: known, lsn } = position_in(cx, session).await?;
     // Samples are taken now and then: the receiver may have gone over to another timeline and ended since the last.
     let pg_wal = cx.config.pgdata.join("pg_wal");
     let timeline = off_runtime(move || timeline_at(&pg_wal, lsn, known).map_err(|e| chain(&e))).await?;

@@ -2,6 +2,7 @@
 
 pub mod oracle;
 
+use super::user::become_postgres;
 use bytes::Bytes;
 use pgherd_backup::{Catalog, Destination, Patience, WalArchive, WalSettings};
 use pgherd_core::backup::{BackupLabel, Choice, RecoveryTarget, TargetTimeline, choose};
@@ -45,15 +46,6 @@ pub struct Bed {
     log: Arc<Mutex<Vec<String>>>,
     restored: u32,
     _tasks: JoinSet<()>,
-}
-
-fn become_postgres() {
-    if nix::unistd::getuid().is_root() {
-        let user = nix::unistd::User::from_name("postgres").unwrap().expect("a user postgres");
-        nix::unistd::setgroups(&[]).unwrap();
-        nix::unistd::setgid(user.gid).unwrap();
-        nix::unistd::setuid(user.uid).unwrap();
-    }
 }
 
 fn manager() -> PathBuf {

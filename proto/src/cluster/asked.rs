@@ -1,11 +1,17 @@
-//! What a Cluster asks of synchronous replication, as the decisions want it: both programs read it here.
+//! What a Cluster asks of synchronous replication and of its archive, as the decisions want it: both programs read it here.
 
-use super::{Cluster, ClusterSpec, DataDurability, SynchronousMethod};
+use super::{BarmanObjectStore, Cluster, ClusterSpec, DataDurability, SynchronousMethod};
 use crate::labels;
 use pgherd_core::cluster::DomainKeys;
 use pgherd_core::sync::{Durability, Method, SyncSpec};
 
 impl ClusterSpec {
+    /// `backup.barmanObjectStore`: where WAL and base backups go, if they go anywhere.
+    #[must_use]
+    pub fn object_store(&self) -> Option<&BarmanObjectStore> {
+        self.backup.as_ref()?.barman_object_store.as_ref()
+    }
+
     /// What is asked for; nothing for asynchronous replication. `annotated` is what the annotation of the Cluster says of
     /// the quorum.
     #[must_use]

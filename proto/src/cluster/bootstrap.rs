@@ -40,17 +40,3 @@ pub struct BootstrapInitDb {
     #[serde(flatten)]
     pub extra: Extra,
 }
-
-impl BootstrapInitDb {
-    /// The application's database (CNPG's default: `app`).
-    #[must_use]
-    pub fn database(&self) -> &str {
-        self.database.as_deref().filter(|name| !name.is_empty()).unwrap_or("app")
-    }
-
-    /// The role that owns it (CNPG's default: as the database).
-    #[must_use]
-    pub fn owner(&self) -> &str {
-        self.owner.as_deref().filter(|name| !name.is_empty()).unwrap_or_else(|| self.database())
-    }
-}

@@ -35,7 +35,8 @@ fn what_is_absent_has_cnpgs_defaults() {
     let spec: ClusterSpec = serde_json::from_value(json!({"storage": {"size": "1Gi"}, "affinity": {}})).unwrap();
     assert_eq!((spec.instances, spec.postgres_uid, spec.postgres_gid), (1, 26, 26));
     assert_eq!((spec.start_delay, spec.stop_delay, spec.switchover_delay, spec.failover_delay), (3600, 1800, 3600, 0));
-    assert_eq!((spec.initdb().database(), spec.initdb().owner()), ("app", "app"));
+    let app = spec.application();
+    assert_eq!((app.database.as_str(), app.owner.as_str()), ("app", "app"));
     assert_eq!(spec.affinity.unwrap().topology_key, "kubernetes.io/hostname");
     assert!(spec.enable_pdb && !spec.enable_superuser_access && spec.smart_shutdown_timeout.is_none());
 }
@@ -52,7 +53,8 @@ fn the_lease_timings_default_to_ours() {
 #[test]
 fn an_owner_defaults_to_the_database() {
     let spec: ClusterSpec = serde_json::from_value(json!({"bootstrap": {"initdb": {"database": "shop"}}})).unwrap();
-    assert_eq!((spec.initdb().database(), spec.initdb().owner()), ("shop", "shop"));
+    let app = spec.application();
+    assert_eq!((app.database.as_str(), app.owner.as_str()), ("shop", "shop"));
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(super) fn give(report: &mut Report, spec: &ClusterSpec) {
             "remove synchronous_commit, and set it only in the sessions that can afford it",
         );
     }
-    if spec.backup.as_ref().is_none_or(|backup| backup.barman_object_store.is_none()) {
+    if spec.object_store().is_none() {
         advise(
             "spec.backup",
             "WAL is not archived: nothing can be recovered once the volumes are lost",

@@ -56,7 +56,7 @@ fn storage(report: &mut Report, storage: Option<&StorageConfiguration>) {
 
 fn postgresql(report: &mut Report, spec: &ClusterSpec, instances: u32) {
     let Some(postgresql) = &spec.postgresql else { return };
-    let archiving = spec.backup.as_ref().is_some_and(|backup| backup.barman_object_store.is_some());
+    let archiving = spec.object_store().is_some();
     for error in parameters::check(&postgresql.parameters, instances, archiving) {
         report.rule::<(), _>("spec.postgresql.parameters", Err(error));
     }
