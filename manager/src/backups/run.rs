@@ -9,6 +9,7 @@ use super::wal::archived;
 use crate::clock;
 use crate::config::POSTGRES_PORT;
 use crate::context::Context;
+use crate::effects::position;
 use crate::events;
 use core::time::Duration;
 use pgherd_backup::base::{Progress, put_info};
@@ -124,8 +125,8 @@ fn put_progress(fields: &mut Value, progress: &Progress, meter: &mut Meter) {
 /// Why it cannot go on, for reasons of this instance.
 async fn interrupted(cx: &Context) -> String {
     let leader = cx.following.borrow().clone().map(|leader| leader.pod_uid);
-    // Nothing is known of it yet where it is the default.
-    let began = Some(*cx.timeline.borrow()).filter(|timeline| *timeline != TimelineId::default());
+    // Where it is, not where it was last sampled: right after a failover that is the timeline of before.
+    let begun = position(cx).await.ok().map(|at| at.timeline);
     loop {
         if cx.leaving.load(Ordering::Relaxed) || cx.running().is_none() {
             return "the instance was stopped during the backup".to_owned();
@@ -136,12 +137,17 @@ async fn interrupted(cx: &Context) -> String {
         {
             return format!("{} was promoted during the backup", present.name);
         }
-        let timeline = *cx.timeline.borrow();
-        if let Some(began) = began.filter(|began| *began != timeline) {
-            return format!("an instance was promoted during the backup: timeline {began} became {timeline}");
+        let noted = *cx.timeline.borrow();
+        if let Some(began) = left(begun, noted) {
+            return format!("an instance was promoted during the backup: timeline {began} became {noted}");
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+}
+
+/// The timeline that a backup began on, if it was left since. What is noted is a sample, which may be of before that.
+fn left(begun: Option<TimelineId>, noted: TimelineId) -> Option<TimelineId> {
+    begun.filter(|begun| noted > *begun)
 }
 
 /// As barman does: a backup that failed is seen in the store, and nobody takes what is there of it for whole.
@@ -171,5 +177,18 @@ async fn tell(reporter: &Reporter, status: &Value) {
             }
             Err(_) => tokio::time::sleep(TELL_AGAIN).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_of_before_the_backup_overtakes_nobody() {
+        assert_eq!(left(None, TimelineId(2)), None, "what it began on is not known: its own label tells in the end");
+        assert_eq!(left(Some(TimelineId(2)), TimelineId(1)), None, "it began on a later one than was noted");
+        assert_eq!(left(Some(TimelineId(2)), TimelineId(2)), None);
+        assert_eq!(left(Some(TimelineId(2)), TimelineId(3)), Some(TimelineId(2)));
     }
 }
