@@ -9,6 +9,7 @@ use crate::driver::{Driver, Ears};
 use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_router};
 use crate::metrics::Registry;
 use crate::sampler::{PostgresProbe, Sampler, SamplerSettings};
+use crate::spare_session::SpareSession;
 use crate::synchrony::Synchrony;
 use crate::{app_password, clock, condition, leftovers, link, quorum, tasks};
 use core::time::Duration;
@@ -110,6 +111,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         peers: watch::Sender::new(Vec::new()),
         synchrony: Synchrony::default(),
         mirror: watch::Sender::new(None),
+        spare: SpareSession::default(),
         slots_due: Notify::new(),
         processes: Processes::default(),
     });

@@ -4,8 +4,9 @@
 
 use crate::context::Context;
 use crate::effects::{local, owner_login};
-use crate::http::{InstanceSnapshot, Role};
+use crate::http::InstanceSnapshot;
 use core::time::Duration;
+use pgherd_core::cluster::MemberPhase;
 use pgherd_postgres::bootstrap::{Login, set_password};
 use pgherd_postgres::scram;
 use pgherd_postgres::sql::within;
@@ -16,13 +17,19 @@ use tokio::sync::watch;
 
 /// Between two looks at the Secret.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// A new primary has more urgent things to do first, and the password is as good as ever the same.
+const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
 const STATEMENT_WITHIN: Duration = Duration::from_secs(5);
+
+fn serves(now: &InstanceSnapshot) -> bool {
+    now.phase == MemberPhase::Primary
+}
 
 /// Works until it is dropped.
 pub async fn follow(cx: Arc<Context>, mut snapshots: watch::Receiver<Arc<InstanceSnapshot>>) {
     let mut settled: Option<Login> = None;
     loop {
-        let primary = snapshots.borrow_and_update().role == Role::Primary;
+        let primary = serves(&snapshots.borrow_and_update());
         if primary && cx.running().is_some() && !cx.leaving.load(Ordering::Relaxed) {
             match look(&cx, settled.as_ref()).await {
                 Ok(login) => settled = Some(login),
@@ -31,9 +38,11 @@ pub async fn follow(cx: Arc<Context>, mut snapshots: watch::Receiver<Arc<Instanc
         } else {
             settled = None;
         }
-        let role_changes = snapshots.wait_for(|now| (now.role == Role::Primary) != primary);
-        if let Ok(Err(_)) = tokio::time::timeout(LOOK_AGAIN, role_changes).await {
-            return;
+        let role_changes = snapshots.wait_for(|now| serves(now) != primary);
+        match tokio::time::timeout(LOOK_AGAIN, role_changes).await.map(|change| change.is_ok()) {
+            Ok(false) => return,
+            Ok(true) => tokio::time::sleep(AFTER_A_CHANGE).await,
+            Err(_) => {}
         }
     }
 }

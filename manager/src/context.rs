@@ -4,6 +4,7 @@ use crate::archiving::Archiving;
 use crate::certificates::Certificates;
 use crate::cluster_api::{Announcer, ClusterApi, LeaseApi};
 use crate::config::Config;
+use crate::spare_session::SpareSession;
 use crate::synchrony::Synchrony;
 use crate::watchdog::Watchdog;
 use pgherd_core::instance::{Event, Leader, Peer};
@@ -83,6 +84,8 @@ pub struct Context {
     pub synchrony: Synchrony,
     /// What is in force, for those who only show it.
     pub mirror: watch::Sender<Option<SyncSetting>>,
+    /// What a step on the way to a promotion leaves to the next.
+    pub spare: SpareSession,
     /// Asks for a look at the replication slots.
     pub slots_due: Notify,
     /// The processes that it started.

@@ -33,6 +33,7 @@ pub mod recovery;
 pub mod retention;
 pub mod sampler;
 pub mod slots;
+pub mod spare_session;
 pub mod store_settings;
 pub mod synchrony;
 pub mod tasks;

@@ -37,35 +37,52 @@ pub async fn keep(cx: Arc<Context>) {
     let mut following = cx.following.subscribe();
     let mut copied: Option<Instant> = None;
     loop {
+        let wanted = wanted(&cx);
         if let Err(why) = look(&cx, &mut copied).await {
             tracing::debug!(%why, "the replication slots are not in step yet");
         }
-        tokio::select! {
-            () = cx.slots_due.notified() => {}
-            _ = cluster.changed() => {}
-            _ = peers.changed() => {}
-            _ = following.changed() => copied = None,
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        let again = tokio::time::sleep(LOOK_AGAIN);
+        tokio::pin!(again);
+        // Both change with every word that somebody says in an election, and a look costs postgres a process.
+        while wanted == self::wanted(&cx) {
+            tokio::select! {
+                () = cx.slots_due.notified() => break,
+                _ = cluster.changed() => {}
+                _ = peers.changed() => {}
+                _ = following.changed() => {
+                    copied = None;
+                    break;
+                }
+                () = &mut again => break,
+            }
         }
     }
 }
 
+/// What slots there are to be, and for whom.
+fn wanted(cx: &Context) -> Option<(ReplicationSlots, BTreeSet<String>)> {
+    let cluster = cx.cluster_now()?;
+    let named = cluster.status.as_ref().map(|status| status.instance_names.clone());
+    let mut instances: BTreeSet<String> = named.unwrap_or_default().into_iter().collect();
+    instances.extend(cx.peers.borrow().iter().map(|peer| peer.name.clone()));
+    Some((cluster.spec.replication_slots(), instances))
+}
+
 async fn look(cx: &Context, copied: &mut Option<Instant>) -> Result<(), String> {
-    let Some(cluster) = cx.cluster_now() else { return Ok(()) };
+    let Some((slots, instances)) = wanted(cx) else { return Ok(()) };
     if cx.running().is_none() || cx.leaving.load(Ordering::Relaxed) {
         return Ok(());
     }
-    let slots = cluster.spec.replication_slots();
-    let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
-    let sql = "SELECT pg_is_in_recovery()";
-    let standby: bool = session.scalar("ask for the role", sql, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
-    if !standby {
+    // Postgres removes it before it takes the first write.
+    if !cx.config.pgdata.join("standby.signal").exists() {
         *copied = None;
-        return serve_all(cx, &session, &slots).await;
+        let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
+        return serve_all(cx, &session, &slots, instances.into_iter().collect()).await;
     }
     let leader = cx.following.borrow().clone();
     let due = copied.is_none_or(|at| at.elapsed() >= slots.update_interval());
     if let Some(leader) = leader.filter(|_| due) {
+        let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
         copy(cx, &session, &leader, &slots).await?;
         *copied = Some(Instant::now());
     }
@@ -73,11 +90,12 @@ async fn look(cx: &Context, copied: &mut Option<Instant>) -> Result<(), String> 
 }
 
 /// The primary's half.
-async fn serve_all(cx: &Context, session: &Session, slots: &ReplicationSlots) -> Result<(), String> {
-    let named = cx.cluster_now().and_then(|cluster| cluster.status.as_ref().map(|s| s.instance_names.clone()));
-    let mut instances: BTreeSet<String> = named.unwrap_or_default().into_iter().collect();
-    instances.extend(cx.peers.borrow().iter().map(|peer| peer.name.clone()));
-    let instances: Vec<String> = instances.into_iter().collect();
+async fn serve_all(
+    cx: &Context,
+    session: &Session,
+    slots: &ReplicationSlots,
+    instances: Vec<String>,
+) -> Result<(), String> {
     let have = physical_slots(session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
     run(session, on_primary(&policy(slots), &cx.config.me.name, &instances, &have)).await
 }

@@ -19,5 +19,7 @@ pub(super) async fn set_role(target: &Target<'_>, pod: &str, uid: &PodUid, role:
     let params =
         PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patched = target.api::<Pod>().patch(pod, &params, &Patch::Merge(patch)).await;
+    // Services follow these: who looks for the time that clients waited finds it here.
+    tracing::info!(pod, role = role.as_str(), done = patched.is_ok(), "pod labelled");
     gone_is_fine(patched, format!("label {pod} {}", role.as_str()))
 }

@@ -1,6 +1,6 @@
 //! Rule E3: promise not to follow a term any more, stop receiving, then say what is on disk.
 
-use super::start::{SQL_DEADLINE, local, rewrite};
+use super::start::{SQL_DEADLINE, at_hand, rewrite};
 use super::{Effect, lineage, tail};
 use crate::configuration::As;
 use crate::context::Context;
@@ -45,12 +45,13 @@ async fn fenced(cx: &Arc<Context>, term: Term) -> Result<Option<Placed>, String>
         .await
         .map_err(|_| "the WAL receiver did not stop in time".to_owned())??;
     let position = tail::position_by(cx, &session).await?;
+    cx.spare.leave(session);
     Ok(Some(Placed { position, lineage: lineage(cx, position.timeline).await }))
 }
 
 /// Waits until it is; the session that saw it.
 async fn receiver_gone(cx: &Context) -> Result<Session, String> {
-    let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
+    let session = at_hand(cx).await.map_err(|e| chain(&e))?;
     loop {
         let sql = "SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE pid IS NOT NULL)";
         let gone = session.scalar::<bool>("look for the receiver", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;

@@ -1,6 +1,6 @@
 //! Promotion, and what a new primary tells the world.
 
-use super::start::{checkpoint, local, rewrite};
+use super::start::{at_hand, checkpoint, rewrite};
 use super::volume::off_runtime;
 use super::{Effect, lineage, tail};
 use crate::configuration::As;
@@ -26,7 +26,7 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
     let Some(handle) = cx.running() else { return Outcome::Failed("postgres is not running".to_owned()) };
     // Where it is now, not where it was last sampled: of the timeline that is left, a stand-in must never be served.
     let asked = async {
-        let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
+        let session = at_hand(cx).await.map_err(|e| chain(&e))?;
         let at = tail::position_by(cx, &session).await?;
         Ok::<_, String>((session, at.timeline))
     };

@@ -115,6 +115,18 @@ async fn accepts_writes(cx: &Context) -> bool {
     matches!(session.scalar::<bool>("ask for its role", "SELECT pg_is_in_recovery()", SQL_DEADLINE).await, Ok(false))
 }
 
+/// The session that the step before left, or a new one: for steps of an election, which follow each other closely. Left
+/// again by whoever is done with it.
+///
+/// # Errors
+/// As [`local`].
+pub async fn at_hand(cx: &Context) -> Result<Session, pgherd_postgres::sql::SqlError> {
+    match cx.spare.take() {
+        Some(session) => Ok(session),
+        None => local(cx, "postgres").await,
+    }
+}
+
 /// A session with our own postgres.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! The tail handover, from the candidate's side: having the WAL, saying so, and proofs of death.
 
-use super::start::{SQL_DEADLINE, local};
+use super::start::{SQL_DEADLINE, at_hand};
 use super::volume::off_runtime;
 use crate::cluster_api::deaths;
 use crate::config::STATUS_PORT;
@@ -31,8 +31,10 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 /// # Errors
 /// When postgres does not answer, or `pg_wal` cannot be read.
 pub async fn position(cx: &Context) -> Result<WalPosition, String> {
-    let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
-    position_by(cx, &session).await
+    let session = at_hand(cx).await.map_err(|e| chain(&e))?;
+    let position = position_by(cx, &session).await?;
+    cx.spare.leave(session);
+    Ok(position)
 }
 
 /// The same over a session that there is.
@@ -62,23 +64,19 @@ async fn position_in(cx: &Context, session: &Session) -> Result<WalPosition, Str
     Ok(WalPosition { timeline: *cx.timeline.borrow(), lsn })
 }
 
-/// The same over a session that is kept while it works: this is asked many times on the way to a promotion.
-async fn position_again(cx: &Context, kept: &mut Option<Session>) -> Result<WalPosition, String> {
-    let session = match kept.take() {
-        Some(session) => session,
-        None => local(cx, "postgres").await.map_err(|e| chain(&e))?,
-    };
+/// The same without a look into `pg_wal`: this is asked many times on the way to a promotion.
+async fn position_again(cx: &Context) -> Result<WalPosition, String> {
+    let session = at_hand(cx).await.map_err(|e| chain(&e))?;
     let position = position_in(cx, &session).await?;
-    *kept = Some(session);
+    cx.spare.leave(session);
     Ok(position)
 }
 
 /// Waits until everything up to `to` is on this disk.
 pub async fn arrived(cx: &Context, to: WalPosition) -> Outcome {
     let waiting = async {
-        let mut session = None;
         loop {
-            match position_again(cx, &mut session).await {
+            match position_again(cx).await {
                 Ok(at) if at.lsn >= to.lsn => return Outcome::Done,
                 Ok(at) => tracing::debug!(%at, %to, "waiting for WAL"),
                 Err(why) => tracing::debug!(%why, "waiting for WAL"),
