@@ -106,6 +106,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         timeline: watch::Sender::new(TimelineId::default()),
         sensitive: watch::Sender::new(Vec::new()),
         raised: AtomicBool::new(false),
+        another_labelled: AtomicBool::new(false),
         pending_restart: AtomicBool::new(false),
         pending_decrease: AtomicBool::new(false),
         peers: watch::Sender::new(Vec::new()),
@@ -128,7 +129,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(tasks::count_log_lines(queue.clone(), Arc::clone(&registry)));
     let (report, reported) = watch::channel(None);
     let (snapshot, snapshots) = watch::channel(Arc::default());
-    running.spawn(tasks::annotate(context.announcer.clone(), reported));
+    running.spawn(tasks::annotate(Arc::clone(&context), reported));
     running.spawn(leftovers::archive(Arc::clone(&context)));
     running.spawn(condition::follow(Arc::clone(&context), snapshots.clone()));
     running.spawn(quorum::follow(Arc::clone(&context), snapshots.clone()));

@@ -78,6 +78,8 @@ pub struct Context {
     pub pending_restart: AtomicBool,
     /// One of those parameters is decreased that a standby must not have less of than its primary.
     pub pending_decrease: AtomicBool,
+    /// Another pod is labelled as the primary, as last seen.
+    pub another_labelled: AtomicBool,
     /// The other members, as last seen.
     pub peers: watch::Sender<Vec<Peer>>,
     /// Whom commits wait for.

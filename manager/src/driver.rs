@@ -1,7 +1,7 @@
 //! The loop around the machine: events in, commands carried out, what is known published. No decisions here.
 
 use crate::clock;
-use crate::cluster_api::{OwnPod, Seen, cluster_view, deaths, peers};
+use crate::cluster_api::{OwnPod, Seen, another_labelled, cluster_view, deaths, peers};
 use crate::configuration;
 use crate::context::Context;
 use crate::effects::{self, Effect, Placed};
@@ -15,6 +15,7 @@ use pgherd_proto::control::{PledgeGiven, PledgeRequest, TailConfirmed};
 use pgherd_proto::member::MemberReport;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -163,6 +164,8 @@ impl Driver {
                 let cluster = self.cluster.borrow().clone();
                 let peers = peers(&pods, &self.context.config.me.pod_uid, cluster.as_deref());
                 self.context.peers.send_replace(peers.clone());
+                let another = another_labelled(&pods, &self.context.config.me.pod_uid);
+                self.context.another_labelled.store(another, Ordering::Relaxed);
                 self.step(Event::PeersSeen(peers));
                 self.step(Event::DeathsSeen(deaths(&pods)));
                 if self.own_pod.is_gone(&pods, &self.context.config.me.pod_uid) {

@@ -19,7 +19,8 @@ use tokio::time::Instant;
 const STATEMENT_WITHIN: Duration = Duration::from_secs(5);
 /// Between two looks when there is no news: what a failed step left undone is done then.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
+/// After a standby was told to follow somebody, before it copies that one's slots.
+const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
 /// What is to be done about slots, and with what the standbys ask for theirs.
 #[must_use]
 pub fn policy(slots: &ReplicationSlots) -> Policy {
@@ -50,6 +51,8 @@ pub async fn keep(cx: Arc<Context>) {
                 _ = cluster.changed() => {}
                 _ = peers.changed() => {}
                 _ = following.changed() => {
+                    // It follows first: what it copies is of use to a failover that is to come.
+                    tokio::time::sleep(AFTER_A_CHANGE).await;
                     copied = None;
                     break;
                 }

@@ -254,6 +254,12 @@ pub async fn prove_write_path(session: &Session, deadline: Duration) -> Result<L
         }
         tokio::time::sleep(BY_ITSELF / 10).await;
     }
+    commit_probe(session, deadline).await
+}
+
+/// Commits something, on this instance's disk, never waiting for a standby; gives the flushed position after it, which
+/// is beyond every commit that was acknowledged before, and new.
+pub async fn commit_probe(session: &Session, deadline: Duration) -> Result<Lsn, SqlError> {
     let commit = "BEGIN; SET LOCAL synchronous_commit = local; \
                   SELECT pg_logical_emit_message(true, 'pgherd', ''); COMMIT";
     session.batch("commit a probe", commit, deadline).await?;

@@ -126,13 +126,19 @@ impl Announcer {
         self.patch_status("record what can be recovered", json!({"recoverability": fields})).await
     }
 
-    /// The report on one's own pod, which wakes the controller.
+    /// The report on one's own pod, which wakes the controller; and the primary's role, of which services take notice at
+    /// once, where it `takes_the_role`.
     ///
     /// # Errors
     /// When it could not be written.
-    pub async fn report_member(&self, report: &MemberReport) -> Result<(), AnnounceError> {
+    pub async fn report_member(&self, report: &MemberReport, takes_the_role: bool) -> Result<(), AnnounceError> {
         let text = serde_json::to_string(report).unwrap_or_default();
-        let patch = json!({"metadata": {"uid": self.pod_uid.0, "annotations": {labels::MEMBER: text}}});
+        let mut metadata = json!({"uid": self.pod_uid.0, "annotations": {labels::MEMBER: text}});
+        if takes_the_role && let Some(fields) = metadata.as_object_mut() {
+            let role = labels::ROLE_PRIMARY;
+            fields.insert("labels".to_owned(), json!({labels::INSTANCE_ROLE: role, labels::ROLE_DEPRECATED: role}));
+        }
+        let patch = json!({ "metadata": metadata });
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         within("report on the pod", self.api.pods.patch(&self.pod, &params, &Patch::Merge(patch))).await.map(drop)
     }

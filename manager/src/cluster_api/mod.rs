@@ -12,7 +12,7 @@ mod watch;
 pub use announce::{AnnounceError, Announcer};
 pub use lease::LeaseApi;
 pub use own_pod::OwnPod;
-pub use read::{cluster_view, deaths, peers};
+pub use read::{another_labelled, cluster_view, deaths, peers};
 pub use watch::{Seen, watch_cluster};
 
 use k8s_openapi::api::coordination::v1::Lease;

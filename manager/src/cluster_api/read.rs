@@ -59,6 +59,16 @@ fn peer(pod: &Pod, cluster: Option<&Cluster>) -> Option<Peer> {
     })
 }
 
+/// Whether another pod than `me` is labelled as the primary.
+#[must_use]
+pub fn another_labelled(pods: &[Arc<Pod>], me: &PodUid) -> bool {
+    let labelled = |pod: &Pod| {
+        let labels = pod.metadata.labels.as_ref();
+        labels.and_then(|labels| labels.get(labels::INSTANCE_ROLE)).is_some_and(|role| role == labels::ROLE_PRIMARY)
+    };
+    pods.iter().any(|pod| labelled(pod) && pod.metadata.uid.as_deref() != Some(me.0.as_str()))
+}
+
 fn report(pod: &Pod) -> Option<MemberReport> {
     let text = pod.metadata.annotations.as_ref()?.get(labels::MEMBER)?;
     serde_json::from_str(text).ok()

@@ -12,7 +12,7 @@ use pgherd_core::lsn::Lsn;
 use pgherd_core::pgconf::standbys::{Sight, nobody, sight, standby_names};
 use pgherd_core::sync::{SyncMember, SyncSetting, member_name};
 use pgherd_dial::Call;
-use pgherd_postgres::sample::prove_write_path;
+use pgherd_postgres::sample::commit_probe;
 use pgherd_postgres::sql::{Local, Session};
 use pgherd_postgres::walsenders::{Walsender, commits_wait, end_walsender, reload, wake, walsenders};
 use pgherd_proto::status::PostgresqlStatus;
@@ -68,7 +68,8 @@ async fn bring_in_force(cx: &Arc<Context>, setting: &SyncSetting, names: &str) -
     load(cx, to, names).await?;
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
     walsenders_follow(&session, setting, &older).await?;
-    prove_write_path(&session, SQL_DEADLINE).await.map_err(|e| chain(&e))
+    // Not by itself, which takes until the WAL writer comes around: clients wait for this.
+    commit_probe(&session, SQL_DEADLINE).await.map_err(|e| chain(&e))
 }
 
 /// The list in the file, and in every new session; whoever ran before has been told.
@@ -142,7 +143,7 @@ async fn acknowledged(cx: &Arc<Context>, setting: &SyncSetting, to: Lsn) -> Resu
         return Err(format!("{} of {needed} members have the data directories that were asked for", known.len()));
     }
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
-    let mark = prove_write_path(&session, SQL_DEADLINE).await.map_err(|e| chain(&e))?.max(to);
+    let mark = commit_probe(&session, SQL_DEADLINE).await.map_err(|e| chain(&e))?.max(to);
     loop {
         let present = list(&session).await?;
         let has = |(member, address): &&(&SyncMember, String)| {
