@@ -176,7 +176,8 @@ impl Archiving {
 }
 
 fn view(status: &ArchiverStatus) -> ArchiveView {
-    let ArchiverStatus { archived_count, archived_bytes, failed_count, last_failed, failing_since, .. } = status;
+    let ArchiverStatus { archived_count, archived_bytes, failed_count, last_failed, failing_since, progress, .. } =
+        status;
     let failing = failing_since.and(last_failed.as_ref());
     ArchiveView {
         archived: *archived_count,
@@ -184,6 +185,7 @@ fn view(status: &ArchiverStatus) -> ArchiveView {
         failed: *failed_count,
         error: failing.map(|failure| format!("{}: {}", failure.name, failure.reason)),
         error_kind: failing.map(|failure| failure.kind),
+        caught_up_in: progress.as_ref().and_then(|progress| progress.eta),
     }
 }
 
@@ -241,7 +243,7 @@ mod tests {
             last_failed: Some(failure),
             ..ArchiverStatus::default()
         };
-        let shown = ArchiveView { archived: 2, archived_bytes: 32 << 20, failed: 1, error: None, error_kind: None };
+        let shown = ArchiveView { archived: 2, archived_bytes: 32 << 20, failed: 1, ..ArchiveView::default() };
         assert_eq!(view(&status), shown, "a failure of before is none");
         status.failing_since = Some(now);
         let error = Some("000000010000000000000001: no route".to_owned());

@@ -45,8 +45,8 @@ pub async fn settings_of(store: &BarmanObjectStore, server: &str, api: &ClusterA
         compression: wal.compression.map(compression),
         encryption: wal.encryption.map(encryption),
         max_parallel: usize::try_from(wal.max_parallel).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN),
-        tags: Vec::new(),
-        history_tags: Vec::new(),
+        tags: store.tags.into_iter().collect(),
+        history_tags: store.history_tags.into_iter().collect(),
     })
 }
 
@@ -159,6 +159,7 @@ mod tests {
                 "accessKeyId": key("id"), "secretAccessKey": key("secret"),
                 "sessionToken": key("token"), "region": key("region")
             },
+            "tags": {"team": "data"}, "historyTags": {"kind": "history"},
             "wal": {"compression": "gzip", "encryption": "aws:kms", "maxParallel": 4}
         });
         let keys =
@@ -178,8 +179,8 @@ mod tests {
             compression: Some(Compression::Gzip),
             encryption: Some(Encryption::AwsKms),
             max_parallel: NonZeroUsize::new(4).unwrap(),
-            tags: Vec::new(),
-            history_tags: Vec::new(),
+            tags: vec![("team".to_owned(), "data".to_owned())],
+            history_tags: vec![("kind".to_owned(), "history".to_owned())],
         };
         assert!(settings == expected, "{settings:?}");
     }

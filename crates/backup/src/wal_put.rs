@@ -176,7 +176,7 @@ impl WalArchive {
     fn options(&self, name: WalName) -> PutOptions {
         let content_type = self.settings.compression.map(|_| "application/x-gzip".to_owned());
         let tags = match name {
-            WalName::History(_) => self.settings.history_tags.clone(),
+            WalName::History(_) if !self.settings.history_tags.is_empty() => self.settings.history_tags.clone(),
             _ => self.settings.tags.clone(),
         };
         PutOptions { content_type, tags }

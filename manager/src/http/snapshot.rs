@@ -101,6 +101,8 @@ pub struct ArchiveView {
     pub error: Option<String>,
     /// The same in one fixed word: `outage`, `throttled`, `forbidden`, `clock_skewed`, `misconfigured`, ...
     pub error_kind: Option<&'static str>,
+    /// Until nothing waits, if it goes on as in the last minute; absent while the queue does not get shorter.
+    pub caught_up_in: Option<core::time::Duration>,
 }
 
 /// What only the Cluster's status knows. Times are seconds since 1970; absent where there is no such backup.

@@ -66,6 +66,11 @@ pub fn instance(page: &mut Exposition, view: &View, registry: &Registry) {
         view.sample.as_deref().map(|sampled| float(sampled.files.ready)),
     );
     page.gauge(
+        "pgherd_archive_caught_up_in_seconds",
+        "Until no WAL file waits, by the rates of the last minute; left out while the queue does not get shorter.",
+        archive.caught_up_in.map(|left| left.as_secs_f64()),
+    );
+    page.gauge(
         "pgherd_archive_failing",
         "1 while the last attempt to archive failed.",
         Some(if archive.error.is_some() { 1.0 } else { 0.0 }),

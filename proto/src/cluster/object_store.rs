@@ -3,6 +3,7 @@
 use super::{Extra, SecretKeySelector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// An object store in barman-cloud's layout. Objects go below `<destinationPath>/<serverName>/`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,12 @@ pub struct BarmanObjectStore {
     /// The folder of this cluster below `destinationPath`. Default: the cluster's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
+    /// Tags of every object: key and value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Tags of timelines' histories, instead of those.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub history_tags: BTreeMap<String, String>,
     /// How to sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3_credentials: Option<S3Credentials>,

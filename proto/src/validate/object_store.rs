@@ -16,6 +16,9 @@ pub(super) fn check(report: &mut Report, path: &str, store: &BarmanObjectStore, 
     if let Some(name) = store.server_name.as_deref().filter(|name| !name.is_empty()) {
         report.rule(&at("serverName"), rules::server_name(name));
     }
+    for (field, tags) in [("tags", &store.tags), ("historyTags", &store.history_tags)] {
+        report.rule(&at(field), rules::tags(tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))));
+    }
     if let Some(credentials) = &store.s3_credentials {
         report.rule(&at("s3Credentials"), rules::credentials(given(credentials)));
     } else if !["azureCredentials", "googleCredentials"].iter().any(|other| store.extra.contains_key(*other)) {

@@ -53,6 +53,12 @@ pub enum ObjectStoreError {
     /// Both ways at once.
     #[error("s3Credentials has keys and inheritFromIAMRole: choose one of them")]
     TwoMethods,
+    /// More tags than an object can have.
+    #[error("{0} tags are given: an object of S3 has at most {MOST_TAGS}")]
+    TooManyTags(usize),
+    /// A tag that S3 refuses.
+    #[error("the tag {0:?} is too long or empty: a key has 1 to 128 characters, a value at most 256")]
+    Tag(String),
     /// No way in.
     #[error(
         "s3Credentials names no way to authenticate: give accessKeyId and secretAccessKey, or inheritFromIAMRole: true"
@@ -78,6 +84,8 @@ pub enum ObjectStoreError {
     Endpoint(String),
 }
 
+/// Tags that an object can have.
+const MOST_TAGS: usize = 10;
 /// The most uploads at once: more would only take memory.
 pub const MOST_PARALLEL: u32 = 64;
 
@@ -153,6 +161,22 @@ pub fn data_compression(name: &str) -> Result<Compression, ObjectStoreError> {
 pub fn max_parallel(count: i64) -> Result<u32, ObjectStoreError> {
     let most = 1..=MOST_PARALLEL;
     u32::try_from(count).ok().filter(|n| most.contains(n)).ok_or(ObjectStoreError::MaxParallel(count))
+}
+
+/// `tags` and `historyTags`, by what S3 takes of them (S3 user guide, "Categorizing your storage using tags").
+///
+/// # Errors
+/// [`ObjectStoreError::TooManyTags`], [`ObjectStoreError::Tag`].
+pub fn tags<'a>(tags: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> Result<(), ObjectStoreError> {
+    if tags.len() > MOST_TAGS {
+        return Err(ObjectStoreError::TooManyTags(tags.len()));
+    }
+    for (key, value) in tags {
+        if !(1..=128).contains(&key.chars().count()) || value.chars().count() > 256 {
+            return Err(ObjectStoreError::Tag(key.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// `serverName`.

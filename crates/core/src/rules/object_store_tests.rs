@@ -81,3 +81,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tags_are_what_an_object_of_s3_can_have() {
+    let given = |tags: &[(&str, &str)]| super::tags(tags.iter().copied());
+    assert_eq!(given(&[]), Ok(()));
+    assert_eq!(given(&[("team", "data"), ("empty", "")]), Ok(()));
+    assert_eq!(given(&[("k", ""); 11]), Err(ObjectStoreError::TooManyTags(11)));
+    assert_eq!(given(&[("", "v")]), Err(ObjectStoreError::Tag(String::new())));
+    let long = "v".repeat(257);
+    assert_eq!(given(&[("k", &long)]), Err(ObjectStoreError::Tag("k".to_owned())));
+}
