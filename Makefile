@@ -7,7 +7,7 @@ SHELL := /bin/bash
 help: ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## Three instances, a killed primary, nothing lost (under 10 minutes, the build included; KEEP=1 leaves it up)
+demo: ## Three instances, a killed primary, a lost table, nothing lost (under 10 minutes with the build; KEEP=1 leaves it up)
 	@tests/tools/demo.sh
 
 test: ## Everything that CI runs, tier by tier
