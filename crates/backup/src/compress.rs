@@ -17,8 +17,8 @@ pub enum CompressError {
     /// The content is larger than the caller is ready to hold.
     #[error("failed to decompress: the content is larger than {0} bytes")]
     TooLarge(u64),
-    /// Damaged, cut short, or not gzip.
-    #[error("failed to decompress: the data is damaged or is not gzip ({0})")]
+    /// Damaged, cut short, or of another format.
+    #[error("failed to decompress: the data is damaged or compressed in another way ({0})")]
     Damaged(String),
     /// Never seen: libdeflate had less room than it asked for.
     #[error("failed to compress: {0}")]
