@@ -22,9 +22,10 @@ model-mutants: ## Mistakes put into a copy of core, each of which the model must
 	@cargo build --quiet --profile model -p pgherd-model
 	@target/model/model mutants
 
-bench: ## WAL archiving beside barman, failovers (RUNS=5 of each kind), fences, and memory, into target/bench/*.json
+bench: ## WAL, backups and restores beside barman and pgBackRest (SIZE=512 MiB), failovers (RUNS=5), fences, memory: target/bench/*.json
 	@tests/tools/setup.sh
 	@tests/tools/archive-bench.sh
+	@tests/tools/backup-bench.sh
 	@tests/tools/on-beds.sh bench-failover bench RUNS,SCENARIOS,CONFIGURATION
 	@tests/tools/on-beds.sh bench-fence bench RUNS
 	@tests/tools/memory-bench.sh

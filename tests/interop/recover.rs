@@ -129,7 +129,9 @@ fn barmans_work(server: &Seaweed, postgres: &mut Postgres) -> u32 {
     let space = postgres.root.join("space");
     postgres.run(&format!("CREATE TABLESPACE ts LOCATION '{}'", space.display()));
     postgres.run("CREATE TABLE kept (id int) TABLESPACE ts");
-    for (number, options) in [&["--gzip"][..], &["--bzip2", "--name", "nightly"], &[], &["--snappy"], &["--lz4"]].into_iter().enumerate() {
+    for (number, options) in
+        [&["--gzip"][..], &["--bzip2", "--name", "nightly"], &[], &["--snappy"], &["--lz4"]].into_iter().enumerate()
+    {
         postgres.run(&format!("INSERT INTO kept SELECT generate_series(1, 1000) + {number} * 1000"));
         // Backups are named by the second.
         let second = postgres.run("SELECT date_trunc('second', clock_timestamp())::text");
