@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test model model-mutants bench chaos lint fmt docs clean
+.PHONY: help demo test model model-mutants bench pitr chaos lint fmt docs clean
 
 help: ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ bench: ## WAL, backups and restores beside barman and pgBackRest (SIZE=512 MiB),
 	@tests/tools/on-beds.sh bench-failover bench RUNS,SCENARIOS,CONFIGURATION
 	@tests/tools/on-beds.sh bench-fence bench RUNS
 	@tests/tools/memory-bench.sh
+
+pitr: ## Recovery to PITR_TARGETS=100 random positions, transactions, restore points and times, each exact to the row (PITR_SEED)
+	@tests/tools/setup.sh
+	@PITR_TARGETS=$${PITR_TARGETS:-100} cargo test --quiet --workspace --test pitr -- --nocapture
 
 chaos: ## Clusters under random faults, judged by what clients were told (RUNS=2 SEED=1 JOBS=1 SELF_TEST=1)
 	@tests/tools/setup.sh
