@@ -13,8 +13,8 @@ const WINDOW: usize = 32 << 10;
 pub const HEADER: [u8; 10] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
 /// A last, empty block of fixed codes.
 const LAST_BLOCK: [u8; 2] = [3, 0];
-/// Level of a base backup: zlib's own default.
-pub const LEVEL: u32 = 6;
+/// Level of a base backup. At 6, the default, zlib-rs makes it half a percent smaller, at three quarters of the speed.
+pub const LEVEL: u32 = 4;
 
 /// A piece, compressed.
 #[derive(Debug)]
