@@ -22,7 +22,7 @@ model-mutants: ## Mistakes put into a copy of core, each of which the model must
 	@cargo build --quiet --profile model -p pgherd-model
 	@target/model/model mutants
 
-bench: ## WAL, backups and restores beside barman and pgBackRest (SIZE=512 MiB), failovers (RUNS=5), fences, memory: target/bench/*.json
+bench: ## WAL and backups beside barman and pgBackRest (SIZE=512 MiB), failovers (RUNS=5), fences, memory; target/bench
 	@tests/tools/setup.sh
 	@tests/tools/archive-bench.sh
 	@tests/tools/backup-bench.sh
@@ -30,7 +30,7 @@ bench: ## WAL, backups and restores beside barman and pgBackRest (SIZE=512 MiB),
 	@tests/tools/on-beds.sh bench-fence bench RUNS
 	@tests/tools/memory-bench.sh
 
-pitr: ## Recovery to PITR_TARGETS=100 random positions, transactions, restore points and times, each exact to the row (PITR_SEED)
+pitr: ## Recovery to PITR_TARGETS=100 random positions, transactions, points and times, exact to the row (PITR_SEED)
 	@tests/tools/setup.sh
 	@PITR_TARGETS=$${PITR_TARGETS:-100} cargo test --quiet --workspace --test pitr -- --nocapture
 
