@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test model model-mutants bench chaos lint fmt docs clean
+.PHONY: help demo test model model-mutants bench pitr chaos lint fmt docs clean
 
 help: ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## Three instances, a killed primary, nothing lost (under 10 minutes, the build included; KEEP=1 leaves it up)
+demo: ## Three instances, a killed primary, a lost table, nothing lost (under 10 minutes with the build; KEEP=1 leaves it up)
 	@tests/tools/demo.sh
 
 test: ## Everything that CI runs, tier by tier
@@ -22,12 +22,17 @@ model-mutants: ## Mistakes put into a copy of core, each of which the model must
 	@cargo build --quiet --profile model -p pgherd-model
 	@target/model/model mutants
 
-bench: ## WAL archiving beside barman, failovers (RUNS=5 of each kind), fences, and memory, into target/bench/*.json
+bench: ## WAL and backups beside barman and pgBackRest (SIZE=512 MiB), failovers (RUNS=5), fences, memory; target/bench
 	@tests/tools/setup.sh
 	@tests/tools/archive-bench.sh
+	@tests/tools/backup-bench.sh
 	@tests/tools/on-beds.sh bench-failover bench RUNS,SCENARIOS,CONFIGURATION
 	@tests/tools/on-beds.sh bench-fence bench RUNS
 	@tests/tools/memory-bench.sh
+
+pitr: ## Recovery to PITR_TARGETS=100 random positions, transactions, points and times, exact to the row (PITR_SEED)
+	@tests/tools/setup.sh
+	@PITR_TARGETS=$${PITR_TARGETS:-100} cargo test --quiet --workspace --test pitr -- --nocapture
 
 chaos: ## Clusters under random faults, judged by what clients were told (RUNS=2 SEED=1 JOBS=1 SELF_TEST=1)
 	@tests/tools/setup.sh

@@ -1,7 +1,7 @@
 //! Recovery to a point in time, exactly: for random positions, transactions, restore points and times the recovered
 //! database has the rows that PostgreSQL's rule gives it, no more and no less, over a switch of timelines.
 //!
-//! `PITR_TARGETS=100` for more of them; `PITR_SEED` repeats a run.
+//! `make pitr` goes to a hundred of them; `PITR_SEED` repeats a run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
 
 mod pitr_bed;

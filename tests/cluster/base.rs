@@ -96,12 +96,7 @@ async fn base_backups_are_taken_from_a_standby_by_schedule_and_past_a_manager_th
 impl Bed {
     /// Asks for a backup.
     async fn order(&self, name: &str) {
-        let backup: DynamicObject = serde_json::from_value(json!({
-            "apiVersion": "postgresql.cnpg.io/v1", "kind": "Backup", "metadata": {"name": name},
-            "spec": {"cluster": {"name": CLUSTER}}
-        }))
-        .unwrap();
-        self.objects(GROUP, "Backup").create(&PostParams::default(), &backup).await.unwrap();
+        self.order_backup(name).await.unwrap();
     }
 
     /// Waits until it is in that phase; the whole object.

@@ -66,7 +66,7 @@ async fn a_cluster_archives_to_a_store_that_is_not_ours_and_barman_reads_it_back
 async fn ours(server: &Seaweed, name: &str) -> Bytes {
     let root = format!("db/{CLUSTER}");
     let settings = WalSettings { root, compression: Some(Compression::Gzip), ..WalSettings::default() };
-    let archive = WalArchive::new(Arc::new(server.store(BUCKET, SECRET_KEY)), settings).unwrap();
+    let archive = WalArchive::new(Arc::new(server.store(BUCKET, SECRET_KEY)), settings);
     archive.get(name.parse().unwrap()).await.unwrap().expect(name)
 }
 

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use kube::api::{DynamicObject, PostParams};
-use pgherd_testkit::bed;
+use pgherd_testkit::bed::{self, FIRST};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, CLUSTER, NAMESPACE};
+use crate::bed::Bed;
 
 /// The second cluster.
 const RECOVERED: &str = "phoenix-recovered";
@@ -18,7 +17,7 @@ async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() 
     let primary = bed.healthy(120).await;
     let run = async |sql: &str| bed.ask(&primary, sql).await.unwrap_or_else(|why| panic!("{sql}: {why}"));
     run("CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id").await;
-    back_up(&bed, "before-the-mistake").await;
+    bed.back_up("before-the-mistake", Duration::from_secs(120), |_| ()).await.unwrap();
     run("INSERT INTO orders SELECT generate_series(1001, 1500)").await;
     let moment = run("SELECT clock_timestamp()::text").await;
     run("DROP TABLE orders").await;
@@ -26,7 +25,7 @@ async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() 
     let last = bed.archive_now(&primary, 60).await;
     bed.say(&format!("{last} is archived; recovering to {moment}"));
 
-    let other = recover(&bed, &json!({"source": "first", "recoveryTarget": {"targetTime": moment}})).await;
+    let other = recover(&bed, &json!({"source": FIRST, "recoveryTarget": {"targetTime": moment}})).await;
     let found = other.primary().await.unwrap();
     let ask = async |sql: &str| bed.ask(&found, sql).await.unwrap_or_else(|why| panic!("{sql}: {why}"));
     assert_eq!(ask("SELECT count(*)::text FROM orders").await, "1500");
@@ -57,42 +56,9 @@ async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() 
     bed.down().await;
 }
 
-/// Takes a base backup by a Backup, and waits for it.
-async fn back_up(bed: &Bed, name: &str) {
-    let backups = bed.objects("postgresql.cnpg.io", "Backup");
-    let backup: DynamicObject = serde_json::from_value(json!({
-        "apiVersion": "postgresql.cnpg.io/v1", "kind": "Backup",
-        "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"cluster": {"name": CLUSTER}},
-    }))
-    .unwrap();
-    backups.create(&PostParams::default(), &backup).await.unwrap();
-    bed.until("a base backup", 120, async || {
-        let status = backups.get(name).await.unwrap().data["status"].clone();
-        match status["phase"].as_str() {
-            Some("completed") => Ok(()),
-            Some("failed") => panic!("{status}"),
-            _ => Err(status.to_string()),
-        }
-    })
-    .await;
-}
-
 /// Makes the second cluster by this `bootstrap.recovery`, and waits until it is healthy.
 async fn recover(bed: &Bed, recovery: &Value) -> bed::Bed {
-    let first = bed.clusters().get(CLUSTER).await.unwrap();
-    let mut spec = first.data["spec"].clone();
-    let mut store = spec["backup"]["barmanObjectStore"].clone();
-    store["serverName"] = CLUSTER.into();
-    spec["externalClusters"] = json!([{"name": "first", "barmanObjectStore": store}]);
-    spec["bootstrap"] = json!({"recovery": recovery});
-    let cluster: DynamicObject = serde_json::from_value(json!({
-        "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster",
-        "metadata": {"name": RECOVERED, "namespace": NAMESPACE}, "spec": spec,
-    }))
-    .unwrap();
-    bed.clusters().create(&PostParams::default(), &cluster).await.unwrap();
-    let mut other: bed::Bed = bed::Bed::clone(bed);
-    other.place.cluster = RECOVERED.to_owned();
+    let other = bed.recovered(RECOVERED, recovery, |_| ()).await.unwrap();
     let primary = other.healthy(Duration::from_secs(180)).await.unwrap_or_else(|late| panic!("{late}"));
     bed.say(&format!("{RECOVERED} is healthy, {primary} is its primary"));
     other

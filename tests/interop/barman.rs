@@ -50,8 +50,10 @@ impl<'a> Barman<'a> {
 #[tokio::test(flavor = "multi_thread")]
 async fn barman_restores_every_kind_of_file_that_we_archive() {
     let server = Seaweed::shared();
-    for (cluster, compression) in [("ours-gzip", Some(Compression::Gzip)), ("ours-plain", None)] {
-        let (ours, barman) = (archive(&server, cluster, compression), Barman::new(&server, cluster));
+    let every = Compression::ALL.into_iter().map(Some).chain([None]);
+    for compression in every {
+        let cluster = format!("ours-{}", compression.map_or("plain", Compression::as_str));
+        let (ours, barman) = (archive(&server, &cluster, compression), Barman::new(&server, &cluster));
         for file in KINDS {
             assert_eq!(ours.put(name(file), Source::Bytes(content(file))).await.unwrap(), Stored::Created);
             if restored_by_barman(file) {
@@ -65,8 +67,9 @@ async fn barman_restores_every_kind_of_file_that_we_archive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn we_restore_every_kind_of_file_that_barman_archives() {
     let server = Seaweed::shared();
-    for (cluster, options) in [("theirs-gzip", &["--gzip"][..]), ("theirs-plain", &[])] {
-        let (ours, barman) = (archive(&server, cluster, Some(Compression::Gzip)), Barman::new(&server, cluster));
+    for options in [&["--gzip"][..], &["--bzip2"], &["--xz"], &["--snappy"], &["--zstd"], &["--lz4"], &[]] {
+        let cluster = format!("theirs{}", options.concat());
+        let (ours, barman) = (archive(&server, &cluster, Some(Compression::Gzip)), Barman::new(&server, &cluster));
         for file in KINDS {
             barman.archive(options, file, &content(file));
             let restored = ours.get(name(file)).await.unwrap();

@@ -81,8 +81,10 @@ async fn barman_restores_our_backup_with_its_tablespace_and_postgres_recovers_fr
             "INSERT INTO apart SELECT n, md5(n::text) FROM generate_series(1, 300000) n",
         ])
         .await;
-    for (cluster, compression) in [("base-gzip", Some(Compression::Gzip)), ("base-plain", None)] {
-        let target = target(&server, cluster, compression);
+    let of_backups = [Compression::Gzip, Compression::Bzip2, Compression::Snappy, Compression::Lz4];
+    for compression in of_backups.into_iter().map(Some).chain([None]) {
+        let cluster = format!("base-{}", compression.map_or("plain", Compression::as_str));
+        let target = target(&server, &cluster, compression);
         let told = take(&postgres, &target).await;
         postgres.execute(&["INSERT INTO plain SELECT 300000 + n, 'later' FROM generate_series(1, 1000) n"]).await;
 
@@ -97,7 +99,7 @@ async fn barman_restores_our_backup_with_its_tablespace_and_postgres_recovers_fr
             assert!(listed.objects.iter().any(|object| object.key.ends_with("data_0001.tar")), "one part only");
         }
 
-        let barman = Barman::new(&server, cluster);
+        let barman = Barman::new(&server, &cluster);
         let list = barman.run("barman-cloud-backup-list", &["--format", "json"], &[]);
         let list: Value = serde_json::from_slice(&list.stdout).unwrap();
         let listed = &list["backups_list"][0];

@@ -16,7 +16,7 @@ const WRONG: &str = "not-the-secret";
 fn archive(store: S3Store) -> WalArchive {
     let settings =
         WalSettings { root: "wal/refused".to_owned(), compression: Some(Compression::Gzip), ..WalSettings::default() };
-    WalArchive::new(Arc::new(store), settings).unwrap()
+    WalArchive::new(Arc::new(store), settings)
 }
 
 fn line(error: &dyn std::error::Error) -> String {

@@ -46,5 +46,5 @@ pub fn content(text: &str) -> Bytes {
 /// Our archive of a server, below `wal` in the bucket that is there.
 pub fn archive(server: &Seaweed, cluster: &str, compression: Option<Compression>) -> WalArchive {
     let settings = WalSettings { root: format!("wal/{cluster}"), compression, ..WalSettings::default() };
-    WalArchive::new(Arc::new(server.store(BUCKET, SECRET_KEY)), settings).unwrap()
+    WalArchive::new(Arc::new(server.store(BUCKET, SECRET_KEY)), settings)
 }

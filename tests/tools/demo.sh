@@ -2,8 +2,8 @@
 # `make demo`: installs what is missing, builds, and runs the demo's program as root (it makes namespaces).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-echo "demo: three instances, a killed primary, every acknowledged row found again"
-echo "demo: about 8 minutes on a bare machine with two cores, most of it the first build; then one to three"
+echo "demo: three instances, a killed primary, every acknowledged row found again; a lost table, restored to the second before"
+echo "demo: about 8 minutes on a bare machine with two cores, most of it the first build; then half a minute to three"
 tests/tools/setup.sh
 start=$SECONDS
 echo "demo: building (output only if something is wrong)"

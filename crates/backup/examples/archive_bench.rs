@@ -61,7 +61,7 @@ fn store() -> Arc<dyn ObjectStore> {
 async fn ours(segments: &[(WalName, PathBuf)]) -> (f64, f64) {
     let settings =
         WalSettings { root: "ours/c".into(), compression: Some(Compression::Gzip), ..WalSettings::default() };
-    let archive = WalArchive::new(store(), settings).expect("an archive");
+    let archive = WalArchive::new(store(), settings);
     let (cpu, wall) = (cpu_seconds(false), Instant::now());
     for (name, path) in segments {
         archive.put(*name, Source::File(path.clone())).await.expect("archived");

@@ -20,14 +20,6 @@ pub struct WalSettings {
     pub history_tags: Vec<(String, String)>,
 }
 
-/// The archive cannot be used as it is described.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ArchiveError {
-    /// The compression is barman's, but not written by this version.
-    #[error("failed to set up the archive: wal.compression {0} cannot be written yet, only gzip or none")]
-    Compression(Compression),
-}
-
 /// One server's WAL archive. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct WalArchive {
@@ -41,17 +33,15 @@ pub struct WalArchive {
 
 impl WalArchive {
     /// An archive in `store`.
-    pub fn new(store: Arc<dyn ObjectStore>, settings: WalSettings) -> Result<Self, ArchiveError> {
-        if let Some(other) = settings.compression.filter(|c| *c != Compression::Gzip) {
-            return Err(ArchiveError::Compression(other));
-        }
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>, settings: WalSettings) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self {
+        Self {
             store,
             settings: Arc::new(settings),
             compressing: Arc::new(Semaphore::new(cores)),
             owner: Arc::default(),
-        })
+        }
     }
 
     /// The base backups beside it, and the same WAL as a whole.

@@ -42,7 +42,7 @@ pub fn unpack(compression: Option<Compression>, data: &[u8], limit: u64) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use crate::pack::pack;
 
     const LIMIT: u64 = 1 << 20;
 
@@ -51,37 +51,7 @@ mod tests {
     }
 
     fn packed(compression: Compression) -> Vec<u8> {
-        let content = content();
-        match compression {
-            Compression::Gzip => crate::gzip(&content).expect("gzip"),
-            Compression::Bzip2 => {
-                let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
-                writer.write_all(&content).expect("bzip2");
-                writer.finish().expect("bzip2")
-            }
-            Compression::Xz => {
-                let mut writer = liblzma::write::XzEncoder::new(Vec::new(), 1);
-                writer.write_all(&content).expect("xz");
-                writer.finish().expect("xz")
-            }
-            Compression::Snappy => {
-                let mut writer = snap::write::FrameEncoder::new(Vec::new());
-                writer.write_all(&content).expect("snappy");
-                writer.into_inner().expect("snappy")
-            }
-            Compression::Zstd => {
-                let mut writer = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("zstd");
-                writer.include_checksum(true).expect("zstd");
-                writer.write_all(&content).expect("zstd");
-                writer.finish().expect("zstd")
-            }
-            Compression::Lz4 => {
-                let info = lz4_flex::frame::FrameInfo::new().content_checksum(true);
-                let mut writer = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
-                writer.write_all(&content).expect("lz4");
-                writer.finish().expect("lz4")
-            }
-        }
+        pack(compression, &content()).expect("pack")
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Archives one file: create-only, and where the key is taken, by comparing what is there.
 
 use crate::archive::WalArchive;
-use crate::compress::{CompressError, gunzip, gzip};
+use crate::compress::CompressError;
+use crate::decompress::unpack;
+use crate::pack::{content_type, pack};
 use bytes::Bytes;
 use pgherd_core::identity::SystemId;
 use pgherd_core::timeline::is_stand_in;
@@ -174,7 +176,7 @@ impl WalArchive {
     }
 
     fn options(&self, name: WalName) -> PutOptions {
-        let content_type = self.settings.compression.map(|_| "application/x-gzip".to_owned());
+        let content_type = self.settings.compression.map(|compression| content_type(compression).to_owned());
         let tags = match name {
             WalName::History(_) if !self.settings.history_tags.is_empty() => self.settings.history_tags.clone(),
             _ => self.settings.tags.clone(),
@@ -203,7 +205,9 @@ impl WalArchive {
             let system = matches!(name, WalName::Segment(_)).then(|| system_of_segment(&content)).flatten();
             let body = match compression {
                 None => content,
-                Some(_) => Bytes::from(gzip(&content).map_err(|source| WalPutError::Compress { name, source })?),
+                Some(compression) => {
+                    Bytes::from(pack(compression, &content).map_err(|source| WalPutError::Compress { name, source })?)
+                }
             };
             Ok(Packed { body, plain_size, system })
         })
@@ -215,14 +219,16 @@ impl WalArchive {
         if ours.body == there {
             return Ok(Compared::Equal);
         }
-        if self.settings.compression.is_none() {
+        let compression = self.settings.compression;
+        if compression.is_none() {
             return Ok(compared(name, &ours.body, &there));
         }
         // A history is no longer than a few lines; one may be longer than the other.
         let limit = if matches!(name, WalName::History(_)) { SMALL_FILE } else { ours.plain_size };
         self.on_a_core(name, move || {
-            let mine = gunzip(&ours.body, ours.plain_size).map_err(|source| WalPutError::Compress { name, source })?;
-            Ok(match gunzip(&there, limit) {
+            let mine = unpack(compression, &ours.body, ours.plain_size);
+            let mine = mine.map_err(|source| WalPutError::Compress { name, source })?;
+            Ok(match unpack(compression, &there, limit) {
                 Ok(theirs) => compared(name, &mine, &theirs),
                 Err(error) => Compared::Different(format!("the object there: {error}")),
             })
@@ -261,10 +267,10 @@ fn compared(name: WalName, mine: &[u8], theirs: &[u8]) -> Compared {
     Compared::Different(format!("first difference at byte {at}; {there} bytes there, {here} here"))
 }
 
-/// Compressions that this version reads, ours first.
+/// The compressions to look for first: ours, then the likeliest other one.
 pub(crate) fn readable(ours: Option<Compression>) -> [Option<Compression>; 2] {
     match ours {
-        Some(_) => [Some(Compression::Gzip), None],
-        None => [None, Some(Compression::Gzip)],
+        Some(Compression::Gzip) => [ours, None],
+        _ => [ours, Some(Compression::Gzip)],
     }
 }

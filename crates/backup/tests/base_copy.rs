@@ -80,11 +80,12 @@ async fn take(source: Source, store: Arc<dyn ObjectStore>, settings: &BaseSettin
     Ok(done.into_iter().map(|archive| archive.name.to_string()).collect())
 }
 
-/// The whole content of an archive: one gzip member at most, as barman reads it.
+/// The whole content of an archive: one stream at most, as barman reads it.
 async fn unpacked(store: &MemoryStore, name: &str) -> Vec<u8> {
     let body = store.get(&format!("backups/c/base/20261123T202108/{name}"), u64::MAX).await.unwrap();
     if !name.ends_with(".gz") {
-        return body.to_vec();
+        let compression = Compression::ALL.into_iter().find(|one| name.ends_with(one.suffix()));
+        return pgherd_backup::unpack(compression, &body, 1 << 30).unwrap();
     }
     let mut content = Vec::new();
     let mut decoder = GzDecoder::new(body.as_ref());
@@ -110,7 +111,9 @@ fn members(archive: &[u8]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn archives_hold_what_barman_would_put_there_in_its_order() {
-    for (compression, suffix) in [(Some(Compression::Gzip), ".gz"), (None, "")] {
+    let of_backups = [Compression::Gzip, Compression::Bzip2, Compression::Snappy, Compression::Lz4];
+    let with_suffix = of_backups.map(|compression| (Some(compression), compression.suffix()));
+    for (compression, suffix) in with_suffix.into_iter().chain([(None, "")]) {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(MemoryStore::new());
         let names = take(directory(folder.path(), 3), store.clone(), &settings(compression)).await.unwrap();

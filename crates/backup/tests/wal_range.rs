@@ -16,7 +16,7 @@ async fn a_gap_is_found_wherever_it_is_and_only_segments_count() {
     let (store, control) = Faulty::new(MemoryStore::new());
     let store = Arc::new(store);
     let settings = WalSettings { root: "p/c".into(), compression: Some(Compression::Gzip), ..WalSettings::default() };
-    let archive = WalArchive::new(store.clone(), settings).unwrap();
+    let archive = WalArchive::new(store.clone(), settings);
     let there = |name: &str, suffix: &str| {
         let key = format!("p/c/wals/{}/{name}{suffix}", name.get(..16).unwrap());
         store.inner().overwrite(&key, Bytes::from_static(b"x"));

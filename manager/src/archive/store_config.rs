@@ -1,7 +1,7 @@
 //! From a Cluster's `barmanObjectStore` to an archive that can be used.
 
 use super::control::StoreConfig;
-use pgherd_backup::{ArchiveError, WalArchive, WalSettings};
+use pgherd_backup::{WalArchive, WalSettings};
 use pgherd_core::wal::Compression;
 use pgherd_objectstore::{Encryption, Location, LocationError, S3Config, S3Credentials, S3Store, Timeouts};
 use std::num::NonZeroUsize;
@@ -40,9 +40,6 @@ pub enum StoreConfigError {
     /// `destinationPath` or `serverName`.
     #[error("failed to understand where to archive")]
     Location(#[source] LocationError),
-    /// `wal.compression`.
-    #[error("failed to set up the archive")]
-    Archive(#[source] ArchiveError),
 }
 
 impl StoreSettings {
@@ -70,7 +67,6 @@ impl StoreSettings {
         let (store, root) = self.connect(Timeouts::default(), environment)?;
         let settings =
             WalSettings { root, compression: self.compression, tags: self.tags, history_tags: self.history_tags };
-        let archive = WalArchive::new(store, settings).map_err(StoreConfigError::Archive)?;
-        Ok(StoreConfig { archive, max_parallel: self.max_parallel })
+        Ok(StoreConfig { archive: WalArchive::new(store, settings), max_parallel: self.max_parallel })
     }
 }

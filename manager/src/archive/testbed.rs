@@ -45,7 +45,7 @@ pub(super) fn recovery() -> RestoreMode {
 
 pub(super) fn store_config(store: Arc<dyn ObjectStore>, width: usize) -> StoreConfig {
     let settings = WalSettings { root: "c".into(), compression: Some(Compression::Gzip), ..WalSettings::default() };
-    let archive = WalArchive::new(store, settings).expect("an archive");
+    let archive = WalArchive::new(store, settings);
     StoreConfig { archive, max_parallel: NonZeroUsize::new(width).expect("a width") }
 }
 

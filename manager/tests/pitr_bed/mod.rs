@@ -65,7 +65,7 @@ impl Bed {
         let (objects, fault) = Faulty::new(MemoryStore::new());
         let objects = Arc::new(objects);
         let settings = WalSettings { root: "c".into(), compression: Some(Compression::Gzip), ..WalSettings::default() };
-        let archive = WalArchive::new(Arc::<Faulty<MemoryStore>>::clone(&objects), settings).unwrap();
+        let archive = WalArchive::new(Arc::<Faulty<MemoryStore>>::clone(&objects), settings);
         let store = StoreConfig { archive, max_parallel: NonZeroUsize::new(2).unwrap() };
         let paths = ArchivePaths {
             pgdata: origin.pgdata.clone(),

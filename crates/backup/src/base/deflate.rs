@@ -4,6 +4,7 @@
 //! (a sync flush); put one after another they are a single deflate stream (RFC 1951, 3.2), as pigz does it. That
 //! matters: barman-cloud-restore reads the first member of a file only.
 
+use super::packing::PackError;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 /// Deflate looks back this far.
@@ -12,8 +13,8 @@ const WINDOW: usize = 32 << 10;
 pub const HEADER: [u8; 10] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
 /// A last, empty block of fixed codes.
 const LAST_BLOCK: [u8; 2] = [3, 0];
-/// Level of a base backup: zlib's own default.
-pub const LEVEL: u32 = 6;
+/// Level of a base backup. At 6, the default, zlib-rs makes it half a percent smaller, at three quarters of the speed.
+pub const LEVEL: u32 = 4;
 
 /// A piece, compressed.
 #[derive(Debug)]
@@ -24,17 +25,12 @@ pub struct Piece {
     pub crc: Crc,
 }
 
-/// The deflater did not take its input; never seen.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("failed to compress: {0}")]
-pub struct DeflateError(pub String);
-
 /// Compresses one piece that follows `before`.
-pub fn deflate(content: &[u8], before: &[u8], level: u32) -> Result<Piece, DeflateError> {
+pub fn deflate(content: &[u8], before: &[u8], level: u32) -> Result<Piece, PackError> {
     let mut deflater = Compress::new(Compression::new(level), false);
     let dictionary = before.get(before.len().saturating_sub(WINDOW)..).unwrap_or_default();
     if !dictionary.is_empty() {
-        deflater.set_dictionary(dictionary).map_err(|error| DeflateError(error.to_string()))?;
+        deflater.set_dictionary(dictionary).map_err(|error| PackError(error.to_string()))?;
     }
     // Room for what cannot be compressed; the loop is for what this guess misses.
     let mut bytes = Vec::with_capacity(content.len().saturating_add(content.len() / 1000).saturating_add(1024));
@@ -42,11 +38,11 @@ pub fn deflate(content: &[u8], before: &[u8], level: u32) -> Result<Piece, Defla
         let taken = usize::try_from(deflater.total_in()).unwrap_or(usize::MAX);
         let rest = content.get(taken..).unwrap_or_default();
         let status = deflater.compress_vec(rest, &mut bytes, FlushCompress::Sync);
-        match status.map_err(|error| DeflateError(error.to_string()))? {
+        match status.map_err(|error| PackError(error.to_string()))? {
             // With room to spare, all of the input and the flush are out.
             Status::Ok | Status::BufError if bytes.len() < bytes.capacity() => break,
             Status::Ok | Status::BufError => bytes.reserve(64 << 10),
-            Status::StreamEnd => return Err(DeflateError("the stream ended early".to_owned())),
+            Status::StreamEnd => return Err(PackError("the stream ended early".to_owned())),
         }
     }
     let mut crc = Crc::new();

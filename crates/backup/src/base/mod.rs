@@ -3,10 +3,12 @@
 //! Bounds: one reader, as many pieces of 1 MiB being compressed as `jobs` says (at most one per core), and as many
 //! parts in flight, besides one that fills: with two jobs about 60 MiB. Nothing is written to the local disk.
 
+mod bitwise;
 mod copy;
 mod deflate;
 mod info;
 mod object;
+mod packing;
 mod page;
 mod pipeline;
 mod progress;
@@ -14,8 +16,8 @@ mod take;
 mod tar;
 
 pub use copy::Source;
-pub use deflate::DeflateError;
 pub use info::put_info;
+pub use packing::PackError;
 pub use page::{PAGE, PageState, checksum, judge};
 pub use pipeline::{Archived, Destination};
 pub use progress::Progress;
@@ -67,7 +69,7 @@ pub enum BaseError {
     },
     /// Never seen.
     #[error("failed to compress a piece")]
-    Deflate(#[source] DeflateError),
+    Pack(#[source] PackError),
     /// It was told to stop.
     #[error("failed to go on: the backup was cancelled")]
     Cancelled,

@@ -1,14 +1,15 @@
 //! From pieces of tar to objects: compressed side by side, in order, into one object per archive.
 
-use super::deflate::{DeflateError, HEADER, LEVEL, Piece, deflate, trailer};
 use super::object::{ObjectWriter, PartSettings};
+use super::packing::{PackError, Packed, Packing, squeeze};
 use super::{BaseError, Progress};
+use crate::pack::content_type;
 use bytes::Bytes;
 use core::time::Duration;
-use flate2::Crc;
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use pgherd_core::backup::{ArchiveName, BackupId, BaseObject};
+use pgherd_core::wal::Compression;
 use pgherd_objectstore::{ObjectStore, PutOptions};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -62,7 +63,12 @@ impl Destination {
     }
 
     fn writer(&self, name: ArchiveName, parts: &PartSettings) -> ObjectWriter {
-        let content_type = name.compression.map_or("application/x-tar", |_| "application/gzip");
+        let content_type = match name.compression {
+            None => "application/x-tar",
+            // As barman's objects are.
+            Some(Compression::Gzip) => "application/gzip",
+            Some(other) => content_type(other),
+        };
         let options = PutOptions { content_type: Some(content_type.to_owned()), tags: self.tags.clone() };
         ObjectWriter::new(Arc::clone(&self.store), parts.clone(), self.key(&BaseObject::Archive(name)), options)
     }
@@ -72,12 +78,12 @@ impl Destination {
 struct Open {
     name: ArchiveName,
     writer: ObjectWriter,
-    crc: Crc,
+    packing: Packing,
     before: Bytes,
     since: Instant,
 }
 
-type Compressing = FuturesOrdered<JoinHandle<Result<Piece, DeflateError>>>;
+type Compressing = FuturesOrdered<JoinHandle<Result<Packed, PackError>>>;
 
 /// Carries archives to their destination until the reader is gone; those that are whole. An archive that was opened
 /// and not closed is given up.
@@ -115,7 +121,7 @@ async fn carry(
         tokio::select! {
             biased;
             Some(piece) = compressing.next(), if !compressing.is_empty() => {
-                let piece = piece.map_err(|_| BaseError::Ended)?.map_err(BaseError::Deflate)?;
+                let piece = piece.map_err(|_| BaseError::Ended)?.map_err(BaseError::Pack)?;
                 if let Some(open) = open.as_mut() {
                     store(open, piece, progress).await?;
                 }
@@ -123,33 +129,31 @@ async fn carry(
             message = from.recv(), if compressing.len() < width.max(1) => match message {
                 None => return Ok(()),
                 Some(Message::Open(name)) => {
+                    let (packing, begin) = Packing::begin(name.compression).map_err(BaseError::Pack)?;
                     let mut writer = to.writer(name, parts);
                     progress.begin_archive();
-                    if name.compression.is_some() {
-                        writer.push(&HEADER).await?;
-                    }
-                    let since = Instant::now();
-                    *open = Some(Open { name, writer, crc: Crc::new(), before: Bytes::new(), since });
+                    writer.push(&begin).await?;
+                    *open = Some(Open { name, writer, packing, before: Bytes::new(), since: Instant::now() });
                 }
                 Some(Message::Piece(content)) => {
                     let Some(open) = open.as_mut() else { continue };
-                    if open.name.compression.is_none() {
+                    let Some(compression) = open.name.compression else {
                         open.writer.push(&content).await?;
                         progress.stored(content.len());
                         continue;
-                    }
+                    };
                     let before = core::mem::replace(&mut open.before, content.clone());
-                    compressing.push_back(tokio::task::spawn_blocking(move || deflate(&content, &before, LEVEL)));
+                    compressing.push_back(tokio::task::spawn_blocking(move || squeeze(compression, &content, &before)));
                 }
                 Some(Message::Close) => {
                     while let Some(piece) = compressing.next().await {
-                        let piece = piece.map_err(|_| BaseError::Ended)?.map_err(BaseError::Deflate)?;
+                        let piece = piece.map_err(|_| BaseError::Ended)?.map_err(BaseError::Pack)?;
                         if let Some(open) = open.as_mut() {
                             store(open, piece, progress).await?;
                         }
                     }
-                    if let Some(open) = open.as_mut().filter(|open| open.name.compression.is_some()) {
-                        let end = trailer(&open.crc);
+                    if let Some(open) = open.as_mut() {
+                        let end = core::mem::replace(&mut open.packing, Packing::Plain).end();
                         open.writer.push(&end).await?;
                     }
                     let Some(Open { name, writer, since, .. }) = open.take() else { continue };
@@ -161,8 +165,8 @@ async fn carry(
     }
 }
 
-async fn store(open: &mut Open, piece: Piece, progress: &Progress) -> Result<(), BaseError> {
-    open.crc.combine(&piece.crc);
-    progress.stored(piece.bytes.len());
-    open.writer.push(&piece.bytes).await
+async fn store(open: &mut Open, piece: Packed, progress: &Progress) -> Result<(), BaseError> {
+    let bytes = open.packing.join(piece);
+    progress.stored(bytes.len());
+    open.writer.push(&bytes).await
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 /// How base backups are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseSettings {
-    /// `data.compression`: gzip, or none.
+    /// `data.compression`: gzip, bzip2, snappy, lz4, or none.
     pub compression: Option<Compression>,
     /// `data.jobs`: pieces that are compressed, and parts that are in flight, at once.
     pub jobs: NonZeroUsize,

@@ -5,6 +5,7 @@ mod archive;
 mod connect;
 mod look;
 mod manifest;
+mod recover;
 mod remains;
 mod shell;
 mod whole;
@@ -12,6 +13,7 @@ mod whole;
 pub use archive::segment_name;
 pub use look::{HEALTHY, text};
 pub use manifest::{EXAMPLE, edited};
+pub use recover::FIRST;
 pub use remains::{keep_binaries, keep_logs, remove};
 pub use whole::to_the_end;
 

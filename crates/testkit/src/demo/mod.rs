@@ -2,6 +2,8 @@
 //! `bin/demo.rs`.
 
 mod command;
+mod orders;
+mod pitr;
 mod report;
 mod steps;
 

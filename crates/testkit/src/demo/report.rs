@@ -74,6 +74,16 @@ pub struct Report {
     pub rejoin_seconds: f64,
     /// The timeline at the end.
     pub timeline: u32,
+    /// A table that was dropped came back exactly as it was at [`Report::pitr_target`].
+    pub pitr_exact: bool,
+    /// The moment that was recovered to, a second before the drop, by the server's clock.
+    pub pitr_target: String,
+    /// Rows that came back.
+    pub pitr_rows: u64,
+    /// From asking for a base backup to its end, the archiving of its WAL included.
+    pub backup_seconds: f64,
+    /// From asking for the second cluster to its rows in a client's hands.
+    pub restore_seconds: f64,
     /// From the start of the program; the build is not in it.
     pub duration_seconds: f64,
     /// Why the demo could not be finished, if it could not.
@@ -115,6 +125,13 @@ impl Report {
                 self.old_primary_rejoined && self.rejoined.complete(),
                 format!("{} follows again after {:.1} s", self.old_primary, self.rejoin_seconds),
             ),
+            promise(
+                self.pitr_exact && self.pitr_rows > 0,
+                format!(
+                    "{} rows of a lost table back as they were the second before, from a backup of {:.1} s, in {:.1} s",
+                    self.pitr_rows, self.backup_seconds, self.restore_seconds
+                ),
+            ),
         ]
     }
 
@@ -154,6 +171,8 @@ mod tests {
             old_primary_rejoined: true,
             rejoined,
             timeline: 2,
+            pitr_exact: true,
+            pitr_rows: 100,
             ..Report::default()
         }
     }
@@ -165,7 +184,7 @@ mod tests {
 
     #[test]
     fn each_broken_promise_breaks_the_whole() {
-        let broken: [fn(&mut Report); 9] = [
+        let broken: [fn(&mut Report); 11] = [
             |r| r.instances_ready = 2,
             |r| r.streaming_replicas = 1,
             |r| r.wal_segments_archived = 0,
@@ -174,6 +193,8 @@ mod tests {
             |r| r.acknowledged = 0,
             |r| r.timeline = 1,
             |r| r.rejoined.reads_new_row = false,
+            |r| r.pitr_exact = false,
+            |r| r.pitr_rows = 0,
             |r| r.error = Some("failed".into()),
         ];
         for (index, change) in broken.iter().enumerate() {
@@ -199,6 +220,9 @@ mod tests {
             "failover_seconds",
             "old_primary_rejoined",
             "timeline",
+            "pitr_exact",
+            "backup_seconds",
+            "restore_seconds",
             "duration_seconds",
         ] {
             assert!(json.get(name).is_some(), "{name}");

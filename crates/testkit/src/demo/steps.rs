@@ -2,7 +2,7 @@
 
 use crate::bed::{Bed, text};
 use crate::checker::Verdict;
-use crate::demo::{Rejoined, Report, Tool, json};
+use crate::demo::{Rejoined, Report, Tool, json, pitr};
 use crate::journal::{self, Entry, Journal, boottime};
 use crate::wait;
 use crate::writer::{TABLE, Writer, create_table};
@@ -118,7 +118,7 @@ pub async fn run(bed: &Bed, plan: &Plan, report: &mut Report) -> anyhow::Result<
     report.twice = u64::try_from(verdict.twice.len()).unwrap_or(u64::MAX);
     ensure!(verdict.acknowledged == counts.acknowledged, "the journal and the writer disagree");
     say(&format!("a second program read the journal: {} promised, {} lost", verdict.acknowledged, report.lost));
-    Ok(())
+    pitr::run(bed, report).await
 }
 
 const SYSTEM: &str = "SELECT system_identifier::text FROM pg_control_system()";
