@@ -58,7 +58,7 @@ async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() 
 }
 
 /// Takes a base backup by a Backup, and waits for it.
-async fn back_up(bed: &Bed, name: &str) {
+pub async fn back_up(bed: &Bed, name: &str) {
     let backups = bed.objects("postgresql.cnpg.io", "Backup");
     let backup: DynamicObject = serde_json::from_value(json!({
         "apiVersion": "postgresql.cnpg.io/v1", "kind": "Backup",
