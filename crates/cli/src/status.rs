@@ -101,12 +101,13 @@ fn look(cluster: &Cluster, pods: &[Pod], lease: Option<&Lease>) -> View {
 /// What was proven to be restorable, and why it no longer is.
 fn proof(cluster: &Cluster) -> Option<String> {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    let proven = cluster.last_proven().map(|proven| {
-        format!("proven restorable up to {}, at {}", text(&proven.instant), text(&proven.proven_at))
-    });
-    let failed = cluster.drill().filter(|drill| drill.phase.as_deref() == Some(drill_phase::FAILED)).map(|drill| {
-        format!("the last restore drill failed at {}: {}", text(&drill.stopped_at), text(&drill.error))
-    });
+    let proven = cluster
+        .last_proven()
+        .map(|proven| format!("proven restorable up to {}, at {}", text(&proven.instant), text(&proven.proven_at)));
+    let failed = cluster
+        .drill()
+        .filter(|drill| drill.phase.as_deref() == Some(drill_phase::FAILED))
+        .map(|drill| format!("the last restore drill failed at {}: {}", text(&drill.stopped_at), text(&drill.error)));
     let all: Vec<String> = [failed, proven].into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join("; "))
 }

@@ -28,6 +28,8 @@ const WIDE: usize = 4;
 const CONTROL_DATA_WITHIN: Duration = Duration::from_secs(20);
 /// A target may lie before its timeline, and before that one's again; no further than there are timelines.
 const TRIES: usize = 64;
+/// What `restore_command` says before it ends a recovery; the reason follows.
+const STOPPING: &str = "stopping here: ";
 /// What postgres says once, at the end of a replay in which anything was committed.
 const LAST_COMMIT: &str = "last completed transaction was at log time ";
 
@@ -78,7 +80,7 @@ pub(super) async fn bring(
         tracing::info!(backup = %choice.backup, fetched, written, seconds = fetching.as_secs(), "the backup is back");
 
         let began = Instant::now();
-        let last_commit = Arc::new(Mutex::new(None));
+        let heard = Arc::new(Mutex::new(Heard::default()));
         let place = Place {
             reaper: with.reaper,
             lock: with.lock,
@@ -86,12 +88,20 @@ pub(super) async fn bring(
             pgdata: with.room.pgdata.clone(),
             folder: with.room.folder.clone(),
             client: with.client.to_owned(),
-            lines: watched(with.lines, &last_commit),
+            lines: watched(with.lines, &heard),
         };
         let along = choice.along.timeline();
         let taken = survey.archived.timelines().into_iter().max().unwrap_or(along);
         let course = Course { store: &store, target: &target, along, taken };
-        replay(&place, &course).await.map_err(|why| format!("backup {}: {why}", choice.backup))?;
+        let replayed = replay(&place, &course).await;
+        let Heard { last_commit, stopped } = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        replayed.map_err(|why| {
+            format!(
+                "backup {}: {}",
+                choice.backup,
+                [Some(why), stopped].into_iter().flatten().collect::<Vec<_>>().join(": ")
+            )
+        })?;
         match verify(&place, &course).await? {
             Verdict::Reached => {}
             Verdict::BeforeItsTimeline(ancestor) => {
@@ -100,7 +110,6 @@ pub(super) async fn bring(
             }
         }
         let (reached, timeline) = ended(with.reaper, major, &with.room.pgdata).await?;
-        let last_commit = *last_commit.lock().unwrap_or_else(PoisonError::into_inner);
         let replaying = began.elapsed();
         let RecoveryTarget { target, .. } = target;
         return Ok(Brought {
@@ -152,19 +161,31 @@ fn in_english(pgdata: &Path) -> Result<(), String> {
         .map_err(|e| format!("failed to write {}: {e}", path.display()))
 }
 
-/// Passes lines on, and keeps the time of the last commit.
-fn watched(to: &LineSink, last_commit: &Arc<Mutex<Option<Timestamp>>>) -> LineSink {
-    let (to, last_commit) = (Arc::clone(to), Arc::clone(last_commit));
-    Arc::new(move |stream, line| {
-        if let Some(time) = commit_time(&String::from_utf8_lossy(line)) {
-            *last_commit.lock().unwrap_or_else(PoisonError::into_inner) = Some(time);
-        }
-        to(stream, line);
-    })
+/// What of a replay's lines is kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Heard {
+    last_commit: Option<Timestamp>,
+    /// Why `restore_command` ended it.
+    stopped: Option<String>,
 }
 
-fn commit_time(line: &str) -> Option<Timestamp> {
-    line.split_once(LAST_COMMIT)?.1.trim().parse().ok()
+impl Heard {
+    fn hear(&mut self, line: &str) {
+        if let Some((_, time)) = line.split_once(LAST_COMMIT) {
+            self.last_commit = time.trim().parse().ok();
+        } else if let Some((_, why)) = line.split_once(STOPPING) {
+            self.stopped = Some(why.trim().to_owned());
+        }
+    }
+}
+
+/// Passes lines on, and hears them.
+fn watched(to: &LineSink, heard: &Arc<Mutex<Heard>>) -> LineSink {
+    let (to, heard) = (Arc::clone(to), Arc::clone(heard));
+    Arc::new(move |stream, line| {
+        heard.lock().unwrap_or_else(PoisonError::into_inner).hear(&String::from_utf8_lossy(line));
+        to(stream, line);
+    })
 }
 
 /// Where the last timeline but the new one was left, and which that is.
@@ -187,10 +208,17 @@ mod tests {
 
     #[test]
     fn the_time_of_the_last_commit_is_read_from_what_postgres_says() {
+        let heard = |line: &str| {
+            let mut heard = Heard::default();
+            heard.hear(line);
+            heard
+        };
         let line = "LOG:  last completed transaction was at log time 2026-11-28 17:33:00.123456+00";
-        assert_eq!(commit_time(line), "2026-11-28 17:33:00.123456Z".parse().ok());
+        assert_eq!(heard(line).last_commit, "2026-11-28 17:33:00.123456Z".parse().ok());
         let abroad = "LOG:  last completed transaction was at log time 2026-11-28 23:03:00.123456+05:30";
-        assert_eq!(commit_time(abroad), commit_time(line));
-        assert_eq!(commit_time("LOG:  redo done"), None);
+        assert_eq!(heard(abroad), heard(line));
+        assert_eq!(heard("LOG:  redo done"), Heard::default());
+        let line = "wal-restore: it is unknown whether 000000010000000000000003 is in the archive, stopping here: bad";
+        assert_eq!(heard(line).stopped.as_deref(), Some("bad"));
     }
 }
