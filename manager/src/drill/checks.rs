@@ -12,6 +12,8 @@ use std::process::Command;
 
 /// Whatever is wrong, its first lines say enough to go on from.
 const LINES: usize = 6;
+/// Databases that are named.
+const NAMES: usize = 10;
 const STATEMENT_WITHIN: Duration = Duration::from_secs(60);
 /// What `pg_amcheck` ends with where it found damage (its documentation says only "non-zero").
 const DAMAGE: i32 = 2;
@@ -55,7 +57,7 @@ pub async fn relations(copy: &Copy<'_>, within: Duration) -> Result<Checked, Str
     let output = copy.reaper.run(&mut command, within).await.map_err(|e| chain(&e))?;
     Ok(match output.status.code() {
         Some(0) if lacking.is_empty() => Checked::Clean(String::new()),
-        Some(0) => Checked::Clean(format!("the extension was made in the copy of {}", lacking.join(", "))),
+        Some(0) => Checked::Clean(format!("the extension was made in the copy of {}", listed(&lacking))),
         Some(DAMAGE) => Checked::Wrong(first_lines(&output.stdout)),
         _ => Checked::Wrong(said(&output)),
     })
@@ -118,6 +120,13 @@ fn refused(error: &SqlError) -> String {
         Some(told) => format!("SQLSTATE {}", told.code().code()),
         None => chain(error),
     }
+}
+
+/// Names, as many as one can read.
+fn listed(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    let shown = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 fn said(output: &Output) -> String {

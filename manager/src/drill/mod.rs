@@ -55,7 +55,7 @@ pub async fn run(args: &RunArgs, order: &str, queue: LineQueue) -> Result<u8, St
         Ok(proven) => DrillReport { proven: Some(proven), error: None },
         Err(why) => DrillReport::failed(&why),
     };
-    let words = serde_json::to_string(&report).map_err(|e| chain(&e))?;
+    let words = report.words();
     std::fs::write(&args.termination_log, &words)
         .map_err(|e| format!("failed to write {}: {e}", args.termination_log.display()))?;
     match &report.error {

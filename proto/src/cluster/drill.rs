@@ -18,14 +18,29 @@ pub struct DrillReport {
     pub error: Option<String>,
 }
 
-/// Where a container's last words end (Kubernetes: 4096 bytes), with room for what JSON puts around them.
-const LONGEST_ERROR: usize = 1500;
+/// Bytes of a container's last words that are kept (Kubernetes: 4096). Cut off, they would say nothing.
+const LONGEST: usize = 4000;
 
 impl DrillReport {
     /// Nothing was proven.
     #[must_use]
     pub fn failed(why: &str) -> Self {
-        Self { proven: None, error: Some(why.chars().take(LONGEST_ERROR).collect()) }
+        Self { proven: None, error: Some(why.to_owned()) }
+    }
+
+    /// As JSON that fits into a termination message.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let mut report = self.clone();
+        loop {
+            let text = serde_json::to_string(&report).unwrap_or_default();
+            let error = report.error.get_or_insert_with(|| "its result is too long to be told".to_owned());
+            let length = error.chars().count();
+            if text.len() <= LONGEST || length == 0 {
+                return text;
+            }
+            *error = error.chars().take(length / 2).collect();
+        }
     }
 }
 
@@ -106,6 +121,17 @@ impl Cluster {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_words_fit_into_a_termination_message() {
+        let report = DrillReport::failed("short");
+        assert_eq!(serde_json::from_str::<DrillReport>(&report.words()).unwrap(), report);
+        let long = DrillReport::failed(&"\u{1}ä\u{1F418}".repeat(5000)).words();
+        assert!(long.len() <= LONGEST, "{}", long.len());
+        assert!(serde_json::from_str::<DrillReport>(&long).unwrap().error.is_some_and(|error| error.len() > 500));
+        let proven = DrillReport { proven: Some(Proven::default()), error: None };
+        assert_eq!(serde_json::from_str::<DrillReport>(&proven.words()).unwrap(), proven);
+    }
 
     #[test]
     fn a_request_is_json_or_whatever_was_written() {

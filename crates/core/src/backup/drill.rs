@@ -245,7 +245,7 @@ mod tests {
     fn a_request_is_taken_up_once_and_a_slot_when_it_comes() {
         let asked = DrillView { request: Some("a".into()), ..DrillView { archived: true, ..DrillView::default() } };
         assert_eq!(plan_drill(&asked, now()), [DrillStep::Order(DrillCause::Request("a".into()))]);
-        let served = DrillView { served: Some("a".into()), ..asked.clone() };
+        let served = DrillView { served: Some("a".into()), ..asked };
         assert_eq!(plan_drill(&served, now()), [DrillStep::Wait { until: None }]);
         let again = DrillView { request: Some("b".into()), ..served };
         assert_eq!(plan_drill(&again, now()), [DrillStep::Order(DrillCause::Request("b".into()))]);
