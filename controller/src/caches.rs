@@ -33,6 +33,8 @@ pub struct Caches {
     pub clusters: Store<Cluster>,
     /// Pods with label `cnpg.io/cluster`.
     pub pods: Store<Pod>,
+    /// Pods of restore drills, which have none of the labels of instances.
+    pub drills: Store<Pod>,
     /// Volume claims with it.
     pub claims: Store<PersistentVolumeClaim>,
     /// Services with it.
@@ -62,6 +64,9 @@ impl Caches {
             }),
             nodes: Nodes::start(client, &pods, waker, tasks),
             pods,
+            drills: watch(client, all().labels(labels::VERIFIES), waker, tasks, |pod: &Pod| {
+                Some(Key { namespace: pod.namespace()?, name: pod.labels().get(labels::VERIFIES)?.clone() })
+            }),
             claims: watch(client, labelled(), waker, tasks, by_label::<PersistentVolumeClaim>),
             services: watch(client, labelled(), waker, tasks, by_label::<Service>),
             secrets: watch(client, labelled(), waker, tasks, by_label::<Secret>),
@@ -94,6 +99,7 @@ impl Caches {
     async fn stores_listed(&self) -> Result<(), reflector::store::WriterDropped> {
         self.clusters.wait_until_ready().await?;
         self.pods.wait_until_ready().await?;
+        self.drills.wait_until_ready().await?;
         self.claims.wait_until_ready().await?;
         self.services.wait_until_ready().await?;
         self.secrets.wait_until_ready().await?;

@@ -14,6 +14,7 @@ mod conditions;
 pub mod config;
 pub mod desired;
 mod drift;
+mod drills;
 pub mod dry_run;
 mod members;
 mod memory;

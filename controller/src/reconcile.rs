@@ -7,6 +7,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::desired::desired;
 use crate::drift::outdated;
+use crate::drills;
 use crate::members::Members;
 use crate::memory::Remembered;
 use crate::observe::{ObserveError, observe};
@@ -83,7 +84,8 @@ impl Reconciler {
         backups::explain(client, caches, &key).await;
         let slot = schedules::keep(client, caches, &self.told, &key).await;
         let backup = backups::attend(client, caches, &self.silences, &key).await;
-        [again, slot, backup].into_iter().flatten().min()
+        let drill = drills::attend(client, caches, &self.config, &key).await;
+        [again, slot, backup, drill].into_iter().flatten().min()
     }
 
     async fn look_after(&self, key: &Key) -> Option<Duration> {

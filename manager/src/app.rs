@@ -183,14 +183,14 @@ fn major(pgdata: &Path) -> Result<Major, String> {
     Major::installed().into_iter().next_back().ok_or_else(|| "no PostgreSQL is installed in this image".to_owned())
 }
 
-async fn kube_client() -> Result<kube::Client, String> {
+pub(crate) async fn kube_client() -> Result<kube::Client, String> {
     let mut config = kube::Config::infer().await.map_err(|e| chain(&e))?;
     config.connect_timeout = Some(Duration::from_secs(2));
     kube::Client::try_from(config).map_err(|e| chain(&e))
 }
 
 /// Nothing can begin without the Cluster: it says what is to be served, and who made it.
-async fn read_cluster(api: &ClusterApi) -> Cluster {
+pub(crate) async fn read_cluster(api: &ClusterApi) -> Cluster {
     loop {
         match tokio::time::timeout(Duration::from_secs(5), api.clusters.get(&api.name)).await {
             Ok(Ok(cluster)) => return cluster,

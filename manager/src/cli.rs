@@ -1,10 +1,12 @@
-//! What the binary can be: the archive's tiny client, the watchdog, the init container's copy, or the manager.
+//! What the binary can be: the archive's tiny client, the watchdog, the init container's copy, a restore drill, or the
+//! manager.
 
 use crate::archive::client;
 use crate::config::RunArgs;
-use crate::{app, panics, watchdog};
+use crate::{app, drill, panics, watchdog};
 use clap::{Parser, Subcommand};
-use pgherd_telemetry::{LogSetup, Shape, chain};
+use pgherd_proto::names::DRILL_ORDER_VARIABLE;
+use pgherd_telemetry::{LineQueue, LogSetup, Shape, chain};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,6 +22,14 @@ struct Cli {
 enum Verb {
     /// Supervise the postgres of this pod.
     Run(Box<RunArgs>),
+    /// Restore the cluster's archive into a throw-away instance, and check it: a restore drill.
+    Verify {
+        #[command(flatten)]
+        run: Box<RunArgs>,
+        /// What to do, JSON.
+        #[arg(long, env = DRILL_ORDER_VARIABLE, default_value = "{}")]
+        order: String,
+    },
     /// Copy this binary to TARGET, as the pod's init container.
     Bootstrap {
         /// Where to.
@@ -39,7 +49,8 @@ pub fn main() -> ExitCode {
         return ExitCode::from(code);
     }
     match Cli::parse().verb {
-        Verb::Run(args) => run(&args),
+        Verb::Run(args) => run(&args, |queue| app::run(&args, queue)),
+        Verb::Verify { run: args, order } => run(&args, |queue| drill::run(&args, &order, queue)),
         Verb::Bootstrap { target } => reported(bootstrap(&target)),
         Verb::Watchdog => reported(match watchdog::run() {
             Ok(never) => match never {},
@@ -48,7 +59,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(args: &RunArgs) -> ExitCode {
+fn run<F>(args: &RunArgs, program: impl FnOnce(LineQueue) -> F) -> ExitCode
+where
+    F: Future<Output = Result<u8, String>>,
+{
     let setup = LogSetup {
         shape: Shape::Json,
         level: args.log_level.clone(),
@@ -62,7 +76,7 @@ fn run(args: &RunArgs) -> ExitCode {
     panics::end_at_the_first(&setup, &queue);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let code = match runtime {
-        Ok(runtime) => runtime.block_on(app::run(args, queue.clone())),
+        Ok(runtime) => runtime.block_on(program(queue.clone())),
         Err(error) => return reported(Err(chain(&error))),
     };
     let code = match code {

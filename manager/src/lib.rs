@@ -18,6 +18,7 @@ pub mod condition;
 pub mod config;
 pub mod configuration;
 pub mod context;
+pub mod drill;
 pub mod driver;
 pub mod effects;
 pub mod events;

@@ -1,12 +1,12 @@
 //! What is known, put where others read it: the pod's annotation and the HTTP server's snapshot.
 
 use crate::context::Context;
-use crate::http::{ClusterFacts, Identity, InstanceSnapshot, LeaseView, PostgresState, Role};
+use crate::http::{ClusterFacts, Identity, InstanceSnapshot, LeaseView, PostgresState, ProvenFacts, Role};
 use pgherd_core::cluster::MemberPhase;
 use pgherd_core::instance::{Machine, Phase, Report};
 use pgherd_core::sync::mirrored;
 use pgherd_core::time::Instant;
-use pgherd_proto::cluster::Cluster;
+use pgherd_proto::cluster::{Cluster, Proven};
 use pgherd_proto::member::{LeaseSeen, MemberReport};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -128,12 +128,39 @@ fn facts(cluster: &Cluster) -> ClusterFacts {
     let status = cluster.status.as_ref();
     let seconds = |text: Option<&String>| Some(text?.parse::<jiff::Timestamp>().ok()?.as_duration().as_secs_f64());
     let topology = status.and_then(|status| status.topology.as_ref()).filter(|seen| seen.successfully_extracted);
+    let window = status.and_then(|status| status.recoverability.as_ref());
+    let drill = window.and_then(|window| window.drill.as_ref());
+    // A look through the archive knows better than the Backups: some were taken by others, of some the data are gone.
+    let looked = window.filter(|window| window.checked_at.is_some());
+    let first = match looked {
+        Some(window) => window.first_recoverable.as_ref(),
+        None => status.and_then(|status| status.first_recoverability_point.as_ref()),
+    };
+    let told = seconds(status.and_then(|status| status.last_successful_backup.as_ref()));
+    let seen = seconds(looked.and_then(|window| window.last_backup.as_ref()));
+    let later = |a: f64, b: f64| if a > b { a } else { b };
     ClusterFacts {
         nodes_used: topology.and_then(|seen| u64::try_from(seen.nodes_used).ok()),
-        first_recoverable_at: seconds(status.and_then(|status| status.first_recoverability_point.as_ref())),
-        last_backup_at: seconds(status.and_then(|status| status.last_successful_backup.as_ref())),
+        first_recoverable_at: seconds(first),
+        last_backup_at: told.zip(seen).map(|(told, seen)| later(told, seen)).or(told).or(seen),
         last_failed_backup_at: seconds(status.and_then(|status| status.last_failed_backup.as_ref())),
+        last_recoverable_at: seconds(window.and_then(|window| window.last_recoverable.as_ref())),
+        last_failed_drill_at: seconds(drill.and_then(|drill| drill.last_failed_at.as_ref())),
+        proven: window.and_then(|window| proven(window.last_proven.as_ref()?)),
     }
+}
+
+fn proven(proven: &Proven) -> Option<ProvenFacts> {
+    let seconds = |milliseconds: i64| {
+        core::time::Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default()).as_secs_f64()
+    };
+    Some(ProvenFacts {
+        instant: proven.instant.as_ref()?.parse::<jiff::Timestamp>().ok()?.as_duration().as_secs_f64(),
+        total: seconds(proven.milliseconds),
+        fetch: seconds(proven.fetch_milliseconds),
+        replay: seconds(proven.replay_milliseconds),
+        checks: seconds(proven.check_milliseconds),
+    })
 }
 
 fn nanos(duration: core::time::Duration) -> u64 {

@@ -117,6 +117,7 @@ fn found(survey: &Survey, window: &Window, now: Timestamp) -> Recoverability {
         checked_at: Some(now.rfc3339()),
         first_recoverable: window.first.map(Timestamp::rfc3339),
         last_recoverable: window.last.map(Timestamp::rfc3339),
+        last_backup: window.last_backup.map(Timestamp::rfc3339),
         last_recoverable_lsn: window.last_lsn.map(|lsn| lsn.to_string()),
         missing_wal: window.hole.map(|name| name.to_string()),
         backups: number(survey.backups.iter().filter(|backup| backup.entry.span().is_some()).count()),

@@ -76,6 +76,19 @@ pub const LAST_VALID_SPEC: &str = "pgherd.io/last-valid-spec";
 pub const FORCE_PROMOTION: &str = "pgherd.io/force-promotion";
 /// On a Cluster: `dry-run` has the retention policy say what it would delete, and delete nothing (ours).
 pub const RETENTION: &str = "pgherd.io/retention";
+/// On a Cluster: a new value asks for a restore drill: any text, or JSON of [`crate::cluster::DrillOrder`].
+pub const VERIFY: &str = "pgherd.io/verify";
+/// On a Cluster: when restore drills come by themselves, as cron has it, in UTC.
+pub const VERIFY_SCHEDULE: &str = "pgherd.io/verifySchedule";
+/// On a Cluster: SQL that a restored database has to answer with true.
+pub const VERIFY_QUERY: &str = "pgherd.io/verifyQuery";
+/// On a Cluster: how long a drill may take, in seconds.
+pub const VERIFY_TIMEOUT: &str = "pgherd.io/verifyTimeoutSeconds";
+/// Label of a drill's pod: whose archive it restores. It has none of the labels by which services, budgets, managers
+/// and elections know an instance.
+pub const VERIFIES: &str = "pgherd.io/verifies";
+/// Annotation on a drill's pod: what it is to do, JSON of [`crate::cluster::DrillOrder`].
+pub const DRILL_ORDER: &str = "pgherd.io/drillOrder";
 
 /// On a Lease: the last holder's pod name; `holderIdentity` is absent once it was released.
 pub const LEASE_HOLDER: &str = "pgherd.io/holder";

@@ -40,6 +40,8 @@ pub const RUN_DIR: &str = "/controller/run";
 pub const CERTIFICATES_DIR: &str = "/controller/certificates";
 /// `TMPDIR`.
 pub const TMP_DIR: &str = "/controller/tmp";
+/// What a restore drill's pod is to do, JSON of [`crate::cluster::DrillOrder`].
+pub const DRILL_ORDER_VARIABLE: &str = "PGHERD_DRILL_ORDER";
 /// Where the manager writes its nonce at start, so that a terminated container can be told from another.
 pub const TERMINATION_LOG: &str = "/dev/termination-log";
 

@@ -20,6 +20,7 @@ mod cluster;
 mod controller;
 mod delay;
 mod drain;
+mod drill;
 mod failovers;
 mod failsafe;
 mod halves;

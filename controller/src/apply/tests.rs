@@ -29,6 +29,7 @@ pub(super) fn caches() -> Caches {
     Caches {
         clusters: store().0,
         pods: store().0,
+        drills: store().0,
         claims: store().0,
         services: store().0,
         secrets: store().0,

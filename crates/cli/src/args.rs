@@ -115,8 +115,11 @@ pub enum Verb {
         #[arg(long, default_value_t = 50)]
         tail: i64,
     },
-    /// Take a base backup, now.
+    /// Take a base backup, now; or prove that the last one can be restored.
+    #[command(args_conflicts_with_subcommands = true)]
     Backup {
+        #[command(subcommand)]
+        verb: Option<BackupVerb>,
         #[command(flatten)]
         cluster: ClusterArguments,
         /// What the Backup is called (default: the cluster's name and the time).
@@ -143,6 +146,31 @@ pub enum Verb {
         /// That number of bytes, as `status` says it, instead of typing it.
         #[arg(long, value_name = "BYTES", requires = "force")]
         accept_loss: Option<u64>,
+    },
+}
+
+/// What else can be done with backups.
+#[derive(Debug, Subcommand)]
+pub enum BackupVerb {
+    /// A restore drill: restore the newest backup and its WAL into a throw-away instance, and check it.
+    Verify {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+        /// The backup to restore: its folder below base/ (default: the newest).
+        #[arg(long, value_name = "ID")]
+        backup_id: Option<String>,
+        /// The moment to restore to, as '2026-11-23 10:15:00Z' (default: the end of the archive).
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
+        /// SQL that the restored database has to answer with one row that begins with true.
+        #[arg(long, value_name = "SQL")]
+        query: Option<String>,
+        /// How long it may take, in seconds.
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u32>,
+        /// Wait until it has ended; exit 1 if nothing was proven.
+        #[arg(long)]
+        wait: bool,
     },
 }
 

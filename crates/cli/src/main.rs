@@ -14,13 +14,15 @@ mod promote;
 mod psql;
 mod status;
 mod validate;
+mod verify;
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use args::{Arguments, Verb};
+use args::{Arguments, BackupVerb, Verb};
 use clap::{CommandFactory, FromArgMatches};
+use pgherd_proto::cluster::DrillOrder;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -59,7 +61,19 @@ fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
             Verb::Status { cluster } => status::run(&cluster, json).await,
             Verb::Psql { cluster, superuser, pod, rest } => psql::run(&cluster, superuser, pod, rest).await,
             Verb::Logs { cluster, pod, follow, tail } => logs::run(&cluster, pod, follow, tail, json).await,
-            Verb::Backup { cluster, backup_name, target, wait } => {
+            Verb::Backup {
+                verb: Some(BackupVerb::Verify { cluster, backup_id, to, query, timeout, wait }), ..
+            } => {
+                let order = DrillOrder {
+                    backup_id,
+                    to,
+                    query,
+                    timeout_seconds: timeout.map(i64::from),
+                    ..DrillOrder::default()
+                };
+                verify::run(&cluster, order, wait, json).await
+            }
+            Verb::Backup { cluster, backup_name, target, wait, verb: None } => {
                 backup::run(&cluster, backup_name, target, wait, json).await
             }
             Verb::Promote { cluster, instance, force: true, accept_loss } => {
@@ -72,9 +86,21 @@ fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arguments, name_of};
-    use clap::CommandFactory;
+    use super::{Arguments, BackupVerb, Verb, name_of};
+    use clap::{CommandFactory, Parser};
     use std::ffi::OsStr;
+
+    #[test]
+    fn a_backup_is_taken_or_verified_by_what_follows_the_word() {
+        let read =
+            |words: &[&str]| Arguments::try_parse_from([&["pgherd", "backup"], words].concat()).map(|all| all.verb);
+        let Ok(Verb::Backup { verb: None, cluster, wait: true, .. }) = read(&["db", "--wait"]) else { panic!() };
+        assert_eq!(cluster.cluster.as_deref(), Some("db"));
+        let words = ["verify", "db", "--query", "SELECT true", "--wait"];
+        let Ok(Verb::Backup { verb: Some(verb), .. }) = read(&words) else { panic!("{:?}", read(&words)) };
+        let BackupVerb::Verify { cluster, query, wait, .. } = verb;
+        assert_eq!((cluster.cluster.as_deref(), query.as_deref(), wait), (Some("db"), Some("SELECT true"), true));
+    }
 
     #[test]
     fn as_a_plugin_of_kubectl_it_calls_itself_by_what_people_type() {

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
 use pgherd_core::election::{DRAIN_REFUSED, SWITCHOVER_REFUSED};
-use pgherd_proto::cluster::{Cluster, ClusterStatus, LossStatus, condition};
+use pgherd_proto::cluster::{Cluster, ClusterStatus, LossStatus, condition, drill_phase};
 use pgherd_proto::labels;
 use pgherd_proto::member::{MemberReport, Phase};
 use serde::Serialize;
@@ -32,6 +32,8 @@ struct View {
     wanted: i32,
     lease: LeaseView,
     archiving: Option<Archiving>,
+    /// What the last restore drill came to.
+    proof: Option<String>,
     members: Vec<Member>,
 }
 
@@ -89,10 +91,25 @@ fn look(cluster: &Cluster, pods: &[Pod], lease: Option<&Lease>) -> View {
         wanted: cluster.spec.instances,
         lease: lease.map(lease_view).unwrap_or_default(),
         archiving,
+        proof: proof(cluster),
         members: pods.iter().map(member).collect(),
     };
     election(status, &mut view);
     view
+}
+
+/// What was proven to be restorable, and why it no longer is.
+fn proof(cluster: &Cluster) -> Option<String> {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let proven = cluster
+        .last_proven()
+        .map(|proven| format!("proven restorable up to {}, at {}", text(&proven.instant), text(&proven.proven_at)));
+    let failed = cluster
+        .drill()
+        .filter(|drill| drill.phase.as_deref() == Some(drill_phase::FAILED))
+        .map(|drill| format!("the last restore drill failed at {}: {}", text(&drill.stopped_at), text(&drill.error)));
+    let all: Vec<String> = [failed, proven].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// Condition `PrimaryElected`, and the last refusal: the primary may be well and only not able to hand over.
@@ -195,8 +212,9 @@ fn screen(view: &View) -> String {
     }
     let timeline = view.timeline.map(|timeline| format!(", timeline {timeline}")).unwrap_or_default();
     let election: String = view.election.iter().map(|line| format!("  - {line}\n")).collect();
+    let proof = view.proof.as_ref().map(|proof| format!("backups: {proof}\n")).unwrap_or_default();
     format!(
-        "{}/{}: {}\n{word}: {}.\n{election}primary {}{timeline}, {} of {} ready\n\n{}",
+        "{}/{}: {}\n{word}: {}.\n{election}primary {}{timeline}, {} of {} ready\n{proof}\n{}",
         view.namespace,
         view.cluster,
         view.phase,
@@ -230,6 +248,7 @@ mod tests {
             wanted: 2,
             lease: LeaseView { holder: "c-1".into(), state: state.into(), term: "1".into() },
             archiving: archiving.map(|works| Archiving { works, message: "S3 is off".into() }),
+            proof: None,
             members: vec![Member {
                 name: "c-2".into(),
                 phase: "standby".into(),

@@ -6,6 +6,7 @@ use super::reach::Reach;
 use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, known};
 use super::wire::Outcome;
 use bytes::Bytes;
+use pgherd_backup::WalGetError;
 use pgherd_core::archive::Backoff;
 use pgherd_core::timeline::BLANK;
 use pgherd_core::wal::{SegmentSize, WalName};
@@ -76,7 +77,7 @@ impl Restorer {
                     return (Outcome::NotThere, why);
                 }
                 Decision::Abort(why) => {
-                    tracing::error!(file = %name, error = %why, "recovery is stopped: the archive is out of reach");
+                    tracing::error!(file = %name, error = %why, "recovery is stopped: the archive is out of reach, or damaged");
                     return (Outcome::Abort, why);
                 }
                 Decision::Wait => {
@@ -104,7 +105,7 @@ impl Restorer {
     }
 
     async fn ask(&self, now: &Control, name: WalName) -> Found<Content> {
-        let mut unknown = Vec::new();
+        let (mut unknown, mut damaged) = (Vec::new(), false);
         if let Some(tail) = &now.tail {
             match ask_tail(tail.as_ref(), name, self.bounds).await {
                 Ok(TailAnswer::Content(content)) => return Found::Content(Content::Tail(content)),
@@ -134,13 +135,18 @@ impl Restorer {
                         }
                     }
                     Err(error) => {
+                        damaged = matches!(error, WalGetError::Damaged { .. } | WalGetError::Size { .. });
                         self.reach.failed(&chain(&error));
                         unknown.push(chain(&error));
                     }
                 }
             }
         }
-        if unknown.is_empty() { Found::ProvenMissing } else { Found::Unknown(unknown.join("; ")) }
+        match unknown.as_slice() {
+            [] => Found::ProvenMissing,
+            why if damaged => Found::Damaged(why.join("; ")),
+            why => Found::Unknown(why.join("; ")),
+        }
     }
 
     async fn hand_over(&self, now: &Control, name: WalName, content: Content, to: &Path) -> (Outcome, String) {

@@ -28,6 +28,9 @@ impl Default for Bounds {
     }
 }
 
+/// Damage is read once more, in case it was on the way; a damaged object is not mended by waiting.
+const DAMAGE_FOR: Duration = Duration::from_secs(2);
+
 /// What asking all sources came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found<T> {
@@ -37,6 +40,8 @@ pub(super) enum Found<T> {
     ProvenMissing,
     /// At least one source could not say, and none had it.
     Unknown(String),
+    /// It is there, and cannot be used.
+    Damaged(String),
 }
 
 /// What to do.
@@ -91,11 +96,17 @@ pub(super) fn decide<T>(mode: RestoreMode, found: Found<T>, waited: Duration, bo
     match found {
         Found::Content(content) => Decision::Serve(content),
         Found::ProvenMissing => Decision::NotThere(String::new()),
-        Found::Unknown(why) => match mode {
-            RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => Decision::NotThere(why),
-            RestoreMode::Recovery { .. } if waited < bounds.recovery => Decision::Wait,
-            RestoreMode::Recovery { .. } => Decision::Abort(why),
-        },
+        Found::Unknown(why) => unusable(mode, why, waited < bounds.recovery),
+        Found::Damaged(why) => unusable(mode, why, waited < bounds.recovery.min(DAMAGE_FOR)),
+    }
+}
+
+/// A standby has other ways, or there will be another time; a recovery waits while that may help.
+fn unusable<T>(mode: RestoreMode, why: String, may_help: bool) -> Decision<T> {
+    match mode {
+        RestoreMode::Standby { .. } | RestoreMode::Promoting { .. } => Decision::NotThere(why),
+        RestoreMode::Recovery { .. } if may_help => Decision::Wait,
+        RestoreMode::Recovery { .. } => Decision::Abort(why),
     }
 }
 
@@ -127,6 +138,17 @@ mod tests {
         assert_eq!(answer(RECOVERY, segment, outage(), SHORT), Decision::Wait);
         assert_eq!(answer(RECOVERY, segment, outage(), LONG), Decision::Abort("down".to_owned()));
         assert_eq!(answer(RECOVERY, segment, Found::ProvenMissing, SHORT), Decision::NotThere(String::new()));
+    }
+
+    #[test]
+    fn damage_is_not_waited_for_as_an_outage_is() {
+        let damaged = || Found::Damaged("bad".to_owned());
+        let segment = "000000030000000000000001";
+        assert_eq!(answer(RECOVERY, segment, damaged(), SHORT), Decision::Wait, "it is read once more");
+        let later = Duration::from_secs(3);
+        assert_eq!(answer(RECOVERY, segment, damaged(), later), Decision::Abort("bad".to_owned()));
+        assert_eq!(answer(RECOVERY, segment, outage(), later), Decision::Wait);
+        assert_eq!(answer(PROMOTING, segment, damaged(), later), Decision::NotThere("bad".to_owned()));
     }
 
     #[test]

@@ -116,6 +116,27 @@ pub struct ClusterFacts {
     pub last_backup_at: Option<f64>,
     /// When the last failed backup ended.
     pub last_failed_backup_at: Option<f64>,
+    /// Last time to which a recovery is possible.
+    pub last_recoverable_at: Option<f64>,
+    /// When a restore drill last failed.
+    pub last_failed_drill_at: Option<f64>,
+    /// What a restore drill proved last.
+    pub proven: Option<ProvenFacts>,
+}
+
+/// What a restore drill proved, and how long each part of it took, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProvenFacts {
+    /// The moment that was restored.
+    pub instant: f64,
+    /// All of it.
+    pub total: f64,
+    /// The base backup.
+    pub fetch: f64,
+    /// WAL.
+    pub replay: f64,
+    /// The checks.
+    pub checks: f64,
 }
 
 /// What the driver publishes. One writer: the driver.

@@ -3,6 +3,7 @@
 //! Rendered by a pure function from the same view that the probes answer from. A number that is not known is
 //! left out, never shown as zero.
 
+mod backup;
 mod cnpg;
 mod own;
 mod registry;
@@ -23,6 +24,7 @@ pub fn render(view: &View, registry: &Registry) -> String {
     wal::wal(&mut page, view);
     replication::replication(&mut page, view);
     cnpg::archiver(&mut page, view);
+    backup::backups(&mut page, view);
     own::instance(&mut page, view, registry);
     page.into_text()
 }

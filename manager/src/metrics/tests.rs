@@ -1,7 +1,7 @@
 //! The page, from a known view.
 
-use crate::http::ClusterFacts;
 use crate::http::tests::Scene;
+use crate::http::{ClusterFacts, ProvenFacts};
 use crate::metrics::{Registry, render};
 
 #[test]
@@ -54,6 +54,34 @@ fn what_only_the_cluster_knows_is_left_out_until_it_was_seen_and_is_the_primarys
     let standby = knowing(Scene::standby());
     assert!(standby.contains("\ncnpg_collector_nodes_used -1\n"), "{standby}");
     assert!(!standby.contains("backup"), "{standby}");
+}
+
+#[test]
+fn what_a_drill_proved_is_shown_once_there_was_one() {
+    let page = |facts: &ClusterFacts| {
+        let scene = Scene::primary().with(|instance| instance.cluster = Some(facts.clone()));
+        render(&scene.view(), &Registry::default())
+    };
+    assert!(!page(&ClusterFacts::default()).contains("pgherd_backup_"));
+    let proven = ProvenFacts { instant: 1_700_000_000.5, total: 61.5, fetch: 30.0, replay: 1.25, checks: 30.25 };
+    let facts = ClusterFacts {
+        first_recoverable_at: Some(5.0),
+        last_recoverable_at: Some(6.0),
+        last_failed_drill_at: Some(7.0),
+        proven: Some(proven),
+        ..ClusterFacts::default()
+    };
+    let page = page(&facts);
+    for line in [
+        "pgherd_backup_first_recoverable_timestamp_seconds 5",
+        "pgherd_backup_last_recoverable_timestamp_seconds 6",
+        "pgherd_backup_last_proven_restorable_timestamp_seconds 1700000000.5",
+        "pgherd_backup_last_proven_restorable_duration_seconds{part=\"replay\"} 1.25",
+        "pgherd_backup_last_proven_restorable_duration_seconds{part=\"total\"} 61.5",
+        "pgherd_backup_last_failed_drill_timestamp_seconds 7",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+    }
 }
 
 #[test]

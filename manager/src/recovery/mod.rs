@@ -15,6 +15,7 @@ mod verify;
 
 pub use bring::make_ready;
 pub use replay::{Course, Place, replay};
+pub(crate) use source::opened;
 pub use verify::{Verdict, verify};
 
 use crate::context::Context;

@@ -47,7 +47,7 @@ pub async fn open(cx: &Context, spec: &ClusterSpec, asked: &BootstrapRecovery) -
 }
 
 /// The settings of an archive that is only read: how it would be written does not matter.
-fn opened(settings: StoreSettings) -> Result<StoreConfig, String> {
+pub fn opened(settings: StoreSettings) -> Result<StoreConfig, String> {
     let compression = settings.compression.filter(|compression| *compression == Compression::Gzip);
     let settings = StoreSettings { compression, ..settings };
     settings.open(|name| std::env::var(name).ok()).map_err(|e| chain(&e))

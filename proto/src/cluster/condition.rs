@@ -18,5 +18,7 @@ pub const CLUSTER_FOUND: &str = "ClusterFound";
 /// Ours: there is a primary that need not be replaced; else the message says how its election stands: who is eligible,
 /// who is not and why, what it waits for.
 pub const PRIMARY_ELECTED: &str = "PrimaryElected";
+/// Ours: the last restore drill proved that the archive can be restored; if not, the message says why.
+pub const BACKUP_PROVEN: &str = "BackupProven";
 /// Ours, of all kinds: fields are accepted that do nothing here; the message names them.
 pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";

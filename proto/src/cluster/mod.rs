@@ -13,6 +13,8 @@ mod asked_recovery;
 mod backup;
 mod bootstrap;
 pub mod condition;
+mod drill;
+mod drill_status;
 mod election;
 mod lease_timings;
 mod monitoring;
@@ -35,6 +37,8 @@ pub use affinity::{AffinityConfiguration, AntiAffinityType};
 pub use asked_recovery::{Application, Archive, RecoveryError};
 pub use backup::{BackupConfiguration, BackupTarget};
 pub use bootstrap::{BootstrapConfiguration, BootstrapInitDb};
+pub use drill::DrillReport;
+pub use drill_status::{Drill, DrillOrder, Proven, phase as drill_phase};
 pub use election::{
     ElectionRefusal, ElectionStatus, Evidence, ForcedPromotion, Initialization, LossStatus, RestartStatus, TailStatus,
 };

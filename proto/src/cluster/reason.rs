@@ -48,3 +48,7 @@ pub const ELECTION_FORCED: &str = "ElectionForced";
 pub const ELECTION_REFUSED: &str = "ElectionRefused";
 /// Of `PrimaryElected`: the primary is fenced, and nobody takes its place.
 pub const PRIMARY_FENCED: &str = "PrimaryFenced";
+/// Of `BackupProven`, status True.
+pub const DRILL_SUCCEEDED: &str = "DrillSucceeded";
+/// Of `BackupProven`, status False.
+pub const DRILL_FAILED: &str = "DrillFailed";

@@ -1,6 +1,6 @@
 //! `status` of a Cluster: CNPG's field names, and ours.
 
-use super::{ElectionRefusal, ElectionStatus, Extra, Initialization, RestartStatus};
+use super::{Drill, ElectionRefusal, ElectionStatus, Extra, Initialization, Proven, RestartStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,9 +30,6 @@ pub struct Topology {
     pub successfully_extracted: bool,
     /// Distinct nodes of the instances; 1 means that one node takes all of them with it.
     pub nodes_used: i32,
-    /// What can be recovered from the archive (ours).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recoverability: Option<Recoverability>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -48,6 +45,8 @@ pub struct Recoverability {
     pub first_recoverable: Option<String>,
     /// When the last WAL file that can be replayed was stored. RFC 3339.
     pub last_recoverable: Option<String>,
+    /// When the newest complete base backup ended. RFC 3339.
+    pub last_backup: Option<String>,
     /// Up to where WAL can be replayed.
     #[serde(rename = "lastRecoverableLSN")]
     pub last_recoverable_lsn: Option<String>,
@@ -72,6 +71,12 @@ pub struct Recoverability {
     pub deleted_wal_files: i64,
     /// When that was. RFC 3339.
     pub deleted_at: Option<String>,
+    /// What a restore drill proved last. The controller writes this, and `drill`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_proven: Option<Proven>,
+    /// The last restore drill, or the one that goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
 }
 
 /// What there is. The managers own `currentPrimary`, `currentPrimaryTimestamp`, `initialization`, `systemID`, their
@@ -187,6 +192,9 @@ pub struct ClusterStatus {
     /// Why nobody can be elected (ours).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub election_refusal: Option<ElectionRefusal>,
+    /// What can be recovered from the archive (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recoverability: Option<Recoverability>,
     /// The last restart in place that was asked of a primary (ours).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartStatus>,

@@ -6,7 +6,7 @@ use crate::finding::{Finding, Kind};
 use crate::labels;
 use crate::unsupported;
 use k8s_openapi::api::core::v1::ResourceRequirements;
-use pgherd_core::rules::{bounds, cluster as rules, parameters, quantity, retention::Retention};
+use pgherd_core::rules::{bounds, cluster as rules, cron::Schedule, parameters, quantity, retention::Retention};
 
 /// Everything that is to be said about `cluster`. It can be used if no finding is an error.
 #[must_use]
@@ -34,12 +34,29 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
             object_store::check(&mut report, "spec.backup.barmanObjectStore", store, true);
         }
     }
+    drills(&mut report, cluster);
     // The types here are plain data with string keys: they always have a JSON.
     for finding in serde_json::to_value(cluster).map(|json| unsupported::used("Cluster", &json)).unwrap_or_default() {
         report.push(finding);
     }
     advice::give(&mut report, spec);
     report.into_findings()
+}
+
+/// A schedule that nobody can read would be a proof that never comes.
+fn drills(report: &mut Report, cluster: &Cluster) {
+    let path = |name: &str| format!("metadata.annotations.{name}");
+    if let Some(schedule) = cluster.drill_schedule() {
+        report.rule(&path(labels::VERIFY_SCHEDULE), schedule.parse::<Schedule>());
+    }
+    let timeout = cluster.metadata.annotations.as_ref().and_then(|all| all.get(labels::VERIFY_TIMEOUT));
+    if timeout.is_some_and(|text| text.parse::<u32>().is_ok_and(|seconds| seconds > 0)) {
+        return;
+    }
+    if let Some(text) = timeout {
+        let message = format!("{text:?} is no number of seconds");
+        report.push(Finding::new(Kind::Invalid, path(labels::VERIFY_TIMEOUT), message));
+    }
 }
 
 fn storage(report: &mut Report, storage: Option<&StorageConfiguration>) {

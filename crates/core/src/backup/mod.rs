@@ -3,6 +3,8 @@
 
 mod archived;
 mod choose;
+mod drill;
+mod drill_verdict;
 mod entry;
 mod exclude;
 mod info;
@@ -19,6 +21,8 @@ mod window;
 
 pub use archived::Archived;
 pub use choose::{Choice, choose};
+pub use drill::{DRILL_WITHIN, DrillCause, DrillPod, DrillPodState, DrillRun, DrillStep, DrillView, plan_drill};
+pub use drill_verdict::{Checked, Findings, judge_drill};
 pub use entry::{Entry, Keep, Span, State};
 pub use exclude::{CONTROL_FILE, is_left_out, relation_segment};
 pub use info::{BackupEdge, BackupInfo, BackupStatus, InfoError, Tablespace};

@@ -107,9 +107,7 @@ impl Claims {
         let pods = self.store.list("pods", Some(namespace(claim)), "").map(|listed| listed.items).unwrap_or_default();
         pods.iter().any(|pod| {
             !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
-                && list(pod, "/spec/volumes")
-                    .iter()
-                    .any(|volume| text(volume, "/persistentVolumeClaim/claimName") == name(claim))
+                && list(pod, "/spec/volumes").iter().any(|volume| claim_of(pod, volume) == name(claim))
         })
     }
 
@@ -168,6 +166,14 @@ impl Claims {
             }
             _ => {}
         }
+    }
+}
+
+/// The claim that a volume of a pod is of; empty if it is of none. That of an ephemeral volume is called after both.
+fn claim_of(pod: &Value, volume: &Value) -> String {
+    match volume.get("ephemeral") {
+        Some(_) => format!("{}-{}", name(pod), text(volume, "/name")),
+        None => text(volume, "/persistentVolumeClaim/claimName").to_owned(),
     }
 }
 

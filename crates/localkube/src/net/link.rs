@@ -13,6 +13,10 @@ use super::namespace::NetworkNamespace;
 /// The bridge's name inside the namespace.
 pub const BRIDGE: &str = "cluster0";
 
+/// Its address. By itself a bridge takes the lowest of its ports': with a pod that came or went it would have another,
+/// and whoever had resolved the gateway before would talk to nobody for half a minute.
+const BRIDGE_MAC: &str = "02:00:0a:d5:00:01";
+
 /// Runs a program with a text on its standard input, and answers what it printed.
 ///
 /// # Errors
@@ -44,7 +48,7 @@ pub async fn run(command: &[&str], input: &str) -> Result<String, NetError> {
 pub(super) async fn create_bridge(namespace: &NetworkNamespace) -> Result<(), NetError> {
     let batch = format!(
         "link set lo up\n\
-         link add {BRIDGE} type bridge forward_delay 0\n\
+         link add {BRIDGE} address {BRIDGE_MAC} type bridge forward_delay 0\n\
          addr add {GATEWAY}/24 dev {BRIDGE}\n\
          addr add {NODE}/24 dev {BRIDGE}\n\
          link set {BRIDGE} up\n\

@@ -7,6 +7,7 @@ mod container;
 mod context;
 pub mod disk;
 mod env;
+mod ephemeral;
 mod error;
 mod kubelets;
 mod lost;

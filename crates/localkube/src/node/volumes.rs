@@ -85,14 +85,15 @@ fn source(
     user: PodUser,
 ) -> Result<MountKind, NodeError> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-    if let Some(claim) = &volume.persistent_volume_claim {
-        let found = context.store.get("persistentvolumeclaims", namespace, &claim.claim_name);
-        let found = found.map_err(|_| NodeError::Missing(format!("persistentvolumeclaim {:?}", claim.claim_name)))?;
-        let path = claim_directory(&context.directory, namespace, &claim.claim_name, crate::api::object::uid(&found));
+    if let Some(claim) = super::ephemeral::claim_name(pod, volume) {
+        super::ephemeral::provide(&context.store, pod, volume, &claim);
+        let found = context.store.get("persistentvolumeclaims", namespace, &claim);
+        let found = found.map_err(|_| NodeError::Missing(format!("persistentvolumeclaim {claim:?}")))?;
+        let path = claim_directory(&context.directory, namespace, &claim, crate::api::object::uid(&found));
         if !context.own_file_systems {
             make(&path, 0o770, user)?;
         } else if !super::disk::is_mounted(&path) {
-            return Err(NodeError::Missing(format!("the file system of persistentvolumeclaim {:?}", claim.claim_name)));
+            return Err(NodeError::Missing(format!("the file system of persistentvolumeclaim {claim:?}")));
         }
         return Ok(MountKind::Bind(path));
     }

@@ -45,7 +45,8 @@ impl Bed {
         let pods = self.pods().list(&ListParams::default()).await.context("failed to list the pods")?.items;
         let prefix = format!("{}-", self.place.cluster);
         let mut names: Vec<String> = pods.into_iter().filter_map(|pod| pod.metadata.name).collect();
-        names.retain(|name| name.starts_with(&prefix));
+        // A restore drill's pod is called after its cluster too, and is no member.
+        names.retain(|name| name.strip_prefix(&prefix).is_some_and(|serial| serial.parse::<u32>().is_ok()));
         names.sort();
         Ok(names)
     }
