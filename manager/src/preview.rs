@@ -6,13 +6,13 @@ use crate::effects::local;
 use crate::http::{InstanceSnapshot, Role};
 use crate::store_settings::store_settings;
 use core::time::Duration;
-use pgherd_backup::{Patience, Survey};
+use pgherd_backup::{Patience, Survey, WalArchive};
 use pgherd_core::backup::{RecoveryTarget, Target, Timestamp, choose, window};
 use pgherd_core::lease::WalPosition;
-use pgherd_core::lsn::Lsn;
 use pgherd_core::restore::given_up;
 use pgherd_core::timeline::TimelineId;
-use pgherd_core::wal::WalName;
+use pgherd_core::wal::{SegmentName, WalName};
+use pgherd_postgres::online_backup::{switch_wal, written};
 use pgherd_proto::cluster::{Cluster, RestorePreview, RestoreRequest};
 use pgherd_proto::labels;
 use pgherd_telemetry::chain;
@@ -24,6 +24,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Whoever asks is waiting.
 const PATIENCE: Patience = Patience(Duration::from_secs(10));
 const STATEMENT_WITHIN: Duration = Duration::from_secs(5);
+/// For the archiver, which is fast unless something is wrong.
+const ARCHIVED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Answers while this instance is the primary.
 pub async fn keep(context: Arc<Context>, snapshots: watch::Receiver<Arc<InstanceSnapshot>>) {
@@ -54,19 +56,32 @@ async fn look(cx: &Context, cluster: &Cluster, request: &RestoreRequest) -> Resu
     let target = request.recovery_target.asked().map_err(|e| chain(&e))?;
     let settings = store_settings(cluster, &cx.api).await?.ok_or("the cluster has no archive")?;
     let store = settings.open(|name| std::env::var(name).ok()).map_err(|e| chain(&e))?;
-    let written = written(cx).await?;
-    let survey = store.archive.catalog(PATIENCE).survey().await.map_err(|e| chain(&e))?;
     let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
+    let written = complete(cx, &store.archive).await?;
+    let survey = store.archive.catalog(PATIENCE).survey().await.map_err(|e| chain(&e))?;
     judged(&survey, &target, written, now).map(|preview| RestorePreview { id: request.id.clone(), ..preview })
 }
 
-/// Where the primary is.
-async fn written(cx: &Context) -> Result<WalPosition, String> {
+/// Has all that was committed until now in the archive, with a commit after it, which postgres has to see to know that a
+/// time was reached; answers where that ends. An archive that is behind is waited for only so long: then what it has counts.
+async fn complete(cx: &Context, archive: &WalArchive) -> Result<WalPosition, String> {
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
-    let sql = "SELECT pg_current_wal_insert_lsn()::text";
-    let text = session.scalar::<String>("ask for the end of WAL", sql, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
-    let lsn: Lsn = text.parse().map_err(|_| format!("the end of WAL cannot be read: {text}"))?;
-    Ok(WalPosition { timeline: *cx.timeline.borrow(), lsn })
+    let sql = "SELECT pg_current_xact_id()::text";
+    session.scalar::<String>("commit something", sql, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
+    let at = written(&session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
+    let (lsn, size) = at.ok_or("this is a standby, which writes no WAL")?;
+    let position = WalPosition { timeline: *cx.timeline.borrow(), lsn };
+    switch_wal(&session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
+    let segment = SegmentName::of(position.timeline, lsn, size);
+    let archived = async {
+        while !matches!(archive.first_missing(segment, segment, size).await, Ok(None)) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    if tokio::time::timeout(ARCHIVED_WITHIN, archived).await.is_err() {
+        tracing::warn!(%segment, "the archive is behind: what a restore comes to is said without the last of the WAL");
+    }
+    Ok(position)
 }
 
 fn judged(

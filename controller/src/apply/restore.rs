@@ -15,8 +15,7 @@ pub(super) async fn begin(target: &Target<'_>, fact: &RestoreFact) -> Result<(),
     let asked = target.cluster.restore_request(labels::RESTORE).unwrap_or_default();
     let status = target.cluster.status.as_ref();
     let known = status.and_then(|status| status.restore.as_ref()).map(|restore| restore.recovery_target.clone());
-    let recovery_target =
-        known.filter(|_| fact.revives.is_some()).unwrap_or(asked.recovery_target);
+    let recovery_target = known.filter(|_| fact.revives.is_some()).unwrap_or(asked.recovery_target);
     let mut restore = json!(RestoreStatus::begun(fact, recovery_target, clock::wall()));
     // A merge patch keeps what it does not name: nothing of an earlier restore may stay.
     if let Value::Object(fields) = &mut restore {
@@ -28,7 +27,8 @@ pub(super) async fn begin(target: &Target<'_>, fact: &RestoreFact) -> Result<(),
         }
         replace_target(target, fields);
     }
-    patch(target, json!({ "restore": restore, "election": null, "electionRefusal": null }), "begin the restore").await?;
+    patch(target, json!({ "restore": restore, "election": null, "electionRefusal": null }), "begin the restore")
+        .await?;
     tracing::info!(cluster = %target.desired.name, namespace = %target.desired.namespace, restore = %fact.id,
         back = fact.revives.is_some(), "a restore begins");
     Ok(())

@@ -47,9 +47,9 @@ impl<'a> Asked<'a> {
     pub fn failed(self, cluster: &str, why: &str) -> String {
         match self {
             Asked::Bootstrap(_) => format!("bootstrap.recovery: {why}"),
-            Asked::InPlace(_) => format!(
-                "{why}. It is tried again; `pgherd restore {cluster} --undo` goes back to the old volumes"
-            ),
+            Asked::InPlace(_) => {
+                format!("{why}. It is tried again; `pgherd restore {cluster} --undo` goes back to the old volumes")
+            }
         }
     }
 }

@@ -209,7 +209,11 @@ mod tests {
     fn while_it_is_made_out_of_the_archive_again_there_is_no_database_and_one_instance_makes_it() {
         for stage in ["stopping", "closing", "reviving", "joining", "done"] {
             let cluster = cluster(stage);
-            assert_eq!((cluster.database(), cluster.initializer().as_deref()), (Some(SystemId(7)), Some("c-1")), "{stage}");
+            assert_eq!(
+                (cluster.database(), cluster.initializer().as_deref()),
+                (Some(SystemId(7)), Some("c-1")),
+                "{stage}"
+            );
         }
         let cluster = cluster("restoring");
         assert_eq!((cluster.database(), cluster.initializer().as_deref()), (None, Some("c-4")));

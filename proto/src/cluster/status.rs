@@ -1,8 +1,6 @@
 //! `status` of a Cluster: CNPG's field names, and ours.
 
-use super::{
-    ElectionRefusal, ElectionStatus, Extra, Initialization, RestartStatus, RestorePreview, RestoreStatus,
-};
+use super::{ElectionRefusal, ElectionStatus, Extra, Initialization, RestartStatus, RestorePreview, RestoreStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,9 +30,6 @@ pub struct Topology {
     pub successfully_extracted: bool,
     /// Distinct nodes of the instances; 1 means that one node takes all of them with it.
     pub nodes_used: i32,
-    /// What can be recovered from the archive (ours).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recoverability: Option<Recoverability>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -153,6 +148,9 @@ pub struct ClusterStatus {
     /// See [`super::condition`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// What can be recovered from the archive (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recoverability: Option<Recoverability>,
     /// The first moment that a recovery can reach. RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_recoverability_point: Option<String>,

@@ -107,7 +107,9 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
                 let living = observed.pods.iter().any(|pod| &pod.uid == uid && pod.is_alive());
                 let heir = observed.pods.iter().any(|pod| &pod.uid != uid && pod.ready && !pod.deleting);
                 let asked = check_restore::is_asked_to_stop(observed);
-                found.extend((holds && open && living && !heir && !asked).then(|| Violation::DeletesOnlyPrimary(name.clone())));
+                found.extend(
+                    (holds && open && living && !heir && !asked).then(|| Violation::DeletesOnlyPrimary(name.clone())),
+                );
             }
             Step::RecreateLease(record) if hearsay(observed, record) => found.push(Violation::LeaseFromHearsay),
             Step::CreateLease if observed.status.system_id.is_some() => found.push(Violation::LeaseFromHearsay),

@@ -34,8 +34,8 @@ pub(super) fn step(observed: &Observed, step: &Step) -> Option<Violation> {
             let before = restore.and_then(|restore| restore.before.as_ref());
             let lease = observed.lease.as_ref().filter(|lease| &lease.version == over);
             let known = before.is_some_and(|before| &before.version == over);
-            let above = lease
-                .is_some_and(|lease| record.term > lease.value.term && record.timeline >= lease.value.timeline);
+            let above =
+                lease.is_some_and(|lease| record.term > lease.value.term && record.timeline >= lease.value.timeline);
             let empty = observed.pods.is_empty() && observed.volumes.is_empty();
             let released = record.state == HolderState::Released && record.takers.is_empty();
             let fit = known && above && empty && released && nobody_holds(observed, restore);

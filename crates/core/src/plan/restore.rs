@@ -74,13 +74,7 @@ fn order(observed: &Observed, draft: &mut Draft) -> Option<String> {
 }
 
 /// The old primary first, by itself and in order; once it has released, everybody else; then their volumes are put aside.
-fn stopping(
-    desired: &Desired,
-    observed: &Observed,
-    restore: &RestoreFact,
-    now: Instant,
-    draft: &mut Draft,
-) -> Course {
+fn stopping(desired: &Desired, observed: &Observed, restore: &RestoreFact, now: Instant, draft: &mut Draft) -> Course {
     // Rule L8 brings a lease back that was deleted: only then is it known who may write.
     let Some(lease) = &observed.lease else { return Course::Beside(Some("Waiting for the lost lease".to_owned())) };
     if let Some(holder) = lease.value.held_by().filter(|_| !restore.holder_is_dead) {
@@ -117,12 +111,7 @@ fn stopping(
 }
 
 /// A lease that is held has to be seen unchanged for as long as anybody who may take it waits, whatever a person says.
-fn lapses_in(
-    desired: &Desired,
-    observed: &Observed,
-    lease: &Versioned<LeaseRecord>,
-    now: Instant,
-) -> Option<Duration> {
+fn lapses_in(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseRecord>, now: Instant) -> Option<Duration> {
     lease.value.held_by()?;
     let since = observed.memory.version_since.unwrap_or(now);
     let left = lease.value.lapses_after(desired.timings).saturating_sub(now.since(since));

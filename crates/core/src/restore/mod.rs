@@ -103,6 +103,16 @@ impl RestoreFact {
         }
     }
 
+    /// Why the volumes that were put aside may not be dropped yet (I7); nothing where they may.
+    #[must_use]
+    pub fn keeps_old(&self, is_healthy: bool) -> Option<String> {
+        match (self.stage, is_healthy) {
+            (Stage::Done, true) => None,
+            (Stage::Done, false) => Some("the cluster is not healthy, and they may be needed to go back to".to_owned()),
+            _ => Some(format!("restore {} is under way, and they are what it can be undone by", self.id)),
+        }
+    }
+
     /// Whether the lease is the one that it wrote.
     #[must_use]
     pub fn has_closed(&self, lease: &LeaseRecord) -> bool {
