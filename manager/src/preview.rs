@@ -21,6 +21,8 @@ use tokio::sync::watch;
 
 /// Between two looks for a question.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// After an answer that could not be written.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// Whoever asks is waiting.
 const PATIENCE: Patience = Patience(Duration::from_secs(10));
 const STATEMENT_WITHIN: Duration = Duration::from_secs(5);
@@ -41,6 +43,7 @@ pub async fn keep(context: Arc<Context>, snapshots: watch::Receiver<Arc<Instance
         });
         if let Err(error) = context.announcer.report_preview(&preview).await {
             tracing::warn!(error = %chain(&error), "what a restore comes to is not written yet");
+            tokio::time::sleep(TRY_AGAIN).await;
         }
     }
 }

@@ -1,8 +1,7 @@
 //! A cluster is brought back in place: to the second before a table was dropped, beside its old volumes, through the
 //! death of the controller and of the manager that restores; gone back from; and the volumes of before are dropped.
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::{Api, DynamicObject, ListParams, PostParams};
+use kube::api::{DynamicObject, ListParams, PostParams};
 use pgherd_localkube::fault::{FaultRequest, Target};
 use pgherd_localkube::s3::S3Fault;
 use serde_json::json;
@@ -13,6 +12,8 @@ use crate::bed::{Bed, CLUSTER, NAMESPACE};
 async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_back_if_asked() {
     let bed = Bed::hurried("restore", |cluster| {
         cluster["spec"]["instances"] = 2.into();
+        // So that the lease has records of who may be elected, which one history must not leave to the next.
+        cluster["spec"]["postgresql"]["synchronous"] = json!({"method": "any", "number": 1});
         cluster["spec"]["backup"]["barmanObjectStore"]["data"]["immediateCheckpoint"] = true.into();
     })
     .await;
@@ -41,16 +42,17 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
     // The store hangs, so that the restore is caught in the middle; the controller and the manager are killed there.
     let ordered = bed.program(&["restore", CLUSTER], &["--to", &moment, "--yes"]).await;
     assert!(ordered.status.success(), "{ordered:?}");
-    bed.fault(FaultRequest::Kill { target: Target::Controller, pod: String::new() }).await;
+    bed.handle.kill_controller().await.unwrap();
+    bed.stage("restoring", 90).await;
     bed.fault(FaultRequest::S3 { what: S3Fault::Silent }).await;
-    bed.stage("restoring", 60).await;
-    let first = bed.until("the instance that is restored", 30, async || {
-        let status = bed.cluster().await?["status"].clone();
-        let name = status["restore"]["instance"].as_str().unwrap_or_default().to_owned();
-        let there = bed.pods().get_opt(&name).await.map_err(|error| error.to_string())?;
-        there.map(|_| name).ok_or_else(|| status["restore"].to_string())
-    })
-    .await;
+    let first = bed
+        .until("the instance that is restored", 30, async || {
+            let status = bed.cluster().await?["status"].clone();
+            let name = status["restore"]["instance"].as_str().unwrap_or_default().to_owned();
+            let there = bed.pods().get_opt(&name).await.map_err(|error| error.to_string())?;
+            there.map(|_| name).ok_or_else(|| status["restore"].to_string())
+        })
+        .await;
     assert_eq!(first, format!("{CLUSTER}-3"), "a serial that no volume of before has");
     bed.until("its manager to die", 30, async || bed.strike(Target::Manager, &first).await).await;
     bed.fault(FaultRequest::S3 { what: S3Fault::None }).await;
@@ -123,7 +125,7 @@ impl Bed {
 
     /// The volumes that were put aside.
     async fn kept(&self) -> Vec<String> {
-        let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.handle_client(), NAMESPACE);
+        let claims = self.objects("", "PersistentVolumeClaim");
         let listed = claims.list(&ListParams::default().labels("pgherd.io/kept-by")).await.unwrap();
         let mut names: Vec<String> = listed.items.into_iter().filter_map(|claim| claim.metadata.name).collect();
         names.sort();

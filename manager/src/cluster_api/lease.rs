@@ -38,8 +38,18 @@ impl LeaseApi {
     /// The timeline that was reserved last, by the object as last seen.
     #[must_use]
     pub fn reserved(&self) -> Option<TimelineId> {
+        self.record().map(|record| record.timeline)
+    }
+
+    /// The timeline that was opened to clients last, by the object as last seen.
+    #[must_use]
+    pub fn opened(&self) -> Option<TimelineId> {
+        self.record().and_then(|record| record.lineage).map(|lineage| lineage.timeline)
+    }
+
+    fn record(&self) -> Option<LeaseRecord> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        last.as_ref().and_then(|lease| wire::read_record(lease).ok()).map(|record| record.timeline)
+        last.as_ref().and_then(|lease| wire::read_record(lease).ok())
     }
 
     /// The object that stores `record` over version `over`.

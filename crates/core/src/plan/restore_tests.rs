@@ -109,7 +109,10 @@ impl World {
                 restore.instance = instance.clone().or(restore.instance.take());
                 // Whoever looks at the status sees no database while one is made again.
                 if *stage == Stage::Restoring {
-                    (observed.status.system_id, observed.status.target_primary) = (None, None);
+                    observed.status.system_id = None;
+                }
+                if matches!(stage, Stage::Restoring | Stage::Reviving) {
+                    observed.status.target_primary = None;
                 }
             }
             Step::CreateVolume { serial } => observed.volumes.push(volume(*serial)),
