@@ -45,16 +45,13 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
     bed.handle.kill_controller().await.unwrap();
     bed.stage("restoring", 90).await;
     bed.fault(FaultRequest::S3 { what: S3Fault::Silent }).await;
-    let first = bed
-        .until("the instance that is restored", 30, async || {
-            let status = bed.cluster().await?["status"].clone();
-            let name = status["restore"]["instance"].as_str().unwrap_or_default().to_owned();
-            let there = bed.pods().get_opt(&name).await.map_err(|error| error.to_string())?;
-            there.map(|_| name).ok_or_else(|| status["restore"].to_string())
-        })
-        .await;
+    let first = bed.until("the instance that is restored", 30, async || bed.initializing().await).await;
     assert_eq!(first, format!("{CLUSTER}-3"), "a serial that no volume of before has");
-    bed.until("its manager to die", 30, async || bed.strike(Target::Manager, &first).await).await;
+    let screen = bed.program(&["status", CLUSTER], &[]).await;
+    let screen = String::from_utf8_lossy(&screen.stdout).into_owned();
+    assert!(screen.contains("Restoring in place (Restoring phoenix-guardian-db-3 out of the archive"), "{screen}");
+    bed.handle.kill_controller().await.unwrap();
+    bed.kill(Target::Manager, &first).await;
     bed.fault(FaultRequest::S3 { what: S3Fault::None }).await;
     bed.stage("done", 180).await;
     let restored = bed.healthy(120).await;
@@ -89,6 +86,20 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
     })
     .await;
     assert_eq!(bed.healthy(60).await, back, "nobody missed them");
+
+    // Nobody knows beforehand that there is no such transaction: it is found out at the end, and the way back is said.
+    let ordered = bed.program(&["restore", CLUSTER], &["--to-xid", "4000000000", "--yes"]).await;
+    assert!(ordered.status.success(), "{ordered:?}");
+    bed.until("the way back to be said", 90, async || {
+        let status = bed.cluster().await?["status"].clone();
+        let reason = status["phaseReason"].as_str().unwrap_or_default().to_owned();
+        if reason.contains("target") && reason.contains("--undo") { Ok(()) } else { Err(reason) }
+    })
+    .await;
+    let undone = bed.program(&["restore", CLUSTER], &["--undo", "--yes", "--wait"]).await;
+    assert!(undone.status.success(), "{undone:?}");
+    let back = bed.healthy(120).await;
+    assert_eq!(bed.ask(&back, "SELECT id::text FROM later").await.as_deref(), Ok("1"));
     bed.down().await;
 }
 
@@ -121,6 +132,15 @@ impl Bed {
         })
         .await;
         self.say(&format!("the restore is {stage}"));
+    }
+
+    /// The instance whose manager says that it makes the database.
+    async fn initializing(&self) -> Result<String, String> {
+        let status = self.cluster().await?["status"].clone();
+        let name = status["restore"]["instance"].as_str().unwrap_or_default().to_owned();
+        let pod = self.pods().get_opt(&name).await.map_err(|error| error.to_string())?.ok_or("it is not there")?;
+        let report = pod.metadata.annotations.unwrap_or_default().remove("pgherd.io/member").unwrap_or_default();
+        if report.contains("\"phase\":\"initializing\"") { Ok(name) } else { Err(report) }
     }
 
     /// The volumes that were put aside.

@@ -312,7 +312,7 @@ fn what_would_break_the_order_is_caught() {
     held.lease = observed.lease.clone();
     assert!(with(&held, close(&held, "77")), "it is held");
     let kept = KeptVolume { name: "c-4".into(), serial: 4, by: "r1".into() };
-    let mut aside = observed.clone();
+    let mut aside = observed;
     aside.kept.push(kept);
     assert!(with(&aside, Step::CreatePod { serial: 4 }), "an old volume would be attached");
 }
