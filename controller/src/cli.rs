@@ -94,7 +94,7 @@ impl Cli {
                 run::run(client, Config { manager_image, status_port, drain_taints }, health, metrics).await
             }
             Command::Plan(PlanArgs { cluster, namespace, dry_run: _, manager_image, output }) => {
-                dry_run::print(client, Key { namespace, name: cluster }, manager_image, output).await
+                Box::pin(dry_run::print(client, Key { namespace, name: cluster }, manager_image, output)).await
             }
         };
         log.flush(core::time::Duration::from_secs(1));

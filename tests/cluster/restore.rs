@@ -100,6 +100,15 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
     assert!(undone.status.success(), "{undone:?}");
     let back = bed.healthy(120).await;
     assert_eq!(bed.ask(&back, "SELECT id::text FROM later").await.as_deref(), Ok("1"));
+
+    // Everything is lost but the archive, and the last primary never gave its lease up.
+    bed.archive_now(&back, 60).await;
+    bed.lose_all_volumes().await;
+    let brought =
+        bed.program(&["restore", CLUSTER], &["--to-latest", "--old-primary-is-dead", "--yes", "--wait"]).await;
+    assert!(brought.status.success(), "{brought:?}");
+    let primary = bed.healthy(120).await;
+    assert_eq!(bed.ask(&primary, "SELECT id::text FROM later").await.as_deref(), Ok("1"));
     bed.down().await;
 }
 

@@ -10,7 +10,7 @@ use pgherd_proto::cluster::{Cluster, RestoreStatus};
 use pgherd_proto::labels;
 use serde_json::{Value, json};
 
-/// Takes it on. An undo keeps the target, for people.
+/// Takes it on, or changes it while it stops. An undo keeps the target, for people.
 pub(super) async fn begin(target: &Target<'_>, fact: &RestoreFact) -> Result<(), ApplyError> {
     let asked = target.cluster.restore_request(labels::RESTORE).unwrap_or_default();
     let status = target.cluster.status.as_ref();

@@ -219,6 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn a_volume_that_was_put_aside_is_none_of_the_clusters() {
+        let claim = |labels: serde_json::Value| -> PersistentVolumeClaim {
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "c-2", "labels": labels}})).unwrap()
+        };
+        let (own, aside) = (claim(serde_json::json!({})), claim(serde_json::json!({labels::KEPT_BY: "r1"})));
+        assert!(volume_view("c", &own).is_some() && kept_view("c", &own).is_none());
+        let kept = KeptVolume { name: "c-2".into(), serial: 2, by: "r1".into() };
+        assert_eq!((volume_view("c", &aside), kept_view("c", &aside)), (None, Some(kept)));
+    }
+
+    #[test]
     fn a_pod_that_is_no_instance_is_not_counted() {
         assert_eq!(
             pod_view("c", &pod(serde_json::json!({"metadata": {"name": "c-pooler", "uid": "u"}})), &Around::default()),

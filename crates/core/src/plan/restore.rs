@@ -82,7 +82,9 @@ fn stopping(desired: &Desired, observed: &Observed, restore: &RestoreFact, now: 
             draft.report.does(format!("delete pod {}", pod.name), "the cluster is restored: its primary stops first");
             draft.steps.push(Step::DeletePod { name: pod.name.clone(), uid: pod.uid.clone() });
         }
-        let reason = format!("Stopping: {} has yet to release the lease", holder.name);
+        let gone = observed.pod(&holder.name).is_none();
+        let way = if gone { "; if it is dead for good, order it again with --old-primary-is-dead" } else { "" };
+        let reason = format!("Stopping: {} has yet to release the lease{way}", holder.name);
         return Course::Beside(Some(reason));
     }
     let mut waits: Vec<&str> = Vec::new();

@@ -31,6 +31,11 @@ pub fn rule(order: &RestoreOrder, current: Option<&RestoreFact>, kept: &[String]
         }))
     };
     match (order.undo, current) {
+        (_, Some(current)) if changes_mind(order, current) => Ruling::Begin(Box::new(RestoreFact {
+            order: order.id.clone(),
+            holder_is_dead: current.holder_is_dead || order.holder_is_dead,
+            ..current.clone()
+        })),
         (false, Some(current)) if current.stage.is_under_way() => {
             Ruling::Refused(format!("restore {} is under way: undo it first, or wait for it", current.id))
         }
@@ -38,6 +43,12 @@ pub fn rule(order: &RestoreOrder, current: Option<&RestoreFact>, kept: &[String]
         (true, None) => Ruling::Refused("nothing was restored, so there is nothing to go back to".to_owned()),
         (true, Some(current)) => undone(order, current, kept, begun),
     }
+}
+
+/// While it stops, the target may become another, and a person may say that the holder is dead for which it waits.
+fn changes_mind(order: &RestoreOrder, current: &RestoreFact) -> bool {
+    let same_way = order.undo == current.revives.is_some();
+    current.stage == Stage::Stopping && same_way && (!order.undo || order.holder_is_dead)
 }
 
 fn undone(

@@ -23,10 +23,26 @@ fn an_order_begins_a_restore_unless_one_is_under_way_or_knows_it() {
         let ruling = rule(&order("r2", false), current.as_ref(), &[]);
         assert!(matches!(ruling, Ruling::Begin(fact) if fact.id == "r2" && fact.stage == Stage::Stopping));
     }
-    for stage in [Stage::Stopping, Stage::Closing, Stage::Restoring, Stage::Reviving, Stage::Joining] {
+    for stage in [Stage::Closing, Stage::Restoring, Stage::Reviving, Stage::Joining] {
         let ruling = rule(&order("r2", false), Some(&at(stage)), &[]);
         assert!(matches!(ruling, Ruling::Refused(_)), "{stage:?}");
     }
+}
+
+#[test]
+fn while_it_stops_the_target_may_become_another_and_its_holder_may_be_called_dead() {
+    let begun = |order: &RestoreOrder, current: &RestoreFact| match rule(order, Some(current), &[]) {
+        Ruling::Begin(fact) => *fact,
+        other => panic!("{other:?}"),
+    };
+    let dead = RestoreOrder { holder_is_dead: true, ..order("r2", false) };
+    let fact = begun(&dead, &at(Stage::Stopping));
+    assert_eq!((fact.id.as_str(), fact.order.as_str(), fact.holder_is_dead), ("r1", "r2", true));
+    assert!(begun(&order("r3", false), &fact).holder_is_dead, "once said, it is said");
+    let undo = RestoreFact { revives: Some(Revival::default()), ..at(Stage::Stopping) };
+    let dead = RestoreOrder { holder_is_dead: true, ..order("u2", true) };
+    assert_eq!(begun(&dead, &undo).stage, Stage::Stopping);
+    assert_eq!(begun(&order("u2", true), &undo).stage, Stage::Reviving, "a second thought about the second thought");
 }
 
 #[test]
