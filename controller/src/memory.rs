@@ -18,6 +18,7 @@ type LeaseKey = (Option<Nonce>, Term, HolderState);
 #[derive(Debug, Default)]
 pub struct Remembered {
     lease: Option<(LeaseKey, Instant)>,
+    version: Option<(String, Instant)>,
     election: Option<(String, Instant)>,
     unhealthy: Option<Instant>,
     lease_lost: Option<Instant>,
@@ -42,6 +43,10 @@ impl Remembered {
         if self.lease.as_ref().map(|(known, _)| known) != key.as_ref() {
             self.lease = key.map(|key| (key, now));
         }
+        let version = observed.lease.as_ref().map(|lease| &lease.version);
+        if self.version.as_ref().map(|(known, _)| known) != version {
+            self.version = version.map(|version| (version.clone(), now));
+        }
         if self.election.as_ref().is_none_or(|(known, _)| known != election_text) {
             self.election = Some((election_text.to_owned(), now));
         }
@@ -58,6 +63,7 @@ impl Remembered {
             unhealthy_since: self.unhealthy,
             asked_since: self.asked.as_ref().map(|(_, since)| *since),
             lease_lost_since: self.lease_lost,
+            version_since: self.version.as_ref().map(|(_, since)| *since),
         }
     }
 

@@ -134,6 +134,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(condition::follow(Arc::clone(&context), snapshots.clone()));
     running.spawn(quorum::follow(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::retention::keep(Arc::clone(&context), snapshots.clone()));
+    running.spawn(crate::preview::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(app_password::follow(Arc::clone(&context), snapshots.clone()));
     let shared = Shared {
         instance: snapshots,

@@ -28,6 +28,7 @@ pub mod leftovers;
 pub mod link;
 pub mod metrics;
 pub mod panics;
+pub mod preview;
 pub mod publish;
 pub mod quorum;
 pub mod recovery;

@@ -74,6 +74,14 @@ pub const LAST_VALID_SPEC: &str = "pgherd.io/last-valid-spec";
 /// Annotation on a Cluster: JSON of [`crate::cluster::ForcedPromotion`]. `pgherd promote --force` writes it, and the
 /// controller takes it off once it has judged it.
 pub const FORCE_PROMOTION: &str = "pgherd.io/force-promotion";
+/// Annotation on a Cluster: JSON of [`crate::cluster::RestoreRequest`]. `pgherd restore` writes it, and the controller takes
+/// it off once it has ruled on it.
+pub const RESTORE: &str = "pgherd.io/restore";
+/// Annotation on a Cluster: JSON of [`crate::cluster::RestoreRequest`] that the primary is only to look into; it answers in
+/// `status.restorePreview`.
+pub const RESTORE_PREVIEW: &str = "pgherd.io/restore-preview";
+/// Label on a volume that a restore in place has put aside: which.
+pub const KEPT_BY: &str = "pgherd.io/kept-by";
 /// On a Cluster: `dry-run` has the retention policy say what it would delete, and delete nothing (ours).
 pub const RETENTION: &str = "pgherd.io/retention";
 /// On a Cluster: a new value asks for a restore drill: any text, or JSON of [`crate::cluster::DrillOrder`].

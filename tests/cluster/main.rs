@@ -36,6 +36,7 @@ mod processes;
 mod program;
 mod real_store;
 mod recovery;
+mod restore;
 #[path = "../interop/seaweed.rs"]
 mod seaweed;
 mod size;

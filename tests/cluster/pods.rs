@@ -94,7 +94,7 @@ async fn pods_and_volumes_that_go_away_come_back() {
 
 impl Bed {
     /// Every volume goes at once: the cluster says so, and nobody makes another database in its place.
-    async fn lose_all_volumes(&self) {
+    pub async fn lose_all_volumes(&self) {
         self.say("every volume deleted at once");
         let system = text(&self.cluster().await.unwrap(), "/status/systemID");
         // So that it sees all of them gone, and not one after the other.

@@ -80,7 +80,7 @@ pub(super) async fn restart(target: &Target<'_>, instance: &str, nonce: &Nonce) 
 }
 
 /// With the resourceVersion that was looked at: somebody else's write in between voids this one (I10).
-async fn patch(target: &Target<'_>, status: Value, what: &str) -> Result<(), ApplyError> {
+pub(super) async fn patch(target: &Target<'_>, status: Value, what: &str) -> Result<(), ApplyError> {
     let version = &target.cluster.metadata.resource_version;
     let body = json!({ "metadata": { "resourceVersion": version }, "status": status });
     let params =

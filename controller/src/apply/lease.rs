@@ -1,8 +1,9 @@
-//! The Lease object: created empty, and let go of when its cluster is. All other writes are the managers'.
+//! The Lease object: created empty, closed between two histories, let go of when its cluster is. All other writes are
+//! the managers'.
 
 use super::{ApplyError, Target, failed, gone_is_fine};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use pgherd_core::lease::LeaseRecord;
 use pgherd_proto::labels;
@@ -23,6 +24,20 @@ pub(super) async fn recreate(target: &Target<'_>, record: &LeaseRecord) -> Resul
     tracing::warn!(cluster = %desired.name, namespace = %desired.namespace, term = %record.term,
         timeline = %record.timeline, "the lease was deleted, and is made anew");
     target.create(target.api::<Lease>(), &lease, "the lost lease").await
+}
+
+/// The lease between two histories, over the version that it was decided from.
+pub(super) async fn close(target: &Target<'_>, over: &str, record: &LeaseRecord) -> Result<(), ApplyError> {
+    let leases = target.api::<Lease>();
+    let base = leases.get(&target.desired.name).await.map_err(failed("read the lease"))?;
+    let mut lease = pgherd_proto::lease::to_lease(&base, record, jiff::Timestamp::now());
+    lease.metadata.resource_version = Some(over.to_owned());
+    let params =
+        PostParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    leases.replace(&target.desired.name, &params, &lease).await.map_err(failed("close the lease"))?;
+    tracing::info!(cluster = %target.desired.name, namespace = %target.desired.namespace, term = %record.term,
+        timeline = %record.timeline, "closed the lease of the old history");
+    Ok(())
 }
 
 /// Takes our finalizer off, over the version that was read.

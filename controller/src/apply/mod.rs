@@ -8,6 +8,7 @@ mod lease;
 mod objects;
 mod pods;
 mod renewal;
+mod restore;
 mod secrets;
 mod services;
 #[cfg(test)]
@@ -174,7 +175,7 @@ pub async fn apply(target: &Target<'_>, plan: &Plan, memory: &mut Remembered, no
             }
             (Ok(()), Step::SetReplicaBudget { available }) => memory.replica_budget = Some(*available),
             // Nothing is announced that was not written.
-            (Err(_), Step::WriteElection(_)) => return result,
+            (Err(_), Step::WriteElection(_) | Step::BeginRestore(_) | Step::AdvanceRestore { .. }) => return result,
             _ => {}
         }
         first = first.and(result);
@@ -205,6 +206,14 @@ async fn apply_step(target: &Target<'_>, step: &Step, memory: &mut Remembered, n
         Step::RestartInPlace { instance, nonce } => election::restart(target, instance, nonce).await,
         Step::GrowVolume { name, size } => volumes::grow(target, name, size).await,
         Step::SetVolumeRole { name, role } => volumes::set_role(target, name, *role).await,
+        Step::BeginRestore(fact) => restore::begin(target, fact).await,
+        Step::ClearRestoreOrder => restore::clear_order(target).await,
+        Step::KeepVolume { name, restore } => volumes::keep(target, name, Some(restore)).await,
+        Step::ReviveVolume { name } => volumes::keep(target, name, None).await,
+        Step::CloseLease { over, record } => lease::close(target, over, record).await,
+        Step::AdvanceRestore { stage, before, instance } => {
+            restore::advance(target, *stage, before.as_deref(), instance.as_deref()).await
+        }
         Step::SetRole { pod, uid, role } => labels::set_role(target, pod, uid, *role).await,
         Step::WriteElection(fact) => election::write(target, fact).await,
         Step::CancelElection { holder } => election::cancel(target, holder).await,

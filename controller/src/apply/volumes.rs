@@ -57,6 +57,12 @@ pub(super) async fn set_role(target: &Target<'_>, name: &str, role: Role) -> Res
     patch(target, name, json!({ "metadata": { "labels": labels } }), "label").await
 }
 
+/// Puts it aside for a restore, or takes it back.
+pub(super) async fn keep(target: &Target<'_>, name: &str, restore: Option<&str>) -> Result<(), ApplyError> {
+    patch(target, name, json!({ "metadata": { "labels": { labels::KEPT_BY: restore } } }), "put aside or take back")
+        .await
+}
+
 async fn patch(target: &Target<'_>, name: &str, patch: Value, what: &str) -> Result<(), ApplyError> {
     let params =
         PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };

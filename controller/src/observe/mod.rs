@@ -4,7 +4,7 @@ mod certificates;
 mod pods;
 mod status;
 
-pub use pods::{Around, pod_view, report_view, volume_view};
+pub use pods::{Around, kept_view, pod_view, report_view, volume_view};
 pub use status::{facts, force};
 
 use crate::caches::{Caches, Key, of};
@@ -86,19 +86,22 @@ pub async fn observe(
         pod_view(&key.name, pod, &around)
     };
     let mut pods: Vec<_> = of(&caches.pods, &key).iter().filter_map(view).collect();
-    let mut volumes: Vec<_> =
-        of(&caches.claims, &key).iter().filter_map(|claim| volume_view(&key.name, claim)).collect();
+    let claims = of(&caches.claims, &key);
+    let mut volumes: Vec<_> = claims.iter().filter_map(|claim| volume_view(&key.name, claim)).collect();
+    let kept = claims.iter().filter_map(|claim| kept_view(&key.name, claim)).collect();
     pods.sort_by_key(|pod| pod.serial);
     volumes.sort_by_key(|volume| volume.serial);
     let pod_monitors_served = desired.pod_monitor && serves_pod_monitors(client, memory, now).await;
     let mut observed = Observed {
         pods,
         volumes,
+        kept,
         objects: watched_objects(caches, &key),
         lease,
         status: facts(cluster),
         pod_monitors_served,
         force: force(cluster),
+        restore_order: cluster.restore_order(),
         wall: jiff::Timestamp::now().as_second(),
         certificates: certificates::certificates(caches, &key),
         ..Observed::default()

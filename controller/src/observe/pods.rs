@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 use pgherd_core::cluster::{
-    DomainKeys, LeaseSeen, NodeView, PodPhase, PodView, Report, Role, VolumeView, ZONE, serial_of,
+    DomainKeys, KeptVolume, LeaseSeen, NodeView, PodPhase, PodView, Report, Role, VolumeView, ZONE, serial_of,
 };
 use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::rules::quantity::quantity as quantity_of;
@@ -117,9 +117,20 @@ pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
     }
 }
 
-/// A volume claim of `cluster`.
+/// A volume claim of `cluster` that a restore has put aside.
+#[must_use]
+pub fn kept_view(cluster: &str, claim: &PersistentVolumeClaim) -> Option<KeptVolume> {
+    let by = claim.labels().get(labels::KEPT_BY)?.clone();
+    let name = claim.name_any();
+    Some(KeptVolume { serial: serial_of(cluster, &name)?, by, name })
+}
+
+/// A volume claim of `cluster`; `None` for one that a restore has put aside.
 #[must_use]
 pub fn volume_view(cluster: &str, claim: &PersistentVolumeClaim) -> Option<VolumeView> {
+    if claim.labels().contains_key(labels::KEPT_BY) {
+        return None;
+    }
     let name = claim.name_any();
     let bytes = |quantity: Option<&Quantity>| quantity.and_then(|text| quantity_of(&text.0).ok());
     let spec = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"));
@@ -205,6 +216,17 @@ mod tests {
         for other in ["", "back-off", "back-off soon", "back-off 1h restarting"] {
             assert_eq!(wait(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_volume_that_was_put_aside_is_none_of_the_clusters() {
+        let claim = |labels: serde_json::Value| -> PersistentVolumeClaim {
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "c-2", "labels": labels}})).unwrap()
+        };
+        let (own, aside) = (claim(serde_json::json!({})), claim(serde_json::json!({labels::KEPT_BY: "r1"})));
+        assert!(volume_view("c", &own).is_some() && kept_view("c", &own).is_none());
+        let kept = KeptVolume { name: "c-2".into(), serial: 2, by: "r1".into() };
+        assert_eq!((volume_view("c", &aside), kept_view("c", &aside)), (None, Some(kept)));
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use pgherd_core::cluster::{ForceFact, RefusalFact, StatusFacts};
 use pgherd_core::election::{DRAIN_REFUSED, SWITCHOVER_REFUSED};
-use pgherd_core::identity::SystemId;
 use pgherd_core::timeline::TimelineId;
-use pgherd_proto::cluster::{Cluster, ElectionStatus, ForcedPromotion, LossStatus, RestartStatus};
+use pgherd_proto::cluster::{Cluster, ElectionStatus, ForcedPromotion, LossStatus, RestartStatus, RestoreStatus};
 use pgherd_proto::labels;
 
 /// Reads the status; one that is absent says nothing.
@@ -12,8 +11,9 @@ use pgherd_proto::labels;
 pub fn facts(cluster: &Cluster) -> StatusFacts {
     let status = cluster.status.clone().unwrap_or_default();
     StatusFacts {
-        system_id: status.system_id.as_deref().and_then(|id| id.parse().ok()).map(SystemId),
-        initializing: status.initialization.map(|initialization| initialization.instance),
+        system_id: cluster.database(),
+        initializing: cluster.initializer(),
+        restore: status.restore.as_ref().map(RestoreStatus::to_fact),
         current_primary: status.current_primary,
         target_primary: status.target_primary,
         election: status.election.as_ref().map(ElectionStatus::to_fact),

@@ -4,7 +4,7 @@ use crate::decompress::unpack;
 use crate::patient::Patience;
 use futures::{StreamExt, TryStreamExt, stream};
 use pgherd_core::backup::{
-    ArchiveName, Archived, BASE, BackupId, BackupInfo, BaseObject, Entry, InfoError, Keep, parse_base_key,
+    ArchiveName, Archived, BASE, BackupId, BackupInfo, BaseObject, Entry, InfoError, Keep, Timestamp, parse_base_key,
 };
 use pgherd_core::timeline::{History, TimelineId};
 use pgherd_core::wal::{Compression, SegmentSize, WalName, object_key, parse_key};
@@ -57,6 +57,8 @@ pub struct WalObject {
     pub compression: Option<Compression>,
     /// Bytes stored.
     pub size: u64,
+    /// When it was stored, by the store's clock.
+    pub stored: Option<Timestamp>,
 }
 
 /// One server's backups and WAL in a store. Cloning shares it.
@@ -174,10 +176,11 @@ impl Catalog {
         let mut wal = Vec::new();
         self.walk("wals/", |object| {
             let Some(Ok((name, compression))) = self.below(&object.key).map(parse_key) else { return };
+            let stored = object.modified.map(Timestamp::from_seconds);
             if let WalName::Segment(segment) = name {
-                archived.add_segment(segment, object.modified.map(pgherd_core::backup::Timestamp::from_seconds));
+                archived.add_segment(segment, stored);
             }
-            wal.push(WalObject { name, compression, size: object.size });
+            wal.push(WalObject { name, compression, size: object.size, stored });
         })
         .await?;
         // Futures in a list: the compiler cannot follow a closure over borrowed objects into a spawned task.

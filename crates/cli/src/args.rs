@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::fault_args::FaultVerb;
+use crate::restore_args::RestoreArguments;
 
 /// PostgreSQL clusters: look at them, reach them, try them on this machine.
 #[derive(Debug, Parser)]
@@ -131,6 +132,13 @@ pub enum Verb {
         /// Show how far it is, until it has ended; exit 1 if it failed.
         #[arg(long)]
         wait: bool,
+    },
+    /// Bring the cluster back to how it once was, out of its archive, beside its old volumes; or undo that.
+    Restore {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+        #[command(flatten)]
+        what: RestoreArguments,
     },
     /// Make an instance the primary (a switchover; the old primary hands over).
     Promote {

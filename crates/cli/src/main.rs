@@ -12,6 +12,9 @@ mod logs;
 mod output;
 mod promote;
 mod psql;
+mod restore;
+mod restore_args;
+mod restore_text;
 mod status;
 mod validate;
 mod verify;
@@ -76,6 +79,7 @@ fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
             Verb::Backup { cluster, backup_name, target, wait, verb: None } => {
                 backup::run(&cluster, backup_name, target, wait, json).await
             }
+            Verb::Restore { cluster, what } => restore::run(&cluster, &what, json).await,
             Verb::Promote { cluster, instance, force: true, accept_loss } => {
                 force::run(&cluster, &instance, accept_loss, json).await
             }

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
 use pgherd_core::election::{DRAIN_REFUSED, SWITCHOVER_REFUSED};
-use pgherd_proto::cluster::{Cluster, ClusterStatus, LossStatus, condition, drill_phase};
+use pgherd_proto::cluster::{Cluster, ClusterStatus, LossStatus, condition, drill_phase, phase};
 use pgherd_proto::labels;
 use pgherd_proto::member::{MemberReport, Phase};
 use serde::Serialize;
@@ -81,7 +81,7 @@ fn look(cluster: &Cluster, pods: &[Pod], lease: Option<&Lease>) -> View {
     let mut view = View {
         cluster: cluster.metadata.name.clone().unwrap_or_default(),
         namespace: cluster.metadata.namespace.clone().unwrap_or_default(),
-        phase: status.phase.clone().unwrap_or_else(|| "not seen by the controller yet".to_owned()),
+        phase: phase_of(status),
         safe: false,
         reasons: Vec::new(),
         election: Vec::new(),
@@ -110,6 +110,15 @@ fn proof(cluster: &Cluster) -> Option<String> {
         .map(|drill| format!("the last restore drill failed at {}: {}", text(&drill.stopped_at), text(&drill.error)));
     let all: Vec<String> = [failed, proven].into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// With how far it is, where the cluster is being restored.
+fn phase_of(status: &ClusterStatus) -> String {
+    let phase = status.phase.clone().unwrap_or_else(|| "not seen by the controller yet".to_owned());
+    match status.phase_reason.as_deref().filter(|reason| phase == phase::RESTORING && !reason.is_empty()) {
+        Some(reason) => format!("{phase} ({reason})"),
+        None => phase,
+    }
 }
 
 /// Condition `PrimaryElected`, and the last refusal: the primary may be well and only not able to hand over.

@@ -22,6 +22,7 @@ pub mod lease;
 pub mod lsn;
 pub mod pgconf;
 pub mod plan;
+pub mod restore;
 pub mod rules;
 pub mod slots;
 pub mod sync;

@@ -6,7 +6,8 @@ use core::time::Duration;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
 use pgherd_core::identity::{PodUid, SystemId};
-use pgherd_proto::cluster::{Cluster, Recoverability};
+use pgherd_core::restore::Stage;
+use pgherd_proto::cluster::{Cluster, Recoverability, RestorePreview};
 use pgherd_proto::labels;
 use pgherd_proto::member::MemberReport;
 use serde_json::{Value, json};
@@ -62,6 +63,12 @@ impl Announcer {
         let raw = self.raw();
         let mut cluster = within("read the Cluster", raw.get(&self.api.name)).await?;
         let status = cluster.data.get("status").cloned().unwrap_or_else(|| json!({}));
+        match made_again_by(&status) {
+            // The intent is the restore's own, written before there was anybody to claim it.
+            Some(instance) if instance == self.pod => return Ok(()),
+            Some(instance) => return Err(AnnounceError::Refused(format!("{instance} restores it"))),
+            None => {}
+        }
         if let Some(id) = status.get("systemID").and_then(Value::as_str).filter(|id| !id.is_empty()) {
             return Err(AnnounceError::Refused(format!("it already has database system {id}")));
         }
@@ -88,7 +95,33 @@ impl Announcer {
     /// # Errors
     /// When it could not be written.
     pub async fn publish_system_id(&self, id: SystemId) -> Result<(), AnnounceError> {
-        self.patch_status("record the system identifier", json!({"systemID": id.to_string()})).await
+        let raw = self.raw();
+        let mut cluster = within("read the Cluster", raw.get(&self.api.name)).await?;
+        let status = cluster.data.get("status").cloned().unwrap_or_else(|| json!({}));
+        if made_again_by(&status).is_none() {
+            return self.patch_status("record the system identifier", json!({"systemID": id.to_string()})).await;
+        }
+        let known = status.get("systemID").and_then(Value::as_str).unwrap_or_default();
+        if !known.is_empty() && known != id.to_string() {
+            return Err(AnnounceError::Refused(format!("it is database system {known}, and {id} was restored")));
+        }
+        let Some(status) = cluster.data.get_mut("status").and_then(Value::as_object_mut) else { return Ok(()) };
+        status.insert("systemID".to_owned(), json!(id.to_string()));
+        if let Some(restore) = status.get_mut("restore").and_then(Value::as_object_mut) {
+            restore.insert("stage".to_owned(), json!(Stage::Joining));
+        }
+        // By compare-and-swap: an undo may have begun.
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        within("record the restored database", raw.replace_status(&self.api.name, &params, &cluster)).await.map(drop)
+    }
+
+    /// What a restore would come to.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn report_preview(&self, preview: &RestorePreview) -> Result<(), AnnounceError> {
+        // With every field, so that nothing of an earlier one stays.
+        self.patch_status("say what a restore comes to", json!({"restorePreview": preview})).await
     }
 
     /// This instance is the primary.
@@ -187,6 +220,12 @@ impl Announcer {
         let patch = Patch::Merge(json!({"status": status}));
         within(what, self.api.clusters.patch_status(&self.api.name, &params, &patch)).await.map(drop)
     }
+}
+
+/// The instance that makes the database out of the archive again, while that goes on.
+fn made_again_by(status: &Value) -> Option<&str> {
+    let restore = status.get("restore").filter(|restore| restore.get("stage") == Some(&json!(Stage::Restoring)))?;
+    Some(restore.get("instance").and_then(Value::as_str).unwrap_or_default())
 }
 
 const FIELD_MANAGER: &str = "pgherd-manager";

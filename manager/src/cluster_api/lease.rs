@@ -8,6 +8,7 @@ use kube::api::PostParams;
 use pgherd_core::instance::Outcome;
 use pgherd_core::lease::{HolderState, LeaseRecord, Versioned};
 use pgherd_core::time::Instant;
+use pgherd_core::timeline::TimelineId;
 use pgherd_proto::lease as wire;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +33,23 @@ impl LeaseApi {
     /// Takes note of the object as it was seen.
     pub fn remember(&self, lease: &Lease) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease.clone());
+    }
+
+    /// The timeline that was reserved last, by the object as last seen.
+    #[must_use]
+    pub fn reserved(&self) -> Option<TimelineId> {
+        self.record().map(|record| record.timeline)
+    }
+
+    /// The timeline that was opened to clients last, by the object as last seen.
+    #[must_use]
+    pub fn opened(&self) -> Option<TimelineId> {
+        self.record().and_then(|record| record.lineage).map(|lineage| lineage.timeline)
+    }
+
+    fn record(&self) -> Option<LeaseRecord> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        last.as_ref().and_then(|lease| wire::read_record(lease).ok())
     }
 
     /// The object that stores `record` over version `over`.

@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub fn cluster_view(cluster: &Cluster, configuration: String, me: &str) -> ClusterView {
     let status = cluster.status.clone().unwrap_or_default();
     ClusterView {
-        system_id: status.system_id.as_deref().and_then(|id| id.parse().ok()).map(pgherd_core::identity::SystemId),
-        initializer: status.initialization.as_ref().map(|intent| intent.instance.clone()),
+        system_id: cluster.database(),
+        initializer: cluster.initializer(),
         instances: u32::try_from(cluster.spec.instances).unwrap_or(1),
         current_primary: status.current_primary.clone(),
         election: status.election.as_ref().map(ElectionStatus::to_fact),

@@ -4,7 +4,7 @@ use super::start::local;
 use super::volume::off_runtime;
 use crate::config::POSTGRES_PORT;
 use crate::context::Context;
-use crate::recovery::recover;
+use crate::recovery::{Asked, recover};
 use core::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use pgherd_core::identity::{Incarnation, SystemId};
@@ -31,7 +31,7 @@ pub async fn initdb(cx: &Context) -> Outcome {
 
 async fn make(cx: &Context) -> Result<(), String> {
     let cluster = cx.cluster_now().ok_or("the Cluster has not been read yet")?;
-    match cluster.spec.recovery() {
+    match Asked::of(&cluster) {
         Some(asked) => recover(cx, &cluster, asked).await,
         None => create_empty(cx, &cluster).await,
     }
@@ -67,7 +67,7 @@ async fn create(cx: &Context) -> Result<(), String> {
     let owner = owner_login(cx).await?;
     let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
     cluster_roles(&session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
-    if cluster.spec.recovery().is_some() {
+    if matches!(Asked::of(&cluster), Some(Asked::Bootstrap(_))) {
         // Whoever knew the password of the cluster that this one was, does not know this one's.
         clear_password(&session, "postgres", STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
     }

@@ -34,6 +34,10 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
         StartAs::Primary => As::Primary,
         StartAs::Standby(leader) => {
             note_leader(cx, leader.as_ref());
+            // The archive may have a history beside the one that was opened last: of a restore that was gone back from.
+            if let (None, Some(opened)) = (leader, cx.lease.opened()) {
+                cx.archiving.following(opened);
+            }
             cx.synchrony.forget();
             As::Standby
         }

@@ -1,7 +1,7 @@
 //! A backup is chosen, brought back beside the data directory, and made ready to replay WAL.
 
-use super::source::{Source, taken_in_own};
-use super::{Purpose, noted_along, said};
+use super::source::{Source, reserved, taken_in_own};
+use super::{Asked, Purpose, noted_along, said};
 use crate::configuration::system_user;
 use crate::context::Context;
 use crate::effects::off_runtime;
@@ -23,7 +23,13 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 const WIDE: usize = 4;
 
 /// Brings the backup back that leads to the target.
-pub async fn bring(cx: &Context, cluster: &Cluster, source: &Source, asked: String) -> Result<Purpose, String> {
+pub async fn bring(
+    cx: &Context,
+    cluster: &Cluster,
+    order: Asked<'_>,
+    source: &Source,
+    asked: String,
+) -> Result<Purpose, String> {
     let survey = source.catalog.survey().await.map_err(|e| format!("{}: {}", source.place, chain(&e)))?;
     let mut target = source.target.clone();
     if let Some(along) = noted_along(cx, &asked).await {
@@ -31,6 +37,11 @@ pub async fn bring(cx: &Context, cluster: &Cluster, source: &Source, asked: Stri
     }
     let choice = choose(&survey.entries(), &survey.archived, &target)
         .map_err(|refusal| format!("{}: {}", source.place, chain(&refusal)))?;
+    if let (Asked::InPlace(_), Some(found), Some(own)) = (order, choice.span.system, cluster.system_on_record())
+        && found != own
+    {
+        return Err(format!("backup {} is of database system {found}, and the cluster is {own}", choice.backup));
+    }
     let major = choice.span.version / 10_000;
     if major != u32::from(cx.major.number()) {
         return Err(format!(
@@ -41,7 +52,7 @@ pub async fn bring(cx: &Context, cluster: &Cluster, source: &Source, asked: Stri
     }
     let along = choice.along.timeline();
     let highest = survey.archived.timelines().into_iter().max().unwrap_or(along);
-    let taken = highest.max(taken_in_own(cx, cluster).await?);
+    let taken = highest.max(taken_in_own(cx, cluster).await?).max(reserved(cx, cluster, order)?);
     let purpose = Purpose { asked, backup: choice.backup.to_string(), along, taken };
     tracing::info!(backup = %choice.backup, timeline = %along, target = said(&target), from = source.place, "recovering");
     fetch(cx, source, &survey, &choice, &purpose).await?;

@@ -1,4 +1,4 @@
-//! `bootstrap.recovery`: the first database as it once was, out of an archive.
+//! `bootstrap.recovery`, and a restore in place: the database as it once was, out of an archive.
 //!
 //! All of it happens beside the data directory, in three steps that a restart goes on from: a backup is brought back
 //! into a directory of its own (cut off, it is removed and begun anew); whole and on disk, that becomes
@@ -8,11 +8,13 @@
 //!
 //! An outage of the archive is waited for; it is never the end of the archive.
 
+mod asked;
 mod bring;
 mod replay;
 mod source;
 mod verify;
 
+pub use asked::Asked;
 pub use bring::make_ready;
 pub use replay::{Course, Place, replay};
 pub(crate) use source::opened;
@@ -24,7 +26,7 @@ use core::time::Duration;
 use pgherd_core::backup::RecoveryTarget;
 use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::files::write_durable;
-use pgherd_proto::cluster::{BootstrapRecovery, Cluster};
+use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::chain;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -52,25 +54,25 @@ struct Purpose {
 ///
 /// # Errors
 /// For people: why it is not done yet. It is tried again.
-pub async fn recover(cx: &Context, cluster: &Cluster, asked: &BootstrapRecovery) -> Result<(), String> {
+pub async fn recover(cx: &Context, cluster: &Cluster, asked: Asked<'_>) -> Result<(), String> {
     let failures = FAILURES.load(Ordering::Relaxed);
     if failures > 0 {
         tokio::time::sleep(Duration::from_secs(u64::from(failures.saturating_mul(2).min(LONGEST_PAUSE)))).await;
     }
     let done = run(cx, cluster, asked).await;
     FAILURES.store(if done.is_ok() { 0 } else { failures.saturating_add(1) }, Ordering::Relaxed);
-    done.map_err(|why| format!("bootstrap.recovery: {why}"))
+    done.map_err(|why| asked.failed(&cx.config.cluster, &why))
 }
 
-async fn run(cx: &Context, cluster: &Cluster, asked: &BootstrapRecovery) -> Result<(), String> {
-    let source = source::open(cx, &cluster.spec, asked).await?;
+async fn run(cx: &Context, cluster: &Cluster, asked: Asked<'_>) -> Result<(), String> {
+    let source = source::open(cx, cluster, asked).await?;
     let fingerprint = fingerprint(cluster, asked, &source.place);
     let purpose = match resumed(cx, &fingerprint).await? {
         Some(purpose) => {
             tracing::info!(backup = purpose.backup, "going on with a recovery that was cut off");
             purpose
         }
-        None => bring::bring(cx, cluster, &source, fingerprint).await?,
+        None => bring::bring(cx, cluster, asked, &source, fingerprint).await?,
     };
     let (place, course) = (place(cx), course(&source, &purpose));
     let replayed = replay(&place, &course).await;
@@ -146,11 +148,11 @@ async fn noted_along(cx: &Context, fingerprint: &str) -> Option<TimelineId> {
 }
 
 /// Changes with whatever makes another recovery of it.
-fn fingerprint(cluster: &Cluster, asked: &BootstrapRecovery, place: &str) -> String {
+fn fingerprint(cluster: &Cluster, asked: Asked<'_>, place: &str) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     cluster.metadata.uid.hash(&mut hasher);
-    serde_json::to_string(&asked.recovery_target).unwrap_or_default().hash(&mut hasher);
+    asked.text().hash(&mut hasher);
     place.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }

@@ -1,5 +1,6 @@
 //! The archive that is recovered from, and the one that the new cluster will write to.
 
+use super::Asked;
 use crate::archive::{StoreConfig, StoreSettings};
 use crate::context::Context;
 use crate::store_settings::{settings_of, store_settings};
@@ -9,7 +10,7 @@ use pgherd_core::backup::RecoveryTarget;
 use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::Compression;
 use pgherd_proto::backup::{Backup, BackupStatus};
-use pgherd_proto::cluster::{Archive, BackupSource, BarmanObjectStore, BootstrapRecovery, Cluster, ClusterSpec};
+use pgherd_proto::cluster::{Archive, BackupSource, BarmanObjectStore, Cluster};
 use pgherd_telemetry::chain;
 
 /// Where from, and up to where.
@@ -24,13 +25,20 @@ pub struct Source {
     pub target: RecoveryTarget,
 }
 
-/// Finds the archive of `bootstrap.recovery`.
+/// Finds the archive that is recovered from.
 ///
 /// # Errors
 /// For people.
-pub async fn open(cx: &Context, spec: &ClusterSpec, asked: &BootstrapRecovery) -> Result<Source, String> {
+pub async fn open(cx: &Context, cluster: &Cluster, asked: Asked<'_>) -> Result<Source, String> {
     let mut target = asked.target().map_err(|e| chain(&e))?;
-    let settings = match spec.recovery_archive(asked).map_err(|e| chain(&e))? {
+    let archive = match asked {
+        Asked::Bootstrap(asked) => cluster.spec.recovery_archive(asked).map_err(|e| chain(&e))?,
+        Asked::InPlace(_) => {
+            let own = cluster.spec.object_store().ok_or("the cluster has no spec.backup.barmanObjectStore")?;
+            Archive::Store(&cx.api.name, own)
+        }
+    };
+    let settings = match archive {
         Archive::Store(name, store) => settings_of(store, name, &cx.api).await?,
         Archive::OfBackup(source) => {
             let status = backup(cx, source).await?;
@@ -75,6 +83,18 @@ async fn of_backup(cx: &Context, source: &BackupSource, status: BackupStatus) ->
         ..BarmanObjectStore::default()
     };
     settings_of(&store, &cx.api.name, &cx.api).await
+}
+
+/// The highest timeline that this cluster has reserved or seen, where it is restored in place: what was reserved and
+/// never archived is taken as well (I2).
+///
+/// # Errors
+/// For people: the lease is not known.
+pub fn reserved(cx: &Context, cluster: &Cluster, asked: Asked<'_>) -> Result<TimelineId, String> {
+    let Asked::InPlace(_) = asked else { return Ok(TimelineId::default()) };
+    let reserved = cx.lease.reserved().ok_or("the lease has not been read yet")?;
+    let seen = cluster.status.as_ref().and_then(|status| status.timeline_id);
+    Ok(reserved.max(seen.and_then(|id| u32::try_from(id).ok()).map(TimelineId).unwrap_or_default()))
 }
 
 /// The highest timeline in the archive that the new cluster will write to; zero where it has none, or is not archived.

@@ -34,6 +34,8 @@ pub const REPLICA_CLUSTER_PROMOTION: &str = "Promoting to primary cluster";
 pub const UNRECOVERABLE: &str = "Cluster is unrecoverable and needs manual intervention";
 /// The API server refused an object.
 pub const CANNOT_CREATE_OBJECTS: &str = "Unable to create required cluster objects";
+/// Ours: the cluster is being brought back out of its archive, in place.
+pub const RESTORING: &str = "Restoring in place";
 /// The spec is invalid; the last valid one stays in force.
 pub const INVALID: &str = "Invalid cluster definition";
 /// A volume is full.

@@ -1,6 +1,8 @@
 //! `status` of a Cluster: CNPG's field names, and ours.
 
-use super::{Drill, ElectionRefusal, ElectionStatus, Extra, Initialization, Proven, RestartStatus};
+use super::{
+    Drill, ElectionRefusal, ElectionStatus, Extra, Initialization, Proven, RestartStatus, RestorePreview, RestoreStatus,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -198,6 +200,12 @@ pub struct ClusterStatus {
     /// The last restart in place that was asked of a primary (ours).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartStatus>,
+    /// The last restore in place (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreStatus>,
+    /// What the primary has found out about a restore that was asked about (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_preview: Option<RestorePreview>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

@@ -1,8 +1,9 @@
 //! Everything that is there, at one moment.
 
-use super::{ObjectKind, PodView, SecretKind, VolumeView};
+use super::{KeptVolume, ObjectKind, PodView, SecretKind, VolumeView};
 use crate::identity::{Incarnation, Nonce, PodUid, SystemId};
 use crate::lease::{Holder, LeaseRecord, Term, Versioned, WalPosition};
+use crate::restore::{RestoreFact, RestoreOrder};
 use crate::time::Instant;
 use crate::timeline::TimelineId;
 use serde::{Deserialize, Serialize};
@@ -127,7 +128,8 @@ pub struct RestartFact {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StatusFacts {
-    /// `status.systemID`: set once initdb has succeeded.
+    /// `status.systemID`: set once initdb has succeeded. While the database is made out of the archive again
+    /// (`Stage::Restoring`) there is none.
     pub system_id: Option<SystemId>,
     /// `status.initialization.instance`: who is at initdb.
     pub initializing: Option<String>,
@@ -144,6 +146,9 @@ pub struct StatusFacts {
     /// `status.restart`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartFact>,
+    /// `status.restore`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreFact>,
     /// `status.timelineID`: the highest that was ever reserved, as far as the controller has seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<TimelineId>,
@@ -189,6 +194,9 @@ pub struct Memory {
     /// Since when another instance than the open primary has been asked for (`status.targetPrimary`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_since: Option<Instant>,
+    /// Since when the lease has been at this very version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_since: Option<Instant>,
     /// Since when an initialised cluster has had no lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_lost_since: Option<Instant>,
@@ -202,6 +210,9 @@ pub struct Observed {
     pub pods: Vec<PodView>,
     /// Its volumes.
     pub volumes: Vec<VolumeView>,
+    /// Volumes that a restore has put aside. They are nobody's until it is undone, and their names are taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<KeptVolume>,
     /// Its other objects.
     pub objects: BTreeSet<ObjectKind>,
     /// Those among them that are the cluster's own and not as they should be.
@@ -214,6 +225,9 @@ pub struct Observed {
     /// What a person demands of the election.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub force: Option<ForceFact>,
+    /// What a person asks to have restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_order: Option<RestoreOrder>,
     /// `minAvailable` of the replicas' budget, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica_budget: Option<u32>,

@@ -111,6 +111,18 @@ impl PodView {
     }
 }
 
+/// A volume claim that a restore has put aside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeptVolume {
+    /// `metadata.name`.
+    pub name: String,
+    /// From the name.
+    pub serial: u32,
+    /// The restore (label `pgherd.io/kept-by`).
+    pub by: String,
+}
+
 /// One instance's volume claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

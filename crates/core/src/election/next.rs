@@ -78,6 +78,9 @@ pub enum Next {
 #[must_use]
 pub fn next(desired: &Desired, observed: &Observed, now: Instant) -> Next {
     let Some(lease) = observed.lease.as_ref() else { return Next::Nothing };
+    if observed.status.restore.as_ref().is_some_and(|restore| restore.suspends_elections(&lease.value)) {
+        return Next::Nothing;
+    }
     let Some(why) = why(observed) else { return while_held(observed, lease, now) };
     if let Some(fenced) = lease.value.holder.as_ref().filter(|holder| desired.is_fenced(&holder.name)) {
         return Next::Wait { until: now.plus(FENCED), waiting: Waiting::Fence(fenced.name.clone()) };

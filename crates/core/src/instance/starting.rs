@@ -224,6 +224,12 @@ impl Machine {
         if self.io.is_some() || self.unresolved.is_some() {
             return;
         }
+        // I2: an id that was reserved once is never opened as another history's.
+        if data.end.timeline < lease.value.timeline {
+            let (own, reserved) = (data.end.timeline, lease.value.timeline);
+            return self
+                .wait(format!("the new database is on timeline {own}, and {reserved} was reserved before"), None);
+        }
         if self.may_take(&lease, now).is_ok() {
             self.take(&lease, Purpose::FirstDatabase(data.end.timeline));
         }

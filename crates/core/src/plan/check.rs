@@ -1,7 +1,7 @@
 //! An independent look at a plan: written from the invariants, sharing no code with the planner. A plan that
 //! could break one is not applied at all.
 
-use super::{Plan, Step, check_election, check_restart};
+use super::{Plan, Step, check_election, check_restart, check_restore};
 use crate::cluster::{CertificateFact, Observed, Role, SecretKind};
 use crate::lease::{HolderState, LeaseRecord, Term};
 use core::fmt;
@@ -53,6 +53,8 @@ pub enum Violation {
     LeaseFromHearsay,
     /// A restart in place would be asked of somebody who is not the open primary.
     RestartsAnother(String),
+    /// A restore would do what it may not yet, or not any more.
+    RestoreOutOfOrder(String),
 }
 
 impl fmt::Display for Violation {
@@ -84,6 +86,7 @@ impl fmt::Display for Violation {
             Violation::RestartsDuringElection(pod) => write!(f, "{pod} would be restarted during an election"),
             Violation::LastSyncStandby(pod) => write!(f, "commits wait for {pod}, and another could take its place"),
             Violation::RestartsAnother(pod) => write!(f, "{pod} is not the open primary"),
+            Violation::RestoreOutOfOrder(what) => f.write_str(what),
             Violation::TooEarly(serial) => write!(f, "instance {serial} comes before the database is initialised"),
         }
     }
@@ -94,6 +97,7 @@ impl fmt::Display for Violation {
 pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
     let mut found: Vec<Violation> = two_primaries(observed, plan).into_iter().collect();
     for step in &plan.steps {
+        found.extend(check_restore::step(observed, step));
         match step {
             Step::WriteElection(election) => found.extend(check_election::written(observed, election)),
             Step::DeleteVolume { name } => found.extend(deletes_data(observed, name)),
@@ -102,7 +106,10 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
                 let open = observed.lease.as_ref().is_some_and(|lease| lease.value.state == HolderState::Open);
                 let living = observed.pods.iter().any(|pod| &pod.uid == uid && pod.is_alive());
                 let heir = observed.pods.iter().any(|pod| &pod.uid != uid && pod.ready && !pod.deleting);
-                found.extend((holds && open && living && !heir).then(|| Violation::DeletesOnlyPrimary(name.clone())));
+                let asked = check_restore::is_asked_to_stop(observed);
+                found.extend(
+                    (holds && open && living && !heir && !asked).then(|| Violation::DeletesOnlyPrimary(name.clone())),
+                );
             }
             Step::RecreateLease(record) if hearsay(observed, record) => found.push(Violation::LeaseFromHearsay),
             Step::CreateLease if observed.status.system_id.is_some() => found.push(Violation::LeaseFromHearsay),
@@ -117,7 +124,8 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
                 let initialised = observed.status.system_id.is_some();
                 found.extend((initialised && !data).then_some(Violation::SecondDatabase(*serial)));
                 let others = observed.volumes.iter().any(|volume| volume.serial != *serial);
-                found.extend((!initialised && (others || *serial != 1)).then_some(Violation::TooEarly(*serial)));
+                let first = check_restore::first(observed).unwrap_or(1);
+                found.extend((!initialised && (others || *serial != first)).then_some(Violation::TooEarly(*serial)));
             }
             _ => {}
         }

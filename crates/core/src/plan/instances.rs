@@ -28,7 +28,9 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) ->
     for volume in observed.volumes.iter().filter(|volume| !volume.has_data && holds_database(observed, volume)) {
         draft.steps.push(Step::MarkVolumeReady { name: volume.name.clone() });
     }
-    let surplus = count(serials.len()) > desired.instances;
+    // Any volume that is gone back to may be the one that has most.
+    let restores = observed.status.restore.as_ref().is_some_and(|restore| restore.stage.is_under_way());
+    let surplus = !restores && count(serials.len()) > desired.instances;
     for serial in &serials {
         complete(desired, observed, *serial, surplus, draft);
     }
@@ -46,6 +48,13 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) ->
 /// Serials that have a pod or a volume.
 pub(super) fn serials(observed: &Observed) -> BTreeSet<u32> {
     observed.pods.iter().map(|pod| pod.serial).chain(observed.volumes.iter().map(|volume| volume.serial)).collect()
+}
+
+/// Serials that nobody has, the lowest first: also those of volumes that were put aside are taken.
+pub(super) fn free_serials(observed: &Observed) -> impl Iterator<Item = u32> + use<> {
+    let taken: BTreeSet<u32> =
+        serials(observed).into_iter().chain(observed.kept.iter().map(|kept| kept.serial)).collect();
+    (1..=u32::MAX).filter(move |serial| !taken.contains(serial))
 }
 
 /// There is a primary, open to clients and ready: others can be cloned from it, or go.
@@ -126,8 +135,7 @@ fn add_missing(desired: &Desired, observed: &Observed, serials: &BTreeSet<u32>, 
         (true, _) if !primary_is_well(observed) => return draft.report.waits("a primary to clone from"),
         (true, _) => (lacking, "fewer instances than spec.instances"),
     };
-    let free = (1..=u32::MAX).filter(|serial| !serials.contains(serial));
-    for serial in free.take(usize::try_from(number).unwrap_or(usize::MAX)) {
+    for serial in free_serials(observed).take(usize::try_from(number).unwrap_or(usize::MAX)) {
         draft.report.does(format!("create volume and pod {}", desired.instance(serial)), why);
         draft.steps.push(Step::CreateVolume { serial });
         draft.steps.push(Step::CreatePod { serial });

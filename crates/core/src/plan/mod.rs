@@ -10,6 +10,7 @@ mod check_election;
 #[cfg(test)]
 mod check_election_tests;
 mod check_restart;
+mod check_restore;
 #[cfg(test)]
 mod check_tests;
 mod explain;
@@ -22,6 +23,9 @@ mod lost_lease;
 mod lost_lease_tests;
 mod objects;
 mod report;
+mod restore;
+#[cfg(test)]
+mod restore_tests;
 mod roles;
 mod rollout;
 #[cfg(test)]
@@ -76,16 +80,35 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
         }
         return draft.finish(StatusUpdate::default());
     }
+    let course = restore::plan(desired, observed, now, &mut draft);
+    if let restore::Course::Alone(reason) = course {
+        objects::plan(desired, observed, &mut draft);
+        certificates::plan(observed, &mut draft);
+        let status = status::restoring(desired, observed, reason);
+        return draft.finish(status);
+    }
     let outlook = failover::plan(desired, observed, now, &mut draft);
     roles::plan(observed, &outlook, &mut draft);
     objects::plan(desired, observed, &mut draft);
     lost_lease::plan(desired, observed, now, &mut draft);
     certificates::plan(observed, &mut draft);
     let needs = instances::plan(desired, observed, &mut draft);
-    scale::plan(desired, observed, &mut draft);
+    // Neither a volume goes nor an instance restarts before it is known which history goes on.
+    let restores = matches!(course, restore::Course::Beside(Some(_)));
+    if !restores {
+        scale::plan(desired, observed, &mut draft);
+    }
     volumes::plan(desired, observed, &mut draft);
-    let progress = rollout::plan(desired, observed, &outlook, &needs, &mut draft);
+    let progress = if restores {
+        rollout::Progress::UpToDate
+    } else {
+        rollout::plan(desired, observed, &outlook, &needs, &mut draft)
+    };
     let status = status::of(desired, observed, &outlook, &needs, &progress);
+    let status = match course {
+        restore::Course::Beside(Some(reason)) => StatusUpdate { phase: Phase::Restoring, reason, ..status },
+        _ => status,
+    };
     let election = draft.election.take();
     draft.finish(StatusUpdate { election, ..status })
 }

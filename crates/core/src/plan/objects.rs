@@ -28,7 +28,8 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
         draft.report.does("delete FailoverQuorum", "the synchronous replication that is asked for has none");
         draft.steps.push(Step::Delete(ObjectKind::FailoverQuorum));
     }
-    if observed.lease.is_none() && observed.status.system_id.is_none() {
+    let restores = observed.status.restore.as_ref().is_some_and(|restore| restore.stage.is_under_way());
+    if observed.lease.is_none() && observed.status.system_id.is_none() && !restores {
         draft.report.does("create the lease", "the cluster has none");
         draft.steps.push(Step::CreateLease);
     }

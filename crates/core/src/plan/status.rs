@@ -39,6 +39,8 @@ pub enum Phase {
     Unrecoverable,
     /// The spec was refused; the last valid one is in force.
     Invalid,
+    /// The cluster is being brought back out of its archive, in place (ours).
+    Restoring,
 }
 
 impl fmt::Display for Phase {
@@ -56,6 +58,7 @@ impl fmt::Display for Phase {
             Phase::WaitingForInstances => "Waiting for the instances to become active",
             Phase::Unrecoverable => "Cluster is unrecoverable and needs manual intervention",
             Phase::Invalid => "Invalid cluster definition",
+            Phase::Restoring => "Restoring in place",
         })
     }
 }
@@ -105,6 +108,12 @@ pub struct StatusUpdate {
     pub topology: Option<TopologyNote>,
 }
 
+/// While nothing but the restore goes on.
+pub(super) fn restoring(desired: &Desired, observed: &Observed, reason: String) -> StatusUpdate {
+    let plain = of(desired, observed, &Outlook::Settled, &Needs::default(), &Progress::UpToDate);
+    StatusUpdate { phase: Phase::Restoring, reason, ..plain }
+}
+
 pub(super) fn of(
     desired: &Desired,
     observed: &Observed,
@@ -137,7 +146,7 @@ pub(super) fn of(
         replicating: names(&|pod| !pod.ready && pod.is_alive()),
         failed: names(&|pod| pod.is_finished()),
         timeline: observed.lease.as_ref().map(|lease| lease.value.timeline).filter(|timeline| timeline.0 > 0),
-        initialized: system.is_some(),
+        initialized: system.is_some() || observed.status.restore.is_some(),
         foreign: names(&|pod| {
             let own = pod.report.as_ref().and_then(|report| report.system_id);
             system.is_some() && own.is_some() && own != system

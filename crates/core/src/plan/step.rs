@@ -2,7 +2,8 @@
 
 use crate::cluster::{DriftFact, ElectionFact, ObjectKind, RefusalFact, Role, SecretKind};
 use crate::identity::{Nonce, PodUid};
-use crate::lease::LeaseRecord;
+use crate::lease::{LeaseRecord, Versioned};
+use crate::restore::{RestoreFact, Stage};
 use serde::{Deserialize, Serialize};
 
 /// Severity of an Event.
@@ -95,6 +96,38 @@ pub enum Step {
     DeleteVolume {
         /// Its name.
         name: String,
+    },
+    /// Take a restore on: `status.restore`, over the status it was decided from. Elections of before are void.
+    BeginRestore(Box<RestoreFact>),
+    /// An order to restore was ruled on: it goes.
+    ClearRestoreOrder,
+    /// Put a volume aside for as long as a person wants it.
+    KeepVolume {
+        /// Its name.
+        name: String,
+        /// The restore that does.
+        restore: String,
+    },
+    /// Make a volume that was put aside the cluster's again.
+    ReviveVolume {
+        /// Its name.
+        name: String,
+    },
+    /// Write over this version of the lease, which nobody holds, the one between two histories.
+    CloseLease {
+        /// The lease as it was read.
+        over: String,
+        /// The record.
+        record: Box<LeaseRecord>,
+    },
+    /// Go on to the next stage of the restore, over the status it was decided from.
+    AdvanceRestore {
+        /// The stage.
+        stage: Stage,
+        /// The lease that it closes, where that is known from now on.
+        before: Option<Box<Versioned<LeaseRecord>>>,
+        /// The instance that is made out of the archive, where it is chosen now.
+        instance: Option<String>,
     },
     /// Set the role labels.
     SetRole {

@@ -3,6 +3,7 @@
 use super::super::*;
 use super::bench::*;
 use crate::lease::{HolderState, LeaseRecord};
+use crate::timeline::TimelineId;
 use core::time::Duration;
 
 fn new_cluster(initializer: Option<&str>) -> ClusterView {
@@ -99,4 +100,18 @@ fn a_first_start_that_fails_is_killed_and_tried_again_after_a_pause_with_a_lease
     assert_eq!(bench.after(Duration::from_secs(1)), ["InspectVolume"]);
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(1, 50))));
     assert_eq!(said, ["PutLease over 12: Promoting, term 2, timeline 1"]);
+}
+
+#[test]
+fn i2_a_restored_database_takes_the_closed_lease_only_above_every_timeline_that_was_reserved() {
+    let closed = || LeaseRecord { term: crate::lease::Term(7), timeline: TimelineId(3), ..LeaseRecord::default() };
+    let started = |timeline| {
+        let restored = data(DataRole::Primary, wal(timeline, 50));
+        Bench::started("c-4", new_cluster(Some("c-4")), closed(), restored)
+    };
+    assert_eq!(started(4).1, ["PutLease over 10: Promoting, term 8, timeline 4"]);
+    let (bench, said) = started(2);
+    assert!(said.is_empty(), "{said:?}");
+    let message = bench.machine.report(bench.now).message;
+    assert!(message.contains("timeline 2") && message.contains("3 was reserved"), "{message}");
 }
