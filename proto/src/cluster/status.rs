@@ -196,7 +196,7 @@ pub struct ClusterStatus {
     pub election_refusal: Option<ElectionRefusal>,
     /// What can be recovered from the archive (ours).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub recoverability: Option<Recoverability>,
+    pub recoverability: Option<Box<Recoverability>>,
     /// The last restart in place that was asked of a primary (ours).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartStatus>,
