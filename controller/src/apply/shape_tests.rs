@@ -108,11 +108,11 @@ async fn drifted_rights_are_changed_over_the_version_that_was_looked_at_and_a_bi
     let step = |kind, anew| Step::Update(DriftFact { kind, version: "9".into(), anew });
     let scenario = Scenario::new().patch(&role, version).patch(&binding, account);
     let steps = vec![step(ObjectKind::Role, false), step(ObjectKind::RoleBinding, false)];
-    run_for(cluster(), with_status(scenario), steps).await.unwrap();
+    Box::pin(run_for(cluster(), with_status(scenario), steps)).await.unwrap();
     let scenario = Scenario::new()
         .delete(&binding, json!({ "preconditions": { "resourceVersion": "9" } }))
         .create(&format!("{rbac}/rolebindings"), json!({ "roleRef": { "kind": "Role", "name": "c" } }));
-    run_for(cluster(), with_status(scenario), vec![step(ObjectKind::RoleBinding, true)]).await.unwrap();
+    Box::pin(run_for(cluster(), with_status(scenario), vec![step(ObjectKind::RoleBinding, true)])).await.unwrap();
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn every_object_of_a_cluster_names_it_as_its_owner_and_goes_with_it() {
         scenario = scenario.create(&path, json!({ "metadata": metadata }));
         steps.push(step);
     }
-    run_for(cluster(), with_status(scenario), steps).await.unwrap();
+    Box::pin(run_for(cluster(), with_status(scenario), steps)).await.unwrap();
 }
 
 fn stored_authority() -> Value {

@@ -42,7 +42,7 @@ pub(super) fn caches() -> Caches {
 
 /// Applies `steps` against `scenario`.
 async fn run(scenario: Scenario, steps: Vec<Step>) -> Result<(), ApplyError> {
-    run_for(cluster(), scenario, steps).await
+    Box::pin(run_for(cluster(), scenario, steps)).await
 }
 
 /// The same for a cluster of one's own.
