@@ -3,7 +3,7 @@
 use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailAnswer, TailError, TailSource};
 use super::prefetch::Prefetch;
 use super::reach::Reach;
-use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, known};
+use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, known, stands_for};
 use super::wire::Outcome;
 use bytes::Bytes;
 use pgherd_backup::WalGetError;
@@ -127,7 +127,11 @@ impl Restorer {
                         return Found::Content(Content::Spooled(file));
                     }
                 }
-                match config.archive.get(name).await {
+                let mut asked = config.archive.get(name).await;
+                if let (Ok(None), Some(partial)) = (&asked, stands_for(now.mode, name)) {
+                    asked = config.archive.get(partial).await;
+                }
+                match asked {
                     Ok(found) => {
                         self.reach.answered();
                         if let Some(content) = found {

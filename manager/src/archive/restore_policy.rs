@@ -77,6 +77,18 @@ pub(super) fn known<T>(mode: RestoreMode, name: WalName, here: bool) -> Option<D
     }
 }
 
+/// What is served in place of a segment that is proven not to be there: the end of the timeline that a recovery ends on,
+/// which whoever left it has archived as `.partial` (PostgreSQL, "Timelines"). A target just before a promotion is
+/// reached only with the first record of that segment. Of a timeline that is gone on from, its successor has a copy.
+pub(super) fn stands_for(mode: RestoreMode, name: WalName) -> Option<WalName> {
+    match (mode, name) {
+        (RestoreMode::Recovery { along, .. }, WalName::Segment(segment)) if segment.timeline() == along => {
+            Some(WalName::Partial(segment))
+        }
+        _ => None,
+    }
+}
+
 /// Whether an outage is put up with: there are other ways, or there will be another time.
 pub(super) fn is_patient(mode: RestoreMode) -> bool {
     matches!(mode, RestoreMode::Recovery { .. })
@@ -138,6 +150,17 @@ mod tests {
         assert_eq!(answer(RECOVERY, segment, outage(), SHORT), Decision::Wait);
         assert_eq!(answer(RECOVERY, segment, outage(), LONG), Decision::Abort("down".to_owned()));
         assert_eq!(answer(RECOVERY, segment, Found::ProvenMissing, SHORT), Decision::NotThere(String::new()));
+    }
+
+    #[test]
+    fn only_a_recovery_is_given_the_end_of_its_own_timeline_in_place_of_a_segment() {
+        let stands = |mode, name: &str| stands_for(mode, name.parse().expect("a name")).map(|name| name.to_string());
+        let own = "000000030000000000000001";
+        assert_eq!(stands(RECOVERY, own), Some(format!("{own}.partial")));
+        assert_eq!(stands(RECOVERY, "000000020000000000000001"), None, "its successor has a copy");
+        assert_eq!(stands(RECOVERY, "00000003.history"), None);
+        assert_eq!(stands(PROMOTING, own), None);
+        assert_eq!(stands(RestoreMode::default(), own), None, "a standby waits for the rest of it");
     }
 
     #[test]
