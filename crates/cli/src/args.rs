@@ -39,10 +39,10 @@ impl Output {
 #[derive(Debug, Clone, Args)]
 pub struct Environment {
     /// Name of the local environment.
-    #[arg(long, default_value = "default")]
+    #[arg(long, default_value = "default", global = true)]
     pub name: String,
     /// Where it is kept (default: /var/lib/pgherd/NAME).
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub state_dir: Option<PathBuf>,
 }
 

@@ -91,6 +91,7 @@ fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
 #[cfg(test)]
 mod tests {
     use super::{Arguments, BackupVerb, Verb, name_of};
+    use crate::args::LocalVerb;
     use clap::{CommandFactory, Parser};
     use std::ffi::OsStr;
 
@@ -104,6 +105,18 @@ mod tests {
         let Ok(Verb::Backup { verb: Some(verb), .. }) = read(&words) else { panic!("{:?}", read(&words)) };
         let BackupVerb::Verify { cluster, query, wait, .. } = verb;
         assert_eq!((cluster.cluster.as_deref(), query.as_deref(), wait), (Some("db"), Some("SELECT true"), true));
+    }
+
+    #[test]
+    fn the_environment_may_be_named_before_or_after_the_fault() {
+        Arguments::command().debug_assert();
+        for words in [["--state-dir", "/d", "list"], ["list", "--state-dir", "/d"]] {
+            let read = Arguments::try_parse_from([&["pgherd", "local", "fault"], words.as_slice()].concat());
+            let Ok(Verb::Local { verb: LocalVerb::Fault { environment, .. } }) = read.map(|all| all.verb) else {
+                panic!("{words:?}")
+            };
+            assert_eq!(environment.state_dir.as_deref(), Some(std::path::Path::new("/d")));
+        }
     }
 
     #[test]
