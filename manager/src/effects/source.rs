@@ -26,6 +26,9 @@ const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// Whom to copy.
 pub async fn choose(cx: &Context, leader: &Leader, sources: Sources) -> Source {
+    // A manager that has just begun may know the lease before it knows of any pod; the leader's is among them.
+    let mut peers = cx.peers.subscribe();
+    let _known = tokio::time::timeout(ANSWER_WITHIN, peers.wait_for(|peers| !peers.is_empty())).await.is_ok();
     let standbys: Vec<Peer> = cx.peers.borrow().iter().filter(|peer| peer.electable).cloned().collect();
     if sources == Sources::LeaderAlone || standbys.is_empty() {
         return choose_source(leader, sources, Some(&LeaderWord::default()), &[]);
