@@ -10,7 +10,7 @@ echo "demo: building (output only if something is wrong)"
 # The same selection as the tests build, so that nothing is built twice.
 cargo build -q --workspace --bins
 echo "demo: built in $((SECONDS - start)) s"
-if [ "$(id -u)" -eq 0 ]; then exec target/debug/demo; fi
-sudo -n --preserve-env=KEEP target/debug/demo && status=0 || status=$?
+if [ "$(id -u)" -eq 0 ]; then exec "${CARGO_TARGET_DIR:-target}/debug/demo"; fi
+sudo -n --preserve-env=KEEP "${CARGO_TARGET_DIR:-target}/debug/demo" && status=0 || status=$?
 sudo -n chown -R "$(id -u):$(id -g)" target/demo
 exit "$status"
