@@ -7,13 +7,16 @@
 //! WAL segments); to back up `BENCH_PGDATA`, `BENCH_SOCKET` and `BENCH_PORT`, to restore `BENCH_TO`.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
+#[path = "../../crates/backup/examples/bench/mod.rs"]
+mod bench;
+
+use bench::{store, variable};
 use futures::{StreamExt, stream};
 use nix::sys::resource::{UsageWho, getrusage};
 use pgherd_backup::base::{BaseSettings, Progress};
 use pgherd_backup::{Catalog, Destination, Patience, Source, WalArchive, WalSettings};
 use pgherd_core::wal::{Compression, WalName};
 use pgherd_manager::backups::{Server, Target, Tell, concluded, copied};
-use pgherd_objectstore::{ObjectStore, S3Config, S3Credentials, S3Store};
 use pgherd_postgres::version::Major;
 use serde_json::json;
 use std::num::NonZeroUsize;
@@ -21,10 +24,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_default()
-}
 
 fn wide() -> NonZeroUsize {
     variable("BENCH_WIDE").parse().expect("BENCH_WIDE")
@@ -62,19 +61,6 @@ impl Clock {
         let (wall, cpu) = (self.wall.elapsed().as_secs_f64(), cpu() - self.cpu);
         println!("{}", json!({"wall_s": wall, "cpu_s": cpu, "peak_kib": peak()}));
     }
-}
-
-fn store() -> Arc<dyn ObjectStore> {
-    Arc::new(S3Store::new(S3Config {
-        endpoint_url: Some(variable("BENCH_ENDPOINT")),
-        region: Some("us-east-1".to_owned()),
-        credentials: S3Credentials::Given {
-            access_key_id: variable("AWS_ACCESS_KEY_ID"),
-            secret_access_key: variable("AWS_SECRET_ACCESS_KEY"),
-            session_token: None,
-        },
-        ..S3Config::new(variable("BENCH_BUCKET"))
-    }))
 }
 
 fn archive() -> WalArchive {

@@ -138,11 +138,10 @@ fn facts(cluster: &Cluster) -> ClusterFacts {
     };
     let told = seconds(status.and_then(|status| status.last_successful_backup.as_ref()));
     let seen = seconds(looked.and_then(|window| window.last_backup.as_ref()));
-    let later = |a: f64, b: f64| if a > b { a } else { b };
     ClusterFacts {
         nodes_used: topology.and_then(|seen| u64::try_from(seen.nodes_used).ok()),
         first_recoverable_at: seconds(first),
-        last_backup_at: told.zip(seen).map(|(told, seen)| later(told, seen)).or(told).or(seen),
+        last_backup_at: [told, seen].into_iter().flatten().reduce(f64::max),
         last_failed_backup_at: seconds(status.and_then(|status| status.last_failed_backup.as_ref())),
         last_recoverable_at: seconds(window.and_then(|window| window.last_recoverable.as_ref())),
         last_failed_drill_at: seconds(drill.and_then(|drill| drill.last_failed_at.as_ref())),

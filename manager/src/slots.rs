@@ -39,7 +39,9 @@ pub async fn keep(cx: Arc<Context>) {
     let mut copied: Option<Instant> = None;
     loop {
         let wanted = wanted(&cx);
-        if let Err(why) = look(&cx, &mut copied).await {
+        if let Some((slots, instances)) = &wanted
+            && let Err(why) = look(&cx, slots, instances, &mut copied).await
+        {
             tracing::debug!(%why, "the replication slots are not in step yet");
         }
         let again = tokio::time::sleep(LOOK_AGAIN);
@@ -71,8 +73,12 @@ fn wanted(cx: &Context) -> Option<(ReplicationSlots, BTreeSet<String>)> {
     Some((cluster.spec.replication_slots(), instances))
 }
 
-async fn look(cx: &Context, copied: &mut Option<Instant>) -> Result<(), String> {
-    let Some((slots, instances)) = wanted(cx) else { return Ok(()) };
+async fn look(
+    cx: &Context,
+    slots: &ReplicationSlots,
+    instances: &BTreeSet<String>,
+    copied: &mut Option<Instant>,
+) -> Result<(), String> {
     if cx.running().is_none() || cx.leaving.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -80,13 +86,14 @@ async fn look(cx: &Context, copied: &mut Option<Instant>) -> Result<(), String> 
     if !cx.config.pgdata.join("standby.signal").exists() {
         *copied = None;
         let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
-        return serve_all(cx, &session, &slots, instances.into_iter().collect()).await;
+        let instances: Vec<String> = instances.iter().cloned().collect();
+        return serve_all(cx, &session, slots, &instances).await;
     }
     let leader = cx.following.borrow().clone();
     let due = copied.is_none_or(|at| at.elapsed() >= slots.update_interval());
     if let Some(leader) = leader.filter(|_| due) {
         let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
-        copy(cx, &session, &leader, &slots).await?;
+        copy(cx, &session, &leader, slots).await?;
         *copied = Some(Instant::now());
     }
     Ok(())
@@ -97,10 +104,10 @@ async fn serve_all(
     cx: &Context,
     session: &Session,
     slots: &ReplicationSlots,
-    instances: Vec<String>,
+    instances: &[String],
 ) -> Result<(), String> {
     let have = physical_slots(session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
-    run(session, on_primary(&policy(slots), &cx.config.me.name, &instances, &have)).await
+    run(session, on_primary(&policy(slots), &cx.config.me.name, instances, &have)).await
 }
 
 /// The standby's half.

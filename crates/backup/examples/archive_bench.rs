@@ -10,17 +10,15 @@
 //! heard at all shows in the size of what level 9 made.
 #![allow(clippy::expect_used, clippy::cast_precision_loss)]
 
+mod bench;
+
+use bench::{store, variable};
 use pgherd_backup::{Source, WalArchive, WalSettings, gzip};
 use pgherd_core::wal::{Compression, WalName};
-use pgherd_objectstore::{ObjectStore, S3Config, S3Credentials, S3Store, list_all};
+use pgherd_objectstore::list_all;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Instant;
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_default()
-}
 
 /// Seconds of CPU used by this process, or by its children that have ended (proc(5), fields 14 to 17 of stat).
 fn cpu_seconds(children: bool) -> f64 {
@@ -43,19 +41,6 @@ fn segments() -> Vec<(WalName, PathBuf)> {
         .collect();
     found.sort();
     found
-}
-
-fn store() -> Arc<dyn ObjectStore> {
-    Arc::new(S3Store::new(S3Config {
-        endpoint_url: Some(variable("BENCH_ENDPOINT")),
-        region: Some("us-east-1".to_owned()),
-        credentials: S3Credentials::Given {
-            access_key_id: variable("AWS_ACCESS_KEY_ID"),
-            secret_access_key: variable("AWS_SECRET_ACCESS_KEY"),
-            session_token: None,
-        },
-        ..S3Config::new(variable("BENCH_BUCKET"))
-    }))
 }
 
 async fn ours(segments: &[(WalName, PathBuf)]) -> (f64, f64) {

@@ -3,10 +3,10 @@
 use super::Room;
 use crate::cluster_api::ClusterApi;
 use crate::effects::off_runtime;
-use crate::recovery::{Course, Place, Verdict, make_ready, opened, replay, verify};
+use crate::recovery::{Course, Place, Verdict, destination, make_ready, opened, replay, verify};
 use crate::store_settings::store_settings;
 use core::time::Duration;
-use pgherd_backup::{Catalog, Destination, Patience, Survey};
+use pgherd_backup::{Catalog, Patience, Survey};
 use pgherd_core::backup::{Choice, RecoveryTarget, Target, TargetTimeline, Timestamp, choose};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::{History, TimelineId};
@@ -23,8 +23,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Objects of a backup that are fetched at once.
-const WIDE: usize = 4;
 const CONTROL_DATA_WITHIN: Duration = Duration::from_secs(20);
 /// A target may lie before its timeline, and before that one's again; no further than there are timelines.
 const TRIES: usize = 64;
@@ -136,13 +134,7 @@ fn major(choice: &Choice) -> Result<Major, String> {
 
 async fn fetch(room: &Room, catalog: &Catalog, survey: &Survey, choice: &Choice) -> Result<(u64, u64), String> {
     let backup = survey.backup(&choice.backup).ok_or("the chosen backup has gone")?;
-    let spaces = backup.info.iter().flat_map(|info| info.tablespaces.iter());
-    let to = Destination {
-        pgdata: room.pgdata.clone(),
-        tablespaces: spaces.map(|space| (space.oid, room.spaces.join(space.oid.to_string()))).collect(),
-        wide: WIDE,
-        progress: Arc::default(),
-    };
+    let to = destination(backup, room.pgdata.clone(), &room.spaces);
     let restored = catalog.restore(backup, &to).await.map_err(|e| chain(&e))?;
     let pgdata = room.pgdata.clone();
     off_runtime(move || {

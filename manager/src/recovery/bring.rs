@@ -6,16 +6,16 @@ use crate::configuration::system_user;
 use crate::context::Context;
 use crate::effects::off_runtime;
 use core::time::Duration;
-use pgherd_backup::{Destination, Survey};
+use pgherd_backup::{Backup, Destination, Survey};
 use pgherd_core::backup::{Choice, TargetTimeline, choose};
 use pgherd_core::pgconf;
 use pgherd_postgres::dir::PartialKind;
 use pgherd_postgres::files::write_durable;
 use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::chain;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Between two lines of progress.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -70,14 +70,9 @@ async fn fetch(
     let sweeping = cx.volume.clone();
     off_runtime(move || sweeping.remove_unfinished().and_then(|()| sweeping.discard_recovery()).map_err(|e| chain(&e)))
         .await?;
-    let progress = Arc::new(AtomicU64::new(0));
-    let spaces = backup.info.iter().flat_map(|info| info.tablespaces.iter());
-    let to = Destination {
-        pgdata: cx.volume.partial_path(PartialKind::Restore, &cx.config.me.nonce),
-        tablespaces: spaces.map(|space| (space.oid, cx.volume.tablespaces().join(space.oid.to_string()))).collect(),
-        wide: WIDE,
-        progress: Arc::clone(&progress),
-    };
+    let pgdata = cx.volume.partial_path(PartialKind::Restore, &cx.config.me.nonce);
+    let to = destination(backup, pgdata, &cx.volume.tablespaces());
+    let progress = Arc::clone(&to.progress);
     let telling = async {
         loop {
             tokio::time::sleep(SAY_EVERY).await;
@@ -96,6 +91,17 @@ async fn fetch(
         volume.begin_recovery(&pgdata, &note).map_err(|e| chain(&e))
     })
     .await
+}
+
+/// Where a backup is brought back: its data directory, and each tablespace in a folder of its own below `spaces`.
+pub fn destination(backup: &Backup, pgdata: PathBuf, spaces: &Path) -> Destination {
+    let held = backup.info.iter().flat_map(|info| info.tablespaces.iter());
+    Destination {
+        pgdata,
+        tablespaces: held.map(|space| (space.oid, spaces.join(space.oid.to_string()))).collect(),
+        wide: WIDE,
+        progress: Arc::default(),
+    }
 }
 
 /// Configuration files for the time of the recovery, whatever was restored. Blocks.

@@ -15,7 +15,7 @@ mod source;
 mod verify;
 
 pub use asked::Asked;
-pub use bring::make_ready;
+pub use bring::{destination, make_ready};
 pub use replay::{Course, Place, replay};
 pub(crate) use source::opened;
 pub use verify::{Verdict, verify};
