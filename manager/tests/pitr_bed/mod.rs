@@ -186,10 +186,16 @@ impl Bed {
             session.scalar::<String>("switch", "SELECT pg_walfile_name(pg_switch_wal())", PATIENCE).await.unwrap();
         let name: WalName = name.parse().unwrap();
         let deadline = Instant::now() + PATIENCE;
-        while self.store.archive.get(name).await.unwrap().is_none() {
+        // Not the last one alone: several are put at once, and one may overtake those before it.
+        while self.waits_to_be_archived() || self.store.archive.get(name).await.unwrap().is_none() {
             assert!(Instant::now() < deadline, "{name} is not archived: {:?}", self.archive.status().borrow());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    fn waits_to_be_archived(&self) -> bool {
+        let names = std::fs::read_dir(self.origin.pgdata.join("pg_wal/archive_status")).unwrap();
+        names.map(|entry| entry.unwrap().file_name()).any(|name| name.to_string_lossy().ends_with(".ready"))
     }
 
     /// The origin goes on along a new timeline.
