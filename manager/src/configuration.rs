@@ -8,6 +8,7 @@ use pgherd_core::slots::{cap_megabytes, slot_name};
 use pgherd_core::sync::streaming_name;
 use pgherd_postgres::files::{FileError, write_durable_if_changed, write_for_now_if_changed};
 use pgherd_proto::cluster::{Cluster, ClusterSpec};
+use pgherd_proto::names::WAL_CLIENT;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -186,7 +187,7 @@ pub fn silence_archiver(context: &Context) -> Result<(), ConfigurationError> {
 fn paths(context: &Context) -> Paths {
     let at = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
     Paths {
-        manager: at(context.config.controller_dir.join("manager")),
+        wal_client: at(context.config.controller_dir.join(WAL_CLIENT)),
         certificates: at(context.config.certificates_dir()),
         sockets: at(context.config.socket_dir()),
         log: at(context.config.log_dir()),

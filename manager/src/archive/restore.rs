@@ -4,13 +4,13 @@ use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailAnswer, T
 use super::prefetch::Prefetch;
 use super::reach::Reach;
 use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, known, stands_for};
-use super::wire::Outcome;
 use bytes::Bytes;
 use pgherd_backup::WalGetError;
 use pgherd_core::archive::Backoff;
 use pgherd_core::timeline::BLANK;
 use pgherd_core::wal::{SegmentSize, WalName};
 use pgherd_telemetry::chain;
+use pgherd_wal_client::wire::Outcome;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

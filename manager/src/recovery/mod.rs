@@ -27,6 +27,7 @@ use pgherd_core::backup::RecoveryTarget;
 use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::files::write_durable;
 use pgherd_proto::cluster::Cluster;
+use pgherd_proto::names::WAL_CLIENT;
 use pgherd_telemetry::chain;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -101,7 +102,7 @@ fn place(cx: &Context) -> Place<'_> {
         major: cx.major,
         pgdata: cx.volume.recovering(),
         folder: cx.config.controller_dir.join("recovery"),
-        client: cx.config.controller_dir.join("manager"),
+        client: cx.config.controller_dir.join(WAL_CLIENT),
         lines: Arc::clone(&cx.postgres_lines),
     }
 }

@@ -44,8 +44,8 @@ pub struct Facts {
 /// Paths inside the container; the default is CNPG's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// The manager's binary.
-    pub manager: String,
+    /// The program that postgres runs for each WAL file.
+    pub wal_client: String,
     /// Certificates and keys.
     pub certificates: String,
     /// The UNIX socket.
@@ -96,7 +96,7 @@ pub struct RenderError(#[from] pub ParameterError);
 impl Default for Paths {
     fn default() -> Self {
         let at = |name: &str| format!("/controller/{name}");
-        Self { manager: at("manager"), certificates: at("certificates"), sockets: at("run"), log: at("log") }
+        Self { wal_client: at("wal-client"), certificates: at("certificates"), sockets: at("run"), log: at("log") }
     }
 }
 
@@ -144,7 +144,7 @@ fn mandatory(inputs: Inputs<'_>) -> Vec<(String, String)> {
     let on = |yes: bool| if yes { "on" } else { "off" }.to_owned();
     let certificate = |name: &str| format!("{}/{name}", paths.certificates);
     let mut out = vec![
-        ("archive_command", format!("{} wal-archive %p", paths.manager)),
+        ("archive_command", format!("{} wal-archive %p", paths.wal_client)),
         ("archive_mode", archive_mode.as_str().to_owned()),
         ("cluster_name", cluster_name.clone()),
         ("hot_standby", on(true)),
@@ -169,7 +169,7 @@ fn mandatory(inputs: Inputs<'_>) -> Vec<(String, String)> {
 /// A primary keeps its `restore_command`: it is idle there, and pg_rewind needs it when the primary comes back
 /// as a standby. `latest` is what makes a standby follow a promotion.
 fn replication(inputs: Inputs<'_>) -> BTreeMap<String, String> {
-    let restore = format!("{} wal-restore %f %p", inputs.facts.paths.manager);
+    let restore = format!("{} wal-restore %f %p", inputs.facts.paths.wal_client);
     let mut out = vec![("restore_command", restore), ("recovery_target_timeline", "latest".to_owned())];
     if let Role::Standby { upstream, slot } = inputs.role {
         out.push(("primary_conninfo", upstream.as_ref().map(Upstream::conninfo).unwrap_or_default()));

@@ -54,7 +54,7 @@ fn the_example_manifest_keeps_each_of_its_values() {
     }
     assert_eq!(manifest.matches(": \"").count() - 5, EXAMPLE.len(), "all of the manifest's parameters are here");
     for (name, value) in [
-        ("archive_command", "/controller/manager wal-archive %p"),
+        ("archive_command", "/controller/wal-client wal-archive %p"),
         ("archive_mode", "on"),
         ("cluster_name", "phoenix-guardian-db"),
         ("log_destination", "csvlog"),
@@ -99,7 +99,7 @@ fn a_standby_follows_the_elected_pod_and_the_latest_timeline() {
     let role = Role::Standby { upstream: Some(upstream.clone()), slot: None };
     let conf = read(&rendered(&[], 15, &role).override_conf);
     assert_eq!(conf["primary_conninfo"], upstream.conninfo());
-    assert_eq!(conf["restore_command"], "/controller/manager wal-restore %f %p");
+    assert_eq!(conf["restore_command"], "/controller/wal-client wal-restore %f %p");
     assert_eq!(conf["recovery_target_timeline"], "latest");
     assert_eq!(conf["primary_slot_name"], "");
     let alone = read(&rendered(&[], 15, &Role::Standby { upstream: None, slot: None }).override_conf);

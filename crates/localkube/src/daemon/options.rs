@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pgherd_proto::names::WAL_CLIENT;
 use serde::{Deserialize, Serialize};
 
 /// Where environments are kept, each in a directory of its name.
@@ -78,7 +79,7 @@ impl UpOptions {
             state_dir: Path::new(STATE_ROOT).join(name),
             files: Vec::new(),
             helper: helper.to_owned(),
-            manager: beside("manager"),
+            manager: beside("manager").filter(|_| beside(WAL_CLIENT).is_some()),
             controller: beside("controller"),
             nodes: vec![NodeOptions { name: "local-1".to_owned(), zone: "local-a".to_owned() }],
             s3_endpoint: None,

@@ -35,6 +35,7 @@ use crate::node::records::Records;
 use crate::node::spawner::Spawner;
 use crate::node::{self, Kubelets, LocalNode, NodeContext, PodUser, RunningPods, disk};
 use crate::s3::{Behind, S3Gate, serve_folder};
+use pgherd_proto::names::WAL_CLIENT;
 
 /// How long pods may take to end in good order.
 const PODS_END_WITHIN: Duration = Duration::from_secs(20);
@@ -320,11 +321,16 @@ fn node_context(
 ) -> Result<NodeContext, DaemonError> {
     let unknown = || DaemonError::Preflight(format!("- the system user {} is missing", options.user));
     let user = nix::unistd::User::from_name(&options.user).ok().flatten().ok_or_else(unknown)?;
-    let manager = options.manager.as_ref().map(|binary| {
-        // A copy of its own: a build may replace the original, and a link must be on the pods' file system.
+    let manager = options.manager.as_ref().map(|binary| -> Result<std::path::PathBuf, DaemonError> {
+        // Copies of its own: a build may replace the originals, and a link must be on the pods' file system.
         let copy = layout.node().join("manager");
-        let _old = std::fs::remove_file(&copy);
-        std::fs::copy(binary, &copy).map(|_| copy.clone()).map_err(DaemonError::file(copy))
+        for (from, to) in
+            [(binary.with_file_name(WAL_CLIENT), copy.with_file_name(WAL_CLIENT)), (binary.clone(), copy.clone())]
+        {
+            let _old = std::fs::remove_file(&to);
+            std::fs::copy(&from, &to).map_err(DaemonError::file(to))?;
+        }
+        Ok(copy)
     });
     let mut env = options.env.clone();
     for (name, value) in

@@ -45,7 +45,7 @@ pub struct NodeContext {
     pub nodes: Vec<LocalNode>,
     /// The program that has the hidden verbs.
     pub helper: PathBuf,
-    /// The manager's binary, on the same file system as `directory`.
+    /// The manager's binary, on the same file system as `directory`, with the WAL client beside it.
     pub manager: Option<PathBuf>,
     /// Where pods and volumes are kept. Only root and the pods' user may look in.
     pub directory: PathBuf,

@@ -21,6 +21,7 @@ use super::status::{ContainerView, State, Terminated};
 use super::worker::Event;
 use super::{NodeError, volumes};
 use crate::api::object::{list, text, uid};
+use pgherd_proto::names::WAL_CLIENT;
 
 /// How long to wait after a container could not be started at all.
 const START_RETRY: Duration = Duration::from_secs(2);
@@ -179,7 +180,10 @@ impl ContainerRun {
         let target = self.spec.command.iter().chain(self.spec.args.iter()).flatten().next_back().cloned();
         let done =
             target.ok_or_else(|| NodeError::Missing("the target of the manager".to_owned())).and_then(|target| {
-                volumes::place(context, pod, &self.spec, sandbox, std::path::Path::new(&target), manager)
+                let target = std::path::Path::new(&target);
+                let client = (target.with_file_name(WAL_CLIENT), manager.with_file_name(WAL_CLIENT));
+                volumes::place(context, pod, &self.spec, sandbox, &client.0, &client.1)?;
+                volumes::place(context, pod, &self.spec, sandbox, target, manager)
             });
         match done {
             Ok(()) => {

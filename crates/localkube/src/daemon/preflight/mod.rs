@@ -56,10 +56,14 @@ pub fn preflight(options: &UpOptions) -> Vec<Finding> {
         say(false, "no PostgreSQL server was found in /usr/lib/postgresql: apt-get install postgresql-15".to_owned());
     }
     if options.manager.is_none() {
-        say(false, "the binary `manager` does not lie beside `pgherd`: cargo build -p pgherd-manager".to_owned());
+        say(
+            false,
+            "the binaries `manager` and `wal-client` do not lie beside `pgherd`: cargo build --workspace --bins"
+                .to_owned(),
+        );
     }
     if options.controller.is_none() {
-        say(false, "the binary `controller` does not lie beside `pgherd`: cargo build -p pgherd-controller".to_owned());
+        say(false, "the binary `controller` does not lie beside `pgherd`: cargo build --workspace --bins".to_owned());
     }
     if let Some(parent) = closed_parent(&options.state_dir) {
         say(true, format!("user {} cannot pass {}: choose another --state-dir", options.user, parent.display()));
@@ -122,7 +126,7 @@ mod tests {
         let found = preflight(&options);
         assert!(!has(&found, true, "127.0.0.1") && !has(&found, true, "clock"), "{found:#?}");
         assert_eq!(has(&found, true, "as root"), !nix::unistd::Uid::effective().is_root());
-        assert!(has(&found, false, "cargo build -p pgherd-manager"), "{found:#?}");
+        assert!(has(&found, false, "cargo build --workspace --bins"), "{found:#?}");
         assert!(has(&found, true, "choose another --state-dir"), "{found:#?}");
         assert!(found.is_sorted_by_key(|finding| !finding.fatal), "the fatal first: {found:#?}");
 
