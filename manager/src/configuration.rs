@@ -138,7 +138,7 @@ pub fn write_hba(context: &Context) -> Result<bool, ConfigurationError> {
 fn write_hba_file(context: &Context, cluster: &Cluster) -> Result<bool, ConfigurationError> {
     let rules = cluster.spec.postgresql.as_ref().map(|postgresql| postgresql.pg_hba.as_slice()).unwrap_or_default();
     let text = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(rules) };
-    // A start writes it anew, whatever a power failure has left of it.
+    // As the others: a start writes it anew.
     Ok(write_for_now_if_changed(&context.config.pgdata.join("pg_hba.conf"), text.as_bytes(), 0o600)?)
 }
 
@@ -163,7 +163,8 @@ fn slot_cap(cluster: &Cluster) -> Option<u64> {
 fn write_files(pgdata: &Path, files: &BTreeMap<&str, String>) -> Result<bool, ConfigurationError> {
     let mut changed = false;
     for (name, text) in files {
-        changed |= write_durable_if_changed(&pgdata.join(name), text.as_bytes(), 0o600)?;
+        // On the way of every failover, and each start writes them anew, whatever a power failure has left of them.
+        changed |= write_for_now_if_changed(&pgdata.join(name), text.as_bytes(), 0o600)?;
     }
     let main = pgdata.join("postgresql.conf");
     let present = std::fs::read_to_string(&main).map_err(ConfigurationError::Read)?;
@@ -180,7 +181,7 @@ fn write_files(pgdata: &Path, files: &BTreeMap<&str, String>) -> Result<bool, Co
 pub fn silence_archiver(context: &Context) -> Result<(), ConfigurationError> {
     let path = context.config.pgdata.join("override.conf");
     let present = std::fs::read_to_string(&path).map_err(ConfigurationError::Read)?;
-    write_durable_if_changed(&path, format!("{present}archive_command = ''\n").as_bytes(), 0o600)?;
+    write_for_now_if_changed(&path, format!("{present}archive_command = ''\n").as_bytes(), 0o600)?;
     Ok(())
 }
 
