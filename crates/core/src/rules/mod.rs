@@ -8,6 +8,7 @@ pub mod bounds;
 pub mod cluster;
 pub mod cron;
 mod cron_next;
+pub mod majors;
 pub mod object_store;
 pub mod parameters;
 pub mod quantity;
