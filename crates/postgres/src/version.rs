@@ -28,12 +28,19 @@ pub struct Traits {
     pub checksums_by_default: bool,
     /// There is `allow_alter_system`.
     pub forbids_alter_system: bool,
-    /// `pg_stat_wal` counts writes and syncs of WAL; later that is in `pg_stat_io`.
-    pub wal_io_in_stat_wal: bool,
+    /// One row of what was written and synced of WAL: `writes`, `syncs`, `write_millis`, `sync_millis`.
+    pub wal_io: &'static str,
 }
 
 const UNTIL_14: (&str, &str) = ("pg_start_backup($1, $2, false)", "pg_stop_backup(false, false)");
 const SINCE_15: (&str, &str) = ("pg_backup_start($1, $2)", "pg_backup_stop(false)");
+
+const IN_STAT_WAL: &str = "SELECT wal_write::float8 AS writes, wal_sync::float8 AS syncs, \
+    wal_write_time AS write_millis, wal_sync_time AS sync_millis FROM pg_stat_wal";
+/// What initialises a segment is counted apart, and was not counted before.
+const IN_STAT_IO: &str = "SELECT sum(writes)::float8 AS writes, sum(fsyncs)::float8 AS syncs, \
+    sum(write_time) AS write_millis, sum(fsync_time) AS sync_millis FROM pg_stat_io \
+    WHERE object = 'wal' AND context = 'normal'";
 
 const fn row(wal_page_magic: u16, control_version: u32, backup: (&'static str, &'static str)) -> Traits {
     Traits {
@@ -43,7 +50,7 @@ const fn row(wal_page_magic: u16, control_version: u32, backup: (&'static str, &
         backup_stop: backup.1,
         checksums_by_default: false,
         forbids_alter_system: false,
-        wal_io_in_stat_wal: true,
+        wal_io: IN_STAT_WAL,
     }
 }
 
@@ -54,7 +61,7 @@ const PG17: Traits = Traits { forbids_alter_system: true, ..row(0xD116, 1700, SI
 const PG18: Traits = Traits {
     forbids_alter_system: true,
     checksums_by_default: true,
-    wal_io_in_stat_wal: false,
+    wal_io: IN_STAT_IO,
     ..row(0xD118, 1800, SINCE_15)
 };
 
@@ -198,7 +205,7 @@ mod tests {
             assert_eq!(row.backup_start.starts_with("pg_start_backup"), *major == 14);
             assert_eq!(row.backup_stop.starts_with("pg_stop_backup"), *major == 14);
             assert_eq!(row.forbids_alter_system, *major >= 17);
-            assert_eq!((row.checksums_by_default, row.wal_io_in_stat_wal), (*major >= 18, *major < 18));
+            assert_eq!((row.checksums_by_default, row.wal_io == IN_STAT_IO), (*major >= 18, *major >= 18));
         }
         assert_eq!((has(14).wal_page_magic, has(18).wal_page_magic), (0xD10D, 0xD118));
     }

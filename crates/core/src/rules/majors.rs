@@ -46,7 +46,7 @@ pub enum MajorError {
 }
 
 /// Since which major there is a parameter, for those that 14 does not have (`postgres --describe-config` of each).
-const SINCE: &[(&str, u32)] = &[
+pub const SINCE: &[(&str, u32)] = &[
     ("allow_alter_system", 17),
     ("archive_library", 15),
     ("autovacuum_vacuum_max_threshold", 18),
@@ -101,7 +101,7 @@ const SINCE: &[(&str, u32)] = &[
 ];
 
 /// Until which major there was a parameter, for those that 18 does not have. Renamed ones are still taken.
-const UNTIL: &[(&str, u32)] = &[
+pub const UNTIL: &[(&str, u32)] = &[
     ("db_user_namespace", 16),
     ("old_snapshot_threshold", 16),
     ("promote_trigger_file", 15),

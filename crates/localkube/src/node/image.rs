@@ -55,7 +55,7 @@ impl Servers {
         let folders: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
         Some(format!(
             "PostgreSQL {major} of image {image} is not on this machine: in {} there is {there}. tests/tools/\
-             postgres-majors.sh fetches 14, 16, 17 and 18; any other folder with {major}/bin is given to `pgherd local up` \
+             postgres-majors.sh fetches 14 to 18; any other folder with {major}/bin is given to `pgherd local up` \
              with --postgres",
             folders.join(" and ")
         ))
