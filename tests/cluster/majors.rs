@@ -1,5 +1,5 @@
 //! The same life on each major of PostgreSQL: a first database, streaming, a failover while rows are written, a rewind, a
-//! clone, a base backup and a recovery to a moment; with the settings of WAL and pages that are chosen at initdb.
+//! clone, a base backup, a restore drill and a recovery to a moment; with the settings of WAL and pages that are chosen at initdb.
 //!
 //! `make test` has them in a tier of their own, which fetches what Debian does not have.
 
@@ -110,6 +110,11 @@ async fn live(kind: Kind) {
     let moment = run("SELECT clock_timestamp()::text").await;
     run("DROP TABLE orders").await;
     bed.archive_now(&primary, 60).await;
+    if checksums {
+        let (code, said) = bed.verify(&[]).await;
+        assert_eq!((code, said["proven"]["checksums"].as_str()), (0, Some("verified")), "{said}");
+        bed.say(&format!("proven: {}", said["proven"]));
+    }
     let recovery = json!({"source": FIRST, "recoveryTarget": {"targetTime": moment}});
     let other = bed.recovered("recovered", &recovery, |spec| spec["instances"] = 1.into()).await.unwrap();
     let found = other.healthy(Duration::from_secs(120)).await.unwrap_or_else(|late| panic!("{late}"));

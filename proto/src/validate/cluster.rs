@@ -7,9 +7,8 @@ use crate::labels;
 use crate::unsupported;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use pgherd_core::rules::{
-    bounds, cluster as rules, cron::Schedule, majors, parameters, quantity, retention::Retention,
+    bounds, cluster as rules, cron::Schedule, majors, parameters, quantity, retention::Retention, wal_sizes,
 };
-use pgherd_core::wal::SegmentSize;
 
 /// Everything that is to be said about `cluster`. It can be used if no finding is an error.
 #[must_use]
@@ -99,9 +98,12 @@ fn bootstrap(report: &mut Report, spec: &ClusterSpec) {
     let database = format!("{path}.database");
     report.rule(&database, rules::database_name("database", &app.database));
     report.rule(&format!("{path}.owner"), rules::owner_name("owner", &app.owner));
-    let segment = spec.initdb().wal_segment_size.unwrap_or(16);
-    let bytes = u64::try_from(segment).unwrap_or(0).saturating_mul(1 << 20);
-    report.rule("spec.bootstrap.initdb.walSegmentSize", SegmentSize::new(bytes));
+    let segment = i64::from(spec.initdb().wal_segment_size.unwrap_or(16));
+    let size = report.rule("spec.bootstrap.initdb.walSegmentSize", wal_sizes::segment(segment));
+    let given = spec.postgresql.as_ref().map(|postgresql| &postgresql.parameters).filter(|_| spec.recovery().is_none());
+    for error in given.zip(size).map(|(given, size)| wal_sizes::check(given, size)).unwrap_or_default() {
+        report.rule::<(), _>("spec.postgresql.parameters", Err(error));
+    }
     let own = |name: &str| ["postgres", "template0", "template1"].contains(&name);
     if own(&app.database) {
         let message = format!("{:?} is postgres' own database: choose another", app.database);

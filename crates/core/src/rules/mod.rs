@@ -14,3 +14,4 @@ pub mod parameters;
 pub mod quantity;
 pub mod retention;
 pub mod synchronous;
+pub mod wal_sizes;
