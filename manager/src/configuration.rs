@@ -75,11 +75,12 @@ pub fn write(context: &Context, role: As) -> Result<bool, ConfigurationError> {
     let leader = context.following.borrow().clone();
     let cluster = context.cluster_now().ok_or(ConfigurationError::NoCluster)?;
     let postgresql = cluster.spec.postgresql.clone().unwrap_or_default();
+    let traits = context.major.traits();
     let facts = Facts {
         cluster_name: context.config.cluster.clone(),
         port: POSTGRES_PORT,
         archive_mode: ArchiveMode::On,
-        allow_alter_system: postgresql.enable_alter_system,
+        allow_alter_system: traits.forbids_alter_system.then_some(postgresql.enable_alter_system),
         slot_cap_megabytes: slot_cap(&cluster),
         paths: paths(context),
     };
@@ -94,13 +95,7 @@ pub fn write(context: &Context, role: As) -> Result<bool, ConfigurationError> {
             slot: slots.enabled.then(|| slot_name(&slots.slot_prefix, &context.config.me.name)),
         },
     };
-    let inputs = Inputs {
-        user: &postgresql.parameters,
-        preload: &[],
-        facts: &facts,
-        major: u32::from(context.major.number()),
-        role: &role,
-    };
+    let inputs = Inputs { user: &postgresql.parameters, preload: &[], facts: &facts, role: &role };
     let mut rendered = pgconf::render(inputs)?;
     if matches!(role, Role::Standby { .. }) {
         let raised = pgconf::floor::raised(&pgconf::render::parameters(inputs)?, &context.sensitive.borrow());

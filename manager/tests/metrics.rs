@@ -134,9 +134,7 @@ async fn the_page_of_a_real_primary_has_every_family_of_cnpgs_dashboards() {
     assert!(value(&page, "cnpg_collector_pg_wal{value=\"count\"}") >= 1.0);
     assert!(value(&page, "cnpg_collector_wal_records{stats_reset=\"20") > 0.0);
     assert!(value(&page, "cnpg_collector_wal_bytes{stats_reset=\"20") > 0.0);
-    if sampled.postgres.as_ref().unwrap().sample.version < 180_000 {
-        assert!(value(&page, "cnpg_collector_wal_write{stats_reset=\"20") > 0.0);
-    }
+    assert!(value(&page, "cnpg_collector_wal_write{stats_reset=\"20") > 0.0);
 
     let of = |name: &str| format!("cnpg_pg_stat_replication_{name}{{usename=\"postgres\",application_name=\"c-2\"");
     assert!(value(&page, &of("backend_start")) > 1.0e9);

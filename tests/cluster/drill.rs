@@ -130,7 +130,7 @@ fn flip(path: &Path) {
 
 impl Bed {
     /// `pgherd backup verify --wait`: its exit code, and what it said.
-    async fn verify(&self, more: &[&str]) -> (i32, Value) {
+    pub async fn verify(&self, more: &[&str]) -> (i32, Value) {
         let began = std::time::Instant::now();
         let rest = [&[CLUSTER, "--wait", "-o", "json"], more].concat();
         let output = self.program(&["backup", "verify"], &rest).await;

@@ -65,7 +65,7 @@ fn arguments(how: &InitDb, major: Major) -> Vec<String> {
     ];
     if how.data_checksums {
         arguments.push("--data-checksums".into());
-    } else if major.checksums_by_default() {
+    } else if major.traits().checksums_by_default {
         arguments.push("--no-data-checksums".into());
     }
     if let Some(mib) = how.wal_segment_mib {

@@ -136,9 +136,9 @@ async fn fetch(room: &Room, catalog: &Catalog, survey: &Survey, choice: &Choice)
     let backup = survey.backup(&choice.backup).ok_or("the chosen backup has gone")?;
     let to = destination(backup, room.pgdata.clone(), &room.spaces);
     let restored = catalog.restore(backup, &to).await.map_err(|e| chain(&e))?;
-    let pgdata = room.pgdata.clone();
+    let (pgdata, segment) = (room.pgdata.clone(), choice.span.segment_size);
     off_runtime(move || {
-        make_ready(&pgdata)?;
+        make_ready(&pgdata, segment)?;
         in_english(&pgdata)
     })
     .await?;

@@ -42,8 +42,12 @@ async fn create_empty(cx: &Context, cluster: &Cluster) -> Result<(), String> {
     let into = cx.volume.partial_path(PartialKind::Initdb, nonce);
     let postgres =
         Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT).map_err(|e| chain(&e))?;
-    let data_checksums = cluster.spec.initdb().data_checksums.unwrap_or(false);
-    let how = InitDb { data_checksums, ..InitDb::default() };
+    let wanted = cluster.spec.initdb();
+    let how = InitDb {
+        data_checksums: wanted.data_checksums.unwrap_or(false),
+        wal_segment_mib: wanted.wal_segment_size.and_then(|size| u32::try_from(size).ok()),
+        ..InitDb::default()
+    };
     run_initdb(&cx.reaper, &postgres, &into, &how, INITDB_WITHIN).await.map_err(|e| chain(&e))?;
     cx.archiving.forget();
     let (volume, nonce) = (cx.volume.clone(), nonce.clone());

@@ -9,6 +9,7 @@ use core::time::Duration;
 use pgherd_backup::{Backup, Destination, Survey};
 use pgherd_core::backup::{Choice, TargetTimeline, choose};
 use pgherd_core::pgconf;
+use pgherd_core::wal::SegmentSize;
 use pgherd_postgres::dir::PartialKind;
 use pgherd_postgres::files::write_durable;
 use pgherd_proto::cluster::Cluster;
@@ -85,9 +86,10 @@ async fn fetch(
     };
     tracing::info!(fetched = restored.fetched, written = restored.written, "the backup is back");
     let (volume, pgdata) = (cx.volume.clone(), to.pgdata);
+    let segment = choice.span.segment_size;
     let note = serde_json::to_string(purpose).map_err(|e| chain(&e))?;
     off_runtime(move || {
-        make_ready(&pgdata)?;
+        make_ready(&pgdata, segment)?;
         volume.begin_recovery(&pgdata, &note).map_err(|e| chain(&e))
     })
     .await
@@ -108,11 +110,11 @@ pub fn destination(backup: &Backup, pgdata: PathBuf, spaces: &Path) -> Destinati
 ///
 /// # Errors
 /// For people: which file cannot be written.
-pub fn make_ready(pgdata: &Path) -> Result<(), String> {
+pub fn make_ready(pgdata: &Path, segment: SegmentSize) -> Result<(), String> {
     let main = pgdata.join("postgresql.conf");
     let restored = std::fs::read_to_string(&main).unwrap_or_default();
     for (name, text) in [
-        ("postgresql.conf", pgconf::recovery::carried(&restored)),
+        ("postgresql.conf", pgconf::recovery::carried(&restored, segment)),
         ("postgresql.auto.conf", String::new()),
         ("pg_hba.conf", pgconf::hba::gated()),
         ("pg_ident.conf", pgconf::ident::render(&system_user(), &[])),

@@ -236,7 +236,7 @@ impl Bed {
             let pgdata = self.root.path().join(format!("restored-{}", self.restored));
             let to = Destination { pgdata: pgdata.clone(), tablespaces: Vec::new(), wide: 2, progress: Arc::default() };
             self.catalog().restore(survey.backup(&choice.backup).unwrap(), &to).await.map_err(|e| e.to_string())?;
-            make_ready(&pgdata)?;
+            make_ready(&pgdata, choice.span.segment_size)?;
             let place = self.place(&pgdata);
             let course = Course { store: &self.store, target: &wanted, along: choice.along.timeline(), taken };
             let ended = match replay(&place, &course).await {

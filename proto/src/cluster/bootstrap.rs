@@ -36,6 +36,10 @@ pub struct BootstrapInitDb {
     /// as CNPG's. Chosen when the first database is made, and not changed afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_checksums: Option<bool>,
+    /// Size of a WAL segment in MB: a power of two from 1 to 1024. Default: postgres', 16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub wal_segment_size: Option<i32>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

@@ -53,7 +53,7 @@ pub use recovery::{BackupSource, BootstrapRecovery, ExternalCluster, RecoveryTar
 pub use reference::{LocalObjectReference, SecretKeySelector};
 pub use replication_slots::{HighAvailabilitySlots, ReplicationSlots, SynchronizeReplicas};
 pub use restore::{RestorePreview, RestoreRequest, RestoreStatus, RevivalStatus};
-pub use spec::{Cluster, ClusterSpec, LogLevel};
+pub use spec::{Cluster, ClusterSpec, DEFAULT_IMAGE, LogLevel};
 pub use status::{ClusterStatus, InstanceReportedState, Recoverability, Topology};
 pub use storage::StorageConfiguration;
 pub use synchronous::{DataDurability, SyncReplicaElectionConstraint, SynchronousMethod, SynchronousReplication};

@@ -6,7 +6,9 @@ use crate::finding::{Finding, Kind};
 use crate::labels;
 use crate::unsupported;
 use k8s_openapi::api::core::v1::ResourceRequirements;
-use pgherd_core::rules::{bounds, cluster as rules, cron::Schedule, parameters, quantity, retention::Retention};
+use pgherd_core::rules::{
+    bounds, cluster as rules, cron::Schedule, majors, parameters, quantity, retention::Retention, wal_sizes,
+};
 
 /// Everything that is to be said about `cluster`. It can be used if no finding is an error.
 #[must_use]
@@ -72,7 +74,12 @@ fn storage(report: &mut Report, storage: Option<&StorageConfiguration>) {
 }
 
 fn postgresql(report: &mut Report, spec: &ClusterSpec, instances: u32) {
+    let major = rules::image_major(spec.postgres_image());
+    report.rule("spec.imageName", major.map_or(Ok(()), majors::supported));
     let Some(postgresql) = &spec.postgresql else { return };
+    for error in major.map(|major| majors::check(major, &postgresql.parameters)).unwrap_or_default() {
+        report.rule::<(), _>("spec.postgresql.parameters", Err(error));
+    }
     let archiving = spec.object_store().is_some();
     for error in parameters::check(&postgresql.parameters, instances, archiving) {
         report.rule::<(), _>("spec.postgresql.parameters", Err(error));
@@ -91,6 +98,12 @@ fn bootstrap(report: &mut Report, spec: &ClusterSpec) {
     let database = format!("{path}.database");
     report.rule(&database, rules::database_name("database", &app.database));
     report.rule(&format!("{path}.owner"), rules::owner_name("owner", &app.owner));
+    let segment = i64::from(spec.initdb().wal_segment_size.unwrap_or(16));
+    let size = report.rule("spec.bootstrap.initdb.walSegmentSize", wal_sizes::segment(segment));
+    let given = spec.postgresql.as_ref().map(|postgresql| &postgresql.parameters).filter(|_| spec.recovery().is_none());
+    for error in given.zip(size).map(|(given, size)| wal_sizes::check(given, size)).unwrap_or_default() {
+        report.rule::<(), _>("spec.postgresql.parameters", Err(error));
+    }
     let own = |name: &str| ["postgres", "template0", "template1"].contains(&name);
     if own(&app.database) {
         let message = format!("{:?} is postgres' own database: choose another", app.database);

@@ -18,8 +18,6 @@ pub struct Inputs<'a> {
     pub preload: &'a [String],
     /// What the manager knows.
     pub facts: &'a Facts,
-    /// PostgreSQL's major version.
-    pub major: u32,
     /// What this instance is.
     pub role: &'a Role,
 }
@@ -33,8 +31,8 @@ pub struct Facts {
     pub port: u16,
     /// Whether WAL is archived.
     pub archive_mode: ArchiveMode,
-    /// `spec.postgresql.enableAlterSystem`; postgres can forbid it since 17.
-    pub allow_alter_system: bool,
+    /// `spec.postgresql.enableAlterSystem`; nothing where postgres cannot forbid it.
+    pub allow_alter_system: Option<bool>,
     /// The WAL that a slot may keep, in megabytes, unless the user says otherwise.
     pub slot_cap_megabytes: Option<u64>,
     /// Where things lie.
@@ -160,9 +158,7 @@ fn mandatory(inputs: Inputs<'_>) -> Vec<(String, String)> {
         ("unix_socket_directories", paths.sockets.clone()),
     ];
     out.extend(defaults::LOGGING.iter().map(|(name, value)| (*name, (*value).to_owned())));
-    if inputs.major >= 17 {
-        out.push(("allow_alter_system", on(*allow_alter_system)));
-    }
+    out.extend(allow_alter_system.map(|allowed| ("allow_alter_system", on(allowed))));
     out.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 

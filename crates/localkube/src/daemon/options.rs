@@ -66,6 +66,9 @@ pub struct UpOptions {
     pub node_grace: Duration,
     /// Directories of the host that containers see, beside `/usr`, `/etc` and the like.
     pub host_mounts: Vec<PathBuf>,
+    /// Folders with PostgreSQL, one folder for each major, which are looked at before Debian's.
+    #[serde(default)]
+    pub postgres: Vec<PathBuf>,
     /// Added to the environment of every container and of the controller.
     pub env: BTreeMap<String, String>,
 }
@@ -89,9 +92,16 @@ impl UpOptions {
             backoff_scale: 1.0,
             node_grace: NODE_GRACE,
             host_mounts: Vec::new(),
+            postgres: fetched(helper).into_iter().collect(),
             env: BTreeMap::new(),
         }
     }
+}
+
+/// Where `tests/tools/postgres-majors.sh` puts what it fetches, if the program lies where cargo builds it.
+fn fetched(helper: &Path) -> Option<PathBuf> {
+    let folder = helper.parent()?.parent()?.join("tools/postgres");
+    folder.is_dir().then_some(folder)
 }
 
 /// The paths of an environment.

@@ -33,7 +33,7 @@ use crate::net::{NetError, services};
 use crate::node::process::ProcessId;
 use crate::node::records::Records;
 use crate::node::spawner::Spawner;
-use crate::node::{self, Kubelets, LocalNode, NodeContext, PodUser, RunningPods, disk};
+use crate::node::{self, Kubelets, LocalNode, NodeContext, PodUser, RunningPods, Servers, disk};
 use crate::s3::{Behind, S3Gate, serve_folder};
 use pgherd_proto::names::WAL_CLIENT;
 
@@ -149,7 +149,7 @@ async fn serve(
     let gate = start_s3(&options, &layout, &keys, host.clone(), &mut tasks, &stop).await?;
     furnish::basics(&store, &options)?;
     let buckets = options.s3_endpoint.is_none().then(|| layout.s3());
-    let apply = applier(store.clone(), keys, buckets);
+    let apply = applier(store.clone(), keys, buckets, Servers::below(&options.postgres));
 
     let (names_known, names) = watch::channel(Vec::new());
     tasks.spawn(services::run(store.clone(), names_known, stop.clone()));
@@ -358,6 +358,7 @@ fn node_context(
         records,
         backoff_scale: options.backoff_scale,
         node_grace: options.node_grace,
+        servers: Servers::below(&options.postgres),
         host_mounts: options.host_mounts.clone(),
         own_file_systems: options.volumes == Volumes::Ext4,
         kubelets: Kubelets::default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::image::Servers;
 use super::kubelets::Kubelets;
 use super::records::Records;
 use super::spawner::Spawner;
@@ -69,6 +70,8 @@ pub struct NodeContext {
     pub backoff_scale: f64,
     /// How long a node may be silent before it is given up.
     pub node_grace: Duration,
+    /// What stands for images.
+    pub servers: Servers,
     /// Directories of the host that containers see read-only, beside the usual ones.
     pub host_mounts: Vec<PathBuf>,
     /// Claims have file systems of their own.

@@ -26,7 +26,7 @@ use pgherd_proto::names::WAL_CLIENT;
 /// How long to wait after a container could not be started at all.
 const START_RETRY: Duration = Duration::from_secs(2);
 /// The init container that brings the manager's binary: the node does it itself.
-const BOOTSTRAP: &str = "bootstrap-controller";
+pub(super) const BOOTSTRAP: &str = "bootstrap-controller";
 
 pub(super) struct ContainerRun {
     pub spec: Container,
@@ -169,8 +169,11 @@ impl ContainerRun {
     fn failed_to_start(&mut self, error: &NodeError) {
         let message = pgherd_telemetry::chain(error);
         tracing::warn!(container = self.spec.name, error = %message, "a container cannot be started");
-        let reason =
-            if matches!(error, NodeError::Missing(_)) { "CreateContainerConfigError" } else { "CreateContainerError" };
+        let reason = match error {
+            NodeError::Missing(_) => "CreateContainerConfigError",
+            NodeError::Image(_) => "ErrImagePull",
+            _ => "CreateContainerError",
+        };
         self.state = State::Waiting { reason, message };
         self.due = later(START_RETRY);
     }

@@ -6,6 +6,7 @@ mod clock;
 use std::path::Path;
 
 use super::{UpOptions, Volumes};
+use crate::node::{DEBIAN, Servers};
 
 /// Something that lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +53,10 @@ pub fn preflight(options: &UpOptions) -> Vec<Finding> {
     if !matches!(nix::unistd::User::from_name(&options.user), Ok(Some(_))) {
         say(true, format!("the system user {} is missing: apt-get install postgresql-common", options.user));
     }
-    if !has_postgres() {
-        say(false, "no PostgreSQL server was found in /usr/lib/postgresql: apt-get install postgresql-15".to_owned());
+    if Servers::below(&options.postgres).majors().is_empty() {
+        say(false, format!("no PostgreSQL server was found in {DEBIAN}: apt-get install postgresql-15"));
+    } else if !Path::new(DEBIAN).is_dir() {
+        say(true, format!("pods see their PostgreSQL in {DEBIAN}, which is missing: mkdir {DEBIAN}"));
     }
     if options.manager.is_none() {
         say(
@@ -87,11 +90,6 @@ pub fn preflight(options: &UpOptions) -> Vec<Finding> {
 fn find_program(name: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
-}
-
-fn has_postgres() -> bool {
-    let majors = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    majors.into_iter().any(|major| major.path().join("bin/postgres").is_file())
 }
 
 /// The first directory on the way that others may not pass.
