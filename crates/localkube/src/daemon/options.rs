@@ -32,6 +32,15 @@ pub enum Volumes {
     Ext4,
 }
 
+/// A real API server instead of the local one. Its definitions, roles and service accounts are there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealApi {
+    /// For the node's part, and for clients on the host: it may do everything.
+    pub kubeconfig: PathBuf,
+    /// For the controller.
+    pub controller: PathBuf,
+}
+
 /// One environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpOptions {
@@ -43,6 +52,9 @@ pub struct UpOptions {
     pub files: Vec<PathBuf>,
     /// The program that has the hidden verbs; `pgherd` itself, unless a test says otherwise.
     pub helper: PathBuf,
+    /// A real API server; its certificate must be good for the addresses by which pods reach it.
+    #[serde(default)]
+    pub api: Option<RealApi>,
     /// The manager's binary; without it, pods that bring it fail.
     pub manager: Option<PathBuf>,
     /// The controller's binary; without it nothing reconciles clusters.
@@ -78,6 +90,7 @@ impl UpOptions {
             state_dir: Path::new(STATE_ROOT).join(name),
             files: Vec::new(),
             helper: helper.to_owned(),
+            api: None,
             manager: beside("manager"),
             controller: beside("controller"),
             nodes: vec![NodeOptions { name: "local-1".to_owned(), zone: "local-a".to_owned() }],

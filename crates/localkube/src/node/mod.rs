@@ -24,7 +24,7 @@ mod status;
 mod volumes;
 mod worker;
 
-pub use context::{LocalNode, NodeContext, PodUser};
+pub use context::{LocalNode, NodeContext, PodUser, TokenFor, TokenIssuer};
 pub use error::NodeError;
 pub use kubelets::{Deaf, Kubelets, Whose};
 pub use runner::{RunningContainer, RunningPod, RunningPods, run};
