@@ -116,7 +116,9 @@ pub fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<
 }
 
 fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
-    let mut secrets: Vec<String> = SecretKind::ALL.iter().map(|kind| kind.name(&desired.name)).collect();
+    // Not the authority's, which has its key.
+    let own = SecretKind::ALL.iter().filter(|kind| **kind != SecretKind::Ca);
+    let mut secrets: Vec<String> = own.map(|kind| kind.name(&desired.name)).collect();
     secrets.extend(desired.owner_secret.clone());
     secrets.extend(spec.superuser_secret.iter().map(|secret| secret.name.clone()));
     secrets.push(names::secret_superuser(&desired.name));

@@ -26,7 +26,7 @@ fn chart() -> PathBuf {
 /// Installs it; the controller's kubeconfig is `controller`.
 pub async fn install(plane: &mut Plane) {
     let client = plane.client("admin").await;
-    let crds = chart().join("crds");
+    let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/crds");
     plane.must("admin", &["apply", "--server-side", "-f", crds.to_str().unwrap()]).await;
     established(&client).await;
     plane.must("admin", &["create", "namespace", SYSTEM]).await;

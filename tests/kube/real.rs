@@ -63,7 +63,12 @@ impl Bed {
         plane.start_api(&[]).await;
         assert_eq!(self.healthy(120).await, primary);
         assert_eq!(self.started(&primary).await, run, "the same postgres has written all the time");
-        // It hears and is heard again: a failover works.
+        // The controller hears of what is asked as soon as that server is back.
+        let target = self.standby().await;
+        let began = std::time::Instant::now();
+        self.move_to(&target).await;
+        self.say(&format!("a switchover after the outage took {:.1} s", began.elapsed().as_secs_f64()));
+        let primary = self.healthy(90).await;
         self.hurt(load, "the postmaster killed after the outage", async || {
             self.kill(Target::Postmaster, &primary).await;
             self.another_primary(&primary, 90).await;

@@ -38,13 +38,7 @@ impl Bed {
         self.healthy(90).await;
         let target = self.standby().await;
         self.hurt(&load, "a switchover by status.targetPrimary", async || {
-            let patch = Patch::Merge(json!({"status": {"targetPrimary": target}}));
-            self.clusters().patch_status(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
-            self.until("the primary that was asked for", 60, async || {
-                let now = text(&self.cluster().await?, "/status/currentPrimary");
-                if now == target { Ok(()) } else { Err(now) }
-            })
-            .await;
+            self.move_to(&target).await;
         })
         .await;
         let primary = self.healthy(90).await;
@@ -66,6 +60,17 @@ impl Bed {
         let done = self.back_up("by-hand", Duration::from_secs(120), |_| {}).await.unwrap();
         self.say(&format!("backup {:?} by {:?}", done.backup_id, done.instance_id));
         self.settle(load).await;
+    }
+
+    /// A switchover, asked for as CNPG's plugin asks for it.
+    pub async fn move_to(&self, target: &str) {
+        let patch = Patch::Merge(json!({"status": {"targetPrimary": target}}));
+        self.clusters().patch_status(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
+        self.until("the primary that was asked for", 60, async || {
+            let now = text(&self.cluster().await?, "/status/currentPrimary");
+            if now == target { Ok(()) } else { Err(now) }
+        })
+        .await;
     }
 
     /// The Cluster is deleted, and with it all that was made for it.

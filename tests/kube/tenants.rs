@@ -28,7 +28,6 @@ fn may(cluster: &str) -> Vec<(&'static str, String, &'static str)> {
         ("create", "leases.coordination.k8s.io".to_owned(), ""),
         ("list", "pods".to_owned(), ""),
         ("patch", format!("pods/{cluster}-1"), ""),
-        ("get", secret("ca"), ""),
         ("get", secret("server"), ""),
         ("get", secret("replication"), ""),
         ("get", secret("app"), ""),
@@ -54,6 +53,7 @@ fn may_not(cluster: &str) -> Vec<(&'static str, String, &'static str)> {
         ("list", name("secrets"), ""),
         ("watch", name("secrets"), ""),
         ("get", name("secrets/another"), ""),
+        ("get", format!("secrets/{cluster}-ca"), ""),
         ("update", format!("secrets/{cluster}-ca"), ""),
         ("create", name("secrets"), ""),
         ("patch", name("pods/another"), ""),
@@ -164,6 +164,7 @@ impl Plane {
         let refused = |what: &str, code: Option<u16>| assert_eq!(code, Some(403), "{what}");
         let everything = ListParams::default();
         refused("all Clusters", code(put(&we, cluster, "Cluster").list(&everything).await));
+        refused("its own authority's key", code(put(&we, "", "Secret").get(&format!("{CLUSTER}-ca")).await));
         refused("all secrets", code(put(&we, "", "Secret").list(&everything).await));
         refused("the secret of S3 keys in another namespace", code(put(&them, "", "Secret").get("aws-creds").await));
         refused("their secrets", code(put(&them, "", "Secret").list(&everything).await));

@@ -8,7 +8,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 programs=(kube-apiserver kube-controller-manager "$@")
 if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
-    for name in kube-apiserver etcd kubectl; do
+    for name in kube-apiserver kube-controller-manager etcd kubectl; do
         [ -x "$KUBEBUILDER_ASSETS/$name" ] || { echo "KUBEBUILDER_ASSETS has no $name: $KUBEBUILDER_ASSETS" >&2; exit 1; }
     done
     echo "$KUBEBUILDER_ASSETS"

@@ -18,6 +18,7 @@ tiers=(
     "interop 480 each crate against real things: postgres, kubectl, S3, processes in namespaces"
     "barman 180 the WAL archive on SeaweedFS, beside barman, both installed if they are missing"
     "cluster 780 whole clusters on real PostgreSQL, broken on purpose"
+    "kube 720 the same against a real kube-apiserver with RBAC, built if KUBEBUILDER_ASSETS is unset; answers compared"
     "chaos 300 faults of fixed seeds while clients write, judged by what they wrote down; hours of it: make chaos"
 )
 
@@ -59,6 +60,7 @@ run_tier() {
             cargo test --workspace --no-fail-fast $(of_crates | sort -u | sed 's/^/--test /') ;;
         barman) tests/tools/interop.sh && cargo test --workspace --test interop ;;
         cluster) tests/tools/interop.sh && cargo test --workspace --test cluster -- --test-threads=1 --nocapture ;;
+        kube) tests/tools/kube-assets.sh && cargo test --workspace --test kube -- --test-threads=1 --nocapture ;;
         chaos) cargo test --workspace --test chaos -- --test-threads=1 --nocapture ;;
         *) cargo test --workspace --test "$1" ;;
     esac

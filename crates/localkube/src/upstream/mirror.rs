@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject};
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::runtime::watcher;
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -27,6 +27,8 @@ const KINDS: [&str; 8] = [
     "leases.coordination.k8s.io",
     "clusters.postgresql.cnpg.io",
 ];
+/// Between a broken watch and the next.
+const AGAIN: Duration = Duration::from_millis(500);
 /// How long the first lists may take.
 const LISTED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -60,7 +62,7 @@ pub async fn start(
 
 async fn follow(client: Client, store: Store, info: Arc<ResourceInfo>, listed: watch::Sender<usize>) {
     let api: Api<DynamicObject> = Api::all_with(client, &kind_of(&info));
-    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
     let mut present: BTreeSet<(String, String)> = BTreeSet::new();
     let mut first = true;
     while let Some(event) = events.next().await {
@@ -87,6 +89,7 @@ async fn follow(client: Client, store: Store, info: Arc<ResourceInfo>, listed: w
             }),
             Err(error) => {
                 tracing::warn!(resource = %info.gr, error = pgherd_telemetry::chain(&error), "a watch is taken up again");
+                tokio::time::sleep(AGAIN).await;
                 Ok(())
             }
         };
