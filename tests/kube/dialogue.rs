@@ -64,6 +64,7 @@ impl Dialogue {
             Err(Error::Api(status)) => (format!("{what}: {} {} {}", status.code, status.reason, status.message), None),
             Err(error) => (format!("{what}: {error}"), None),
         };
+        println!("{line}");
         self.lines.push(steady(&line));
         value
     }
@@ -126,13 +127,12 @@ impl Dialogue {
             object(json!({"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": name},
                 "spec": spec, "status": {"phase": "ignored"}}))
         };
-        self.said(
-            "a cluster without storage",
-            clusters.create(&post, &cluster("c", json!({"instances": 3}))).await,
-            &[],
-        );
-        let wrong = cluster("c", json!({"instances": "three", "storage": {"size": "1Gi"}}));
+        let bare = cluster("bare", json!({"instances": 3}));
+        self.said("a cluster with defaults", clusters.create(&post, &bare).await, &["/spec", "/status"]);
+        let wrong = cluster("c", json!({"instances": 3, "enablePDB": "yes", "storage": {"size": "1Gi"}}));
         self.said("a cluster with a wrong type", clusters.create(&post, &wrong).await, &[]);
+        let none = cluster("c", json!({"instances": 0, "storage": {"size": "1Gi"}}));
+        self.said("a cluster of none", clusters.create(&post, &none).await, &[]);
         let good = cluster("c", json!({"instances": 3, "storage": {"size": "1Gi"}}));
         let fields = ["/metadata/generation", "/spec/instances", "/status"];
         let made = self.said("a cluster", clusters.create(&post, &good).await, &fields).unwrap();

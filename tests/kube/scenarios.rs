@@ -9,6 +9,7 @@ use pgherd_testkit::bed::text;
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE};
+use crate::load::Load;
 
 /// The example, with a checkpoint that is not spread over minutes.
 pub fn edit(cluster: &mut Value) {
@@ -20,14 +21,15 @@ pub fn edit(cluster: &mut Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_goes_through_its_life_on_the_local_api() {
     let bed = Bed::start("kube-local", edit).await;
-    bed.life().await;
+    let load = bed.life().await;
+    bed.settle(load).await;
     bed.is_deleted().await;
     bed.down().await;
 }
 
 impl Bed {
     /// Bootstrap, failover, switchover, a deleted pod, scaling, a backup; rows are written all the while, and none is lost.
-    pub async fn life(&self) {
+    pub async fn life(&self) -> Load {
         let primary = self.healthy(120).await;
         let load = self.load().await;
         self.hurt(&load, "the postmaster killed", async || {
@@ -59,7 +61,8 @@ impl Bed {
         }
         let done = self.back_up("by-hand", Duration::from_secs(120), |_| {}).await.unwrap();
         self.say(&format!("backup {:?} by {:?}", done.backup_id, done.instance_id));
-        self.settle(load).await;
+        self.nothing_lost(&load).await;
+        load
     }
 
     /// A switchover, asked for as CNPG's plugin asks for it.
