@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test model model-mutants bench pitr chaos lint fmt docs clean
+.PHONY: help demo test kube-assets model model-mutants bench pitr chaos lint fmt docs clean
 
 help: ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ demo: ## Three instances, a killed primary, a lost table, nothing lost (under 10
 test: ## Everything that CI runs, tier by tier
 	@tests/tools/setup.sh
 	@tests/tools/test.sh
+
+kube-assets: ## A real kube-apiserver, kube-controller-manager, etcd and kubectl, built if KUBEBUILDER_ASSETS is unset (NODE=1: kubelet, scheduler too)
+	@tests/tools/kube-assets.sh $(if $(NODE),kubelet kube-scheduler)
 
 model: ## Core's decisions through every order of events: minutes, by MODEL=bounded in one; target/model/report.json
 	@cargo build --quiet --profile model -p pgherd-model

@@ -2,6 +2,7 @@
 
 use crate::nodes::Nodes;
 use crate::queue::Waker;
+use crate::retry::Retry;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use kube::runtime::reflector::{self, Store};
@@ -155,7 +156,7 @@ where
     K::DynamicType: Default + Eq + Hash + Clone,
 {
     let (store, writer) = reflector::store();
-    let stream = watcher(Api::<K>::all(client.clone()), config).default_backoff().reflect(writer);
+    let stream = watcher(Api::<K>::all(client.clone()), config).backoff(Retry::default()).reflect(writer);
     let waker = waker.clone();
     tasks.spawn(async move {
         let mut stream = std::pin::pin!(stream);

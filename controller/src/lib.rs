@@ -22,6 +22,7 @@ mod nodes;
 pub mod observe;
 pub mod queue;
 pub mod reconcile;
+mod retry;
 mod rights;
 mod run;
 mod schedules;

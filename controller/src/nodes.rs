@@ -3,6 +3,7 @@
 
 use crate::caches::{Key, by_label};
 use crate::queue::Waker;
+use crate::retry::Retry;
 use core::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -71,7 +72,7 @@ impl Nodes {
 }
 
 async fn follow(client: Client, nodes: Nodes, pods: Store<Pod>, waker: Waker, told: watch::Sender<bool>) {
-    let stream = watcher(Api::<Node>::all(client), watcher::Config::default()).default_backoff();
+    let stream = watcher(Api::<Node>::all(client), watcher::Config::default()).backoff(Retry::default());
     let mut stream = std::pin::pin!(stream);
     let (mut listing, mut complained) = (BTreeSet::new(), false);
     while let Some(event) = stream.next().await {

@@ -19,6 +19,7 @@ tiers=(
     "barman 180 the WAL archive on SeaweedFS, beside barman, both installed if they are missing"
     "cluster 780 whole clusters on real PostgreSQL, broken on purpose"
     "majors 300 each major of PostgreSQL from 14 to 18: its programs, and a cluster's life; what Debian lacks is fetched"
+    "kube 720 the same against a real kube-apiserver with RBAC, built if KUBEBUILDER_ASSETS is unset; answers compared"
     "chaos 300 faults of fixed seeds while clients write, judged by what they wrote down; hours of it: make chaos"
 )
 
@@ -71,6 +72,7 @@ run_tier() {
         cluster) tests/tools/interop.sh && cargo test --workspace --test cluster -- --test-threads=1 --nocapture --skip majors:: ;;
         majors) tests/tools/postgres-majors.sh && each_major &&
             cargo test --workspace --test cluster -- --test-threads=1 --nocapture majors:: ;;
+        kube) tests/tools/kube-assets.sh && cargo test --workspace --test kube -- --test-threads=1 --nocapture ;;
         chaos) cargo test --workspace --test chaos -- --test-threads=1 --nocapture ;;
         *) cargo test --workspace --test "$1" ;;
     esac

@@ -42,7 +42,7 @@ pub use http::{
 };
 pub use lifecycle::DeleteOptions;
 pub use object::Object;
-pub use resource::GroupResource;
+pub use resource::{GroupResource, ResourceInfo};
 pub use selector::LabelSelector;
-pub use store::{ChangeKind, JournalError, Listed, Store, WatchStart, Watcher};
+pub use store::{ChangeKind, JournalError, Listed, Order, Store, Upstream, WatchStart, Watcher, Wish};
 pub use token::Identity;

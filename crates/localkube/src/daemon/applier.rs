@@ -65,12 +65,10 @@ fn refused(store: &Store, checked: Vec<Checked>, documents: &[Value]) -> Vec<Che
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::Arc;
 
     use super::*;
     use crate::api::{ApiConfig, ApiServer, FaultSwitch};
-    use crate::daemon::options::UpOptions;
     use crate::net::address::ServiceAddresses;
 
     const EXAMPLE: &str = include_str!("../../../../docs/examples/cluster.yaml");
@@ -88,7 +86,7 @@ mod tests {
         })
         .unwrap();
         let store = api.store();
-        furnish::basics(&store, &UpOptions::new("t", Path::new("/nowhere/pgherd"))).unwrap();
+        furnish::definitions_of(&store).unwrap();
         let keys = S3Keys { id: "id".to_owned(), secret: "secret".to_owned() };
         let apply = applier(store.clone(), keys, Some(directory.path().join("s3")), Servers::below(&[]));
         let file = directory.path().join("cluster.yaml");

@@ -33,6 +33,15 @@ pub enum Volumes {
     Ext4,
 }
 
+/// A real API server instead of the local one. Its definitions, roles and service accounts are there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealApi {
+    /// For the node's part, and for clients on the host: it may do everything.
+    pub kubeconfig: PathBuf,
+    /// For the controller.
+    pub controller: PathBuf,
+}
+
 /// One environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpOptions {
@@ -44,6 +53,9 @@ pub struct UpOptions {
     pub files: Vec<PathBuf>,
     /// The program that has the hidden verbs; `pgherd` itself, unless a test says otherwise.
     pub helper: PathBuf,
+    /// A real API server; its certificate must be good for the addresses by which pods reach it.
+    #[serde(default)]
+    pub api: Option<RealApi>,
     /// The manager's binary; without it, pods that bring it fail.
     pub manager: Option<PathBuf>,
     /// The controller's binary; without it nothing reconciles clusters.
@@ -83,6 +95,7 @@ impl UpOptions {
             files: Vec::new(),
             helper: helper.to_owned(),
             manager: beside("manager").filter(|_| beside(WAL_CLIENT).is_some()),
+            api: None,
             controller: beside("controller"),
             nodes: vec![NodeOptions { name: "local-1".to_owned(), zone: "local-a".to_owned() }],
             s3_endpoint: None,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::image::Servers;
+use super::NodeError;
 use super::kubelets::Kubelets;
 use super::records::Records;
 use super::spawner::Spawner;
@@ -17,8 +18,21 @@ use crate::net::address::PodAddresses;
 use crate::net::hosts::ServiceName;
 use crate::net::namespace::NetworkNamespace;
 
-/// Makes the token of a service account, from namespace and account.
-pub type TokenIssuer = Arc<dyn Fn(&str, &str) -> String + Send + Sync>;
+/// Whose token is wanted, and for which pod.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenFor<'a> {
+    /// Of both.
+    pub namespace: &'a str,
+    /// The service account.
+    pub account: &'a str,
+    /// The pod's name.
+    pub pod: &'a str,
+    /// The pod's UID.
+    pub uid: &'a str,
+}
+
+/// Makes the token of a service account.
+pub type TokenIssuer = Arc<dyn Fn(TokenFor<'_>) -> Result<String, NodeError> + Send + Sync>;
 
 /// A node as the cluster sees it. All nodes share this machine; what tells them apart is name and zone.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,7 @@ mod status;
 mod volumes;
 mod worker;
 
-pub use context::{LocalNode, NodeContext, PodUser};
+pub use context::{LocalNode, NodeContext, PodUser, TokenFor, TokenIssuer};
 pub use error::NodeError;
 pub use image::{DEBIAN, Servers};
 pub use kubelets::{Deaf, Kubelets, Whose};
