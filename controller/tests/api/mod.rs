@@ -59,6 +59,7 @@ impl Rig {
         let config = ApiConfig {
             state_dir: directory.path().join("api"),
             tokens: BTreeMap::from([("t".to_owned(), Identity::admin("test"))]),
+            rbac: false,
             cluster_ips: Arc::new(Ips::default()),
             pod_logs: None,
             root_ca: String::new(),
