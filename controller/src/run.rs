@@ -5,7 +5,7 @@ use crate::config::{Config, Election};
 use crate::queue::{Queue, Waker};
 use crate::reconcile::Reconciler;
 use crate::watched::Scope;
-use crate::{leader, serve, sweep};
+use crate::{admission, leader, serve, sweep};
 use anyhow::Context;
 use core::time::Duration;
 use kube::Client;
@@ -25,6 +25,8 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
     /// The namespaces that are looked after.
     pub scope: Scope,
+    /// Where manifests are judged before they are stored.
+    pub webhook: Option<admission::Webhook>,
     /// Among several of them one works; without, this one does.
     pub election: Option<Election>,
 }
@@ -34,12 +36,17 @@ pub struct Settings {
 /// # Errors
 /// Whatever keeps it from starting.
 pub async fn run(client: Client, config: Config, settings: Settings) -> anyhow::Result<()> {
-    let Settings { health, metrics, scope, election } = settings;
+    let Settings { health, metrics, scope, webhook, election } = settings;
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let state = serve::State::default();
     for address in [health, metrics].into_iter().flatten() {
         serve::serve(address, state.clone(), &mut tasks).await?;
+    }
+    if let Some(webhook) = webhook {
+        let address = webhook.address;
+        let started = admission::start(client.clone(), webhook, &mut tasks).await;
+        started.with_context(|| format!("failed to listen on {address}"))?;
     }
     stop_on_signals(stop.clone(), &mut tasks)?;
     let (waker, queue) = Queue::new();

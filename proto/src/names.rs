@@ -34,6 +34,8 @@ pub const PGDATA: &str = "/var/lib/postgresql/data/pgdata";
 pub const CONTROLLER_DIR: &str = "/controller";
 /// The manager's binary in the pod.
 pub const MANAGER_BINARY: &str = "/controller/manager";
+/// The authorities of the manager's image, for a postgres image that has none.
+pub const AUTHORITIES: &str = "/controller/ca-certificates.crt";
 /// Where the sockets of postgres and of the manager are.
 pub const RUN_DIR: &str = "/controller/run";
 /// Where the certificates are.
