@@ -5,6 +5,7 @@
 //! controllers at once are harmless: every write is create-only, names the version or uid that it was decided
 //! from, or touches fields that only a controller writes, which both would set alike.
 
+mod admission;
 pub mod apply;
 mod backups;
 pub mod caches;
@@ -16,6 +17,7 @@ pub mod desired;
 mod drift;
 mod drills;
 pub mod dry_run;
+mod leader;
 mod members;
 mod memory;
 mod nodes;
@@ -29,3 +31,4 @@ mod schedules;
 pub mod serve;
 mod sweep;
 mod validity;
+pub mod watched;

@@ -10,6 +10,10 @@ use pgherd_wal_client::client;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The authorities in an image, and in the pod beside the manager.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+const COPIED_AUTHORITIES: &str = "ca-certificates.crt";
+
 /// pgherd's manager: PID 1 of a postgres pod.
 #[derive(Parser, Debug)]
 #[command(name = "manager", version, about)]
@@ -30,7 +34,7 @@ enum Verb {
         #[arg(long, env = DRILL_ORDER_VARIABLE, default_value = "{}")]
         order: String,
     },
-    /// Copy this binary to TARGET and the WAL client beside it, as the pod's init container.
+    /// Copy this binary to TARGET, and the WAL client and the authorities of its image beside it, as the pod's init container.
     Bootstrap {
         /// Where to.
         target: PathBuf,
@@ -92,10 +96,15 @@ where
 
 fn bootstrap(target: &Path) -> Result<(), String> {
     let own = std::env::current_exe().map_err(|e| chain(&e))?;
-    for (from, to) in [(own.with_file_name(WAL_CLIENT), target.with_file_name(WAL_CLIENT)), (own, target.to_owned())] {
-        std::fs::copy(&from, &to).map_err(|e| format!("failed to copy {} to {}: {e}", from.display(), to.display()))?;
-    }
-    Ok(())
+    copy(&own.with_file_name(WAL_CLIENT), &target.with_file_name(WAL_CLIENT))?;
+    copy(&own, target)?;
+    // The image that postgres runs from may know no authorities.
+    let authorities = Path::new(AUTHORITIES);
+    if authorities.exists() { copy(authorities, &target.with_file_name(COPIED_AUTHORITIES)) } else { Ok(()) }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    std::fs::copy(from, to).map(drop).map_err(|e| format!("failed to copy {} to {}: {e}", from.display(), to.display()))
 }
 
 fn reported(result: Result<(), String>) -> ExitCode {

@@ -32,7 +32,9 @@ pub async fn install(plane: &mut Plane) {
     plane.must("admin", &["create", "namespace", SYSTEM]).await;
     plane.must("admin", &["create", "serviceaccount", CONTROLLER, "-n", SYSTEM]).await;
     let rules = std::fs::read_to_string(chart().join("files/controller-rules.yaml")).unwrap();
-    let rules: Value = serde_yaml_ng::from_str(&rules).unwrap();
+    let mut rules: Vec<Value> = serde_yaml_ng::from_str(&rules).unwrap();
+    // Of objects that no namespace has, as the chart's `watch.nodes` gives them.
+    rules.push(json!({"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]}));
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": CONTROLLER},
         "rules": rules,

@@ -14,6 +14,7 @@ tiers=(
     "lint 300 formatting, clippy without a warning, the house's own checks"
     "unit 180 tables, properties and tests of one crate"
     "golden 60 decisions compared with committed plans"
+    "chart 120 the chart by the real Helm: against Kubernetes' schemas, promtool, an API server"
     "model 240 core's own decisions through every order of events, within bounds"
     "interop 480 each crate against real things: postgres, kubectl, S3, processes in namespaces"
     "barman 180 the WAL archive on SeaweedFS, beside barman, both installed if they are missing"

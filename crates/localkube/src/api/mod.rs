@@ -26,6 +26,7 @@ mod names;
 pub(crate) mod object;
 mod openapi;
 mod patch;
+mod rbac;
 mod registry;
 mod resource;
 mod schema;

@@ -79,6 +79,7 @@ mod tests {
         let api = ApiServer::new(ApiConfig {
             state_dir: directory.path().join("api"),
             tokens: std::collections::BTreeMap::new(),
+            rbac: false,
             cluster_ips: Arc::new(ServiceAddresses::default()),
             pod_logs: None,
             root_ca: String::new(),

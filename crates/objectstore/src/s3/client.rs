@@ -77,28 +77,31 @@ fn http_client(config: &S3Config) -> Result<SharedHttpClient, StoreError> {
         return Ok(Builder::new().build_http());
     }
     let trust = match &config.endpoint_ca {
-        Some(pem) => {
-            // The SDK panics on a certificate that it cannot read, so it only gets those that can be read.
-            let mut roots = rustls::RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| bad_ca(&error))?;
-                roots.add(certificate).map_err(|error| bad_ca(&error))?;
-            }
-            if roots.is_empty() {
-                return Err(bad_ca(&"no certificate in it"));
-            }
-            TrustStore::empty().with_pem_certificate(pem.clone())
-        }
-        None => {
-            if rustls_native_certs::load_native_certs().certs.is_empty() {
+        Some(pem) => believed(pem)?,
+        None if !rustls_native_certs::load_native_certs().certs.is_empty() => TrustStore::default(),
+        None => match config.other_authorities.as_deref().map(std::fs::read) {
+            Some(Ok(pem)) => believed(&pem)?,
+            _ => {
                 let reason = "no certificate authorities on this system: give endpointCA, or install them".to_owned();
                 return Err(StoreError::Misconfigured { reason });
             }
-            TrustStore::default()
-        }
+        },
     };
     let context = TlsContext::builder().with_trust_store(trust).build().map_err(|error| bad_ca(&error))?;
     Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context).build_https())
+}
+
+fn believed(pem: &[u8]) -> Result<TrustStore, StoreError> {
+    // The SDK panics on a certificate that it cannot read, so it only gets those that can be read.
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| bad_ca(&error))?;
+        roots.add(certificate).map_err(|error| bad_ca(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(bad_ca(&"no certificate in it"));
+    }
+    Ok(TrustStore::empty().with_pem_certificate(pem.to_vec()))
 }
 
 fn bad_ca(error: &dyn std::fmt::Display) -> StoreError {
