@@ -10,14 +10,17 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/archive" "$work/root"
 tar -C "$work/archive" -xf target/image/pgherd.tar
 tar -C "$work/root" -xf "$work/archive/layer.tar"
-for program in manager controller; do
+for program in manager wal-client controller; do
     if readelf -lW "$work/root/$program" | grep -q INTERP; then echo "$program asks for a loader" >&2; exit 1; fi
+done
+for program in manager controller; do
     chroot --userspec=10001:10001 "$work/root" "/$program" --version
 done
 # What the init container does, with a root that it cannot write to but for its volume.
 mkdir "$work/root/target" && chown 26:26 "$work/root/target"
 chroot --userspec=26:26 "$work/root" /manager bootstrap /target/manager
 cmp "$work/root/manager" "$work/root/target/manager"
+cmp "$work/root/wal-client" "$work/root/target/wal-client"
 cmp "$work/root/etc/ssl/certs/ca-certificates.crt" "$work/root/target/ca-certificates.crt"
 # In a network of its own, so that port 53 is free and nobody else is asked.
 unshare --net python3 images/check.py "$work"

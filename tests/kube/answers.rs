@@ -71,6 +71,7 @@ async fn local(state: &std::path::Path) -> (Client, CancellationToken) {
     let credentials = load_or_create(state, &names, &[IpAddr::V4(Ipv4Addr::LOCALHOST)]).unwrap();
     let api = ApiServer::new(ApiConfig {
         state_dir: state.to_owned(),
+        rbac: false,
         tokens: BTreeMap::new(),
         cluster_ips: Arc::new(ServiceAddresses::default()),
         pod_logs: None,

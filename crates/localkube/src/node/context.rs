@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::image::Servers;
 use super::NodeError;
+use super::image::Servers;
 use super::kubelets::Kubelets;
 use super::records::Records;
 use super::spawner::Spawner;
