@@ -90,9 +90,9 @@ impl State {
             Command::StopPostgres(op, how) => {
                 // Without a fast phase nothing is sent to the standbys any more.
                 if how.fast.is_some() {
-                    self.stop(at)
+                    self.stop(at);
                 } else {
-                    self.kill(at)
+                    self.kill(at);
                 };
                 // A backend in the kernel outlives its postmaster.
                 if limits.slow_kills && slot.postgres.writes() {
