@@ -205,7 +205,7 @@ impl Bed {
     }
 
     /// The file of an object below the cluster's folder.
-    fn archived_file(&self, below: &str) -> PathBuf {
+    pub fn archived_file(&self, below: &str) -> PathBuf {
         self.directory.join(format!("s3/phoenix-guardian-backups/db/{CLUSTER}/{below}"))
     }
 

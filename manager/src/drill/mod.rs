@@ -141,9 +141,6 @@ async fn drill(config: &Config, room: &Room, order: &DrillOrder, queue: LineQueu
     let mut checks = vec![("pg_checksums", checksums.clone()), ("pg_amcheck", amcheck.clone())];
     checks.extend(query.clone().map(|query| ("query", query)));
     let findings = Findings {
-        reached: brought.reached,
-        covered: brought.choice.covered,
-        segment: brought.choice.span.segment_size.bytes(),
         target: brought.target.clone(),
         backup_end: brought.choice.span.end_time,
         last_commit: brought.last_commit,
