@@ -16,9 +16,16 @@ done
 for program in manager controller; do
     chroot --userspec=10001:10001 "$work/root" "/$program" --version
 done
+# What a runtime puts into /dev, of what a program asks for.
+mkdir "$work/root/dev"
+mknod -m 666 "$work/root/dev/null" c 1 3
+mknod -m 666 "$work/root/dev/random" c 1 8
+mknod -m 666 "$work/root/dev/urandom" c 1 9
 # What the init container does, with a root that it cannot write to but for its volume.
-mkdir "$work/root/target" && chown 26:26 "$work/root/target"
-chroot --userspec=26:26 "$work/root" /manager bootstrap /target/manager
+mkdir "$work/root/target" "$work/root/proc" && chown 26:26 "$work/root/target"
+# A runtime mounts /proc; the mount is gone with its namespace.
+unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot --userspec=26:26 "$1" /manager bootstrap /target/manager' \
+    sh "$work/root"
 cmp "$work/root/manager" "$work/root/target/manager"
 cmp "$work/root/wal-client" "$work/root/target/wal-client"
 cmp "$work/root/etc/ssl/certs/ca-certificates.crt" "$work/root/target/ca-certificates.crt"

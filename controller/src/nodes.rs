@@ -92,7 +92,8 @@ async fn follow(client: Client, nodes: Nodes, pods: Watched<Pod>, waker: Waker, 
             Err(error) => {
                 // Where they may not be seen at all, that is so for ever and need not be said for ever.
                 if !complained {
-                    tracing::warn!(%error, "the nodes cannot be seen: nobody is moved before a drain meanwhile");
+                    tracing::warn!(error = %pgherd_telemetry::chain(&error),
+                        "the nodes cannot be seen: nobody is moved before a drain meanwhile");
                 }
                 complained = true;
                 told.send_replace(true);

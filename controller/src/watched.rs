@@ -117,7 +117,8 @@ where
                 }
                 Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
                 Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), %error, "a watch failed and is taken up again");
+                    tracing::warn!(kind = %K::kind(&()), error = %pgherd_telemetry::chain(&error),
+                        "a watch failed and is taken up again");
                 }
             }
         }

@@ -89,7 +89,7 @@ mod tests {
         serde_yaml_ng::from_str(include_str!("../../../docs/examples/cluster.yaml")).unwrap()
     }
 
-    fn asked(new: &Value, old: Value) -> Value {
+    fn asked(new: &Value, old: &Value) -> Value {
         let review = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
             "request": { "uid": "u1", "operation": "UPDATE", "object": new, "oldObject": old } });
         answer(&review).unwrap()["response"].clone()
@@ -103,14 +103,14 @@ mod tests {
 
     #[test]
     fn the_example_is_allowed_and_what_may_be_lost_is_a_warning() {
-        let response = asked(&example(), Value::Null);
+        let response = asked(&example(), &Value::Null);
         assert_eq!((&response["uid"], &response["allowed"]), (&json!("u1"), &json!(true)));
         assert!(response["warnings"].to_string().contains("asynchronous"), "{response}");
     }
 
     #[test]
     fn a_broken_rule_is_refused_with_the_field_and_the_reason() {
-        let response = asked(&with("/spec/instances", json!(0)), Value::Null);
+        let response = asked(&with("/spec/instances", json!(0)), &Value::Null);
         assert_eq!(response["allowed"], false);
         assert!(response["status"]["message"].as_str().unwrap().starts_with("spec.instances: "), "{response}");
     }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_volume_does_not_shrink_below_the_spec_in_force() {
         let smaller = with("/spec/storage/size", json!("1Gi"));
-        let response = asked(&smaller, example());
+        let response = asked(&smaller, &example());
         assert!(response["status"]["message"].as_str().unwrap().contains("spec.storage.size"), "{response}");
         // What is stored was never in force: it is compared with what is.
         let mut old = smaller.clone();
@@ -129,7 +129,7 @@ mod tests {
             other["spec"]["instances"] = json!(2);
             other
         };
-        assert_eq!(asked(&other, old)["allowed"], false);
+        assert_eq!(asked(&other, &old)["allowed"], false);
     }
 
     #[test]
@@ -137,10 +137,10 @@ mod tests {
         let bad = with("/spec/instances", json!(0));
         let mut labelled = bad.clone();
         labelled["metadata"]["labels"] = json!({ "a": "b" });
-        assert_eq!(asked(&labelled, bad.clone())["allowed"], true);
+        assert_eq!(asked(&labelled, &bad)["allowed"], true);
         let mut deleted = with("/spec/instances", json!(-1));
         deleted["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-        assert_eq!(asked(&deleted, bad)["allowed"], true);
+        assert_eq!(asked(&deleted, &bad)["allowed"], true);
     }
 
     #[test]

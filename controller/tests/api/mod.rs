@@ -50,6 +50,7 @@ pub struct Rig {
     controller: Child,
     arguments: Vec<String>,
     kubeconfig: std::path::PathBuf,
+    url: String,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     _directory: tempfile::TempDir,
@@ -100,7 +101,7 @@ impl Rig {
         install_rights(&client).await;
         let arguments: Vec<String> = arguments.iter().map(|one| (*one).to_owned()).collect();
         let controller = run_controller("first", &arguments, &kubeconfig);
-        Self { client, controller, arguments, kubeconfig, stop, tasks, _directory: directory }
+        Self { client, controller, arguments, kubeconfig, url, stop, tasks, _directory: directory }
     }
 
     /// The controller ends, `meanwhile` happens, and another one begins, which remembers nothing.
@@ -108,6 +109,13 @@ impl Rig {
         self.controller.kill().await.unwrap();
         meanwhile().await;
         self.controller = run_controller("first", &self.arguments, &self.kubeconfig);
+    }
+
+    /// Somebody with this token.
+    pub fn client_of(&self, token: &str) -> Client {
+        let mut config = Config::new(self.url.parse().unwrap());
+        config.auth_info.token = Some(token.to_owned().into());
+        Client::try_from(config).unwrap()
     }
 
     /// One more of them, in a pod of that name.

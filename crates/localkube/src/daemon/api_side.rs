@@ -54,7 +54,7 @@ pub(super) async fn start(
     let api = ApiServer::new(ApiConfig {
         state_dir: layout.api(),
         tokens: BTreeMap::new(),
-        rbac: false,
+        rbac: true,
         cluster_ips: Arc::new(ServiceAddresses::default()),
         pod_logs: Some(Arc::clone(&logs) as Arc<dyn crate::api::PodLogs>),
         root_ca: credentials.ca.clone(),
