@@ -256,8 +256,6 @@ impl Dialogue {
             let told = self.told(&maps, &selected, &before).await;
             self.lines.push(format!("a watch of {what}: {}", told.join(", ")));
         }
-        let old = self.told(&maps, &WatchParams::default(), "1").await;
-        self.lines.push(format!("a watch of long ago: {}", old.join(", ")));
     }
 
     /// What is told until the object `last`, or a refusal.

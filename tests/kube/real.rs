@@ -38,7 +38,6 @@ async fn a_cluster_goes_through_its_life_on_a_real_api_server_and_does_not_notic
     bed.outlives_controllers(&load).await;
     bed.settle(load).await;
     bed.is_deleted().await;
-    plane.refused_nothing();
     bed.down().await;
     plane.stop().await;
 }
