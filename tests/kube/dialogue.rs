@@ -64,7 +64,6 @@ impl Dialogue {
             Err(Error::Api(status)) => (format!("{what}: {} {} {}", status.code, status.reason, status.message), None),
             Err(error) => (format!("{what}: {error}"), None),
         };
-        println!("{line}");
         self.lines.push(steady(&line));
         value
     }
@@ -300,8 +299,9 @@ fn without_message(error: Error) -> Error {
 /// Without ids and versions.
 fn steady(line: &str) -> String {
     let mut out = String::new();
-    for word in line.split_inclusive([' ', ',', '"', ':']) {
-        let bare = word.trim_end_matches([' ', ',', '"', ':']);
+    const ENDS: [char; 6] = [' ', ',', '"', ':', '(', ')'];
+    for word in line.split_inclusive(ENDS) {
+        let bare = word.trim_end_matches(ENDS);
         let is_uid = bare.len() == 36 && bare.matches('-').count() == 4;
         out.push_str(&if is_uid { word.replace(bare, "UID") } else { word.to_owned() });
     }

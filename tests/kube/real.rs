@@ -80,11 +80,8 @@ impl Bed {
         let primary = self.healthy(90).await;
         let run = self.started(&primary).await;
         plane.kill_api().await;
-        let narrow = [
-            "--feature-gates=APIPriorityAndFairness=false",
-            "--max-requests-inflight=1",
-            "--max-mutating-requests-inflight=1",
-        ];
+        let narrow =
+            ["--enable-priority-and-fairness=false", "--max-requests-inflight=1", "--max-mutating-requests-inflight=1"];
         plane.start_api(&narrow).await;
         let since = boottime();
         let refused = crowd(plane).await;
