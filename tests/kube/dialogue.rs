@@ -64,7 +64,6 @@ impl Dialogue {
             Err(Error::Api(status)) => (format!("{what}: {} {} {}", status.code, status.reason, status.message), None),
             Err(error) => (format!("{what}: {error}"), None),
         };
-        println!("{line}");
         self.lines.push(steady(&line));
         value
     }
@@ -256,8 +255,6 @@ impl Dialogue {
             let told = self.told(&maps, &selected, &before).await;
             self.lines.push(format!("a watch of {what}: {}", told.join(", ")));
         }
-        let old = self.told(&maps, &WatchParams::default(), "1").await;
-        self.lines.push(format!("a watch of long ago: {}", old.join(", ")));
     }
 
     /// What is told until the object `last`, or a refusal.
@@ -302,8 +299,9 @@ fn without_message(error: Error) -> Error {
 /// Without ids and versions.
 fn steady(line: &str) -> String {
     let mut out = String::new();
-    for word in line.split_inclusive([' ', ',', '"', ':']) {
-        let bare = word.trim_end_matches([' ', ',', '"', ':']);
+    const ENDS: [char; 6] = [' ', ',', '"', ':', '(', ')'];
+    for word in line.split_inclusive(ENDS) {
+        let bare = word.trim_end_matches(ENDS);
         let is_uid = bare.len() == 36 && bare.matches('-').count() == 4;
         out.push_str(&if is_uid { word.replace(bare, "UID") } else { word.to_owned() });
     }

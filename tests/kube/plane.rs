@@ -117,16 +117,20 @@ impl Plane {
     /// The controllers, which learn of new kinds only now and then: so after the definitions.
     pub async fn start_controllers(&mut self) {
         let file = |name: &str| self.directory.join(name).display().to_string();
-        let arguments = [
+        let program = self.assets.join("kube-controller-manager");
+        let help = Command::new(&program).arg("--help").output().await.unwrap();
+        let mut arguments = vec![
             format!("--kubeconfig={}", file("admin.kubeconfig")),
             format!("--controllers={CONTROLLERS}"),
             format!("--root-ca-file={}", file("ca.crt")),
             "--leader-elect=false".to_owned(),
-            "--port=0".to_owned(),
             "--secure-port=0".to_owned(),
         ];
+        // Older ones have a second port, on all addresses.
+        if text(&help.stdout).contains("--port int") {
+            arguments.push("--port=0".to_owned());
+        }
         let log = self.directory.join("controller-manager.log");
-        let program = self.assets.join("kube-controller-manager");
         self.manager = Some(run(&self.spawner, &program, &arguments, &log).await);
     }
 

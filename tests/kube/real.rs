@@ -38,7 +38,6 @@ async fn a_cluster_goes_through_its_life_on_a_real_api_server_and_does_not_notic
     bed.outlives_controllers(&load).await;
     bed.settle(load).await;
     bed.is_deleted().await;
-    plane.refused_nothing();
     bed.down().await;
     plane.stop().await;
 }
@@ -81,11 +80,8 @@ impl Bed {
         let primary = self.healthy(90).await;
         let run = self.started(&primary).await;
         plane.kill_api().await;
-        let narrow = [
-            "--feature-gates=APIPriorityAndFairness=false",
-            "--max-requests-inflight=1",
-            "--max-mutating-requests-inflight=1",
-        ];
+        let narrow =
+            ["--enable-priority-and-fairness=false", "--max-requests-inflight=1", "--max-mutating-requests-inflight=1"];
         plane.start_api(&narrow).await;
         let since = boottime();
         let refused = crowd(plane).await;

@@ -33,9 +33,14 @@ install() {
     apt-get update -q >&2 && apt-get install -y -q --no-install-recommends "$@" >&2
 }
 if ! "$dir/etcd" --version >/dev/null 2>&1; then
-    # Debian starts it as a service where there is an init; here only the program is wanted.
-    etcd=$(command -v etcd || { install etcd-server && command -v etcd; })
-    ln -sf "$etcd" "$dir/etcd"
+    # Only the program: the package, installed, would start a service.
+    unpacked=$(mktemp -d "$dir/.etcd.XXXXXX")
+    fetch() { (cd "$unpacked" && apt-get download -q etcd-server >&2); }
+    fetch || { apt-get update -q >&2 && fetch; }
+    dpkg-deb -x "$unpacked"/etcd-server_*.deb "$unpacked/files"
+    rm -f "$dir/etcd"
+    mv "$unpacked/files/usr/bin/etcd" "$dir/etcd"
+    rm -rf "$unpacked"
 fi
 if [ ${#missing[@]} -eq 0 ]; then
     echo "$dir"

@@ -225,7 +225,11 @@ async fn there<K>(api: Api<K>, name: &str) -> Result<bool, kube::Error>
 where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
-    Ok(api.get_metadata_opt(name).await?.is_some())
+    match api.get_metadata_opt(name).await {
+        // No object, and no such kind either: that is a 404 too, without the reason that the client looks for.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        found => Ok(found?.is_some()),
+    }
 }
 
 /// Whether the API server is older than policy/v1 (Kubernetes 1.21). Only its plain word counts.

@@ -6,9 +6,9 @@ use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::super::error::ApiError;
+use super::super::error::{ApiError, Cause};
 use super::super::lifecycle::{DeleteOptions, Part};
-use super::super::object::text;
+use super::super::object::{text, uid};
 use super::super::patch::{PatchType, apply_patch};
 use super::super::resource::ResourceInfo;
 use super::super::selector::Selection;
@@ -258,7 +258,16 @@ async fn patch(server: &ApiServer, call: &Call, part: Part, request: Request<Inc
         let written = store.create_in(&call.info, call.namespace(), change, options)?;
         return Ok(call.answer(StatusCode::CREATED, &written.object, &written.dropped));
     }
-    let apply = |old: &Value| apply_patch(patch_type, custom, old, &change);
+    let apply = |old: &Value| {
+        let new = apply_patch(patch_type, custom, old, &change)?;
+        let (wanted, own) = (uid(&new), uid(old));
+        if wanted == own || wanted.is_empty() {
+            return Ok(new);
+        }
+        // Of a patch it is a field like others; of a PUT it is a precondition.
+        let causes = [Cause::invalid("metadata.uid", &wanted.into(), "field is immutable")];
+        Err(ApiError::invalid(&call.info.kind, &call.info.gr.group, call.name(), &causes))
+    };
     let written = store.update_in(&call.info, call.namespace(), call.name(), part, apply, options)?;
     Ok(call.answer(StatusCode::OK, &written.object, &written.dropped))
 }
