@@ -40,23 +40,31 @@ const LASTING: [(WireFault, &str); 9] = [
 
 /// A server of its own, with a backup and backups of four days.
 struct Bed {
-    folder: tempfile::TempDir,
-    server: TestServer,
+    folder: Arc<tempfile::TempDir>,
+    server: Arc<TestServer>,
     store: Arc<dyn ObjectStore>,
+    patience: Patience,
 }
 
 impl Bed {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Arc::new(tempfile::tempdir().expect("a folder"));
         std::fs::create_dir_all(folder.path().join("s3/bucket")).expect("a bucket");
-        let server = TestServer::start(&folder.path().join("s3")).await.expect("a server");
+        let server = Arc::new(TestServer::start(&folder.path().join("s3")).await.expect("a server"));
         let timeouts = Timeouts { call: CALL, ..Timeouts::default() };
         let store = Arc::new(S3Store::new(S3Config { timeouts, ..server.config("bucket") }));
-        Self { folder, server, store }
+        Self { folder, server, store, patience: Patience(PATIENCE) }
+    }
+
+    /// Nothing is wrong any more, and nobody is in a hurry.
+    fn healed(&self) -> Self {
+        self.server.set(WireFault::None);
+        let (folder, server) = (Arc::clone(&self.folder), Arc::clone(&self.server));
+        Self { folder, server, store: Arc::new(self.server.store("bucket")), patience: Patience::default() }
     }
 
     fn catalog(&self) -> Catalog {
-        Catalog::new(Arc::clone(&self.store), "pre/c", Patience(PATIENCE))
+        Catalog::new(Arc::clone(&self.store), "pre/c", self.patience)
     }
 
     fn archive(&self) -> WalArchive {
@@ -106,11 +114,11 @@ async fn backs_up(bed: &Bed) -> Came {
     let source = base::Source { pgdata, tablespaces, elsewhere, major: 15, verify_since: None };
     let id = ID.parse().expect("an id");
     let to = base::Destination { store: Arc::clone(&bed.store), root: "pre/c".into(), id, tags: Vec::new() };
-    let settings = BaseSettings { patience: PATIENCE, ..BaseSettings::default() };
+    let settings = BaseSettings { patience: bed.patience.0, ..BaseSettings::default() };
     let copy = BaseCopy::run(source, to.clone(), &settings, Arc::default()).await.map_err(|error| said(&error))?;
     copy.finish("START WAL LOCATION\n".to_owned()).await.map_err(|error| said(&error))?;
     let info = BackupInfo::parse(&info(ID, 5, "None")).expect("info");
-    put_info(&to, &info, PATIENCE).await.map_err(|error| said(&error))
+    put_info(&to, &info, bed.patience.0).await.map_err(|error| said(&error))
 }
 
 async fn brings_back(bed: &Bed) -> Came {
@@ -161,12 +169,10 @@ async fn no_fault_on_the_wire_loses_wal_and_every_one_is_named() {
         if strikes_writes(fault) {
             is_told("archiving", fault, &came, part, began.elapsed());
         }
-        bed.server.set(WireFault::None);
-        archives(&bed).await.unwrap_or_else(|why| panic!("after {fault:?}: {why}"));
+        archives(&bed.healed()).await.unwrap_or_else(|why| panic!("after {fault:?}: {why}"));
         bed.server.set(fault);
         is_told("fetching", fault, &fetches(&bed).await, part, began.elapsed());
-        bed.server.set(WireFault::None);
-        fetches(&bed).await.unwrap_or_else(|why| panic!("after {fault:?}: {why}"));
+        fetches(&bed.healed()).await.unwrap_or_else(|why| panic!("after {fault:?}: {why}"));
     }))
     .await;
 }
@@ -179,7 +185,7 @@ async fn no_fault_on_the_wire_leaves_half_of_a_backup_that_passes_for_one() {
         let began = Instant::now();
         let came = backs_up(&bed).await;
         let took = began.elapsed();
-        bed.server.set(WireFault::None);
+        let bed = bed.healed();
         // The ids of parts come in a body.
         if came.is_err() || strikes_writes(fault) {
             is_told("backing up", fault, &came, part, took);
@@ -211,8 +217,7 @@ async fn no_fault_on_the_wire_leaves_half_of_a_restore_that_passes_for_a_databas
             is_told("restoring", fault, &came, part, began.elapsed());
             assert!(!half_made(&volume), "{fault:?}");
         }
-        bed.server.set(WireFault::None);
-        brings_back(&bed).await.unwrap_or_else(|why| panic!("after {fault:?}: {why}"));
+        brings_back(&bed.healed()).await.unwrap_or_else(|why| panic!("after {fault:?}: {why}"));
         is_whole(&volume);
     }))
     .await;
@@ -231,11 +236,11 @@ async fn no_fault_on_the_wire_makes_retention_leave_half_of_a_backup_that_passes
             if keys.is_empty() {
                 is_told("deleting", fault, &came, part, began.elapsed());
             }
-            bed.server.set(WireFault::None);
-            for backup in bed.catalog().backups().await.expect("the catalog") {
+            for backup in bed.healed().catalog().backups().await.expect("the catalog") {
                 assert!(backup.info.is_none() || backup.archives.len() == 1, "{fault:?}: {}", backup.entry.id);
             }
         }
+        let bed = bed.healed();
         deletes(&bed).await.unwrap_or_else(|why| panic!("after {fault:?}: {why}"));
         let left = bed.catalog().survey().await.expect("a survey");
         assert_eq!((left.backups.len(), left.wal.len()), (1, 7), "{fault:?}");
@@ -253,14 +258,12 @@ async fn a_storm_of_500_and_503_is_sat_out_by_all_that_can_wait() {
     }
     let patient = Catalog::new(Arc::clone(&bed.store), "pre/c", Patience(Duration::from_secs(30)));
     assert_eq!(patient.survey().await.unwrap_or_else(|error| panic!("{}", said(&error))).wal.len(), 1);
-    bed.server.set(WireFault::None);
-    store_backup(&bed.server.store("bucket")).await;
+    store_backup(bed.healed().store.as_ref()).await;
     bed.server.set(WireFault::Storm(3));
     let volume = bed.folder.path().join("volume");
     std::fs::create_dir(&volume).expect("a volume");
     let backups = patient.backups().await.expect("the catalog");
     patient.restore(&backups[0], &into(&volume)).await.unwrap_or_else(|why| panic!("{}", said(&why)));
     is_whole(&volume);
-    bed.server.set(WireFault::None);
-    fetches(&bed).await.unwrap_or_else(|why| panic!("{why}"));
+    fetches(&bed.healed()).await.unwrap_or_else(|why| panic!("{why}"));
 }

@@ -170,7 +170,7 @@ async fn respond(serving: &mut Serving, request: Request<Incoming>, number: usiz
         let wrong = serving.wrong.borrow_and_update().clone();
         match wrong.fault {
             WireFault::Silent if wanted.contains(&wrong.part) => {
-                serving.wrong.changed().await.map_err(io::Error::other)?
+                serving.wrong.changed().await.map_err(io::Error::other)?;
             }
             fault if wanted.contains(&wrong.part) => break fault,
             _ => break WireFault::None,
@@ -201,7 +201,7 @@ async fn respond(serving: &mut Serving, request: Request<Incoming>, number: usiz
             let body = BodyExt::collect(body).await.map_err(io::Error::other)?.to_bytes();
             let body = match fault {
                 WireFault::Trickle(rate) => trickle(body, rate),
-                _ => half(body, cut()),
+                _ => half(&body, cut()),
             };
             Ok(Response::from_parts(head, body))
         }
@@ -215,7 +215,7 @@ fn refused(status: u16, code: &str) -> Answer {
     Ok(answer)
 }
 
-fn half(body: Bytes, then: io::Error) -> Body {
+fn half(body: &Bytes, then: io::Error) -> Body {
     let first = body.slice(..body.len() / 2);
     let frames = stream::iter([Ok(Frame::data(first))]).chain(stream::once(async move {
         // What was sent has to arrive before the connection goes.
