@@ -69,10 +69,10 @@ impl Orders {
                     match (status.code, &order.wish) {
                         (409, Wish::Create(_)) => {}
                         (404 | 409, _) => {
-                            tracing::debug!(%resource, name, message = status.message, "not wanted any more")
+                            tracing::debug!(%resource, name, message = status.message, "not wanted any more");
                         }
                         _ => {
-                            tracing::warn!(%resource, name, message = status.message, "the API server refuses a write")
+                            tracing::warn!(%resource, name, message = status.message, "the API server refuses a write");
                         }
                     }
                 }
