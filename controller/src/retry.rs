@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(millis, [200, 400, 800, 1600, 3000, 3000, 3000]);
         retry.reset();
         assert_eq!(retry.next(), Some(FIRST));
-        let late = Retry { chance: || 1.0, next: LONGEST };
-        assert_eq!(late.clone().next(), Some(Duration::from_millis(4500)));
+        let mut late = Retry { chance: || 1.0, next: LONGEST };
+        assert_eq!(late.next(), Some(Duration::from_millis(4500)));
     }
 }
