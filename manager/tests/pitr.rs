@@ -12,7 +12,7 @@ use pgherd_backup::gzip;
 use pgherd_core::backup::{RecoveryTarget, Target, TargetTimeline, Timestamp};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::TimelineId;
-use pgherd_core::wal::WalName;
+use pgherd_core::wal::{Compression, WalName, object_key};
 use pgherd_objectstore::Fault;
 use pitr_bed::oracle::{Kind, Oracle};
 use pitr_bed::{Bed, PATIENCE, TABLE};
@@ -172,7 +172,7 @@ async fn damage(bed: &mut Bed, oracle: &Oracle) {
     let record = oracle.records.iter().find(|record| record.lsn > choice.span.end.lsn).unwrap();
     let segment = choice.covers().segment_at(&choice.along, record.lsn);
     assert!(record.lsn.0 + (32 << 20) <= choice.covered.0, "there is a segment after {segment}");
-    let key = format!("c/wals/{}/{segment}.gz", segment.to_string().get(..16).unwrap());
+    let key = format!("c/{}", object_key(WalName::Segment(segment), Some(Compression::Gzip)));
     let whole = bed.store.archive.get(WalName::Segment(segment)).await.unwrap().unwrap();
     let packed = Bytes::from(gzip(&whole).unwrap());
 

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn everything_comes_in_order_and_an_error_comes_last() {
         for size in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 9 * BLOCK + 3] {
-            let content: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+            let content: Vec<u8> = (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect();
             let mut read = Vec::new();
             std::thread::scope(|scope| Ahead::new(scope, content.as_slice()).read_to_end(&mut read)).unwrap();
             assert!(read == content, "{size}");
