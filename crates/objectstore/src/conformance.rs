@@ -197,7 +197,7 @@ async fn in_parts(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {
 /// Whether it is among the open uploads; nothing where the store cannot tell.
 async fn listed(store: &dyn ObjectStore, upload: &Upload) -> Result<Option<bool>, Broken> {
     match store.list_uploads(&upload.key).await {
-        Ok(open) => Ok(Some(open.contains(upload))),
+        Ok(open) => Ok(Some(open.iter().any(|one| (&one.key, &one.id) == (&upload.key, &upload.id)))),
         Err(StoreError::Rejected { .. }) => Ok(None),
         Err(source) => Err(Broken::Call { step: "list the uploads", source }),
     }
