@@ -58,13 +58,13 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     make_directories(&config)?;
     let terminate = tasks::termination().map_err(|e| chain(&e))?;
     let reaper = Reaper::start().map_err(|e| chain(&e))?;
-    let lock = lock_volume(config.volume()).await;
+    let Some(lock) = unless_told(&terminate, lock_volume(config.volume())).await else { return Ok(0) };
     let major = major(&config.pgdata)?;
     tracing::info!(major = major.number(), nonce = %config.me.nonce, "manager started");
 
     let client = kube_client().await?;
     let api = ClusterApi::new(&client, &config.namespace, &config.cluster);
-    let cluster = read_cluster(&api).await;
+    let Some(cluster) = unless_told(&terminate, read_cluster(&api)).await else { return Ok(0) };
     let timings = timings(&cluster);
     let mut running = JoinSet::new();
     let (certificates, keeper) = Certificates::new(api.clone(), &config.certificates_dir());
@@ -199,6 +199,18 @@ pub(crate) async fn read_cluster(api: &ClusterApi) -> Cluster {
             Err(_) => tracing::warn!("the API server does not answer"),
         }
         tokio::time::sleep(TRY_AGAIN).await;
+    }
+}
+
+/// Waits for what may not come, a deleted Cluster for one, unless this process is told to end: nothing of postgres runs yet.
+async fn unless_told<T>(terminate: &watch::Receiver<bool>, awaited: impl Future<Output = T>) -> Option<T> {
+    let mut terminate = terminate.clone();
+    tokio::select! {
+        came = awaited => Some(came),
+        Ok(_) = terminate.wait_for(|told| *told) => {
+            tracing::info!("told to end before there was anything to end");
+            None
+        }
     }
 }
 
