@@ -240,3 +240,17 @@ async fn serve(
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_never_comes_is_waited_for_only_until_the_pod_is_told_to_end() {
+        let (tell, told) = watch::channel(false);
+        assert_eq!(unless_told(&told, async { 7 }).await, Some(7));
+        let never = unless_told(&told, std::future::pending::<()>());
+        let (came, _) = tokio::join!(never, async { tell.send_replace(true) });
+        assert_eq!(came, None);
+    }
+}
