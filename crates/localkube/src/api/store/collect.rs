@@ -125,6 +125,10 @@ impl Store {
 
     /// Settles from outside the lock: at start, and now and then.
     pub fn settle_all(&self) {
+        // What is a copy of another server's is that server's to collect: pods would be gone here and be there again.
+        if self.inner.upstream.get().is_some() {
+            return;
+        }
         let mut state = self.lock();
         self.settle(&mut state);
         self.announce(&state);
