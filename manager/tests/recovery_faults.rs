@@ -11,7 +11,7 @@ use pitr_bed::PATIENCE;
 use recovery_bed::{Archived, in_this_process};
 use std::path::Path;
 use std::process::{Child, Command, Output};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const BASE: &str = "/base/20261101T000000/data.tar";
 const WAL: &str = "/wals/0000000100000000/";
@@ -107,7 +107,14 @@ fn a_damaged_archive_is_named_not_fetched_again_in_vain_and_recovered_once_it_is
         assert!(again.contains(&name) && again.contains("once that object is another"), "{again}");
         assert!(archived.server.asked() - before < 8, "only what is there was looked at");
         assert!(!volume.join("pgdata.recovering").exists());
-        std::fs::write(archived.file(&segment), &whole[1]).unwrap();
+        // Another object is one of another size or time, and a store tells whole seconds.
+        let stored = |path: &Path| path.metadata().unwrap().modified().unwrap();
+        let second = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let (file, before) = (archived.file(&segment), second(stored(&archived.file(&segment))));
+        while second(stored(&file)) == before {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            std::fs::write(&file, &whole[1]).unwrap();
+        }
         archived.recover(&volume).await.unwrap();
         archived.is_whole(&volume).await;
     });
