@@ -15,7 +15,7 @@ mod real;
 mod scenarios;
 mod tenants;
 
-// Of the cluster tier's bed: not all of it is wanted here.
+// The cluster tier's bed, shared: not all of it is wanted here, so that what only that tier calls is no dead code.
 #[allow(dead_code)]
 #[path = "../cluster/bed.rs"]
 mod bed;

@@ -35,7 +35,7 @@ pub(super) struct Bringing<'a> {
     pub reaper: &'a Reaper,
     pub lock: &'a VolumeLock,
     pub room: &'a Room,
-    /// The manager's binary, for `restore_command`.
+    /// The WAL client, for `restore_command`.
     pub client: &'a Path,
     pub lines: &'a LineSink,
 }

@@ -41,7 +41,7 @@ pub struct Place<'a> {
     pub pgdata: PathBuf,
     /// For its sockets and what is fetched ahead; made if it is not there.
     pub folder: PathBuf,
-    /// The manager's binary, for `restore_command`.
+    /// The WAL client, for `restore_command`.
     pub client: PathBuf,
     /// Where the lines of postgres go.
     pub lines: LineSink,

@@ -37,7 +37,7 @@ pub struct Site<'a> {
     pub major: Major,
     /// For sockets and what is fetched ahead.
     pub folder: PathBuf,
-    /// The manager's binary, for `restore_command`.
+    /// The WAL client, for `restore_command`.
     pub client: PathBuf,
     /// Where the lines of postgres go.
     pub lines: LineSink,

@@ -93,7 +93,7 @@ impl State {
                     self.stop(at);
                 } else {
                     self.kill(at);
-                };
+                }
                 // A backend in the kernel outlives its postmaster.
                 if limits.slow_kills && slot.postgres.writes() {
                     self.on(at, |now| {
