@@ -17,6 +17,7 @@ mod verify;
 pub use asked::Asked;
 pub use bring::{destination, make_ready};
 pub use replay::{Course, Place, replay};
+pub(crate) use replay::{Said, stop};
 pub(crate) use source::opened;
 pub use verify::{Verdict, verify};
 

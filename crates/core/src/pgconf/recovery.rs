@@ -48,7 +48,7 @@ pub fn settings(replay: Replay<'_>) -> Vec<String> {
 /// the manifest's, or was about another machine.
 #[must_use]
 pub fn carried(restored: &str) -> String {
-    const KEPT: [&str; 8] = [
+    const KEPT: [&str; 10] = [
         "datestyle",
         "default_text_search_config",
         "lc_messages",
@@ -56,6 +56,9 @@ pub fn carried(restored: &str) -> String {
         "lc_numeric",
         "lc_time",
         "log_timezone",
+        // By the size of a WAL segment, which is one of the data.
+        "max_wal_size",
+        "min_wal_size",
         "timezone",
     ];
     let mut out = "# Restored: everything else is in the files that are included below.\n".to_owned();
