@@ -27,4 +27,5 @@ mod run;
 mod schedules;
 pub mod serve;
 mod sweep;
+mod unserved;
 mod validity;

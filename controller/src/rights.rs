@@ -7,7 +7,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, SecretKind};
 use pgherd_proto::backup::{Backup, BackupStatus};
-use pgherd_proto::cluster::{BarmanObjectStore, ClusterSpec, S3Credentials, SecretKeySelector};
+use pgherd_proto::cluster::{BarmanObjectStore, ClusterSpec, S3Credentials, SecretKeySelector, SqlRefs};
 use pgherd_proto::names;
 
 /// The rights of one cluster's managers.
@@ -26,7 +26,7 @@ pub struct Rights {
 pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Rights {
     let name = desired.name.clone();
     let own = [name.clone()];
-    let rules = vec![
+    let mut rules = vec![
         rule(names::API_GROUP, &["clusters"], &own, &["get"]),
         rule(names::API_GROUP, &["clusters"], &[], &["list", "watch"]),
         rule(names::API_GROUP, &["clusters/status"], &own, &["get", "update", "patch"]),
@@ -40,6 +40,10 @@ pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatu
         rule("", &["secrets"], &secrets(desired, spec, source), &["get", "watch"]),
         rule("", &["events"], &[], &["create", "patch"]),
     ];
+    let (_, maps) = sql(spec);
+    if !maps.is_empty() {
+        rules.push(rule("", &["configmaps"], &maps, &["get"]));
+    }
     let subject = Subject {
         kind: "ServiceAccount".to_owned(),
         name: name.clone(),
@@ -104,7 +108,23 @@ fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>)
     secrets.extend(spec.superuser_secret.iter().map(|secret| secret.name.clone()));
     secrets.push(names::secret_superuser(&desired.name));
     secrets.extend(store_secrets(spec, source));
+    secrets.extend(sql(spec).0);
     secrets
+}
+
+/// The Secrets and ConfigMaps that SQL of the bootstrap is in.
+fn sql(spec: &ClusterSpec) -> (Vec<String>, Vec<String>) {
+    let initdb = spec.initdb();
+    let all = [initdb.post_init_sql_refs, initdb.post_init_template_sql_refs, initdb.post_init_application_sql_refs];
+    let refs: Vec<SqlRefs> = all.into_iter().flatten().collect();
+    let mut secrets: Vec<String> = refs.iter().flat_map(|refs| &refs.secret_refs).map(|key| key.name.clone()).collect();
+    let mut maps: Vec<String> =
+        refs.iter().flat_map(|refs| &refs.config_map_refs).map(|key| key.name.clone()).collect();
+    for names in [&mut secrets, &mut maps] {
+        names.sort();
+        names.dedup();
+    }
+    (secrets, maps)
 }
 
 /// The secrets that the credentials of object stores are in: its own archive, and those it may be recovered from.

@@ -4,7 +4,7 @@ use crate::caches::Caches;
 use crate::config::Config;
 use crate::queue::Queue;
 use crate::reconcile::Reconciler;
-use crate::{serve, sweep};
+use crate::{serve, sweep, unserved};
 use anyhow::Context;
 use kube::Client;
 use std::net::SocketAddr;
@@ -34,6 +34,7 @@ pub async fn run(
     let caches = Caches::start(&client, &waker, &mut tasks);
     // The queue is not read while the first lists come in: so the waking must not wait for it.
     let reconciler = Arc::new(Reconciler::new(client.clone(), caches.clone(), config));
+    unserved::start(&client, &mut tasks);
     sweep::start(client, caches.clone(), waker, &mut tasks);
     let ready = state.clone();
     let look = move |key| {
@@ -42,7 +43,7 @@ pub async fn run(
             caches.ready().await.ok()?;
             state.set_ready();
             let started = std::time::Instant::now();
-            let again = reconciler.reconcile(key).await;
+            let again = Box::pin(reconciler.reconcile(key)).await;
             state.count(started.elapsed());
             again
         }
