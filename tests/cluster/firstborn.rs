@@ -57,7 +57,7 @@ async fn the_first_database_is_made_as_the_manifest_says_and_only_whole() {
     assert_eq!(setting("wal_segment_size").await, "32MB");
     assert_eq!(setting("data_checksums").await, "on");
     assert_eq!(setting("shared_preload_libraries").await, "pg_stat_statements");
-    let locale = "SELECT datlocprovider || ' ' || daticulocale || ' ' || pg_encoding_to_char(encoding) FROM pg_database \
+    let locale = "SELECT datlocprovider::text || ' ' || daticulocale || ' ' || pg_encoding_to_char(encoding) FROM pg_database \
                   WHERE datname = 'shop'";
     assert_eq!(ask("postgres", locale).await, "i de UTF8");
     let owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'shop'";

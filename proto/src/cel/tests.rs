@@ -114,28 +114,43 @@ fn schema_at(rule: &Rule) -> Value {
 
 #[test]
 fn every_rule_says_what_its_authority_says() {
+    let mut wrong = Vec::new();
     for rule in rules() {
         let program = Program::compile(rule.cel).unwrap_or_else(|error| panic!("{}: {error}", rule.cel));
-        let schema = narrowed(&schema_at(rule), rule.cel);
+        let whole = schema_at(rule);
+        let mut schema = narrowed(&whole, rule.cel);
+        if schema["properties"].as_object().is_some_and(Map::is_empty) {
+            // It is about the object as it is.
+            schema = whole;
+        }
+        // A rule about a number by itself is tried beyond the bounds of that number, too.
+        if let Some(fields) = schema.as_object_mut().filter(|fields| fields["type"] == "integer") {
+            fields.retain(|name, _| name == "type");
+        }
         assert!(schema["type"].is_string(), "{} {} is no field", rule.kind, rule.at);
         let values = any_of(&schema, 4);
+        // Of large objects no two are alike by chance.
+        let same = values.clone().prop_map(|value| (value.clone(), value));
+        let pairs = prop_oneof![same, (values.clone(), values)];
         let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
         let (kept, broken) = (Cell::new(0_u32), Cell::new(0_u32));
-        runner
-            .run(&(values.clone(), values), |(now, old)| {
-                let (right, said) = match rule.authority {
-                    Authority::Now(holds) => (holds(&now), allows(&program, &now, None)),
-                    Authority::Change(holds) => (holds(&old, &now), allows(&program, &now, Some(&old))),
-                };
-                let seen = if right { &kept } else { &broken };
-                seen.set(seen.get() + 1);
-                prop_assert_eq!(right, said, "{} {}: {} of {} (was {})", rule.kind, rule.at, rule.cel, now, old);
-                Ok(())
-            })
-            .unwrap();
+        let held = runner.run(&pairs, |(now, old)| {
+            let (right, said) = match rule.authority {
+                Authority::Now(holds) => (holds(&now), allows(&program, &now, None)),
+                Authority::Change(holds) => (holds(&old, &now), allows(&program, &now, Some(&old))),
+            };
+            let seen = if right { &kept } else { &broken };
+            seen.set(seen.get() + 1);
+            prop_assert_eq!(right, said, "{} {}: {} of {} (was {})", rule.kind, rule.at, rule.cel, now, old);
+            Ok(())
+        });
+        wrong.extend(held.err().map(|error| error.to_string()));
         let (kept, broken) = (kept.get(), broken.get());
-        assert!(kept > 0 && broken > 0, "{} {}: {kept} kept, {broken} broken: {}", rule.kind, rule.at, rule.cel);
+        if kept == 0 || broken == 0 {
+            wrong.push(format!("{} {}: {kept} kept, {broken} broken: {}", rule.kind, rule.at, rule.cel));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
