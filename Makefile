@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test model model-mutants bench pitr chaos lint fmt docs clean
+.PHONY: help demo test kube-assets model model-mutants bench pitr chaos image lint fmt docs clean
 
 help: ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ demo: ## Three instances, a killed primary, a lost table, nothing lost (under 10
 test: ## Everything that CI runs, tier by tier
 	@tests/tools/setup.sh
 	@tests/tools/test.sh
+
+kube-assets: ## A real kube-apiserver, kube-controller-manager, etcd and kubectl, built if KUBEBUILDER_ASSETS is unset (NODE=1: kubelet, scheduler too)
+	@tests/tools/kube-assets.sh $(if $(NODE),kubelet kube-scheduler)
 
 model: ## Core's decisions through every order of events: minutes, by MODEL=bounded in one; target/model/report.json
 	@cargo build --quiet --profile model -p pgherd-model
@@ -37,6 +40,10 @@ pitr: ## Recovery to PITR_TARGETS=100 random positions, transactions, points and
 chaos: ## Clusters under random faults, judged by what clients were told (RUNS=2 SEED=1 JOBS=1 SELF_TEST=1)
 	@tests/tools/setup.sh
 	@tests/tools/on-beds.sh chaos chaos RUNS,SEED,JOBS,CONFIGURATION,SELF_TEST
+
+image: ## The image of both programs without Docker, shown to stand alone: target/image (PROFILE=release TAG=)
+	@images/build.sh
+	@images/check.sh
 
 lint: ## Formatting, clippy, and the house's own checks
 	@tests/tools/test.sh lint

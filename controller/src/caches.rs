@@ -2,18 +2,14 @@
 
 use crate::nodes::Nodes;
 use crate::queue::Waker;
-use futures::StreamExt;
+use crate::watched::{Scope, Watched};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
-use kube::runtime::reflector::{self, Store};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::runtime::{reflector, watcher};
+use kube::{Client, Resource, ResourceExt};
 use pgherd_proto::backup::Backup;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::labels;
 use pgherd_proto::scheduled_backup::ScheduledBackup;
-use serde::de::DeserializeOwned;
-use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -30,50 +26,50 @@ pub struct Key {
 #[derive(Clone)]
 pub struct Caches {
     /// All clusters.
-    pub clusters: Store<Cluster>,
+    pub clusters: Watched<Cluster>,
     /// Pods with label `cnpg.io/cluster`.
-    pub pods: Store<Pod>,
+    pub pods: Watched<Pod>,
     /// Pods of restore drills, which have none of the labels of instances.
-    pub drills: Store<Pod>,
+    pub drills: Watched<Pod>,
     /// Volume claims with it.
-    pub claims: Store<PersistentVolumeClaim>,
+    pub claims: Watched<PersistentVolumeClaim>,
     /// Services with it.
-    pub services: Store<Service>,
+    pub services: Watched<Service>,
     /// Secrets with it.
-    pub secrets: Store<Secret>,
+    pub secrets: Watched<Secret>,
     /// All nodes, as far as they may be seen.
     pub nodes: Nodes,
     /// All schedules.
-    pub schedules: Store<ScheduledBackup>,
+    pub schedules: Watched<ScheduledBackup>,
     /// All backups.
-    pub backups: Store<Backup>,
+    pub backups: Watched<Backup>,
     /// True once each of these has listed what there is.
     pub listed: tokio::sync::watch::Receiver<bool>,
 }
 
 impl Caches {
     /// Starts the watches; each change of an object wakes its cluster. They end with `tasks`.
-    pub fn start(client: &Client, waker: &Waker, tasks: &mut JoinSet<()>) -> Self {
+    pub fn start(client: &Client, scope: &Scope, waker: &Waker, tasks: &mut JoinSet<()>) -> Self {
         let labelled = || watcher::Config::default().labels(labels::CLUSTER);
         let all = watcher::Config::default;
         let (told, listed) = tokio::sync::watch::channel(false);
-        let pods = watch(client, labelled(), waker, tasks, by_label::<Pod>);
+        let pods = Watched::start(client, scope, &labelled(), waker, tasks, by_label::<Pod>);
         let caches = Self {
-            clusters: watch(client, all(), waker, tasks, |cluster: &Cluster| {
+            clusters: Watched::start(client, scope, &all(), waker, tasks, |cluster: &Cluster| {
                 Some(Key { namespace: cluster.namespace()?, name: cluster.name_any() })
             }),
             nodes: Nodes::start(client, &pods, waker, tasks),
             pods,
-            drills: watch(client, all().labels(labels::VERIFIES), waker, tasks, |pod: &Pod| {
+            drills: Watched::start(client, scope, &all().labels(labels::VERIFIES), waker, tasks, |pod: &Pod| {
                 Some(Key { namespace: pod.namespace()?, name: pod.labels().get(labels::VERIFIES)?.clone() })
             }),
-            claims: watch(client, labelled(), waker, tasks, by_label::<PersistentVolumeClaim>),
-            services: watch(client, labelled(), waker, tasks, by_label::<Service>),
-            secrets: watch(client, labelled(), waker, tasks, by_label::<Secret>),
-            schedules: watch(client, all(), waker, tasks, |schedule: &ScheduledBackup| {
+            claims: Watched::start(client, scope, &labelled(), waker, tasks, by_label::<PersistentVolumeClaim>),
+            services: Watched::start(client, scope, &labelled(), waker, tasks, by_label::<Service>),
+            secrets: Watched::start(client, scope, &labelled(), waker, tasks, by_label::<Secret>),
+            schedules: Watched::start(client, scope, &all(), waker, tasks, |schedule: &ScheduledBackup| {
                 Some(Key { namespace: schedule.namespace()?, name: schedule.spec.cluster.name.clone() })
             }),
-            backups: watch(client, all(), waker, tasks, |backup: &Backup| {
+            backups: Watched::start(client, scope, &all(), waker, tasks, |backup: &Backup| {
                 Some(Key { namespace: backup.namespace()?, name: backup.spec.cluster.name.clone() })
             }),
             listed,
@@ -131,9 +127,15 @@ impl Caches {
 
 /// The objects of one cluster in a store, by label.
 #[must_use]
-pub fn of<K>(store: &Store<K>, key: &Key) -> Vec<Arc<K>>
+pub fn of<K>(store: &Watched<K>, key: &Key) -> Vec<Arc<K>>
 where
-    K: Resource<DynamicType = ()> + Clone + 'static,
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
 {
     store.state_filter(|object| by_label(object).as_ref() == Some(key))
 }
@@ -141,39 +143,4 @@ where
 pub(crate) fn by_label<K: Resource>(object: &K) -> Option<Key> {
     let name = object.labels().get(labels::CLUSTER)?.clone();
     Some(Key { namespace: object.namespace()?, name })
-}
-
-fn watch<K>(
-    client: &Client,
-    config: watcher::Config,
-    waker: &Waker,
-    tasks: &mut JoinSet<()>,
-    key: fn(&K) -> Option<Key>,
-) -> Store<K>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    K::DynamicType: Default + Eq + Hash + Clone,
-{
-    let (store, writer) = reflector::store();
-    let stream = watcher(Api::<K>::all(client.clone()), config).default_backoff().reflect(writer);
-    let waker = waker.clone();
-    tasks.spawn(async move {
-        let mut stream = std::pin::pin!(stream);
-        while let Some(event) = stream.next().await {
-            match event {
-                Ok(
-                    watcher::Event::Apply(object) | watcher::Event::Delete(object) | watcher::Event::InitApply(object),
-                ) => {
-                    if let Some(key) = key(&object) {
-                        waker.wake(key).await;
-                    }
-                }
-                Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
-                Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), %error, "a watch failed and is taken up again");
-                }
-            }
-        }
-    });
-    store
 }

@@ -5,6 +5,15 @@ use pgherd_core::cluster::DRAIN_TAINTS;
 /// The manager's image where nobody names one: that of this very version.
 pub const DEFAULT_MANAGER_IMAGE: &str = concat!("pgherd/pgherd:", env!("CARGO_PKG_VERSION"));
 
+/// Where several controllers decide which of them works, and as whom this one takes part.
+#[derive(Clone, Debug)]
+pub struct Election {
+    /// The lease's namespace.
+    pub namespace: String,
+    /// Another one in each process.
+    pub name: String,
+}
+
 /// Settings that are the same for every cluster.
 #[derive(Clone, Debug)]
 pub struct Config {

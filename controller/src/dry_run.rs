@@ -8,6 +8,7 @@ use crate::memory::Remembered;
 use crate::queue::Queue;
 use crate::reconcile::Reconciler;
 use crate::validity::judge;
+use crate::watched::Scope;
 use anyhow::{Context, anyhow};
 use kube::Client;
 use pgherd_core::plan::{Step, check};
@@ -25,7 +26,8 @@ pub async fn print(client: Client, key: Key, manager_image: Option<String>, outp
     let (waker, queue) = Queue::new();
     // Nobody is woken: with the receiver gone, waking is a no-op.
     drop(queue);
-    let caches = Caches::start(&client, &waker, &mut tasks);
+    let scope = Scope(vec![key.namespace.clone()]);
+    let caches = Caches::start(&client, &scope, &waker, &mut tasks);
     caches.ready().await.context("failed to list what there is")?;
     let stored = caches
         .cluster(&key)

@@ -5,6 +5,7 @@
 //! controllers at once are harmless: every write is create-only, names the version or uid that it was decided
 //! from, or touches fields that only a controller writes, which both would set alike.
 
+mod admission;
 pub mod apply;
 mod backups;
 pub mod caches;
@@ -16,12 +17,14 @@ pub mod desired;
 mod drift;
 mod drills;
 pub mod dry_run;
+mod leader;
 mod members;
 mod memory;
 mod nodes;
 pub mod observe;
 pub mod queue;
 pub mod reconcile;
+mod retry;
 mod rights;
 mod run;
 mod schedules;
@@ -29,3 +32,4 @@ pub mod serve;
 mod sweep;
 mod unserved;
 mod validity;
+pub mod watched;

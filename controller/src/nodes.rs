@@ -3,10 +3,11 @@
 
 use crate::caches::{Key, by_label};
 use crate::queue::Waker;
+use crate::retry::Retry;
+use crate::watched::Watched;
 use core::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::runtime::reflector::Store;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use pgherd_core::cluster::NodeView;
@@ -35,7 +36,7 @@ impl Nodes {
     }
 
     /// Starts the watch; a change that decisions depend on wakes the clusters with a pod on that node.
-    pub fn start(client: &Client, pods: &Store<Pod>, waker: &Waker, tasks: &mut JoinSet<()>) -> Self {
+    pub fn start(client: &Client, pods: &Watched<Pod>, waker: &Waker, tasks: &mut JoinSet<()>) -> Self {
         let (told, listed) = watch::channel(false);
         let nodes = Self { known: Arc::default(), listed };
         tasks.spawn(follow(client.clone(), nodes.clone(), pods.clone(), waker.clone(), told));
@@ -70,8 +71,8 @@ impl Nodes {
     }
 }
 
-async fn follow(client: Client, nodes: Nodes, pods: Store<Pod>, waker: Waker, told: watch::Sender<bool>) {
-    let stream = watcher(Api::<Node>::all(client), watcher::Config::default()).default_backoff();
+async fn follow(client: Client, nodes: Nodes, pods: Watched<Pod>, waker: Waker, told: watch::Sender<bool>) {
+    let stream = watcher(Api::<Node>::all(client), watcher::Config::default()).backoff(Retry::default());
     let mut stream = std::pin::pin!(stream);
     let (mut listing, mut complained) = (BTreeSet::new(), false);
     while let Some(event) = stream.next().await {
@@ -91,7 +92,8 @@ async fn follow(client: Client, nodes: Nodes, pods: Store<Pod>, waker: Waker, to
             Err(error) => {
                 // Where they may not be seen at all, that is so for ever and need not be said for ever.
                 if !complained {
-                    tracing::warn!(%error, "the nodes cannot be seen: nobody is moved before a drain meanwhile");
+                    tracing::warn!(error = %pgherd_telemetry::chain(&error),
+                        "the nodes cannot be seen: nobody is moved before a drain meanwhile");
                 }
                 complained = true;
                 told.send_replace(true);
@@ -100,7 +102,7 @@ async fn follow(client: Client, nodes: Nodes, pods: Store<Pod>, waker: Waker, to
     }
 }
 
-async fn seen(nodes: &Nodes, node: &Node, pods: &Store<Pod>, waker: &Waker) {
+async fn seen(nodes: &Nodes, node: &Node, pods: &Watched<Pod>, waker: &Waker) {
     let view = node_view(node);
     let name = view.name.clone();
     if !nodes.put(&view) {

@@ -7,7 +7,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, SecretKind};
 use pgherd_proto::backup::{Backup, BackupStatus};
-use pgherd_proto::cluster::{BarmanObjectStore, ClusterSpec, S3Credentials, SecretKeySelector, SqlRefs};
+use pgherd_proto::cluster::{BarmanObjectStore, Cluster, ClusterSpec, S3Credentials, SecretKeySelector, SqlRefs};
 use pgherd_proto::names;
 
 /// The rights of one cluster's managers.
@@ -21,24 +21,34 @@ pub struct Rights {
     pub role_ref: RoleRef,
 }
 
-/// What a manager needs, of its own cluster and namespace, and no more.
+/// Serials are allowed for in blocks of this many, and as many ahead: a Role is there before the pod that needs it, and
+/// seldom changes.
+const SERIALS: u32 = 8;
+
+/// What a manager needs, of its own cluster and namespace, and no more. `latest` is the last serial that was given.
+///
+/// A watch of one object by its name is one of that name to the API server too; one by label is of the whole
+/// namespace, and so is what has no name yet: a tenant is a namespace.
 #[must_use]
-pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Rights {
+pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>, latest: u32) -> Rights {
     let name = desired.name.clone();
     let own = [name.clone()];
+    let ahead = desired.instances.max(latest).saturating_add(SERIALS).next_multiple_of(SERIALS);
+    let instances: Vec<String> = (1..=ahead).map(|serial| desired.instance(serial)).collect();
     let mut rules = vec![
-        rule(names::API_GROUP, &["clusters"], &own, &["get"]),
-        rule(names::API_GROUP, &["clusters"], &[], &["list", "watch"]),
-        rule(names::API_GROUP, &["clusters/status"], &own, &["get", "update", "patch"]),
+        rule(names::API_GROUP, &["clusters"], &own, &["get", "list", "watch"]),
+        rule(names::API_GROUP, &["clusters/status"], &own, &["update", "patch"]),
         // Retention removes those whose data it has deleted.
         rule(names::API_GROUP, &["backups"], &[], &["get", "list", "watch", "delete"]),
-        rule(names::API_GROUP, &["backups/status"], &[], &["get", "update", "patch"]),
-        rule(names::API_GROUP, &["failoverquorums/status"], &own, &["get", "update", "patch"]),
-        rule("coordination.k8s.io", &["leases"], &own, &["get", "update"]),
-        rule("coordination.k8s.io", &["leases"], &[], &["list", "watch", "create"]),
-        rule("", &["pods"], &[], &["get", "list", "watch", "patch"]),
-        rule("", &["secrets"], &secrets(desired, spec, source), &["get", "watch"]),
-        rule("", &["events"], &[], &["create", "patch"]),
+        rule(names::API_GROUP, &["backups/status"], &[], &["patch"]),
+        rule(names::API_GROUP, &["failoverquorums/status"], &own, &["patch"]),
+        rule("coordination.k8s.io", &["leases"], &own, &["get", "list", "watch", "update"]),
+        rule("coordination.k8s.io", &["leases"], &[], &["create"]),
+        rule("", &["pods"], &[], &["get", "list", "watch"]),
+        // Each its own; RBAC cannot tell one instance from the other.
+        rule("", &["pods"], &instances, &["patch"]),
+        rule("", &["secrets"], &secrets(desired, spec, source), &["get"]),
+        rule("", &["events"], &[], &["create"]),
     ];
     let (_, maps) = sql(spec);
     if !maps.is_empty() {
@@ -52,6 +62,13 @@ pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatu
     };
     let role_ref = RoleRef { api_group: "rbac.authorization.k8s.io".to_owned(), kind: "Role".to_owned(), name };
     Rights { rules, subjects: vec![subject], role_ref }
+}
+
+/// The last serial that was given to an instance, as far as it is known.
+#[must_use]
+pub fn latest(cluster: &Cluster) -> u32 {
+    let known = cluster.status.as_ref().and_then(|status| status.latest_generated_node);
+    known.and_then(|serial| u32::try_from(serial).ok()).unwrap_or(0)
 }
 
 /// How the stored Role differs from what is wanted, if it is `owner`'s: another's is nobody's to change.
@@ -103,7 +120,9 @@ pub fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<
 }
 
 fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
-    let mut secrets: Vec<String> = SecretKind::ALL.iter().map(|kind| kind.name(&desired.name)).collect();
+    // Not the authority's, which has its key.
+    let own = SecretKind::ALL.iter().filter(|kind| **kind != SecretKind::Ca);
+    let mut secrets: Vec<String> = own.map(|kind| kind.name(&desired.name)).collect();
     secrets.extend(desired.owner_secret.clone());
     secrets.extend(spec.superuser_secret.iter().map(|secret| secret.name.clone()));
     secrets.push(names::secret_superuser(&desired.name));
@@ -156,7 +175,7 @@ mod tests {
 
     fn rights() -> Rights {
         let desired = Desired { name: "c".into(), namespace: "ns".into(), ..Desired::default() };
-        wanted(&desired, &ClusterSpec::default(), None)
+        wanted(&desired, &ClusterSpec::default(), None, 0)
     }
 
     fn metadata(owner: &str) -> Value {
@@ -193,10 +212,23 @@ mod tests {
     }
 
     #[test]
+    fn pods_that_may_be_changed_are_instances_and_there_is_a_name_ahead_of_each_new_one() {
+        let desired = Desired { name: "c".into(), instances: 3, ..Desired::default() };
+        let names = |latest| {
+            let rules = wanted(&desired, &ClusterSpec::default(), None, latest).rules;
+            let patched =
+                rules.into_iter().find(|rule| rule.verbs == ["patch"] && rule.resources == Some(vec!["pods".into()]));
+            patched.unwrap().resource_names.unwrap()
+        };
+        assert_eq!((names(0).len(), names(8).len(), names(9).len()), (16, 16, 24));
+        assert!(names(9).iter().all(|name| name.starts_with("c-")) && names(9).contains(&"c-10".to_owned()));
+    }
+
+    #[test]
     fn a_secret_that_the_spec_names_is_one_that_a_manager_may_read() {
         let spec: ClusterSpec = serde_json::from_value(json!({ "superuserSecret": { "name": "admin" } })).unwrap();
         let desired = Desired { name: "c".into(), ..Desired::default() };
         assert!(secrets(&desired, &spec, None).contains(&"admin".to_owned()));
-        assert_ne!(wanted(&desired, &spec, None).rules, wanted(&desired, &ClusterSpec::default(), None).rules);
+        assert_ne!(wanted(&desired, &spec, None, 0).rules, wanted(&desired, &ClusterSpec::default(), None, 0).rules);
     }
 }

@@ -19,6 +19,7 @@ pub struct State(Arc<Counters>);
 #[derive(Default)]
 struct Counters {
     ready: AtomicBool,
+    leads: AtomicBool,
     looks: AtomicU64,
     micros: AtomicU64,
 }
@@ -27,6 +28,11 @@ impl State {
     /// The watches have listed everything.
     pub fn set_ready(&self) {
         self.0.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this one of several works.
+    pub fn set_leads(&self, leads: bool) {
+        self.0.leads.store(leads, Ordering::Relaxed);
     }
 
     /// One more look at a cluster.
@@ -66,8 +72,12 @@ async fn readyz(Extract(state): Extract<State>) -> (StatusCode, &'static str) {
 async fn metrics(Extract(state): Extract<State>) -> String {
     let (looks, micros) = (state.0.looks.load(Ordering::Relaxed), state.0.micros.load(Ordering::Relaxed));
     let seconds = Duration::from_micros(micros).as_secs_f64();
+    let leads = u8::from(state.0.leads.load(Ordering::Relaxed));
     format!(
-        "# HELP pgherd_controller_reconcile_seconds Time spent looking at clusters.\n\
+        "# HELP pgherd_controller_leading Whether this one of several controllers works.\n\
+         # TYPE pgherd_controller_leading gauge\n\
+         pgherd_controller_leading {leads}\n\
+         # HELP pgherd_controller_reconcile_seconds Time spent looking at clusters.\n\
          # TYPE pgherd_controller_reconcile_seconds summary\n\
          pgherd_controller_reconcile_seconds_sum {seconds}\n\
          pgherd_controller_reconcile_seconds_count {looks}\n"

@@ -2,6 +2,7 @@
 //! says it, and by an Event, so that silence is never taken for consent. What is said is `proto/unsupported-fields.txt`'s.
 
 use crate::clock;
+use crate::retry::Retry;
 use core::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Event;
@@ -14,6 +15,7 @@ use pgherd_proto::names::{API_GROUP, CONTROLLER_COMMON_NAME};
 use pgherd_proto::{labels, unsupported};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Kind, plural, and whether its status has `applied` and `message`.
@@ -30,7 +32,7 @@ const REASON: &str = "NotServed";
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// Watches each kind that is on the list as a whole. Ends with `tasks`.
-pub fn start(client: &Client, tasks: &mut JoinSet<()>) {
+pub fn start(client: &Client, leads: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
     for (kind, plural, has_status) in KINDS {
         let Some(field) = unsupported::fields().iter().find(|field| field.object == kind && field.path == "spec")
         else {
@@ -39,7 +41,13 @@ pub fn start(client: &Client, tasks: &mut JoinSet<()>) {
         let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(API_GROUP, "v1", kind));
         plural.clone_into(&mut resource.plural);
         let told = Told { client: client.clone(), resource, has_status, message: field.finding().message };
-        tasks.spawn(told.follow());
+        let mut leads = leads.clone();
+        tasks.spawn(async move {
+            // One of several controllers says it. Whoever has led once stays: the process ends with its lease.
+            if leads.wait_for(|leads| *leads).await.is_ok() {
+                told.follow().await;
+            }
+        });
     }
 }
 
@@ -55,7 +63,7 @@ impl Told {
         // Which generation of an object was told.
         let mut told: BTreeMap<String, i64> = BTreeMap::new();
         let all = Api::<DynamicObject>::all_with(self.client.clone(), &self.resource);
-        let mut stream = std::pin::pin!(watcher(all, watcher::Config::default()).default_backoff());
+        let mut stream = std::pin::pin!(watcher(all, watcher::Config::default()).backoff(Retry::default()));
         while let Some(seen) = stream.next().await {
             match seen {
                 Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {

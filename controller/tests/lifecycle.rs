@@ -10,6 +10,8 @@
 )]
 
 mod api;
+mod hook;
+mod leading;
 mod rights;
 
 use api::{NAME, NS, Rig, api, until};

@@ -1,8 +1,8 @@
-//! Measures `archive_command` as postgres feels it: the real client, `manager wal-archive`, against the real resident
+//! Measures `archive_command` as postgres feels it: the real client, `wal-client wal-archive`, against the real resident
 //! part, where the look-ahead has stored each segment before it is asked for. Prints milliseconds as JSON.
 //!
 //! Reads everything from its environment, which `tests/tools/archive-bench.sh` prepares: `BENCH_SEGMENTS` (a folder of
-//! WAL segments), `BENCH_ENDPOINT`, `BENCH_BUCKET`, the `AWS_` credentials, and `BENCH_MANAGER` (the program).
+//! WAL segments), `BENCH_ENDPOINT`, `BENCH_BUCKET`, the `AWS_` credentials, and `BENCH_CLIENT` (the program).
 #![allow(clippy::expect_used)]
 
 use pgherd_core::wal::{Compression, WalName};
@@ -39,7 +39,7 @@ fn pg_wal(pgdata: &Path) -> Vec<WalName> {
 
 /// Runs the client as postgres does, through a shell, and answers milliseconds.
 fn command(pgdata: &Path, socket: &Path, name: WalName) -> f64 {
-    let line = format!("'{}' wal-archive 'pg_wal/{name}'", variable("BENCH_MANAGER"));
+    let line = format!("'{}' wal-archive 'pg_wal/{name}'", variable("BENCH_CLIENT"));
     let began = Instant::now();
     let status = Command::new("/bin/sh")
         .args(["-c", &line])

@@ -112,13 +112,11 @@ impl CertificateKeeper {
 
     async fn fetch(&self) -> Result<Pems, String> {
         let name = &self.api.name;
-        let (ca, server, replication) = tokio::try_join!(
-            self.secret(names::secret_ca(name)),
-            self.secret(names::secret_server(name)),
-            self.secret(names::secret_replication(name)),
-        )?;
+        // The authority's certificate is beside its leaves, and its key is not: a manager has no business with that.
+        let (server, replication) =
+            tokio::try_join!(self.secret(names::secret_server(name)), self.secret(names::secret_replication(name)),)?;
         Ok(Pems {
-            ca: text(&ca, secrets::CA_CRT)?,
+            ca: text(&server, secrets::CA_CRT)?,
             server_crt: text(&server, secrets::TLS_CRT)?,
             server_key: text(&server, secrets::TLS_KEY)?,
             client_crt: text(&replication, secrets::TLS_CRT)?,

@@ -1,14 +1,18 @@
 //! What the binary can be: the archive's tiny client, the watchdog, the init container's copy, a restore drill, or the
 //! manager.
 
-use crate::archive::client;
 use crate::config::RunArgs;
 use crate::{app, drill, panics, watchdog};
 use clap::{Parser, Subcommand};
-use pgherd_proto::names::DRILL_ORDER_VARIABLE;
+use pgherd_proto::names::{DRILL_ORDER_VARIABLE, WAL_CLIENT};
 use pgherd_telemetry::{LineQueue, LogSetup, Shape, chain};
+use pgherd_wal_client::client;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// The authorities in an image, and in the pod beside the manager.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+const COPIED_AUTHORITIES: &str = "ca-certificates.crt";
 
 /// pgherd's manager: PID 1 of a postgres pod.
 #[derive(Parser, Debug)]
@@ -30,7 +34,7 @@ enum Verb {
         #[arg(long, env = DRILL_ORDER_VARIABLE, default_value = "{}")]
         order: String,
     },
-    /// Copy this binary to TARGET, as the pod's init container.
+    /// Copy this binary to TARGET, and the WAL client and the authorities of its image beside it, as the pod's init container.
     Bootstrap {
         /// Where to.
         target: PathBuf,
@@ -44,7 +48,7 @@ enum Verb {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // First of all, and without anything else: postgres runs these for every segment.
+    // First of all, and without anything else: whoever has this program only may run the WAL client's verbs with it.
     if let Some(code) = client::run_if_asked(&arguments) {
         return ExitCode::from(code);
     }
@@ -92,9 +96,15 @@ where
 
 fn bootstrap(target: &Path) -> Result<(), String> {
     let own = std::env::current_exe().map_err(|e| chain(&e))?;
-    std::fs::copy(&own, target)
-        .map(drop)
-        .map_err(|e| format!("failed to copy {} to {}: {e}", own.display(), target.display()))
+    copy(&own.with_file_name(WAL_CLIENT), &target.with_file_name(WAL_CLIENT))?;
+    copy(&own, target)?;
+    // The image that postgres runs from may know no authorities.
+    let authorities = Path::new(AUTHORITIES);
+    if authorities.exists() { copy(authorities, &target.with_file_name(COPIED_AUTHORITIES)) } else { Ok(()) }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    std::fs::copy(from, to).map(drop).map_err(|e| format!("failed to copy {} to {}: {e}", from.display(), to.display()))
 }
 
 fn reported(result: Result<(), String>) -> ExitCode {

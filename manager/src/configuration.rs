@@ -8,6 +8,7 @@ use pgherd_core::slots::{cap_megabytes, slot_name};
 use pgherd_core::sync::streaming_name;
 use pgherd_postgres::files::{FileError, write_durable_if_changed, write_for_now_if_changed};
 use pgherd_proto::cluster::{Cluster, ClusterSpec};
+use pgherd_proto::names::WAL_CLIENT;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -75,11 +76,12 @@ pub fn write(context: &Context, role: As) -> Result<bool, ConfigurationError> {
     let leader = context.following.borrow().clone();
     let cluster = context.cluster_now().ok_or(ConfigurationError::NoCluster)?;
     let postgresql = cluster.spec.postgresql.clone().unwrap_or_default();
+    let traits = context.major.traits();
     let facts = Facts {
         cluster_name: context.config.cluster.clone(),
         port: POSTGRES_PORT,
         archive_mode: ArchiveMode::On,
-        allow_alter_system: postgresql.enable_alter_system,
+        allow_alter_system: traits.forbids_alter_system.then_some(postgresql.enable_alter_system),
         slot_cap_megabytes: slot_cap(&cluster),
         paths: paths(context),
     };
@@ -98,7 +100,6 @@ pub fn write(context: &Context, role: As) -> Result<bool, ConfigurationError> {
         user: &postgresql.parameters,
         preload: &postgresql.shared_preload_libraries,
         facts: &facts,
-        major: u32::from(context.major.number()),
         role: &role,
     };
     let mut rendered = pgconf::render(inputs)?;
@@ -138,7 +139,7 @@ pub fn write_hba(context: &Context) -> Result<bool, ConfigurationError> {
 fn write_hba_file(context: &Context, cluster: &Cluster) -> Result<bool, ConfigurationError> {
     let rules = cluster.spec.postgresql.as_ref().map(|postgresql| postgresql.pg_hba.as_slice()).unwrap_or_default();
     let text = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(rules) };
-    // A start writes it anew, whatever a power failure has left of it.
+    // As the others: a start writes it anew.
     Ok(write_for_now_if_changed(&context.config.pgdata.join("pg_hba.conf"), text.as_bytes(), 0o600)?)
 }
 
@@ -163,7 +164,8 @@ fn slot_cap(cluster: &Cluster) -> Option<u64> {
 fn write_files(pgdata: &Path, files: &BTreeMap<&str, String>) -> Result<bool, ConfigurationError> {
     let mut changed = false;
     for (name, text) in files {
-        changed |= write_durable_if_changed(&pgdata.join(name), text.as_bytes(), 0o600)?;
+        // On the way of every failover, and each start writes them anew, whatever a power failure has left of them.
+        changed |= write_for_now_if_changed(&pgdata.join(name), text.as_bytes(), 0o600)?;
     }
     let main = pgdata.join("postgresql.conf");
     let present = std::fs::read_to_string(&main).map_err(ConfigurationError::Read)?;
@@ -180,14 +182,14 @@ fn write_files(pgdata: &Path, files: &BTreeMap<&str, String>) -> Result<bool, Co
 pub fn silence_archiver(context: &Context) -> Result<(), ConfigurationError> {
     let path = context.config.pgdata.join("override.conf");
     let present = std::fs::read_to_string(&path).map_err(ConfigurationError::Read)?;
-    write_durable_if_changed(&path, format!("{present}archive_command = ''\n").as_bytes(), 0o600)?;
+    write_for_now_if_changed(&path, format!("{present}archive_command = ''\n").as_bytes(), 0o600)?;
     Ok(())
 }
 
 fn paths(context: &Context) -> Paths {
     let at = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
     Paths {
-        manager: at(context.config.controller_dir.join("manager")),
+        wal_client: at(context.config.controller_dir.join(WAL_CLIENT)),
         certificates: at(context.config.certificates_dir()),
         sockets: at(context.config.socket_dir()),
         log: at(context.config.log_dir()),

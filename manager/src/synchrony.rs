@@ -3,7 +3,7 @@
 
 use pgherd_core::pgconf::standbys::{nobody, standby_names, synchronous_conf};
 use pgherd_core::sync::SyncSetting;
-use pgherd_postgres::files::{FileError, write_durable_if_changed};
+use pgherd_postgres::files::{FileError, write_for_now_if_changed};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -62,7 +62,8 @@ impl Synchrony {
     /// # Errors
     /// [`FileError`]; the file is then as it was.
     pub fn write(&self, pgdata: &Path, text: &str) -> Result<bool, FileError> {
-        write_durable_if_changed(&pgdata.join(FILE), synchronous_conf(text).as_bytes(), 0o600)
+        // On the way of every failover, and each start writes it anew, whatever a power failure has left of it.
+        write_for_now_if_changed(&pgdata.join(FILE), synchronous_conf(text).as_bytes(), 0o600)
     }
 
     /// Postgres was started, or is about to be promoted, with `text` in its files: no walsender is older.

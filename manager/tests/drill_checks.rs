@@ -7,6 +7,7 @@
 mod user;
 
 use pgherd_core::backup::Checked;
+use pgherd_core::wal::SegmentSize;
 use pgherd_manager::drill::{Copy, answers, page_checksums, relations};
 use pgherd_manager::recovery::make_ready;
 use pgherd_postgres::initdb::{InitDb, initdb};
@@ -34,7 +35,7 @@ async fn damage_is_found_and_named_and_a_query_has_to_be_true() {
     let postgres = Postgres::locate(Major::installed()[0], &root.path().join("data"), &run, 5432).unwrap();
     let how = InitDb { data_checksums: true, ..InitDb::default() };
     initdb(&reaper, &postgres, &postgres.pgdata, &how, WITHIN).await.unwrap();
-    make_ready(&postgres.pgdata).unwrap();
+    make_ready(&postgres.pgdata, SegmentSize::DEFAULT).unwrap();
     fs::remove_file(postgres.pgdata.join("recovery.signal")).unwrap();
     let silent: LineSink = Arc::new(|_, _| {});
     let mut copy = Copy::new(&reaper, &lock, postgres.clone(), silent);

@@ -7,9 +7,12 @@
 mod pitr_bed;
 mod user;
 
+use bytes::Bytes;
+use pgherd_backup::gzip;
 use pgherd_core::backup::{RecoveryTarget, Target, TargetTimeline, Timestamp};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::TimelineId;
+use pgherd_core::wal::{Compression, WalName, object_key};
 use pgherd_objectstore::Fault;
 use pitr_bed::oracle::{Kind, Oracle};
 use pitr_bed::{Bed, PATIENCE, TABLE};
@@ -127,6 +130,7 @@ async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
     }
     println!("exact: {} positions, {} transactions, {} restore points, {} times", done[0], done[1], done[2], done[3]);
     faults(&mut bed, &oracle).await;
+    damage(&mut bed, &oracle).await;
 }
 
 /// What is beyond the archive is refused, in our words or in postgres'; and an outage is never its end.
@@ -159,4 +163,39 @@ async fn faults(bed: &mut Bed, oracle: &Oracle) {
         fault.set(Fault::None);
     });
     assert_eq!(recovered.unwrap().1, oracle.expected(&Target::Latest, false).unwrap(), "an outage is waited for");
+}
+
+/// WAL in the middle that cannot be replayed is never taken for the end of the archive, and it is named.
+async fn damage(bed: &mut Bed, oracle: &Oracle) {
+    let latest = RecoveryTarget::default();
+    let (choice, rows) = bed.recover(&latest).await.unwrap();
+    let record = oracle.records.iter().find(|record| record.lsn > choice.span.end.lsn).unwrap();
+    let segment = choice.covers().segment_at(&choice.along, record.lsn);
+    assert!(record.lsn.0 + (32 << 20) <= choice.covered.0, "there is a segment after {segment}");
+    let key = format!("c/{}", object_key(WalName::Segment(segment), Some(Compression::Gzip)));
+    let whole = bed.store.archive.get(WalName::Segment(segment)).await.unwrap().unwrap();
+    let packed = Bytes::from(gzip(&whole).unwrap());
+
+    // A record's checksum, before the segment was compressed: nothing but postgres sees that.
+    let mut other = whole.to_vec();
+    let checksum = usize::try_from(record.lsn.0 % (16 << 20)).unwrap() + 20;
+    other[checksum] ^= 1;
+    bed.spoil = Some((key.clone(), Some(Bytes::from(gzip(&other).unwrap()))));
+    let why = bed.recover(&latest).await.unwrap_err();
+    println!("a wrong record: {why}");
+    assert!(why.contains(&segment.to_string()) && why.contains("is damaged there"), "{why}");
+    bed.mend(&key, packed.clone());
+
+    bed.spoil = Some((key.clone(), None));
+    let why = bed.recover(&latest).await.unwrap_err();
+    println!("a segment that goes: {why}");
+    assert!(why.contains(&segment.to_string()) && why.contains("and is not now"), "{why}");
+    bed.mend(&key, packed.clone());
+
+    bed.spoil = Some((key.clone(), Some(packed.slice(..packed.len() / 2))));
+    let why = bed.recover(&latest).await.unwrap_err();
+    println!("half a segment: {why}");
+    assert!(why.contains(&key), "{why}");
+    bed.mend(&key, packed);
+    assert_eq!(bed.recover(&latest).await.unwrap().1, rows, "mended, all of it is there again");
 }

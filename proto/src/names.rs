@@ -34,6 +34,10 @@ pub const PGDATA: &str = "/var/lib/postgresql/data/pgdata";
 pub const CONTROLLER_DIR: &str = "/controller";
 /// The manager's binary in the pod.
 pub const MANAGER_BINARY: &str = "/controller/manager";
+/// The program that postgres runs for each WAL file: in an image and in a pod it lies beside the manager.
+pub const WAL_CLIENT: &str = "wal-client";
+/// The authorities of the manager's image, for a postgres image that has none.
+pub const AUTHORITIES: &str = "/controller/ca-certificates.crt";
 /// Where the sockets of postgres and of the manager are.
 pub const RUN_DIR: &str = "/controller/run";
 /// Where the certificates are.

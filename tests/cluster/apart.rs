@@ -68,7 +68,7 @@ impl Bed {
     }
 
     /// What a clone changes and a rewind does not: the directory itself.
-    fn identity_of(&self, pod: &str) -> u64 {
+    pub fn identity_of(&self, pod: &str) -> u64 {
         std::fs::metadata(self.data_of(pod)).unwrap().ino()
     }
 

@@ -130,7 +130,7 @@ fn flip(path: &Path) {
 
 impl Bed {
     /// `pgherd backup verify --wait`: its exit code, and what it said.
-    async fn verify(&self, more: &[&str]) -> (i32, Value) {
+    pub async fn verify(&self, more: &[&str]) -> (i32, Value) {
         let began = std::time::Instant::now();
         let rest = [&[CLUSTER, "--wait", "-o", "json"], more].concat();
         let output = self.program(&["backup", "verify"], &rest).await;
@@ -205,7 +205,7 @@ impl Bed {
     }
 
     /// The file of an object below the cluster's folder.
-    fn archived_file(&self, below: &str) -> PathBuf {
+    pub fn archived_file(&self, below: &str) -> PathBuf {
         self.directory.join(format!("s3/phoenix-guardian-backups/db/{CLUSTER}/{below}"))
     }
 

@@ -30,6 +30,7 @@ mod inside;
 mod limits;
 mod load;
 mod machines;
+mod majors;
 mod memory;
 mod outage;
 mod pods;

@@ -1,6 +1,8 @@
 //! A cluster out of the archive of another: recovered to the moment before a mistake, on a timeline of its own, with
-//! replicas and an archive of its own, beside the first one.
+//! replicas and an archive of its own, beside the first one; then by a Backup's name to the end of the archive. What
+//! retention finds redundant in that archive on the way is deleted by the primary's manager.
 
+use std::fs;
 use std::time::Duration;
 
 use pgherd_testkit::bed::{self, FIRST};
@@ -13,11 +15,20 @@ const RECOVERED: &str = "phoenix-recovered";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() {
-    let bed = Bed::start("recovery", |cluster| cluster["spec"]["instances"] = 2.into()).await;
+    let bed = Bed::start("recovery", |cluster| {
+        cluster["spec"]["instances"] = 2.into();
+        cluster["spec"]["backup"]["retentionPolicy"] = "30d".into();
+    })
+    .await;
     let primary = bed.healthy(120).await;
     let run = async |sql: &str| bed.ask(&primary, sql).await.unwrap_or_else(|why| panic!("{sql}: {why}"));
     run("CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id").await;
+    bed.archive_now(&primary, 60).await;
+    for days in [90, 60, 45] {
+        bed.pretend_a_backup(days);
+    }
     bed.back_up("before-the-mistake", Duration::from_secs(120), |_| ()).await.unwrap();
+    bed.only_what_is_redundant_goes().await;
     run("INSERT INTO orders SELECT generate_series(1001, 1500)").await;
     let moment = run("SELECT clock_timestamp()::text").await;
     run("DROP TABLE orders").await;
@@ -25,7 +36,7 @@ async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() 
     let last = bed.archive_now(&primary, 60).await;
     bed.say(&format!("{last} is archived; recovering to {moment}"));
 
-    let other = recover(&bed, &json!({"source": FIRST, "recoveryTarget": {"targetTime": moment}})).await;
+    let other = recover(&bed, RECOVERED, &json!({"source": FIRST, "recoveryTarget": {"targetTime": moment}}), 2).await;
     let found = other.primary().await.unwrap();
     let ask = async |sql: &str| bed.ask(&found, sql).await.unwrap_or_else(|why| panic!("{sql}: {why}"));
     assert_eq!(ask("SELECT count(*)::text FROM orders").await, "1500");
@@ -51,15 +62,54 @@ async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() 
         }
     })
     .await;
+    // By the Backup's name, and to the end: without what was dropped, with what came later.
+    let again = recover(&bed, "phoenix-again", &json!({"backup": {"name": "before-the-mistake"}}), 1).await;
+    let primary_again = again.primary().await.unwrap();
+    let sql = "SELECT string_agg(relname, ' ') FROM pg_class WHERE relname IN ('orders', 'later')";
+    assert_eq!(bed.ask(&primary_again, sql).await.as_deref(), Ok("later"));
     // Nothing happened to the first one.
     assert_eq!(run("SELECT id::text FROM later").await, "1");
     bed.down().await;
 }
 
-/// Makes the second cluster by this `bootstrap.recovery`, and waits until it is healthy.
-async fn recover(bed: &Bed, recovery: &Value) -> bed::Bed {
-    let other = bed.recovered(RECOVERED, recovery, |_| ()).await.unwrap();
+/// Makes another cluster by this `bootstrap.recovery`, and waits until it is healthy.
+async fn recover(bed: &Bed, name: &str, recovery: &Value, instances: u32) -> bed::Bed {
+    let other = bed.recovered(name, recovery, |spec| spec["instances"] = instances.into()).await.unwrap();
     let primary = other.healthy(Duration::from_secs(180)).await.unwrap_or_else(|late| panic!("{late}"));
-    bed.say(&format!("{RECOVERED} is healthy, {primary} is its primary"));
+    bed.say(&format!("{name} is healthy, {primary} is its primary"));
     other
+}
+
+impl Bed {
+    /// A complete backup that ended so many days ago, in the WAL that there is.
+    fn pretend_a_backup(&self, days: i64) {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+        let id = at.strftime("%Y%m%dT%H%M%S").to_string();
+        let time = at.strftime("%Y-%m-%d %H:%M:%S+00:00");
+        let folder = self.archived_file(&format!("base/{id}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("data.tar.gz"), [7; 100]).unwrap();
+        let info = format!(
+            "status=DONE\nversion=150000\ntimeline=1\nsystemid=7\nbegin_time={time}\nend_time={time}\n\
+             begin_wal=000000010000000000000001\nend_wal=000000010000000000000001\nbegin_xlog=0/1000028\n\
+             end_xlog=0/1000100\nbackup_label='x'\n"
+        );
+        fs::write(folder.join("backup.info"), info).unwrap();
+        self.say(&format!("{id} is pretended, {days} days old"));
+    }
+
+    /// Of three backups older than the window two go; the newest of them leads into it.
+    async fn only_what_is_redundant_goes(&self) {
+        self.until("retention", 60, async || {
+            let entries = fs::read_dir(self.archived_file("base")).map_err(|error| error.to_string())?.flatten();
+            let whole = entries.filter(|entry| entry.path().join("backup.info").exists());
+            let names: Vec<_> = whole.map(|entry| entry.file_name()).collect();
+            if names.len() == 2 { Ok(()) } else { Err(format!("{names:?}")) }
+        })
+        .await;
+        let status = self.cluster().await.unwrap()["status"]["recoverability"].clone();
+        self.say(&format!("retention: {status}"));
+        let first = self.archived_file("wals/0000000100000000/000000010000000000000001.gz");
+        assert!(first.exists(), "what stays needs it");
+    }
 }

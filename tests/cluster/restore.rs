@@ -6,7 +6,7 @@ use pgherd_localkube::fault::{FaultRequest, Target};
 use pgherd_localkube::s3::S3Fault;
 use serde_json::json;
 
-use crate::bed::{Bed, CLUSTER, NAMESPACE};
+use crate::bed::{Bed, CLUSTER, NAMESPACE, long};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_back_if_asked() {
@@ -22,6 +22,7 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
     run("CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id").await;
     bed.take("before").await;
     run("INSERT INTO orders SELECT generate_series(1001, 1500)").await;
+    run("SELECT pg_create_restore_point('before the drop')::text").await;
     let moment = run("SELECT clock_timestamp()::text").await;
     run("DROP TABLE orders").await;
     run("CREATE TABLE later AS SELECT 1 AS id").await;
@@ -40,7 +41,7 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
     assert_eq!(run("SELECT id::text FROM later").await, "1", "nothing was stopped");
 
     // The store hangs, so that the restore is caught in the middle; the controller and the manager are killed there.
-    let ordered = bed.program(&["restore", CLUSTER], &["--to", &moment, "--yes"]).await;
+    let ordered = bed.program(&["restore", CLUSTER], &["--to-name", "before the drop", "--yes"]).await;
     assert!(ordered.status.success(), "{ordered:?}");
     bed.handle.kill_controller().await.unwrap();
     bed.stage("restoring", 90).await;
@@ -104,15 +105,34 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
     // Everything is lost but the archive, and the last primary never gave its lease up.
     bed.archive_now(&back, 60).await;
     bed.lose_all_volumes().await;
-    let brought =
-        bed.program(&["restore", CLUSTER], &["--to-latest", "--old-primary-is-dead", "--yes", "--wait"]).await;
+    let lost = ["--to-latest", "--old-primary-is-dead", "--yes", "--wait"];
+    let refused = bed.program(&["restore", CLUSTER], &lost).await;
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("--keep-both"), "the last undo has put a volume aside: {text}");
+    let brought = bed.program(&["restore", CLUSTER], &[&lost[..], &["--keep-both"]].concat()).await;
     assert!(brought.status.success(), "{brought:?}");
     let primary = bed.healthy(120).await;
     assert_eq!(bed.ask(&primary, "SELECT id::text FROM later").await.as_deref(), Ok("1"));
+    if long() {
+        bed.to_a_position(&primary).await;
+    }
     bed.down().await;
 }
 
 impl Bed {
+    /// Restores to a position in the WAL that the last restore has led to.
+    async fn to_a_position(&self, primary: &str) {
+        let run = async |sql: &str| self.ask(primary, sql).await.unwrap_or_else(|why| panic!("{sql}: {why}"));
+        let position = run("SELECT pg_current_wal_insert_lsn()::text").await;
+        run("DROP TABLE later").await;
+        self.archive_now(primary, 60).await;
+        let order = ["--to-lsn", &position, "--keep-both", "--yes", "--wait"];
+        let brought = self.program(&["restore", CLUSTER], &order).await;
+        assert!(brought.status.success(), "{brought:?}");
+        let primary = self.healthy(120).await;
+        assert_eq!(self.ask(&primary, "SELECT id::text FROM later").await.as_deref(), Ok("1"));
+    }
+
     /// Takes a base backup, and waits for it.
     async fn take(&self, name: &str) {
         let backups = self.objects("postgresql.cnpg.io", "Backup");

@@ -9,7 +9,7 @@ started_at=$(date -u +%Y-%m-%dT%H:%M:%SZ) load=$(cut -d' ' -f1 /proc/loadavg)
 tools=$(tests/tools/interop.sh)
 echo "building"
 # The same selection as the tests build, so that nothing is built twice.
-cargo build -q --workspace --bin manager --example archive_command --example archive_bench
+cargo build -q --workspace --bin wal-client --example archive_command --example archive_bench
 built=${CARGO_TARGET_DIR:-$repo/target}/debug
 . tests/tools/bench-servers.sh
 
@@ -37,7 +37,7 @@ start_seaweed
 echo "measuring archive_command: the client, with every segment stored by the look-ahead before"
 export BENCH_SEGMENTS=$work/segments BENCH_BARMAN=$tools/bin/barman-cloud-wal-archive BENCH_OUT=$repo/target/bench/archive.json
 mkdir "$work/command"
-BENCH_COMMAND=$(BENCH_WORK=$work/command BENCH_MANAGER=$built/manager "$built/examples/archive_command")
+BENCH_COMMAND=$(BENCH_WORK=$work/command BENCH_CLIENT=$built/wal-client "$built/examples/archive_command")
 echo "$BENCH_COMMAND"
 echo "measuring ours and barman"
 export BENCH_COMMAND BENCH_STARTED_AT=$started_at BENCH_LOAD=$load

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Records anew what kubectl says against a real kube-apiserver: crates/localkube/tests/answers/kubectl.txt, which the
 # test `kubectl_answers_as_against_a_real_api_server` holds the local one against. Look at the difference before you
-# commit it. Usage: tests/tools/kubectl-answers.sh [KUBE_APISERVER]
+# commit it. Usage: tests/tools/kubectl-answers.sh
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-apiserver=${1:-$("$root/tests/tools/kube-apiserver.sh")}
-kubectl=$("$root/tests/tools/kubectl.sh")
+assets=$("$root/tests/tools/kube-assets.sh")
+apiserver=$assets/kube-apiserver kubectl=$assets/kubectl
 work=$(mktemp -d)
 pids=()
 finish() {
@@ -20,7 +20,7 @@ kept = [socket.socket() for _ in range(3)]
 for s in kept: s.bind(("127.0.0.1", 0))
 print(*(s.getsockname()[1] for s in kept))')
 url=http://127.0.0.1
-etcd --data-dir "$work/etcd" --listen-client-urls "$url:$client" --advertise-client-urls "$url:$client" \
+"$assets/etcd" --data-dir "$work/etcd" --listen-client-urls "$url:$client" --advertise-client-urls "$url:$client" \
     --listen-peer-urls "$url:$peer" --initial-advertise-peer-urls "$url:$peer" --initial-cluster "default=$url:$peer" \
     >"$work/etcd.log" 2>&1 &
 pids+=($!)

@@ -14,10 +14,13 @@ tiers=(
     "lint 300 formatting, clippy without a warning, the house's own checks"
     "unit 180 tables, properties and tests of one crate"
     "golden 60 decisions compared with committed plans"
+    "chart 120 the chart by the real Helm: against Kubernetes' schemas, promtool, an API server"
     "model 240 core's own decisions through every order of events, within bounds"
     "interop 480 each crate against real things: postgres, kubectl, S3, processes in namespaces"
     "barman 180 the WAL archive on SeaweedFS, beside barman, both installed if they are missing"
     "cluster 780 whole clusters on real PostgreSQL, broken on purpose"
+    "majors 300 each major of PostgreSQL from 14 to 18: its programs, and a cluster's life; what Debian lacks is fetched"
+    "kube 720 the same against a real kube-apiserver with RBAC, built if KUBEBUILDER_ASSETS is unset; answers compared"
     "chaos 300 faults of fixed seeds while clients write, judged by what they wrote down; hours of it: make chaos"
 )
 
@@ -46,6 +49,15 @@ cargo_deny() {
     cargo deny --locked check --hide-inclusion-graph licenses bans sources
 }
 
+# What the crates do with postgres itself, on each that was fetched; on Debian's own that is a part of interop.
+each_major() {
+    local folder
+    for folder in target/tools/postgres/*/; do
+        tests/tools/on-major.sh "$(basename "$folder")" cargo test --workspace --no-fail-fast \
+            --test majors --test real_postgres --test postgres_log --test metrics -- --skip the_end_of_wal || return
+    done
+}
+
 run_tier() {
     case $1 in
         build) cargo build --workspace --bins && cargo test --workspace --no-run ;;
@@ -58,7 +70,10 @@ run_tier() {
         interop) # shellcheck disable=SC2046
             cargo test --workspace --no-fail-fast $(of_crates | sort -u | sed 's/^/--test /') ;;
         barman) tests/tools/interop.sh && cargo test --workspace --test interop ;;
-        cluster) tests/tools/interop.sh && cargo test --workspace --test cluster -- --test-threads=1 --nocapture ;;
+        cluster) tests/tools/interop.sh && cargo test --workspace --test cluster -- --test-threads=1 --nocapture --skip majors:: ;;
+        majors) tests/tools/postgres-majors.sh && each_major &&
+            cargo test --workspace --test cluster -- --test-threads=1 --nocapture majors:: ;;
+        kube) tests/tools/kube-assets.sh && cargo test --workspace --test kube -- --test-threads=1 --nocapture ;;
         chaos) cargo test --workspace --test chaos -- --test-threads=1 --nocapture ;;
         *) cargo test --workspace --test "$1" ;;
     esac
@@ -75,7 +90,7 @@ passed=0 failed=0 broken=0 summary=() began=$SECONDS
 for line in "${tiers[@]}"; do
     read -r tier budget what <<<"$line"
     wanted "$tier" || continue
-    case $tier in build | lint | unit | model | interop | barman) ;; *) exists "$tier" || continue ;; esac
+    case $tier in build | lint | unit | model | interop | barman | majors) ;; *) exists "$tier" || continue ;; esac
     printf '\n== %s: %s (budget %d s)\n' "$tier" "$what" "$budget"
     start=$SECONDS
     timeout -k 10 $((3 * budget)) tests/tools/test.sh --tier "$tier" </dev/null 2>&1 | tee "$logs/$tier.log"

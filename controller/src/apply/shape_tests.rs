@@ -66,8 +66,8 @@ async fn a_manager_may_do_what_it_needs_in_its_namespace_and_no_more() {
     let role = with_target(&example(), |target| json!(objects::role(target)));
     let name = "phoenix-guardian-db";
     let own = json!([name]);
-    let secrets: Vec<String> =
-        ["ca", "server", "replication", "app", "superuser"].map(|s| format!("{name}-{s}")).into();
+    let secrets: Vec<String> = ["server", "replication", "app", "superuser"].map(|s| format!("{name}-{s}")).into();
+    let instances: Vec<String> = (1..=16).map(|serial| format!("{name}-{serial}")).collect();
     let secrets: Vec<String> = secrets.into_iter().chain(["aws-creds".to_owned()]).collect();
     let rule = |group: &str, resource: &str, names: Value, verbs: &[&str]| {
         let mut rule = json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
@@ -80,17 +80,17 @@ async fn a_manager_may_do_what_it_needs_in_its_namespace_and_no_more() {
     assert_eq!(
         role["rules"],
         json!([
-            rule(group, "clusters", own.clone(), &["get"]),
-            rule(group, "clusters", Value::Null, &["list", "watch"]),
-            rule(group, "clusters/status", own.clone(), &["get", "update", "patch"]),
+            rule(group, "clusters", own.clone(), &["get", "list", "watch"]),
+            rule(group, "clusters/status", own.clone(), &["update", "patch"]),
             rule(group, "backups", Value::Null, &["get", "list", "watch", "delete"]),
-            rule(group, "backups/status", Value::Null, &["get", "update", "patch"]),
-            rule(group, "failoverquorums/status", own.clone(), &["get", "update", "patch"]),
-            rule("coordination.k8s.io", "leases", own, &["get", "update"]),
-            rule("coordination.k8s.io", "leases", Value::Null, &["list", "watch", "create"]),
-            rule("", "pods", Value::Null, &["get", "list", "watch", "patch"]),
-            rule("", "secrets", json!(secrets), &["get", "watch"]),
-            rule("", "events", Value::Null, &["create", "patch"]),
+            rule(group, "backups/status", Value::Null, &["patch"]),
+            rule(group, "failoverquorums/status", own.clone(), &["patch"]),
+            rule("coordination.k8s.io", "leases", own, &["get", "list", "watch", "update"]),
+            rule("coordination.k8s.io", "leases", Value::Null, &["create"]),
+            rule("", "pods", Value::Null, &["get", "list", "watch"]),
+            rule("", "pods", json!(instances), &["patch"]),
+            rule("", "secrets", json!(secrets), &["get"]),
+            rule("", "events", Value::Null, &["create"]),
         ])
     );
     let binding = with_target(&example(), |target| json!(objects::binding(target)));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::observe::facts;
-use kube::runtime::reflector::store;
+use crate::watched::Watched;
 use pgherd_core::cluster::{ElectionFact, Role};
 use pgherd_core::lease::{Term, WalPosition};
 use pgherd_core::lsn::Lsn;
@@ -27,14 +27,14 @@ pub(super) fn cluster() -> Cluster {
 
 pub(super) fn caches() -> Caches {
     Caches {
-        clusters: store().0,
-        pods: store().0,
-        drills: store().0,
-        claims: store().0,
-        services: store().0,
-        secrets: store().0,
-        schedules: store().0,
-        backups: store().0,
+        clusters: Watched::default(),
+        pods: Watched::default(),
+        drills: Watched::default(),
+        claims: Watched::default(),
+        services: Watched::default(),
+        secrets: Watched::default(),
+        schedules: Watched::default(),
+        backups: Watched::default(),
         nodes: crate::nodes::Nodes::of([]),
         listed: tokio::sync::watch::channel(true).1,
     }

@@ -106,11 +106,14 @@ pub async fn observe(
         certificates: certificates::certificates(caches, &key),
         ..Observed::default()
     };
-    let rights = rights::wanted(desired, spec, rights::source(caches, desired, spec).as_ref());
+    let source = rights::source(caches, desired, spec);
+    let rights = rights::wanted(desired, spec, source.as_ref(), rights::latest(cluster));
     memory.rights_are_news(&rights, now);
     observed.drifted = drifted(client, desired, &rights, memory, now).await?;
     observed.objects.extend(observed.drifted.iter().map(|drift| drift.kind));
-    observed.objects.extend(unwatched_objects(client, desired, pod_monitors_served, memory, now).await?);
+    observed.budgets_unserved = desired.disruption_budgets && lacks_budgets(client, memory, now).await;
+    let served = Served { pod_monitors: pod_monitors_served, budgets: !observed.budgets_unserved };
+    observed.objects.extend(unwatched_objects(client, desired, &served, memory, now).await?);
     observed.replica_budget = memory.replica_budget.filter(|_| observed.objects.contains(&ObjectKind::ReplicaBudget));
     let election = cluster.status.as_ref().and_then(|status| status.election.as_ref());
     let text = election.map(|election| format!("{}@{}", election.winner_pod_uid, election.at)).unwrap_or_default();
@@ -152,18 +155,25 @@ async fn drifted(
     Ok(found.into_iter().filter_map(|(_, drift)| drift).collect())
 }
 
+/// Kinds that an API server may lack.
+struct Served {
+    pod_monitors: bool,
+    budgets: bool,
+}
+
 /// Objects that nobody but us changes: asked for now and then, not watched.
 async fn unwatched_objects(
     client: &Client,
     desired: &Desired,
-    pod_monitors: bool,
+    served: &Served,
     memory: &mut Remembered,
     now: Instant,
 ) -> Result<BTreeSet<ObjectKind>, ObserveError> {
     let (namespace, name) = (desired.namespace.as_str(), desired.name.as_str());
     let seen = memory.seen(now).clone();
-    let mut ask = vec![ObjectKind::ServiceAccount, ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget];
-    ask.extend(pod_monitors.then_some(ObjectKind::PodMonitor));
+    let mut ask = vec![ObjectKind::ServiceAccount];
+    ask.extend(served.budgets.then_some([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]).into_iter().flatten());
+    ask.extend(served.pod_monitors.then_some(ObjectKind::PodMonitor));
     // One that is not wanted is looked for now and then, and taken away.
     let quorum = desired.failover_quorum || !memory.looked_for_quorum;
     ask.extend(quorum.then_some(ObjectKind::FailoverQuorum));
@@ -215,7 +225,20 @@ async fn there<K>(api: Api<K>, name: &str) -> Result<bool, kube::Error>
 where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
-    Ok(api.get_metadata_opt(name).await?.is_some())
+    match api.get_metadata_opt(name).await {
+        // No object, and no such kind either: that is a 404 too, without the reason that the client looks for.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        found => Ok(found?.is_some()),
+    }
+}
+
+/// Whether the API server is older than policy/v1 (Kubernetes 1.21). Only its plain word counts.
+async fn lacks_budgets(client: &Client, memory: &mut Remembered, now: Instant) -> bool {
+    if memory.seen(now).contains(&ObjectKind::PrimaryBudget) {
+        return false;
+    }
+    let served = client.list_api_group_resources("policy/v1").await;
+    matches!(served, Err(kube::Error::Api(status)) if status.code == 404)
 }
 
 /// Whether the CRD is installed; what cannot be asked counts as no, and is asked again.

@@ -1,8 +1,11 @@
 //! What managers may do is brought up to date: with the spec, and by a controller whose rules are newer.
 
 use crate::api::{Rig, until};
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use pgherd_proto::cluster::Cluster;
 use serde_json::{Value, json};
@@ -66,6 +69,51 @@ async fn rights_follow_the_spec_and_those_that_an_older_controller_gave_are_brou
     })
     .await;
     assert_eq!(roles.get("c").await.unwrap().rules.unwrap_or_default(), []);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_managers_of_a_cluster_reach_their_own_lease_secrets_and_status_and_nothing_of_another_tenant() {
+    let rig = Rig::start(1).await;
+    let client = rig.client.clone();
+    for namespace in ["mine", "theirs"] {
+        let object: Namespace = serde_json::from_value(json!({ "metadata": { "name": namespace } })).unwrap();
+        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
+        let object = json!({ "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": { "name": "c" },
+            "spec": { "instances": 1, "storage": { "size": "1Gi" } } });
+        let clusters = Api::<Cluster>::namespaced(client.clone(), namespace);
+        clusters.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+        let bindings = Api::<RoleBinding>::namespaced(client.clone(), namespace);
+        until("the binding", || async { bindings.get_opt("c").await.unwrap() }).await;
+        let leases = Api::<Lease>::namespaced(client.clone(), namespace);
+        until("the lease", || async { leases.get_opt("c").await.unwrap() }).await;
+        let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
+        until("the secret", || async { secrets.get_opt("c-app").await.unwrap() }).await;
+    }
+    let account = Api::<ServiceAccount>::namespaced(client.clone(), "mine");
+    let token = account.create_token_request("c", &PostParams::default(), &TokenRequest::default()).await.unwrap();
+    let me = rig.client_of(&token.status.unwrap().token);
+
+    Api::<Lease>::namespaced(me.clone(), "mine").get("c").await.unwrap();
+    Api::<Secret>::namespaced(me.clone(), "mine").get("c-app").await.unwrap();
+    let said = Patch::Merge(json!({ "status": { "systemID": "7" } }));
+    Api::<Cluster>::namespaced(me.clone(), "mine").patch_status("c", &PatchParams::default(), &said).await.unwrap();
+
+    let refused = |answer: Result<(), kube::Error>| match answer {
+        Err(kube::Error::Api(status)) => assert_eq!(status.code, 403, "{status:?}"),
+        other => panic!("it was not refused: {other:?}"),
+    };
+    let none = PatchParams::default();
+    refused(Api::<Secret>::namespaced(me.clone(), "mine").list(&ListParams::default()).await.map(drop));
+    refused(Api::<Secret>::namespaced(me.clone(), "mine").get("another").await.map(drop));
+    refused(Api::<Pod>::namespaced(me.clone(), "mine").delete("c-1", &DeleteParams::default()).await.map(drop));
+    let spec = Patch::Merge(json!({ "spec": { "instances": 2 } }));
+    refused(Api::<Cluster>::namespaced(me.clone(), "mine").patch("c", &none, &spec).await.map(drop));
+    refused(Api::<Lease>::namespaced(me.clone(), "theirs").get("c").await.map(drop));
+    refused(Api::<Secret>::namespaced(me.clone(), "theirs").get("c-app").await.map(drop));
+    refused(Api::<Cluster>::namespaced(me.clone(), "theirs").get("c").await.map(drop));
+    refused(Api::<Cluster>::namespaced(me.clone(), "theirs").patch_status("c", &none, &said).await.map(drop));
+    refused(Api::<Pod>::namespaced(me.clone(), "theirs").list(&ListParams::default()).await.map(drop));
     rig.end().await;
 }
 

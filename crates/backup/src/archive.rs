@@ -5,6 +5,7 @@ use pgherd_core::identity::SystemId;
 use pgherd_core::wal::{Compression, WalName, object_key};
 use pgherd_objectstore::ObjectStore;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 
 /// How WAL is written for one server.
@@ -29,6 +30,8 @@ pub struct WalArchive {
     pub(crate) compressing: Arc<Semaphore>,
     /// The database system that the archive belongs to, once that is known.
     pub(crate) owner: Arc<OnceCell<SystemId>>,
+    /// For how long each request of a fetch is made again.
+    pub(crate) patience: Patience,
 }
 
 impl WalArchive {
@@ -41,7 +44,15 @@ impl WalArchive {
             settings: Arc::new(settings),
             compressing: Arc::new(Semaphore::new(cores)),
             owner: Arc::default(),
+            patience: Patience(Duration::ZERO),
         }
+    }
+
+    /// The same, with each request of a fetch made again for so long. That a file is missing takes several: with a store
+    /// that fails now and then they would hardly ever succeed one after the other.
+    #[must_use]
+    pub fn patient(&self, patience: Patience) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     /// The base backups beside it, and the same WAL as a whole.

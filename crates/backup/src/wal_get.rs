@@ -65,7 +65,7 @@ impl WalArchive {
             WalName::History(_) | WalName::Backup { .. } => SMALL_FILE,
         };
         // An object may be slightly larger than its content.
-        let body = match self.store.get(&key, limit.saturating_add(SMALL_FILE)).await {
+        let body = match self.patience.ask(|| self.store.get(&key, limit.saturating_add(SMALL_FILE))).await {
             Ok(body) => body,
             Err(StoreError::NotFound { .. }) => return Ok(None),
             Err(source) => return Err(WalGetError::Store { name, source }),
@@ -90,7 +90,7 @@ impl WalArchive {
     /// The file under any suffix, if there is one.
     async fn look_around(&self, name: WalName) -> Result<Option<Option<Compression>>, WalGetError> {
         let prefix = self.key(name, None);
-        let page = self.store.list(&prefix, None, None).await;
+        let page = self.patience.ask(|| self.store.list(&prefix, None, None)).await;
         let page = page.map_err(|source| WalGetError::Store { name, source })?;
         let root = self.settings.root.as_str();
         Ok(page.objects.into_iter().find_map(|object| {

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use flate2::read::GzDecoder;
-use pgherd_backup::base::{BaseCopy, BaseError, BaseSettings, Destination, PAGE, Progress, Source, checksum, put_info};
+use pgherd_backup::base::{
+    BaseCopy, BaseError, BaseSettings, Destination, PAGE, Progress, Source, checksum, give_up_leftovers, put_info,
+};
 use pgherd_core::backup::{BackupInfo, BackupStatus};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::wal::Compression;
-use pgherd_objectstore::{Fault, Faulty, LEAST_PART, MemoryStore, ObjectStore};
-use std::collections::BTreeMap;
+use pgherd_objectstore::{Fault, Faulty, LEAST_PART, MemoryStore, ObjectStore, PutOptions};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
@@ -229,6 +231,48 @@ async fn a_copy_that_is_given_up_leaves_nothing_on_its_way() {
     copy.give_up().await;
     assert!(store.list_uploads("").await.unwrap().is_empty());
     assert!(!store.keys().iter().any(|key| key.contains("data.tar")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_given_up_while_the_store_hangs_does_not_wait_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = directory(folder.path(), 1);
+    write(&source.pgdata, "base/5/pg_noise", &vec![9; 8 * LEAST_PART]);
+    let (store, control) = Faulty::new(MemoryStore::new());
+    let store = Arc::new(store);
+    let long = BaseSettings { patience: Duration::from_secs(900), max_archive_size: 1 << 30, ..settings(None) };
+    let (to, progress) = (destination(store.clone()), Arc::new(Progress::default()));
+    let seen = Arc::clone(&progress);
+    let taking = tokio::spawn(async move { BaseCopy::run(source, to, &long, progress).await.map(drop) });
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let until = async |what: &dyn Fn() -> bool| {
+        while !what() {
+            assert!(tokio::time::Instant::now() < deadline);
+            tokio::task::yield_now().await;
+        }
+    };
+    until(&|| seen.bytes_stored() >= 2 * LEAST_PART as u64).await;
+    control.set(Fault::Hang);
+    let asked = control.calls();
+    seen.cancel();
+    until(&|| control.calls() > asked).await;
+    control.set(Fault::None);
+    let ended = tokio::time::timeout(Duration::from_secs(20), taking).await.expect("it ends").unwrap();
+    assert!(ended.is_err(), "it was given up");
+    assert!(store.inner().list_uploads("").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn parts_of_backups_that_are_over_are_given_up_and_those_of_others_stay() {
+    let store = MemoryStore::new();
+    for id in ["20261101T000000", "20261102T000000"] {
+        let key = format!("backups/c/base/{id}/data.tar");
+        store.begin_upload(&key, &PutOptions::default()).await.unwrap();
+    }
+    let ended = BTreeSet::from(["20261101T000000".parse().unwrap()]);
+    give_up_leftovers(&store, "backups/c", &ended, "2026-11-03 00:00:00Z".parse().unwrap()).await;
+    let left: Vec<String> = store.list_uploads("").await.unwrap().into_iter().map(|upload| upload.key).collect();
+    assert_eq!(left, ["backups/c/base/20261102T000000/data.tar"]);
 }
 
 #[tokio::test]

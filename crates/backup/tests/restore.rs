@@ -1,65 +1,17 @@
 //! A base backup brought back from a store in memory, a faulty one, and a real S3 API; and retention on the same.
 #![allow(clippy::expect_used, clippy::panic, clippy::string_slice)]
 
+mod stored;
+
 use bytes::Bytes;
-use pgherd_backup::{Catalog, Destination, Patience, RestoreError, gzip, preview};
+use pgherd_backup::{Catalog, Destination, Patience, RestoreError, preview};
 use pgherd_core::backup::{BackupId, Timestamp, retention};
 use pgherd_core::timeline::TimelineId;
 use pgherd_objectstore::test_server::TestServer;
-use pgherd_objectstore::{Fault, FaultControl, Faulty, MemoryStore, ObjectStore, PutOptions, list_all};
-use std::path::Path;
+use pgherd_objectstore::{Fault, FaultControl, Faulty, MemoryStore, ObjectStore, list_all};
 use std::sync::Arc;
-use std::time::Duration;
-
-const ID: &str = "20261123T202108";
-
-fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (path, content) in members {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(content.len() as u64);
-        header.set_mode(0o600);
-        header.set_entry_type(if path.ends_with('/') { tar::EntryType::Directory } else { tar::EntryType::Regular });
-        builder.append_data(&mut header, path, *content).expect("append");
-    }
-    builder.into_inner().expect("tar")
-}
-
-/// Content that does not compress away, so that its middle is its middle.
-fn relation(megabytes: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        state.to_be_bytes()[0]
-    })
-    .take(megabytes << 20)
-    .collect()
-}
-
-fn info(id: &str, segment: u64, spaces: &str) -> String {
-    let (date, time) = id.split_once('T').expect("an id");
-    let at = format!("{}-{}-{} {}:{}:00+00:00", &date[..4], &date[4..6], &date[6..], &time[..2], &time[2..4]);
-    let wal = format!("0000000100000000{segment:08X}");
-    format!(
-        "status=DONE\nversion=150018\ntimeline=1\nsystemid=7\ncluster_size=1000\nbegin_time={at}\nend_time={at}\n\
-         begin_wal={wal}\nend_wal={wal}\nbegin_xlog=0/{segment:X}000028\nend_xlog=0/{segment:X}000100\n\
-         backup_label='START WAL LOCATION\\n'\ntablespaces={spaces}\nxlog_segment_size=16777216\n"
-    )
-}
-
-async fn put(store: &dyn ObjectStore, key: &str, body: Vec<u8>) {
-    store.put_new(&format!("pre/c/{key}"), Bytes::from(body), &PutOptions::default()).await.expect("put");
-}
-
-/// A backup of two parts, the second not compressed, and a tablespace.
-async fn store_backup(store: &dyn ObjectStore) {
-    let first = tar(&[("./", b""), ("./PG_VERSION", b"15\n"), ("base/1/1259", &relation(9)), ("standby.signal", b"")]);
-    let second = tar(&[("base/1/1260", &relation(1)), ("global/pg_control", &[1; 8192])]);
-    put(store, &format!("base/{ID}/data.tar.gz"), gzip(&first).expect("gzip")).await;
-    put(store, &format!("base/{ID}/data_0001.tar"), second).await;
-    put(store, &format!("base/{ID}/16384.tar.gz"), gzip(&tar(&[("PG_15_202209061/5/1", b"row")])).expect("gzip")).await;
-    put(store, &format!("base/{ID}/backup.info"), info(ID, 5, "[('ts1', 16384, '/ts')]").into_bytes()).await;
-}
+use std::time::{Duration, Instant};
+use stored::{ID, four_days, info, into, is_whole, put, store_backup};
 
 fn faulty() -> (Arc<Faulty<MemoryStore>>, FaultControl, Catalog) {
     let (store, control) = Faulty::new(MemoryStore::new());
@@ -69,31 +21,10 @@ fn faulty() -> (Arc<Faulty<MemoryStore>>, FaultControl, Catalog) {
     (store, control, catalog)
 }
 
-fn into(folder: &Path) -> Destination {
-    Destination {
-        pgdata: folder.join("pgdata.restore-1"),
-        tablespaces: vec![(16384, folder.join("tablespaces/ts1"))],
-        wide: 2,
-        progress: Arc::default(),
-    }
-}
-
 async fn restore(catalog: &Catalog, to: &Destination) -> Result<(), RestoreError> {
     let backups = catalog.backups().await.expect("the catalog");
     let backup = backups.iter().find(|backup| backup.entry.id.as_str() == ID).expect("the backup");
     catalog.restore(backup, to).await.map(drop)
-}
-
-fn is_whole(folder: &Path) {
-    let read = |path: &str| std::fs::read(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-    assert_eq!(read("pgdata.restore-1/base/1/1259"), relation(9));
-    assert_eq!(read("pgdata.restore-1/base/1/1260"), relation(1));
-    assert_eq!(read("pgdata.restore-1/backup_label"), b"START WAL LOCATION\n");
-    assert_eq!(read("pgdata.restore-1/pg_tblspc/16384/PG_15_202209061/5/1"), b"row");
-    let link = std::fs::read_link(folder.join("pgdata.restore-1/pg_tblspc/16384")).expect("a link");
-    assert_eq!(link, folder.join("tablespaces/ts1"));
-    assert!(folder.join("pgdata.restore-1/pg_wal").is_dir() && folder.join("pgdata.restore-1/pg_replslot").is_dir());
-    assert!(!folder.join("pgdata.restore-1/standby.signal").exists(), "it would decide what this one becomes");
 }
 
 #[tokio::test]
@@ -192,23 +123,6 @@ async fn a_volume_that_is_too_small_is_said_before_anything_is_fetched() {
     assert_eq!(control.calls(), asked);
 }
 
-/// Backups of four days, and WAL; `c2` is another server, `c` is what is pruned.
-async fn four_days(store: &dyn ObjectStore) {
-    for (day, segment) in [(1, 10_u64), (2, 20), (3, 30), (4, 40)] {
-        let id = format!("2026110{day}T000000");
-        put(store, &format!("base/{id}/data.tar.gz"), vec![1; 100]).await;
-        put(store, &format!("base/{id}/backup.info"), info(&id, segment, "None").into_bytes()).await;
-    }
-    put(store, "base/20261101T120000/data.tar.gz", vec![1; 100]).await;
-    for segment in 5..=45 {
-        put(store, &format!("wals/0000000100000000/0000000100000000{segment:08X}.gz"), vec![1; 10]).await;
-    }
-    put(store, "wals/0000000100000000/00000001000000000000000A.00000028.backup.gz", vec![1; 10]).await;
-    put(store, "wals/00000002.history", b"1\t0/2D000100\tno recovery target specified\n".to_vec()).await;
-    let other = "pre/c2/wals/0000000100000000/000000010000000000000005.gz";
-    store.put_new(other, Bytes::new(), &PutOptions::default()).await.expect("put");
-}
-
 async fn prunes(store: Arc<dyn ObjectStore>) {
     four_days(store.as_ref()).await;
     let catalog = Catalog::new(Arc::clone(&store), "pre/c", Patience::default());
@@ -241,6 +155,37 @@ async fn retention_deletes_what_is_redundant_and_nothing_else() {
     std::fs::create_dir(folder.path().join("bucket")).expect("a bucket");
     let server = TestServer::start(folder.path()).await.expect("a server");
     prunes(Arc::new(server.store("bucket"))).await;
+}
+
+/// A month of WAL: neither a request nor a list for each file.
+#[tokio::test]
+async fn a_hundred_thousand_wal_files_are_looked_through_and_deleted_without_a_request_for_each() {
+    let (store, control, catalog) = faulty();
+    const FILES: u64 = 100_000;
+    for number in 0..FILES {
+        let key = format!("wals/00000001{:08X}/00000001{:08X}{:08X}.gz", number >> 8, number >> 8, number & 0xFF);
+        put(store.inner(), &key, vec![1; 10]).await;
+    }
+    for (day, segment) in [(1, 2_u64), (4, 90_000)] {
+        let id = format!("2026110{day}T000000");
+        let wal = format!("00000001{:08X}{:08X}", segment >> 8, segment & 0xFF);
+        let begin = format!("{:X}/{:X}000028", segment >> 8, segment & 0xFF);
+        let text = info(&id, 5, "None").replace("000000010000000000000005", &wal);
+        let text = text.replace("0/5000028", &begin).replace("0/5000100", &begin.replace("28", "FF"));
+        put(store.inner(), &format!("base/{id}/data.tar.gz"), vec![1; 100]).await;
+        put(store.inner(), &format!("base/{id}/backup.info"), text.into_bytes()).await;
+    }
+    let (began, asked) = (Instant::now(), control.calls());
+    let survey = catalog.survey().await.expect("a survey");
+    assert_eq!(survey.wal.len() as u64, FILES);
+    let now: Timestamp = "2026-11-06 12:00:00Z".parse().expect("a time");
+    let policy = "1d".parse().expect("a policy");
+    let plan = retention::plan(&survey.entries(), &survey.archived, policy, now, TimelineId(1));
+    let pruned = catalog.prune(&survey, &plan).await.expect("pruned");
+    println!("{:?}, {} requests", began.elapsed(), control.calls() - asked);
+    assert_eq!((pruned.backups.len(), pruned.wal_objects), (1, 90_000));
+    // A page of this store has a hundred keys; S3's have a thousand.
+    assert!(control.calls() - asked < 1200, "{} requests", control.calls() - asked);
 }
 
 #[tokio::test]

@@ -219,6 +219,9 @@ pub enum LocalVerb {
         /// What claims are given.
         #[arg(long, value_enum, default_value_t)]
         volumes: Volumes,
+        /// A folder with PostgreSQL of other majors than Debian has, one folder for each (17/bin, ...).
+        #[arg(long, env = "PGHERD_POSTGRES", value_delimiter = ':')]
+        postgres: Vec<PathBuf>,
         /// Do not wait until the clusters are ready.
         #[arg(long)]
         no_wait: bool,

@@ -126,7 +126,7 @@ pub enum FaultVerb {
         /// Kilobits a second, in each direction.
         #[arg(long)]
         kbit: Option<u32>,
-        /// Milliseconds that each packet waits (needs netem in the kernel).
+        /// Milliseconds that each packet waits, in each direction.
         #[arg(long)]
         delay: Option<u32>,
     },

@@ -38,6 +38,7 @@ pub async fn run(arguments: &ClusterArguments, what: &RestoreArguments, json: bo
         recovery_target: what.target(),
         undo: what.undo,
         holder_is_dead: what.old_primary_is_dead,
+        keep_both: what.keep_both,
     };
     request.recovery_target.asked()?;
     let kept = kept(&found).await?;

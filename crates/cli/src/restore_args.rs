@@ -53,6 +53,9 @@ pub struct RestoreArguments {
     /// The last primary is dead and stays dead: do not wait for it to give the lease up. Nobody can take that back.
     #[arg(long)]
     pub old_primary_is_dead: bool,
+    /// Keep the volumes of an earlier restore as well: from then on they are only there to be looked at.
+    #[arg(long)]
+    pub keep_both: bool,
 }
 
 impl RestoreArguments {

@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod election;
 pub mod identity;
 pub mod instance;
+pub mod leader;
 pub mod lease;
 pub mod lsn;
 pub mod pgconf;

@@ -13,3 +13,4 @@ pub mod net;
 pub mod node;
 pub mod s3;
 pub mod trace;
+pub mod upstream;

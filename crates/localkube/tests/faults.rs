@@ -167,3 +167,47 @@ async fn dropped_watches_and_a_forgotten_history_are_seen_by_clients() {
     environment.wait("third", "ready", is_ready).await;
     environment.down().await;
 }
+
+/// A megabyte and more, so that it comes in many frames, and in some that are many.
+const LARGE: usize = 1_500_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_late_loses_and_resets_nothing_and_is_itself_again() {
+    let environment = start("late").await;
+    let mut pod = web("web");
+    let script = pod["spec"]["containers"][0]["command"][2].as_str().unwrap();
+    let large = script.replace("self.wfile.write(f", &format!("self.wfile.write(b'x' * {LARGE} + f"));
+    assert_ne!(large, script);
+    pod["spec"]["containers"][0]["command"][2] = large.into();
+    environment.create(pod).await;
+    environment.wait("web", "ready", is_ready).await;
+    let address = environment.handle.forward("default", "pod/web", 8080).await.unwrap();
+    let took = async || {
+        let began = Instant::now();
+        let answer = tokio::time::timeout(Duration::from_secs(20), get(address)).await.unwrap().unwrap();
+        assert!(answer.len() > LARGE && answer.bytes().take(LARGE).all(|byte| byte == b'x'), "{} bytes", answer.len());
+        began.elapsed()
+    };
+    assert!(took().await < Duration::from_secs(2));
+
+    // Open before it is late, and asked after.
+    let mut open = tokio::net::TcpStream::connect(address).await.unwrap();
+    let late = FaultRequest::Link { pod: "web".to_owned(), kbit: None, delay: Some(150) };
+    let id = environment.handle.inject(late.clone()).await.unwrap().id.unwrap();
+    assert_eq!(listed(&environment).await, [id.as_str()]);
+    environment.handle.inject(late).await.unwrap_err();
+    let began = Instant::now();
+    tokio::io::AsyncWriteExt::write_all(&mut open, b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut open, &mut answer).await.unwrap();
+    assert!(answer.len() > LARGE && began.elapsed() > Duration::from_millis(300), "{:?}", began.elapsed());
+    // There and back to connect, and again to ask.
+    let slow = took().await;
+    assert!(slow > Duration::from_millis(600), "{slow:?}");
+
+    environment.handle.inject(FaultRequest::HealOne { id }).await.unwrap();
+    assert!(listed(&environment).await.is_empty());
+    let fast = took().await;
+    assert!(fast < slow / 2, "{fast:?} and {slow:?} before");
+    environment.down().await;
+}

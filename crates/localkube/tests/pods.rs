@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use kube::api::DeleteParams;
 use pgherd_localkube::fault::{FaultRequest, Target};
 use pgherd_localkube::s3::S3Fault;
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_runs_as_pid_1_is_reached_through_its_service_and_comes_back_when_killed() {
@@ -109,5 +110,43 @@ async fn s3_can_be_turned_off_and_made_to_answer_errors() {
     eventually(address, "S3 is back", |answer| answer.as_ref().is_ok_and(|body| body.contains("AccessDenied")))
         .await
         .unwrap();
+    environment.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_sees_the_server_of_its_image_alone_and_waits_for_one_that_is_not_here() {
+    let servers = tempfile::tempdir_in("/var/tmp").unwrap();
+    let given = servers.path().to_owned();
+    let environment = bed::start_with("major", |options| {
+        options.postgres = vec![given];
+        // Its init container is only a name here.
+        options.manager = None;
+    })
+    .await;
+    let mut pod = web("web");
+    pod["spec"]["initContainers"] = json!([{"name": "bootstrap-controller", "image": "m", "command": ["/bin/true"]}]);
+    let own = &mut pod["spec"]["containers"][0];
+    own["image"] = "registry/postgresql:98.1".into();
+    own["command"] = json!(["/bin/sh", "-c", "ls /usr/lib/postgresql; ls /usr/lib/postgresql/98/bin; exec sleep 600"]);
+    own["readinessProbe"] = json!(null);
+    environment.create(pod).await;
+    let waiting = |pod: &Pod| container(pod).state.and_then(|state| state.waiting).unwrap_or_default();
+    let found =
+        environment.wait("web", "waiting for its image", |pod| waiting(pod).reason.as_deref() == Some("ErrImagePull"));
+    let message = waiting(&found.await).message.unwrap_or_default();
+    assert!(message.starts_with("PostgreSQL 98 of image") && message.contains("--postgres"), "{message}");
+
+    std::fs::create_dir_all(servers.path().join("98/bin")).unwrap();
+    std::fs::write(servers.path().join("98/bin/postgres"), "").unwrap();
+    environment.wait("web", "running", is_ready).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let log = environment.pods().logs("web", &kube::api::LogParams::default()).await.unwrap();
+        if log == "98\npostgres\n" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "whatever else this machine has: {log:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     environment.down().await;
 }

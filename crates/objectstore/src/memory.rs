@@ -94,7 +94,7 @@ impl ObjectStore for MemoryStore {
         let id = format!("upload-{}", uploads.begun);
         let parts = Parts { key: key.to_owned(), options: options.clone(), parts: BTreeMap::new() };
         uploads.open.insert(id.clone(), parts);
-        Ok(Upload { key: key.to_owned(), id })
+        Ok(Upload { key: key.to_owned(), id, begun: None })
     }
 
     async fn put_part(&self, upload: &Upload, number: u32, body: Bytes) -> Result<String, StoreError> {
@@ -132,7 +132,7 @@ impl ObjectStore for MemoryStore {
     async fn list_uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
         let uploads = self.uploads();
         let below = uploads.open.iter().filter(|(_, parts)| parts.key.starts_with(prefix));
-        Ok(below.map(|(id, parts)| Upload { key: parts.key.clone(), id: id.clone() }).collect())
+        Ok(below.map(|(id, parts)| Upload { key: parts.key.clone(), id: id.clone(), begun: None }).collect())
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {

@@ -35,6 +35,8 @@ pub struct Upload {
     pub key: String,
     /// The store's own name for it.
     pub id: String,
+    /// When it was begun, by the store's clock, in seconds since 1970; only in a list, and where the store says it.
+    pub begun: Option<i64>,
 }
 
 /// One stored object, without its content.

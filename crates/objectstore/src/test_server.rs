@@ -1,6 +1,10 @@
 //! A real S3 API on a folder, in this process, with faults on the wire: for tests only (feature `test-server`).
 
-use hyper::body::Incoming;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -12,6 +16,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
@@ -30,7 +36,18 @@ pub enum WireFault {
     Reset,
     /// The request is carried out, then the connection is cut instead of an answer.
     AnswerLost,
+    /// Nothing is answered until the fault changes.
+    Silent,
+    /// The head of an answer comes at once, its body at so many bytes in a second.
+    Trickle(u64),
+    /// The head of an answer and half of its body, then the connection is cut.
+    CutBody,
+    /// Of so many requests one is carried out, on average; the others are answered 500 and 503 in turn.
+    Storm(usize),
 }
+
+/// Bodies are sent in tenths of a second.
+const TICK: Duration = Duration::from_millis(100);
 
 /// The access key that the server knows.
 pub const ACCESS_KEY: &str = "test-access-key";
@@ -41,8 +58,25 @@ pub const SECRET_KEY: &str = "test-secret-key";
 #[derive(Debug)]
 pub struct TestServer {
     address: SocketAddr,
-    fault: watch::Sender<WireFault>,
+    fault: watch::Sender<Wrong>,
+    asked: Arc<AtomicUsize>,
     _accepting: JoinSet<()>,
+}
+
+/// What is wrong, and for which keys: those that contain a part.
+#[derive(Clone, Debug, Default)]
+struct Wrong {
+    fault: WireFault,
+    part: String,
+}
+
+/// What a connection works with.
+#[derive(Clone)]
+struct Serving {
+    service: S3Service,
+    writing: Arc<Mutex<()>>,
+    wrong: watch::Receiver<Wrong>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl TestServer {
@@ -54,23 +88,34 @@ impl TestServer {
         let service = builder.build();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let fault = watch::Sender::new(WireFault::None);
-        let seen = fault.subscribe();
-        let writing = Arc::new(Mutex::new(()));
+        let fault = watch::Sender::new(Wrong::default());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let serving = Serving { service, writing: Arc::default(), wrong: fault.subscribe(), asked: Arc::clone(&asked) };
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                connections.spawn(serve(socket, service.clone(), Arc::clone(&writing), seen.clone()));
+                connections.spawn(serve(socket, serving.clone()));
                 while connections.try_join_next().is_some() {}
             }
         });
-        Ok(Self { address, fault, _accepting: accepting })
+        Ok(Self { address, fault, asked, _accepting: accepting })
     }
 
     /// Changes what is wrong.
     pub fn set(&self, fault: WireFault) {
-        self.fault.send_replace(fault);
+        self.set_on("", fault);
+    }
+
+    /// Changes what is wrong with requests for keys, and for lists of prefixes, that contain `part`.
+    pub fn set_on(&self, part: &str, fault: WireFault) {
+        self.fault.send_replace(Wrong { fault, part: part.to_owned() });
+    }
+
+    /// Requests so far.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// What a client gives as `endpointURL`.
@@ -101,36 +146,96 @@ impl TestServer {
     }
 }
 
-type Answer = Result<Response<s3s::Body>, io::Error>;
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+type Answer = Result<Response<Body>, io::Error>;
 
-async fn serve(socket: TcpStream, service: S3Service, writing: Arc<Mutex<()>>, fault: watch::Receiver<WireFault>) {
+async fn serve(socket: TcpStream, serving: Serving) {
     let answer = service_fn(move |request: Request<Incoming>| {
-        let (service, writing, fault) = (service.clone(), Arc::clone(&writing), *fault.borrow());
+        let mut serving = serving.clone();
         async move {
+            let number = serving.asked.fetch_add(1, Ordering::SeqCst);
             // s3s-fs looks whether a key is taken and then writes, so two creates of one key could both succeed.
+            let writing = Arc::clone(&serving.writing);
             let _one = if request.method() == Method::PUT { Some(writing.lock().await) } else { None };
-            respond(&service, request, fault).await
+            respond(&mut serving, request, number).await
         }
     });
     // An error here is a client that went away, or the cut that a test asked for.
     let _ended = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), answer).await;
 }
 
-async fn respond(service: &S3Service, request: Request<Incoming>, fault: WireFault) -> Answer {
+async fn respond(serving: &mut Serving, request: Request<Incoming>, number: usize) -> Answer {
+    let wanted = request.uri().to_string().replace("%2F", "/");
+    let fault = loop {
+        let wrong = serving.wrong.borrow_and_update().clone();
+        match wrong.fault {
+            WireFault::Silent if wanted.contains(&wrong.part) => {
+                serving.wrong.changed().await.map_err(io::Error::other)?;
+            }
+            fault if wanted.contains(&wrong.part) => break fault,
+            _ => break WireFault::None,
+        }
+    };
     let cut = || io::Error::other("cut by the test");
     match fault {
         WireFault::Reset => Err(cut()),
-        WireFault::Status(status, code) => {
-            let body = format!("<Error><Code>{code}</Code><Message>injected</Message></Error>");
-            let mut answer = Response::new(s3s::Body::from(body));
-            *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            Ok(answer)
+        WireFault::Status(status, code) => refused(status, code),
+        // Scattered: a client that asks three things again and again is not to meet the same answers for ever.
+        WireFault::Storm(one_of) if (number.wrapping_mul(0x9E37_79B9) >> 16).checked_rem(one_of) != Some(0) => {
+            match number % 2 {
+                0 => refused(500, "InternalError"),
+                _ => refused(503, "SlowDown"),
+            }
         }
-        WireFault::None | WireFault::AnswerLost => {
-            let answer = carry_out(service, request).await.map_err(|_| cut())?;
-            if fault == WireFault::AnswerLost { Err(cut()) } else { Ok(answer) }
+        WireFault::AnswerLost => {
+            carry_out(&serving.service, request).await.map_err(|_| cut())?;
+            Err(cut())
+        }
+        WireFault::None | WireFault::Silent | WireFault::Storm(_) => {
+            let answer = carry_out(&serving.service, request).await.map_err(|_| cut())?;
+            Ok(answer.map(|body| body.map_err(io::Error::other).boxed_unsync()))
+        }
+        WireFault::CutBody | WireFault::Trickle(_) => {
+            let answer = carry_out(&serving.service, request).await.map_err(|_| cut())?;
+            let (head, body) = answer.into_parts();
+            let body = BodyExt::collect(body).await.map_err(io::Error::other)?.to_bytes();
+            let body = match fault {
+                WireFault::Trickle(rate) => trickle(body, rate),
+                _ => half(&body, cut()),
+            };
+            Ok(Response::from_parts(head, body))
         }
     }
+}
+
+fn refused(status: u16, code: &str) -> Answer {
+    let body = format!("<Error><Code>{code}</Code><Message>injected</Message></Error>");
+    let mut answer = Response::new(Full::from(body).map_err(|never| match never {}).boxed_unsync());
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Ok(answer)
+}
+
+fn half(body: &Bytes, then: io::Error) -> Body {
+    let first = body.slice(..body.len() / 2);
+    let frames = stream::iter([Ok(Frame::data(first))]).chain(stream::once(async move {
+        // What was sent has to arrive before the connection goes.
+        tokio::time::sleep(TICK).await;
+        Err(then)
+    }));
+    StreamBody::new(frames).boxed_unsync()
+}
+
+fn trickle(body: Bytes, rate: u64) -> Body {
+    let each = usize::try_from(rate / 10).unwrap_or(usize::MAX).max(1);
+    let frames = stream::unfold(body, move |mut left| async move {
+        if left.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(TICK).await;
+        let some = left.split_to(each.min(left.len()));
+        Some((Ok(Frame::data(some)), left))
+    });
+    StreamBody::new(frames).boxed_unsync()
 }
 
 async fn carry_out(service: &S3Service, request: Request<Incoming>) -> Result<Response<s3s::Body>, Infallible> {

@@ -1,6 +1,6 @@
 //! pg_basebackup: a copy of a running instance, with the WAL that it needs, into a new directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,13 +17,14 @@ pub struct CopyProgress {
     pub total_kib: u64,
 }
 
-/// Copies the instance at `source_conninfo` into `into`, which must be absent or empty; pg_basebackup syncs
-/// all it writes. The checkpoint that it begins with is a fast one.
+/// Copies the instance at `source_conninfo` into `into`, which must be absent or empty, as must be where its tablespaces
+/// go (`spaces`: from where to where); pg_basebackup syncs all it writes. The checkpoint that it begins with is a fast one.
 pub async fn basebackup(
     reaper: &Reaper,
     postgres: &Postgres,
     source_conninfo: &str,
     into: &Path,
+    spaces: &[(String, PathBuf)],
     deadline: Duration,
     mut progress: impl FnMut(CopyProgress),
 ) -> Result<(), RunError> {
@@ -34,6 +35,11 @@ pub async fn basebackup(
         .arg(into)
         .args(["--wal-method=stream", "--checkpoint=fast", "--progress", "--no-password"])
         .env("LC_ALL", "C");
+    for (from, to) in spaces {
+        let escaped = |path: &str| path.replace('=', "\\=");
+        let mapping = format!("{}={}", escaped(from), escaped(&to.to_string_lossy()));
+        command.arg("--tablespace-mapping").arg(mapping);
+    }
     let on_stderr = |piece: &[u8]| {
         let text = String::from_utf8_lossy(piece);
         if let Some(now) = text.split(['\r', '\n']).rev().find_map(parse_progress) {

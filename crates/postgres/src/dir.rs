@@ -189,7 +189,7 @@ impl Volume {
         for unfinished in self.inspect()?.unfinished {
             remove_dir_durable(&unfinished.path)?;
         }
-        Ok(())
+        self.sweep_tablespaces()
     }
 
     /// Removes replaced directories; only once the present one streams (I7).
@@ -197,7 +197,7 @@ impl Volume {
         for path in self.inspect()?.replaced {
             remove_dir_durable(&path)?;
         }
-        Ok(())
+        self.sweep_tablespaces()
     }
 
     /// A directory that was restored whole and replays WAL until it becomes the data directory.

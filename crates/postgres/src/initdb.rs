@@ -94,7 +94,7 @@ fn arguments(how: &InitDb, major: Major) -> Vec<String> {
     arguments.extend(named.into_iter().filter_map(|(option, value)| Some(format!("{option}={}", value.as_ref()?))));
     if how.data_checksums {
         arguments.push("--data-checksums".into());
-    } else if major.checksums_by_default() {
+    } else if major.traits().checksums_by_default {
         arguments.push("--no-data-checksums".into());
     }
     if let Some(mib) = how.wal_segment_mib {

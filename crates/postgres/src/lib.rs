@@ -28,6 +28,7 @@ pub mod shutdown;
 pub mod slots;
 pub mod sql;
 pub mod standstill;
+pub mod tablespaces;
 pub mod version;
 pub mod volume_lock;
 pub mod walsenders;

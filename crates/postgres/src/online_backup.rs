@@ -123,8 +123,7 @@ pub async fn start(
     deadline: Duration,
 ) -> Result<Edge, SqlError> {
     let what = "begin a backup";
-    let function = if major.has_backup_start() { "pg_backup_start($1, $2)" } else { "pg_start_backup($1, $2, false)" };
-    let sql = format!("SELECT {function}::text, {NOW_AT_START}");
+    let sql = format!("SELECT {}::text, {NOW_AT_START}", major.traits().backup_start);
     edge(what, &within(what, deadline, session.client().query_one(&sql, &[&label, &fast])).await?)
 }
 
@@ -134,8 +133,7 @@ pub async fn start(
 /// [`SqlError`].
 pub async fn stop(session: &Session, major: Major, deadline: Duration) -> Result<Stopped, SqlError> {
     let what = "end the backup";
-    let function = if major.has_backup_start() { "pg_backup_stop(false)" } else { "pg_stop_backup(false, false)" };
-    let sql = format!("SELECT lsn::text, {NOW_AT_STOP}, labelfile FROM {function}");
+    let sql = format!("SELECT lsn::text, {NOW_AT_STOP}, labelfile FROM {}", major.traits().backup_stop);
     let row = within(what, deadline, session.client().query_one(&sql, &[])).await?;
     let label = row.try_get(3).map_err(|source| SqlError::Statement { what, source })?;
     Ok(Stopped { end: edge(what, &row)?, label })

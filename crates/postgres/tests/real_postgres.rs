@@ -22,6 +22,7 @@ use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::rewind::{Rewound, rewind};
 use pgherd_postgres::sample::{Role, prove_write_path, sample, standby_position};
 use pgherd_postgres::sql::Session;
+use pgherd_postgres::tablespaces::locations;
 use pgherd_postgres::version::Major;
 use pgherd_postgres::volume_lock::VolumeLock;
 use pgherd_postgres::waltail::{LocalWal, WalTail, timeline_at};
@@ -216,12 +217,27 @@ async fn a_standby_is_cloned_promoted_and_the_old_primary_rewound_to_follow_it()
     let mut new = Instance::at(root.path(), "b", 5603);
     let making = new.volume.partial_path(PartialKind::Join, &Nonce::from("n2"));
     let mut progress = Vec::new();
-    basebackup(&reaper, &new.postgres, &old.conninfo(), &making, PATIENCE, |now| progress.push(now)).await.unwrap();
+    // Where the primary's tablespace lies nothing can be put; a copy that was cut off has left a folder of its own.
+    let space = root.path().join("space");
+    std::fs::create_dir(&space).unwrap();
+    let make = format!("CREATE TABLESPACE s LOCATION '{}'", space.display());
+    execute(&session, &make).await;
+    execute(&session, "CREATE TABLE in_space TABLESPACE s AS SELECT 7 AS a").await;
+    let nonce = Nonce::from("n2");
+    let (oid, from) = locations(&session, PATIENCE).await.unwrap().remove(0);
+    std::fs::create_dir_all(new.volume.free_tablespace(oid, &nonce).join("half")).unwrap();
+    let to = new.volume.free_tablespace(oid, &nonce);
+    let spaces = [(from, to.clone())];
+    let watch = |now| progress.push(now);
+    basebackup(&reaper, &new.postgres, &old.conninfo(), &making, &spaces, PATIENCE, watch).await.unwrap();
     assert!(progress.last().is_some_and(|last| last.done_kib > 1000), "{progress:?}");
     new.configure(&making, &format!("primary_conninfo = '{} application_name=b'", old.conninfo()));
     std::fs::write(making.join("standby.signal"), "").unwrap();
     new.volume.adopt(&making, &Incarnation::from("i2"), &Nonce::from("n2")).unwrap();
     let standby = new.start(&reaper).await;
+    let in_space = "SELECT a::text || pg_tablespace_location(oid) FROM in_space, pg_tablespace WHERE spcname = 's'";
+    let found: String = standby.scalar("look", in_space, PATIENCE).await.unwrap();
+    assert_eq!(found, format!("7{}", to.display()));
 
     execute(&session, "CREATE TABLE t AS SELECT 1 AS a").await;
     let flushed = prove_write_path(&session, PATIENCE).await.unwrap();

@@ -14,7 +14,7 @@ const S: fn(u64) -> Duration = Duration::from_secs;
 
 /// As a pod with this much grace is stopped that nobody follows up.
 fn leaving(grace: u64) -> Stop {
-    Stop { smart: Some(S(1)), fast: S(grace), checkpoint_first: false, within: Some(S(grace)) }
+    Stop { smart: Some(S(1)), fast: Some(S(grace)), checkpoint_first: false, within: Some(S(grace)) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

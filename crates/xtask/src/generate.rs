@@ -18,7 +18,7 @@ pub fn files() -> anyhow::Result<Vec<(PathBuf, String)>> {
         let name = format!("postgresql.cnpg.io_{plural}.yaml");
         let text = format!("{HEAD}{}", serde_yaml_ng::to_string(&crd)?);
         files.push((Path::new("proto/crds").join(&name), text.clone()));
-        files.push((Path::new("charts/pgherd/crds").join(&name), text));
+        files.push((Path::new("charts/pgherd/files/crds").join(&name), text));
     }
     files.push((PathBuf::from("proto/schema.json"), json_schema()?));
     files.push((

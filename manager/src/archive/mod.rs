@@ -1,5 +1,5 @@
-//! WAL archiving and restoring: `archive_command` and `restore_command` are this binary as a tiny client on a UNIX
-//! socket ([`client`]); the resident part answers it.
+//! WAL archiving and restoring: `archive_command` and `restore_command` are a tiny client on a UNIX socket
+//! (`crates/wal-client`); the resident part answers it.
 //!
 //! Archiving: a request is answered with success only after the store acknowledged the file, or was seen to hold
 //! the same content; meanwhile the files that wait behind it are uploaded, `maxParallel` wide. Nothing is ever
@@ -11,7 +11,6 @@
 //! "Not there" is said where it is proven; a standby and a promotion are bounded, a recovery waits and then aborts.
 
 mod aside;
-pub mod client;
 mod control;
 mod drain;
 mod handle;
@@ -24,17 +23,16 @@ mod server;
 mod status;
 mod store_config;
 mod uploader;
-mod wire;
 
 pub use aside::AsideError;
 pub use control::{ArchiveRole, Archiving, RestoreMode, StoreConfig, TailAnswer, TailError, TailSource};
 pub use drain::DrainError;
 pub use handle::{Archive, ArchivePaths};
+pub use pgherd_wal_client::wire::SOCKET_VARIABLE;
 pub use restore_policy::Bounds;
 pub use server::ServeError;
 pub use status::{ArchiverStatus, Failure};
 pub use store_config::{StoreConfigError, StoreSettings};
-pub use wire::SOCKET_VARIABLE;
 
 #[cfg(test)]
 mod archive_tests;

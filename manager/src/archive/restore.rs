@@ -4,13 +4,13 @@ use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailAnswer, T
 use super::prefetch::Prefetch;
 use super::reach::Reach;
 use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, known, stands_for};
-use super::wire::Outcome;
 use bytes::Bytes;
-use pgherd_backup::WalGetError;
+use pgherd_backup::{Patience, WalGetError};
 use pgherd_core::archive::Backoff;
 use pgherd_core::timeline::BLANK;
 use pgherd_core::wal::{SegmentSize, WalName};
 use pgherd_telemetry::chain;
+use pgherd_wal_client::wire::Outcome;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -127,9 +127,13 @@ impl Restorer {
                         return Found::Content(Content::Spooled(file));
                     }
                 }
-                let mut asked = config.archive.get(name).await;
+                let archive = match is_patient(now.mode) {
+                    true => config.archive.patient(Patience(self.bounds.attempt / 8)),
+                    false => config.archive.clone(),
+                };
+                let mut asked = archive.get(name).await;
                 if let (Ok(None), Some(partial)) = (&asked, stands_for(now.mode, name)) {
-                    asked = config.archive.get(partial).await;
+                    asked = archive.get(partial).await;
                 }
                 match asked {
                     Ok(found) => {

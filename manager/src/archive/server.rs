@@ -2,8 +2,10 @@
 
 use super::restore::SharedRestorer;
 use super::uploader::{Ask, REQUEST_BOUND};
-use super::wire::{Outcome, REQUEST_HEAD, Request, Verb, decode_request, decode_request_head, encode_answer};
 use pgherd_core::wal::WalName;
+use pgherd_wal_client::wire::{
+    Outcome, REQUEST_HEAD, Request, Verb, decode_request, decode_request_head, encode_answer,
+};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -4,7 +4,9 @@ use super::control::StoreConfig;
 use pgherd_backup::{WalArchive, WalSettings};
 use pgherd_core::wal::Compression;
 use pgherd_objectstore::{Encryption, Location, LocationError, S3Config, S3Credentials, S3Store, Timeouts};
+use pgherd_proto::names;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The fields of `backup.barmanObjectStore` that matter for WAL, with secrets resolved.
@@ -53,6 +55,7 @@ impl StoreSettings {
         let config = S3Config {
             endpoint_url: self.endpoint_url.clone(),
             endpoint_ca: self.endpoint_ca.clone(),
+            other_authorities: Some(PathBuf::from(names::AUTHORITIES)),
             region: self.region.clone(),
             credentials: self.credentials.clone(),
             encryption: self.encryption,

@@ -1,11 +1,12 @@
 //! A data directory, a faulty store, the resident part, and the real client, for the tests of this module.
 
-use super::{Archive, ArchivePaths, ArchiveRole, Bounds, RestoreMode, StoreConfig, client};
+use super::{Archive, ArchivePaths, ArchiveRole, Bounds, RestoreMode, StoreConfig};
 use bytes::Bytes;
 use pgherd_backup::{WalArchive, WalSettings};
 use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::{Compression, WalName};
 use pgherd_objectstore::{FaultControl, Faulty, MemoryStore, ObjectStore};
+use pgherd_wal_client::client;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -12,14 +12,17 @@ use crate::context::Context;
 use crate::effects::position;
 use crate::events;
 use core::time::Duration;
-use pgherd_backup::base::{Progress, put_info};
-use pgherd_core::backup::BackupStatus;
+use kube::Api;
+use kube::api::ListParams;
+use pgherd_backup::base::{Progress, give_up_leftovers, put_info};
+use pgherd_core::backup::{BackupId, BackupStatus as InfoStatus, Timestamp};
 use pgherd_core::plan::EventKind;
 use pgherd_core::timeline::TimelineId;
-use pgherd_proto::backup::phase;
+use pgherd_proto::backup::{Backup, BackupStatus, phase};
 use pgherd_proto::event::News;
 use pgherd_telemetry::chain;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -86,11 +89,28 @@ async fn taken(cx: &Context, progress: &Arc<Progress>, told: &Tell<'_>) -> Resul
         major: cx.major,
         pgdata: cx.config.pgdata.clone(),
     };
+    let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
+    give_up_leftovers(target.store.as_ref(), &target.root, &ended(cx).await, now).await;
     let copied = copied(&server, &target, progress, told).await?;
     if let Some(needed) = copied.needed {
         archived(cx, &target.archive, needed).await?;
     }
     concluded(copied, &target, told).await
+}
+
+/// The backups of this cluster that are over, so that nobody writes their objects any more.
+async fn ended(cx: &Context) -> BTreeSet<BackupId> {
+    let backups: Api<Backup> = Api::namespaced(cx.api.client.clone(), &cx.api.namespace);
+    let listed = match backups.list(&ListParams::default()).await {
+        Ok(listed) => listed.items,
+        Err(error) => {
+            tracing::warn!(error = %chain(&error), "what earlier backups left in the store stays there for now");
+            return BTreeSet::new();
+        }
+    };
+    let ours = listed.into_iter().filter(|backup| backup.spec.cluster.name == cx.api.name);
+    let statuses = ours.filter_map(|backup| backup.status).filter(BackupStatus::is_done);
+    statuses.filter_map(|status| status.backup_id?.parse().ok()).collect()
 }
 
 /// Keeps the status in step; why the backup is not ours any more.
@@ -153,7 +173,7 @@ fn left(begun: Option<TimelineId>, noted: TimelineId) -> Option<TimelineId> {
 /// As barman does: a backup that failed is seen in the store, and nobody takes what is there of it for whole.
 async fn say_in_store(attempt: Option<Attempt>, why: &str) {
     let Some(Attempt { to, mut info }) = attempt else { return };
-    info.status = BackupStatus::Failed;
+    info.status = InfoStatus::Failed;
     info.error = Some(format!("failure uploading data ({})", why.lines().next().unwrap_or_default()));
     match tokio::time::timeout(FAILURE_WITHIN, put_info(&to, &info, FAILURE_WITHIN)).await {
         Ok(Ok(())) => {}

@@ -3,7 +3,7 @@
 use super::target::Target;
 use super::wal::Needed;
 use core::time::Duration;
-use pgherd_backup::base::{Archived, BaseCopy, Destination, PAGE, Progress, Source, give_up_leftovers, put_info};
+use pgherd_backup::base::{Archived, BaseCopy, Destination, PAGE, Progress, Source, put_info};
 use pgherd_core::backup::{
     BackupEdge, BackupId, BackupInfo, BackupLabel, BackupStatus, Literal, Tablespace, Timestamp,
 };
@@ -105,7 +105,6 @@ pub async fn copied(
         "phase": phase::RUNNING, "backupId": id.as_str(), "startedAt": now.rfc3339(),
         "backupName": format!("backup-{}", id.as_str().replace('T', "")), "majorVersion": facts.version / 10_000,
     }));
-    give_up_leftovers(&to).await;
 
     let label = format!("Barman backup cloud {id}");
     let start = online_backup::start(&session, *major, &label, target.fast, BEGIN_WITHIN).await;

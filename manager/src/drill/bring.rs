@@ -1,6 +1,7 @@
 //! The base backup and its WAL, brought back into the throw-away directory.
 
 use super::Room;
+use crate::archive::Bounds;
 use crate::cluster_api::ClusterApi;
 use crate::effects::off_runtime;
 use crate::recovery::{Course, Place, Verdict, destination, make_ready, opened, replay, verify};
@@ -26,8 +27,6 @@ use std::time::Instant;
 const CONTROL_DATA_WITHIN: Duration = Duration::from_secs(20);
 /// A target may lie before its timeline, and before that one's again; no further than there are timelines.
 const TRIES: usize = 64;
-/// What `restore_command` says before it ends a recovery; the reason follows.
-const STOPPING: &str = "stopping here: ";
 /// What postgres says once, at the end of a replay in which anything was committed.
 const LAST_COMMIT: &str = "last completed transaction was at log time ";
 
@@ -78,7 +77,7 @@ pub(super) async fn bring(
         tracing::info!(backup = %choice.backup, fetched, written, seconds = fetching.as_secs(), "the backup is back");
 
         let began = Instant::now();
-        let heard = Arc::new(Mutex::new(Heard::default()));
+        let heard = Arc::new(Mutex::new(None));
         let place = Place {
             reaper: with.reaper,
             lock: with.lock,
@@ -87,21 +86,17 @@ pub(super) async fn bring(
             folder: with.room.folder.clone(),
             client: with.client.to_owned(),
             lines: watched(with.lines, &heard),
+            bounds: Bounds::default(),
         };
         let along = choice.along.timeline();
         let taken = survey.archived.timelines().into_iter().max().unwrap_or(along);
-        let course = Course { store: &store, target: &target, along, taken };
-        let replayed = replay(&place, &course).await;
-        let Heard { last_commit, stopped } = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        replayed.map_err(|why| {
-            format!(
-                "backup {}: {}",
-                choice.backup,
-                [Some(why), stopped].into_iter().flatten().collect::<Vec<_>>().join(": ")
-            )
-        })?;
+        let course = Course { store: &store, target: &target, along, taken, covered: Some(choice.covers()) };
+        let of_backup = |why: String| format!("backup {}: {why}", choice.backup);
+        replay(&place, &course).await.map_err(of_backup)?;
+        let last_commit = *heard.lock().unwrap_or_else(PoisonError::into_inner);
         match verify(&place, &course).await? {
             Verdict::Reached => {}
+            Verdict::Short(short) => return Err(of_backup(short.to_string())),
             Verdict::BeforeItsTimeline(ancestor) => {
                 target.timeline = TargetTimeline::Id(ancestor);
                 continue;
@@ -136,9 +131,9 @@ async fn fetch(room: &Room, catalog: &Catalog, survey: &Survey, choice: &Choice)
     let backup = survey.backup(&choice.backup).ok_or("the chosen backup has gone")?;
     let to = destination(backup, room.pgdata.clone(), &room.spaces);
     let restored = catalog.restore(backup, &to).await.map_err(|e| chain(&e))?;
-    let pgdata = room.pgdata.clone();
+    let (pgdata, segment) = (room.pgdata.clone(), choice.span.segment_size);
     off_runtime(move || {
-        make_ready(&pgdata)?;
+        make_ready(&pgdata, segment)?;
         in_english(&pgdata)
     })
     .await?;
@@ -153,31 +148,19 @@ fn in_english(pgdata: &Path) -> Result<(), String> {
         .map_err(|e| format!("failed to write {}: {e}", path.display()))
 }
 
-/// What of a replay's lines is kept.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Heard {
-    last_commit: Option<Timestamp>,
-    /// Why `restore_command` ended it.
-    stopped: Option<String>,
-}
-
-impl Heard {
-    fn hear(&mut self, line: &str) {
-        if let Some((_, time)) = line.split_once(LAST_COMMIT) {
-            self.last_commit = time.trim().parse().ok();
-        } else if let Some((_, why)) = line.split_once(STOPPING) {
-            self.stopped = Some(why.trim().to_owned());
-        }
-    }
-}
-
-/// Passes lines on, and hears them.
-fn watched(to: &LineSink, heard: &Arc<Mutex<Heard>>) -> LineSink {
+/// Passes lines on, and keeps the time of the last commit.
+fn watched(to: &LineSink, heard: &Arc<Mutex<Option<Timestamp>>>) -> LineSink {
     let (to, heard) = (Arc::clone(to), Arc::clone(heard));
     Arc::new(move |stream, line| {
-        heard.lock().unwrap_or_else(PoisonError::into_inner).hear(&String::from_utf8_lossy(line));
+        if let Some(time) = last_commit(&String::from_utf8_lossy(line)) {
+            *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(time);
+        }
         to(stream, line);
     })
+}
+
+fn last_commit(line: &str) -> Option<Timestamp> {
+    line.split_once(LAST_COMMIT)?.1.trim().parse().ok()
 }
 
 /// Where the last timeline but the new one was left, and which that is.
@@ -200,17 +183,10 @@ mod tests {
 
     #[test]
     fn the_time_of_the_last_commit_is_read_from_what_postgres_says() {
-        let heard = |line: &str| {
-            let mut heard = Heard::default();
-            heard.hear(line);
-            heard
-        };
         let line = "LOG:  last completed transaction was at log time 2026-11-28 17:33:00.123456+00";
-        assert_eq!(heard(line).last_commit, "2026-11-28 17:33:00.123456Z".parse().ok());
+        assert_eq!(last_commit(line), "2026-11-28 17:33:00.123456Z".parse().ok());
         let abroad = "LOG:  last completed transaction was at log time 2026-11-28 23:03:00.123456+05:30";
-        assert_eq!(heard(abroad), heard(line));
-        assert_eq!(heard("LOG:  redo done"), Heard::default());
-        let line = "wal-restore: it is unknown whether 000000010000000000000003 is in the archive, stopping here: bad";
-        assert_eq!(heard(line).stopped.as_deref(), Some("bad"));
+        assert_eq!(last_commit(abroad), last_commit(line));
+        assert_eq!(last_commit("LOG:  redo done"), None);
     }
 }

@@ -26,6 +26,7 @@ use pgherd_postgres::process::{Postgres, StopMode};
 use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::volume_lock::VolumeLock;
 use pgherd_proto::cluster::{DrillOrder, DrillReport, Proven};
+use pgherd_proto::names::WAL_CLIENT;
 use pgherd_telemetry::{LineQueue, chain};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -117,7 +118,7 @@ async fn drill(config: &Config, room: &Room, order: &DrillOrder, queue: LineQueu
     let api = ClusterApi::new(&client, &config.namespace, &config.cluster);
     let cluster = read_cluster(&api).await;
     let lines = tasks::postgres_lines(config, queue);
-    let client = config.controller_dir.join("manager");
+    let client = config.controller_dir.join(WAL_CLIENT);
     let bringing = Bringing { reaper: &reaper, lock: &lock, room, client: &client, lines: &lines };
     let brought = bring(&bringing, &cluster, &api, order).await?;
 
@@ -140,9 +141,6 @@ async fn drill(config: &Config, room: &Room, order: &DrillOrder, queue: LineQueu
     let mut checks = vec![("pg_checksums", checksums.clone()), ("pg_amcheck", amcheck.clone())];
     checks.extend(query.clone().map(|query| ("query", query)));
     let findings = Findings {
-        reached: brought.reached,
-        covered: brought.choice.covered,
-        segment: brought.choice.span.segment_size.bytes(),
         target: brought.target.clone(),
         backup_end: brought.choice.span.end_time,
         last_commit: brought.last_commit,

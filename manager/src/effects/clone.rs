@@ -1,7 +1,7 @@
 //! Cloning the leader, or a standby of it: beside what is there, which stays until the clone streams (I7).
 
 use super::bootstrap::incarnation;
-use super::rejoin::keep_wal;
+use super::rejoin::{keep_wal, leader_session};
 use super::source;
 use super::volume::off_runtime;
 use crate::config::POSTGRES_PORT;
@@ -14,8 +14,12 @@ use pgherd_postgres::basebackup::basebackup;
 use pgherd_postgres::dir::PartialKind;
 use pgherd_postgres::files::write_durable;
 use pgherd_postgres::process::Postgres;
+use pgherd_postgres::tablespaces;
 use pgherd_telemetry::chain;
+use std::path::PathBuf;
 
+/// For the question of what tablespaces there are.
+const ASK_WITHIN: Duration = Duration::from_secs(10);
 /// The longest that a base backup may take.
 const CLONE_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
@@ -62,7 +66,8 @@ async fn copy(cx: &Context, leader: &Leader, sources: Sources) -> Result<(), Str
             tracing::info!(done_kib = now.done_kib, total_kib = now.total_kib, "cloning");
         }
     };
-    let copying = basebackup(&cx.reaper, &postgres, &from, &into, CLONE_WITHIN, progress);
+    let spaces = spaces(cx, leader).await;
+    let copying = basebackup(&cx.reaper, &postgres, &from, &into, &spaces, CLONE_WITHIN, progress);
     let lost = async {
         match &chosen {
             Source::Standby { address, .. } => source::lost(cx, address).await,
@@ -81,4 +86,19 @@ async fn copy(cx: &Context, leader: &Leader, sources: Sources) -> Result<(), Str
         volume.adopt(&into, &incarnation(), &nonce).map_err(|e| chain(&e)).map(drop)
     })
     .await
+}
+
+/// Where each tablespace goes: what an earlier copy has where the leader's lies stays. If the leader does not say, the
+/// copy is tried as if there were none, which most databases have.
+async fn spaces(cx: &Context, leader: &Leader) -> Vec<(String, PathBuf)> {
+    let asked = async {
+        let session = leader_session(cx, leader).await?;
+        tablespaces::locations(&session, ASK_WITHIN).await.map_err(|e| chain(&e))
+    };
+    let found = asked.await.unwrap_or_else(|why| {
+        tracing::warn!(%why, leader = leader.name, "whether there are tablespaces is not known");
+        Vec::new()
+    });
+    let to = |oid| cx.volume.free_tablespace(oid, &cx.config.me.nonce);
+    found.into_iter().map(|(oid, from)| (from, to(oid))).collect()
 }

@@ -120,7 +120,7 @@ async fn run_rewind(cx: &Context, leader: &Leader) -> Outcome {
     }
 }
 
-async fn leader_session(cx: &Context, leader: &Leader) -> Result<Session, String> {
+pub(super) async fn leader_session(cx: &Context, leader: &Leader) -> Result<Session, String> {
     let tls = cx.certificates.postgres_client().ok_or("no certificate yet")?;
     let to = Remote {
         host: &leader.address,

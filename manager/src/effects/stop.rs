@@ -25,15 +25,21 @@ pub async fn stop(cx: &Arc<Context>, how: Stop) -> Outcome {
     }
     cx.leaving.store(true, Ordering::Relaxed);
     cx.nudge.notify_one();
+    if how.fast.is_some() {
+        silence_archiver(cx).await;
+    }
+    match shut_down(&handle, how, began).await {
+        Some(_) => Outcome::Done,
+        None => Outcome::Failed("postgres did not stop".to_owned()),
+    }
+}
+
+async fn silence_archiver(cx: &Arc<Context>) {
     let silencing = Arc::clone(cx);
     match tokio::task::spawn_blocking(move || configuration::silence_archiver(&silencing)).await {
         Ok(Ok(())) => reload(cx),
         Ok(Err(error)) => tracing::warn!(error = %chain(&error), "postgres' archiver will hold its shutdown up"),
         Err(error) => tracing::warn!(%error, "postgres' archiver will hold its shutdown up"),
-    }
-    match shut_down(&handle, how, began).await {
-        Some(_) => Outcome::Done,
-        None => Outcome::Failed("postgres did not stop".to_owned()),
     }
 }
 

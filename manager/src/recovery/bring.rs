@@ -1,17 +1,18 @@
 //! A backup is chosen, brought back beside the data directory, and made ready to replay WAL.
 
-use super::source::{Source, reserved, taken_in_own};
-use super::{Asked, Purpose, noted_along, said};
+use super::notes::{noted_along, still_damaged};
+use super::said;
+use super::site::{Order, Purpose, Site};
+use super::source::Source;
 use crate::configuration::system_user;
-use crate::context::Context;
 use crate::effects::off_runtime;
 use core::time::Duration;
 use pgherd_backup::{Backup, Destination, Survey};
 use pgherd_core::backup::{Choice, TargetTimeline, choose};
 use pgherd_core::pgconf;
+use pgherd_core::wal::SegmentSize;
 use pgherd_postgres::dir::PartialKind;
 use pgherd_postgres::files::write_durable;
-use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::chain;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,55 +24,54 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 const WIDE: usize = 4;
 
 /// Brings the backup back that leads to the target.
-pub async fn bring(
-    cx: &Context,
-    cluster: &Cluster,
-    order: Asked<'_>,
-    source: &Source,
-    asked: String,
-) -> Result<Purpose, String> {
+pub(super) async fn bring(site: &Site<'_>, order: Order<'_>) -> Result<Purpose, String> {
+    let Order { source, fingerprint: asked, system, taken: elsewhere } = order;
     let survey = source.catalog.survey().await.map_err(|e| format!("{}: {}", source.place, chain(&e)))?;
+    if let Some(why) = still_damaged(site.volume, &asked, &survey).await {
+        return Err(format!("{}: {why}", source.place));
+    }
     let mut target = source.target.clone();
-    if let Some(along) = noted_along(cx, &asked).await {
+    if let Some(along) = noted_along(site.volume, &asked).await {
         target.timeline = TargetTimeline::Id(along);
     }
     let choice = choose(&survey.entries(), &survey.archived, &target)
         .map_err(|refusal| format!("{}: {}", source.place, chain(&refusal)))?;
-    if let (Asked::InPlace(_), Some(found), Some(own)) = (order, choice.span.system, cluster.system_on_record())
+    if let (Some(found), Some(own)) = (choice.span.system, system)
         && found != own
     {
         return Err(format!("backup {} is of database system {found}, and the cluster is {own}", choice.backup));
     }
     let major = choice.span.version / 10_000;
-    if major != u32::from(cx.major.number()) {
+    if major != u32::from(site.major.number()) {
         return Err(format!(
             "backup {} is of PostgreSQL {major}, and this image has {}",
             choice.backup,
-            cx.major.number()
+            site.major.number()
         ));
     }
     let along = choice.along.timeline();
     let highest = survey.archived.timelines().into_iter().max().unwrap_or(along);
-    let taken = highest.max(taken_in_own(cx, cluster).await?).max(reserved(cx, cluster, order)?);
-    let purpose = Purpose { asked, backup: choice.backup.to_string(), along, taken };
+    let taken = highest.max(elsewhere.await?);
+    let covered = Some(choice.covers());
+    let purpose = Purpose { asked, backup: choice.backup.to_string(), along, taken, covered };
     tracing::info!(backup = %choice.backup, timeline = %along, target = said(&target), from = source.place, "recovering");
-    fetch(cx, source, &survey, &choice, &purpose).await?;
+    fetch(site, source, &survey, &choice, &purpose).await?;
     Ok(purpose)
 }
 
 async fn fetch(
-    cx: &Context,
+    site: &Site<'_>,
     source: &Source,
     survey: &Survey,
     choice: &Choice,
     purpose: &Purpose,
 ) -> Result<(), String> {
     let backup = survey.backup(&choice.backup).ok_or("the chosen backup has gone")?;
-    let sweeping = cx.volume.clone();
+    let sweeping = site.volume.clone();
     off_runtime(move || sweeping.remove_unfinished().and_then(|()| sweeping.discard_recovery()).map_err(|e| chain(&e)))
         .await?;
-    let pgdata = cx.volume.partial_path(PartialKind::Restore, &cx.config.me.nonce);
-    let to = destination(backup, pgdata, &cx.volume.tablespaces());
+    let pgdata = site.volume.partial_path(PartialKind::Restore, site.nonce);
+    let to = destination(backup, pgdata, &site.volume.tablespaces());
     let progress = Arc::clone(&to.progress);
     let telling = async {
         loop {
@@ -84,10 +84,11 @@ async fn fetch(
         () = telling => return Err("never".to_owned()),
     };
     tracing::info!(fetched = restored.fetched, written = restored.written, "the backup is back");
-    let (volume, pgdata) = (cx.volume.clone(), to.pgdata);
+    let (volume, pgdata) = (site.volume.clone(), to.pgdata);
+    let segment = choice.span.segment_size;
     let note = serde_json::to_string(purpose).map_err(|e| chain(&e))?;
     off_runtime(move || {
-        make_ready(&pgdata)?;
+        make_ready(&pgdata, segment)?;
         volume.begin_recovery(&pgdata, &note).map_err(|e| chain(&e))
     })
     .await
@@ -108,11 +109,11 @@ pub fn destination(backup: &Backup, pgdata: PathBuf, spaces: &Path) -> Destinati
 ///
 /// # Errors
 /// For people: which file cannot be written.
-pub fn make_ready(pgdata: &Path) -> Result<(), String> {
+pub fn make_ready(pgdata: &Path, segment: SegmentSize) -> Result<(), String> {
     let main = pgdata.join("postgresql.conf");
     let restored = std::fs::read_to_string(&main).unwrap_or_default();
     for (name, text) in [
-        ("postgresql.conf", pgconf::recovery::carried(&restored)),
+        ("postgresql.conf", pgconf::recovery::carried(&restored, segment)),
         ("postgresql.auto.conf", String::new()),
         ("pg_hba.conf", pgconf::hba::gated()),
         ("pg_ident.conf", pgconf::ident::render(&system_user(), &[])),

@@ -10,46 +10,36 @@
 
 mod asked;
 mod bring;
+mod notes;
 mod replay;
+mod site;
 mod source;
 mod verify;
+mod whole;
 
 pub use asked::Asked;
 pub use bring::{destination, make_ready};
 pub use replay::{Course, Place, replay};
 pub(crate) use replay::{Said, stop};
+pub use site::{Order, Site, adopt, recover_on};
+pub use source::Source;
 pub(crate) use source::opened;
 pub use verify::{Verdict, verify};
+pub use whole::Short;
 
+use crate::archive::Bounds;
 use crate::context::Context;
-use crate::effects::{incarnation, off_runtime};
 use core::time::Duration;
 use pgherd_core::backup::RecoveryTarget;
-use pgherd_core::timeline::TimelineId;
-use pgherd_postgres::files::write_durable;
 use pgherd_proto::cluster::Cluster;
-use pgherd_telemetry::chain;
-use serde::{Deserialize, Serialize};
+use pgherd_proto::names::WAL_CLIENT;
+use source::{reserved, taken_in_own};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use verify::can_go_on;
 
 /// Failures in a row; the pause before another try grows with them.
 static FAILURES: AtomicU32 = AtomicU32::new(0);
 const LONGEST_PAUSE: u32 = 60;
-
-/// What `pgdata.recovering` is on its way to, kept beside it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Purpose {
-    /// Cluster, archive and target that it was made for.
-    asked: String,
-    /// The backup that it began with.
-    backup: String,
-    /// `recovery_target_timeline`.
-    along: TimelineId,
-    /// The last id that is taken in some archive.
-    taken: TimelineId,
-}
 
 /// Recovers, or goes on recovering.
 ///
@@ -67,85 +57,26 @@ pub async fn recover(cx: &Context, cluster: &Cluster, asked: Asked<'_>) -> Resul
 
 async fn run(cx: &Context, cluster: &Cluster, asked: Asked<'_>) -> Result<(), String> {
     let source = source::open(cx, cluster, asked).await?;
-    let fingerprint = fingerprint(cluster, asked, &source.place);
-    let purpose = match resumed(cx, &fingerprint).await? {
-        Some(purpose) => {
-            tracing::info!(backup = purpose.backup, "going on with a recovery that was cut off");
-            purpose
-        }
-        None => bring::bring(cx, cluster, asked, &source, fingerprint).await?,
-    };
-    let (place, course) = (place(cx), course(&source, &purpose));
-    let replayed = replay(&place, &course).await;
-    replayed.map_err(|why| format!("{} from backup {}: {why}", said(&source.target), purpose.backup))?;
-    match verify(&place, &course).await? {
-        Verdict::Reached => {}
-        Verdict::BeforeItsTimeline(ancestor) => {
-            // Postgres writes the history of such a recovery as if it had been on the later timeline.
-            tracing::info!(timeline = %ancestor, "the target lies before its timeline began: recovered along its ancestor");
-            return again_along(cx, &purpose, ancestor).await;
-        }
-    }
-    cx.archiving.forget();
-    let (volume, nonce) = (cx.volume.clone(), cx.config.me.nonce.clone());
-    off_runtime(move || {
-        let recovered = volume.recovering();
-        volume.adopt(&recovered, &incarnation(), &nonce).map_err(|e| chain(&e)).map(drop)
-    })
-    .await
-}
-
-fn place(cx: &Context) -> Place<'_> {
-    Place {
+    let site = Site {
+        volume: &cx.volume,
+        nonce: &cx.config.me.nonce,
         reaper: &cx.reaper,
         lock: &cx.lock,
         major: cx.major,
-        pgdata: cx.volume.recovering(),
         folder: cx.config.controller_dir.join("recovery"),
-        client: cx.config.controller_dir.join("manager"),
+        client: cx.config.controller_dir.join(WAL_CLIENT),
         lines: Arc::clone(&cx.postgres_lines),
-    }
-}
-
-fn course<'a>(source: &'a source::Source, purpose: &Purpose) -> Course<'a> {
-    Course { store: &source.store, target: &source.target, along: purpose.along, taken: purpose.taken }
-}
-
-/// The directory of an earlier try, if it was made for the same.
-async fn resumed(cx: &Context, fingerprint: &str) -> Result<Option<Purpose>, String> {
-    let volume = cx.volume.clone();
-    let noted = off_runtime(move || volume.recovery().map_err(|e| chain(&e))).await?;
-    let purpose = noted.and_then(|text| serde_json::from_str::<Purpose>(&text).ok());
-    let Some(purpose) = purpose.filter(|purpose| purpose.asked == fingerprint) else { return Ok(None) };
-    let fit = can_go_on(&place(cx), purpose.along).await;
-    if !fit {
-        tracing::warn!("the recovery was cut off as it ended: it is begun anew");
-    }
-    Ok(fit.then_some(purpose))
-}
-
-/// Notes that the next try is along another timeline, and lets it begin.
-async fn again_along(cx: &Context, purpose: &Purpose, along: TimelineId) -> Result<(), String> {
-    let volume = cx.volume.clone();
-    let note = along_file(cx);
-    let text = format!("{} {along}", purpose.asked);
-    off_runtime(move || {
-        write_durable(&note, text.as_bytes(), 0o600).map_err(|e| chain(&e))?;
-        volume.discard_recovery().map_err(|e| chain(&e))
-    })
-    .await?;
-    Err(format!("the target lies on timeline {along}: recovering along that one"))
-}
-
-fn along_file(cx: &Context) -> std::path::PathBuf {
-    cx.volume.root().join("pgherd/recovery-along")
-}
-
-/// The timeline that an earlier try found its target on.
-async fn noted_along(cx: &Context, fingerprint: &str) -> Option<TimelineId> {
-    let text = tokio::fs::read_to_string(along_file(cx)).await.ok()?;
-    let (asked, id) = text.trim().split_once(' ')?;
-    (asked == fingerprint).then(|| id.parse().ok().map(TimelineId)).flatten()
+        bounds: Bounds::default(),
+    };
+    let order = Order {
+        source: &source,
+        fingerprint: fingerprint(cluster, asked, &source.place),
+        system: if let Asked::InPlace(_) = asked { cluster.system_on_record() } else { None },
+        taken: Box::pin(async { Ok(taken_in_own(cx, cluster).await?.max(reserved(cx, cluster, asked)?)) }),
+    };
+    recover_on(&site, order).await?;
+    cx.archiving.forget();
+    adopt(&site).await
 }
 
 /// Changes with whatever makes another recovery of it.

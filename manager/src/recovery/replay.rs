@@ -3,7 +3,7 @@
 use crate::archive::{Archive, ArchivePaths, Bounds, RestoreMode, SOCKET_VARIABLE, StoreConfig};
 use crate::config::POSTGRES_PORT;
 use core::time::Duration;
-use pgherd_core::backup::RecoveryTarget;
+use pgherd_core::backup::{Covered, RecoveryTarget};
 use pgherd_core::pgconf::recovery::{Replay, settings};
 use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::control_data::ControlData;
@@ -24,6 +24,8 @@ const SQL_WITHIN: Duration = Duration::from_secs(5);
 const CONTROL_DATA_WITHIN: Duration = Duration::from_secs(20);
 /// For the shutdown checkpoint, which writes whatever replay has changed.
 const STOP_WITHIN: Duration = Duration::from_secs(3600);
+/// What `restore_command` says before it ends a recovery; the reason follows.
+const STOPPING: &str = "stopping here: ";
 /// Lines of postgres that are kept to say why it ended.
 const LINES: usize = 200;
 
@@ -43,6 +45,8 @@ pub struct Place<'a> {
     pub client: PathBuf,
     /// Where the lines of postgres go.
     pub lines: LineSink,
+    /// How long an outage is put up with.
+    pub bounds: Bounds,
 }
 
 /// From where to where it goes.
@@ -55,6 +59,8 @@ pub struct Course<'a> {
     pub along: TimelineId,
     /// The last id of a timeline that is taken in some archive.
     pub taken: TimelineId,
+    /// The WAL that there was; nothing where nobody noted it.
+    pub covered: Option<Covered>,
 }
 
 /// What postgres said last.
@@ -78,12 +84,18 @@ impl Said {
     /// The last line that begins with one of these words.
     fn last(&self, words: &[&str]) -> Option<String> {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().rev().find(|line| words.iter().any(|word| line.contains(word))).cloned()
+        // Not what our own questions were answered while it was not up.
+        let asked_too_early = |line: &str| line.contains("FATAL:") && line.contains("the database system is ");
+        let says = |line: &&String| words.iter().any(|word| line.contains(word)) && !asked_too_early(line);
+        lines.iter().rev().find(says).cloned()
     }
 
     /// Why it ended.
     pub(crate) fn why(&self) -> String {
         let fatal = self.last(&["FATAL:", "PANIC:"]).unwrap_or_else(|| "it says nothing of why".to_owned());
+        let stopped = self.last(&[STOPPING]);
+        let stopped = stopped.as_deref().and_then(|line| line.split_once(STOPPING)).map(|(_, why)| why.trim());
+        let fatal = stopped.map_or_else(|| fatal.clone(), |why| format!("{fatal}: {why}"));
         match self.last(&["last completed transaction was at log time"]) {
             Some(last) => format!("{fatal} ({})", last.trim_start_matches("LOG:").trim()),
             None => fatal,
@@ -110,7 +122,7 @@ pub async fn replay(place: &Place<'_>, course: &Course<'_>) -> Result<(), String
         aside: folder.join("aside"),
     };
     let restore = format!("{SOCKET_VARIABLE}={} {} wal-restore %f %p", paths.socket.display(), place.client.display());
-    let archive = Archive::start(paths, Bounds::default(), &mut tasks).await.map_err(|e| chain(&e))?;
+    let archive = Archive::start(paths, place.bounds, &mut tasks).await.map_err(|e| chain(&e))?;
     archive.set_restore_mode(RestoreMode::Recovery { along: course.along, taken: course.taken });
     archive.configure(Some(course.store.clone()));
     let said = Said::default();

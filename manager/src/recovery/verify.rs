@@ -2,6 +2,7 @@
 
 use super::replay::{Course, Place};
 use super::said;
+use super::whole::{Short, short};
 use crate::effects::off_runtime;
 use core::time::Duration;
 use pgherd_core::backup::RecoveryTarget;
@@ -14,12 +15,14 @@ use pgherd_telemetry::chain;
 const CONTROL_DATA_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a recovery came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is at its target, on a timeline of its own.
     Reached,
     /// It stopped before the timeline that it was to go along had begun, on this ancestor of it.
     BeforeItsTimeline(TimelineId),
+    /// It was to go to the end of the archive, and did not.
+    Short(Short),
 }
 
 /// Whether a directory that was cut off can be gone on with: it still recovers, or it had ended for good. In between,
@@ -53,6 +56,10 @@ pub async fn verify(place: &Place<'_>, course: &Course<'_>) -> Result<Verdict, S
         std::fs::read_to_string(&path).map_err(|e| format!("failed to read {}: {e}", path.display()))
     })
     .await?;
+    let (along, reached) = left(control.timeline, &text)?;
+    if let Some(short) = short(course, &along, reached).await? {
+        return Ok(Verdict::Short(short));
+    }
     let verdict = judge(course.target, control.timeline, &text)?;
     tracing::info!(timeline = %control.timeline, history = text.trim(), "recovered");
     Ok(verdict)
@@ -72,6 +79,11 @@ fn judge(target: &RecoveryTarget, timeline: TimelineId, text: &str) -> Result<Ve
 
 /// The timeline that the last switch point lies on, by the lines before it.
 fn ancestor(timeline: TimelineId, text: &str) -> Result<TimelineId, String> {
+    left(timeline, text).map(|(along, stopped)| along.timeline_at(stopped))
+}
+
+/// The history of the timeline that was left last, and where.
+fn left(timeline: TimelineId, text: &str) -> Result<(History, Lsn), String> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let unclear = || format!("the history of timeline {timeline} cannot be understood");
     let (last, before) = lines.split_last().ok_or_else(unclear)?;
@@ -79,7 +91,7 @@ fn ancestor(timeline: TimelineId, text: &str) -> Result<TimelineId, String> {
     let along = words.next().and_then(|id| id.parse().ok()).map(TimelineId).ok_or_else(unclear)?;
     let stopped: Lsn = words.next().and_then(|lsn| lsn.parse().ok()).ok_or_else(unclear)?;
     let history = History::parse(along, &before.join("\n")).map_err(|e| chain(&e))?;
-    Ok(history.timeline_at(stopped))
+    Ok((history, stopped))
 }
 
 #[cfg(test)]

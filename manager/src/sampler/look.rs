@@ -16,13 +16,13 @@ pub struct WalCounters {
     pub bytes: u64,
     /// Times that the WAL buffers were full.
     pub buffers_full: u64,
-    /// Writes, until PostgreSQL 17; later ones count them in `pg_stat_io`.
+    /// Writes; in PostgreSQL 18 they are counted in `pg_stat_io`.
     pub writes: Option<f64>,
-    /// Syncs, until PostgreSQL 17.
+    /// Syncs.
     pub syncs: Option<f64>,
-    /// Milliseconds of writing, until PostgreSQL 17; 0 without `track_wal_io_timing`.
+    /// Milliseconds of writing; 0 without `track_wal_io_timing`.
     pub write_millis: Option<f64>,
-    /// Milliseconds of syncing, until PostgreSQL 17.
+    /// Milliseconds of syncing.
     pub sync_millis: Option<f64>,
     /// When the counters last started from zero. RFC 3339.
     pub stats_reset: String,

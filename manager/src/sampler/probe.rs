@@ -5,6 +5,7 @@ use core::time::Duration;
 use pgherd_core::wal::SegmentSize;
 use pgherd_postgres::sample::sample;
 use pgherd_postgres::sql::{Local, Session, SqlError, within};
+use pgherd_postgres::version::Major;
 use pgherd_telemetry::chain;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,9 +17,8 @@ const APPLICATION: &str = "pgherd-sampler";
 
 /// What `pgherd_postgres::sample` leaves to us.
 const EXTRAS: &str = "
-SELECT w.wal_records, w.wal_fpi, w.wal_bytes::float8 AS wal_bytes, w.wal_buffers_full,
-       (j->>'wal_write')::float8 AS writes, (j->>'wal_sync')::float8 AS syncs,
-       (j->>'wal_write_time')::float8 AS write_millis, (j->>'wal_sync_time')::float8 AS sync_millis,
+SELECT io.writes, io.syncs, io.write_millis, io.sync_millis,
+       w.wal_records, w.wal_fpi, w.wal_bytes::float8 AS wal_bytes, w.wal_buffers_full,
        coalesce(to_char(w.stats_reset AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), '') AS stats_reset,
        pg_size_bytes(current_setting('min_wal_size')) AS min,
        pg_size_bytes(current_setting('max_wal_size')) AS max,
@@ -26,7 +26,7 @@ SELECT w.wal_records, w.wal_fpi, w.wal_bytes::float8 AS wal_bytes, w.wal_buffers
        pg_size_bytes(nullif(current_setting('max_slot_wal_keep_size'), '-1')) AS slots_max,
        (SELECT setting::int8 FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size,
        (SELECT latest_end_lsn::text FROM pg_stat_wal_receiver) AS sender_end
-  FROM pg_stat_wal w, to_jsonb(w) j";
+  FROM pg_stat_wal w";
 
 /// Asks our own postgres.
 pub struct PostgresProbe {
@@ -62,8 +62,8 @@ impl PostgresProbe {
         };
         let sample = sample(&session, self.deadline).await?;
         let mut look = Look { sample, wal: None, limits: None, segment_size: SegmentSize::DEFAULT, sender_end: None };
-        if look.sample.version >= 140_000 {
-            add_extras(&mut look, &session, self.deadline).await?;
+        if let Some(major) = u16::try_from(look.sample.version / 10_000).ok().and_then(|major| Major::new(major).ok()) {
+            add_extras(&mut look, &session, major, self.deadline).await?;
         }
         self.session = Some(session);
         Ok(look)
@@ -81,9 +81,10 @@ impl Probe for PostgresProbe {
     }
 }
 
-async fn add_extras(look: &mut Look, session: &Session, deadline: Duration) -> Result<(), SqlError> {
+async fn add_extras(look: &mut Look, session: &Session, major: Major, deadline: Duration) -> Result<(), SqlError> {
     const WHAT: &str = "read the WAL statistics";
-    let row = within(WHAT, deadline, session.client().query_one(EXTRAS, &[])).await?;
+    let sql = format!("{EXTRAS}, ({}) io", major.traits().wal_io);
+    let row = within(WHAT, deadline, session.client().query_one(&sql, &[])).await?;
     read_extras(look, &row).map_err(|source| SqlError::Statement { what: WHAT, source })
 }
 

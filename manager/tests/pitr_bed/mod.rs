@@ -1,4 +1,5 @@
 //! A primary that archives through the manager's own archiver to a store in memory, and its base backups.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod oracle;
 
@@ -34,7 +35,7 @@ const PORT: u16 = 5432;
 
 pub struct Bed {
     pub root: tempfile::TempDir,
-    reaper: Reaper,
+    pub reaper: Reaper,
     lock: VolumeLock,
     origin: Postgres,
     postmaster: Option<Postmaster>,
@@ -42,9 +43,11 @@ pub struct Bed {
     pub store: StoreConfig,
     pub fault: FaultControl,
     objects: Arc<Faulty<MemoryStore>>,
-    lines: LineSink,
+    pub lines: LineSink,
     log: Arc<Mutex<Vec<String>>>,
     restored: u32,
+    /// What becomes of an object between the choice and the replay: other content, or it goes.
+    pub spoil: Option<(String, Option<Bytes>)>,
     _tasks: JoinSet<()>,
 }
 
@@ -95,6 +98,7 @@ impl Bed {
             lines,
             log,
             restored: 0,
+            spoil: None,
             _tasks: tasks,
         };
         bed.configure();
@@ -236,9 +240,11 @@ impl Bed {
             let pgdata = self.root.path().join(format!("restored-{}", self.restored));
             let to = Destination { pgdata: pgdata.clone(), tablespaces: Vec::new(), wide: 2, progress: Arc::default() };
             self.catalog().restore(survey.backup(&choice.backup).unwrap(), &to).await.map_err(|e| e.to_string())?;
-            make_ready(&pgdata)?;
+            make_ready(&pgdata, choice.span.segment_size)?;
+            self.do_spoil().await;
             let place = self.place(&pgdata);
-            let course = Course { store: &self.store, target: &wanted, along: choice.along.timeline(), taken };
+            let (along, covered) = (choice.along.timeline(), Some(choice.covers()));
+            let course = Course { store: &self.store, target: &wanted, along, taken, covered };
             let ended = match replay(&place, &course).await {
                 Ok(()) => verify(&place, &course).await,
                 Err(why) => Err(why),
@@ -250,9 +256,31 @@ impl Bed {
             std::fs::remove_dir_all(&pgdata).unwrap();
             match ended? {
                 Verdict::Reached => return Ok((choice, ids)),
+                Verdict::Short(short) => return Err(short.to_string()),
                 Verdict::BeforeItsTimeline(ancestor) => wanted.timeline = TargetTimeline::Id(ancestor),
             }
         }
+    }
+
+    async fn do_spoil(&mut self) {
+        match self.spoil.take() {
+            Some((key, Some(body))) => self.objects.inner().overwrite(&key, body),
+            Some((key, None)) => self.objects.inner().delete(&key).await.unwrap(),
+            None => {}
+        }
+    }
+
+    /// Copies the archive into another store.
+    pub async fn publish(&self, to: &dyn ObjectStore) {
+        for key in self.objects.inner().keys() {
+            let body = self.objects.inner().get(&key, u64::MAX).await.unwrap();
+            to.put_new(&key, body, &PutOptions::default()).await.unwrap();
+        }
+    }
+
+    /// Puts an object back as it was.
+    pub fn mend(&self, key: &str, body: Bytes) {
+        self.objects.inner().overwrite(key, body);
     }
 
     fn place(&self, pgdata: &Path) -> Place<'_> {
@@ -264,12 +292,14 @@ impl Bed {
             folder: self.root.path().join("recovery"),
             client: manager(),
             lines: Arc::clone(&self.lines),
+            bounds: Bounds::default(),
         }
     }
 
     /// Starts what was recovered as it would be served, and looks.
-    async fn rows_of(&self, pgdata: &Path) -> Vec<i64> {
+    pub async fn rows_of(&self, pgdata: &Path) -> Vec<i64> {
         let sockets = self.root.path().join("recovery");
+        std::fs::create_dir_all(&sockets).unwrap();
         let postgres = Postgres::locate(Major::installed()[0], pgdata, &sockets, PORT).unwrap();
         let settings = ["listen_addresses=".to_owned(), format!("unix_socket_directories={}", sockets.display())];
         let more = ["max_prepared_transactions=7".to_owned(), "fsync=off".to_owned()];

@@ -84,7 +84,7 @@ pub use replica::ReplicaClusterConfiguration;
 pub use replication_slots::{HighAvailabilitySlots, ReplicationSlots, SynchronizeReplicas};
 pub use restore::{RestorePreview, RestoreRequest, RestoreStatus, RevivalStatus};
 pub use snapshot::{DataSource, OnlineConfiguration, SnapshotOwner, VolumeSnapshotConfiguration};
-pub use spec::{Cluster, ClusterSpec, LogLevel};
+pub use spec::{Cluster, ClusterSpec, DEFAULT_IMAGE, LogLevel};
 pub use status::{ClusterStatus, InstanceReportedState, Recoverability, Topology};
 pub use storage::StorageConfiguration;
 pub use synchronous::{DataDurability, SyncReplicaElectionConstraint, SynchronousMethod, SynchronousReplication};

@@ -22,6 +22,9 @@ pub struct RestoreRequest {
     /// The last primary is dead and stays dead: it is not waited for to release the lease.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub holder_is_dead: bool,
+    /// Volumes that an earlier restore has put aside stay as well, though nothing goes back to them afterwards.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub keep_both: bool,
 }
 
 /// `status.restore`: the last restore in place. Every stage is written before anything of it is done.
@@ -101,7 +104,8 @@ impl RestoreRequest {
     /// As the decisions see it.
     #[must_use]
     pub fn to_order(&self) -> RestoreOrder {
-        RestoreOrder { id: self.id.clone(), undo: self.undo, holder_is_dead: self.holder_is_dead }
+        let RestoreRequest { undo, holder_is_dead, keep_both, .. } = *self;
+        RestoreOrder { id: self.id.clone(), undo, holder_is_dead, keep_both }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Report, object_store};
 use crate::cluster::{BootstrapInitDb, ClusterSpec};
 use crate::finding::{Finding, Kind};
-use pgherd_core::rules::{cluster, initdb as rules, names};
+use pgherd_core::rules::{cluster, initdb as rules, names, wal_sizes};
 
 pub(super) fn check(report: &mut Report, spec: &ClusterSpec) {
     let app = spec.application();
@@ -15,6 +15,12 @@ pub(super) fn check(report: &mut Report, spec: &ClusterSpec) {
     if own(&app.database) {
         let message = format!("{:?} is postgres' own database: choose another", app.database);
         report.push(Finding::new(Kind::Invalid, database, message));
+    }
+    let given = spec.postgresql.as_ref().map(|postgresql| &postgresql.parameters).filter(|_| spec.recovery().is_none());
+    // What is wrong with the size itself is said by a rule that an API server checks as well.
+    let size = wal_sizes::segment(i64::from(spec.initdb().wal_segment_size.unwrap_or(16))).ok();
+    for error in given.zip(size).map(|(given, size)| wal_sizes::check(given, size)).unwrap_or_default() {
+        report.rule::<(), _>("spec.postgresql.parameters", Err(error));
     }
     if let Some(recovery) = spec.recovery() {
         report.rule("spec.bootstrap.recovery", spec.recovery_archive(recovery));

@@ -7,7 +7,9 @@ use crate::finding::{Finding, Kind};
 use crate::labels;
 use crate::unsupported;
 use k8s_openapi::api::core::v1::ResourceRequirements;
-use pgherd_core::rules::{bounds, cluster as rules, cron::Schedule, parameters, quantity, retention::Retention};
+use pgherd_core::rules::{
+    bounds, cluster as rules, cron::Schedule, majors, parameters, quantity, retention::Retention,
+};
 
 /// Everything that is to be said about `cluster`. It can be used if no finding is an error.
 #[must_use]
@@ -74,7 +76,12 @@ fn drills(report: &mut Report, cluster: &Cluster) {
 }
 
 fn postgresql(report: &mut Report, spec: &ClusterSpec, instances: u32) {
+    let major = rules::image_major(spec.postgres_image());
+    report.rule("spec.imageName", major.map_or(Ok(()), majors::supported));
     let Some(postgresql) = &spec.postgresql else { return };
+    for error in major.map(|major| majors::check(major, &postgresql.parameters)).unwrap_or_default() {
+        report.rule::<(), _>("spec.postgresql.parameters", Err(error));
+    }
     let archiving = spec.object_store().is_some();
     for error in parameters::check(&postgresql.parameters, instances, archiving) {
         report.rule::<(), _>("spec.postgresql.parameters", Err(error));

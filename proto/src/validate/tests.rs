@@ -126,6 +126,29 @@ fn another_major_is_refused_for_a_cluster_that_is_there_and_says_what_to_do_inst
 }
 
 #[test]
+fn what_a_major_would_not_start_with_is_refused_by_the_images_tag() {
+    let mut object = with("/spec/imageName", json!("ghcr.io/cloudnative-pg/postgresql:16.4"));
+    object["spec"]["postgresql"]["parameters"]["io_method"] = json!("worker");
+    let said: Vec<_> = findings(&object).into_iter().filter(Finding::is_error).collect();
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(
+        said[0].path == "spec.postgresql.parameters" && said[0].message.contains("since PostgreSQL 18"),
+        "{said:#?}"
+    );
+    object["spec"]["imageName"] = json!("ghcr.io/cloudnative-pg/postgresql:18.1");
+    assert_eq!(errors(&object), [""; 0]);
+    for image in ["pg:13", "pg:19"] {
+        assert_eq!(errors(&with("/spec/imageName", json!(image))), ["spec.imageName"], "{image}");
+    }
+    let segments = |size: i32| with("/spec/bootstrap", json!({"initdb": {"walSegmentSize": size}}));
+    assert_eq!(errors(&segments(64)), [""; 0]);
+    assert_eq!(errors(&segments(3)), ["spec.bootstrap.initdb.walSegmentSize"]);
+    let mut small = segments(64);
+    small["spec"]["postgresql"]["parameters"]["min_wal_size"] = json!("80MB");
+    assert_eq!(errors(&small), ["spec.postgresql.parameters"]);
+}
+
+#[test]
 fn a_schedule_of_five_fields_says_how_it_is_read() {
     let raw: Value = serde_yaml_ng::from_str(include_str!("../../../docs/examples/scheduledbackup.yaml")).unwrap();
     let said = scheduled_backup(&serde_json::from_value(raw).unwrap());

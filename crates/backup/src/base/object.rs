@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use pgherd_objectstore::{MOST_PARTS, ObjectStore, Put, PutOptions, StoreError, Then, Upload};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -75,7 +76,7 @@ impl ObjectWriter {
     }
 
     /// Puts it all together; its size.
-    pub async fn finish(mut self) -> Result<u64, BaseError> {
+    pub async fn finish(&mut self) -> Result<u64, BaseError> {
         if self.upload.is_none() {
             let body = self.filling.split().freeze();
             self.pace(body.len()).await;
@@ -94,8 +95,13 @@ impl ObjectWriter {
         self.flying.shutdown().await;
         let Some(upload) = self.upload.take() else { return };
         let patience = self.settings.patience.min(Duration::from_secs(10));
-        if let Err(error) = insist(patience, || self.store.abort_upload(&upload)).await {
-            tracing::warn!(key = %upload.key, %error, "the parts of an unfinished object were not given up");
+        let giving_up = insist(patience, || self.store.abort_upload(&upload));
+        match tokio::time::timeout(patience, giving_up).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(key = %upload.key, %error, "the parts of an unfinished object were not given up");
+            }
+            Err(_) => tracing::warn!(key = %upload.key, "the parts of an unfinished object were not given up in time"),
         }
     }
 
@@ -107,14 +113,17 @@ impl ObjectWriter {
         let Some(upload) = self.upload.clone() else { return Ok(()) };
         let tags: Vec<String> = self.tags.iter().flatten().cloned().collect();
         let store = &self.store;
+        let asked = AtomicBool::new(false);
         let completed = insist(self.settings.patience, || async {
-            match store.complete_upload(&upload, &tags).await {
-                Ok(put) => Ok(put),
-                // The answer may have been lost: the object tells.
-                Err(error) => match store.head(&upload.key).await {
-                    Ok(there) if there.size == self.size => Ok(Put::Created),
-                    _ => Err(error),
-                },
+            let again = asked.swap(true, Ordering::Relaxed);
+            let done = store.complete_upload(&upload, &tags).await;
+            if done == Ok(Put::Created) || done == Ok(Put::Exists) && !again {
+                return done;
+            }
+            // The answer, this one or the one before, may have been lost: the object tells.
+            match store.head(&upload.key).await {
+                Ok(there) if there.size == self.size => Ok(Put::Created),
+                _ => done,
             }
         });
         match completed.await {
@@ -194,8 +203,11 @@ async fn put_whole(
     let put = insist(patience, || store.put_new(key, body.clone(), options)).await?;
     if put == Put::Exists {
         let there = insist(patience, || store.get(key, (body.len() as u64).saturating_add(1))).await;
-        if !matches!(there, Ok(there) if there == body) {
-            return Err(StoreError::Rejected { reason: TAKEN.to_owned() });
+        match there {
+            Ok(there) if there == body => {}
+            // Whose it is, is not known.
+            Err(error) if matches!(error.then(), Then::RetryLater | Then::AskSomeone) => return Err(error),
+            _ => return Err(StoreError::Rejected { reason: TAKEN.to_owned() }),
         }
     }
     Ok(())

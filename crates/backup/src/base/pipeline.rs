@@ -96,7 +96,11 @@ pub async fn run(
 ) -> Result<Vec<Archived>, BaseError> {
     let mut open: Option<Open> = None;
     let mut done = Vec::new();
-    let result = carry(&to, &parts, width, &progress, &mut from, &mut open, &mut done).await;
+    let result = tokio::select! {
+        result = carry(&to, &parts, width, &progress, &mut from, &mut open, &mut done) => result,
+        // A call on a store that hangs is not waited for.
+        () = progress.cancelled() => Err(BaseError::Ended),
+    };
     // The reader is not to fill a channel that nobody reads.
     drop(from);
     let left = open.is_some();
@@ -156,8 +160,9 @@ async fn carry(
                         let end = core::mem::replace(&mut open.packing, Packing::Plain).end();
                         open.writer.push(&end).await?;
                     }
-                    let Some(Open { name, writer, since, .. }) = open.take() else { continue };
-                    let size = writer.finish().await?;
+                    let Some(current) = open.as_mut() else { continue };
+                    let size = current.writer.finish().await?;
+                    let Some(Open { name, since, .. }) = open.take() else { continue };
                     done.push(Archived { name, size, took: since.elapsed() });
                 }
             }

@@ -1,6 +1,7 @@
 //! How far a backup is, for whoever looks, and the way to stop it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
 
 /// Counters of one backup; shared by those who copy and those who report.
 #[derive(Debug, Default)]
@@ -9,7 +10,7 @@ pub struct Progress {
     read: AtomicU64,
     stored: AtomicU64,
     of_archive: AtomicU64,
-    cancelled: AtomicBool,
+    cancelled: watch::Sender<bool>,
 }
 
 impl Progress {
@@ -33,13 +34,20 @@ impl Progress {
 
     /// Asks for its end; it ends with an error.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.cancelled.send_replace(true);
     }
 
     /// Whether it is to end.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        *self.cancelled.borrow()
+    }
+
+    /// Returns once it is to end.
+    pub(super) async fn cancelled(&self) {
+        // The sender is here as long as this is.
+        let mut seen = self.cancelled.subscribe();
+        let _cancelled = seen.wait_for(|cancelled| *cancelled).await;
     }
 
     pub(super) fn expect(&self, bytes: u64) {

@@ -5,9 +5,10 @@ use super::object::{PartSettings, insist};
 use super::pipeline::{Archived, Destination, run};
 use super::{BaseError, Progress};
 use core::time::Duration;
-use pgherd_core::backup::BASE;
+use pgherd_core::backup::{BASE, BackupId, Timestamp, is_left_over, parse_base_key};
 use pgherd_core::wal::Compression;
-use pgherd_objectstore::{LEAST_PART, MOST_PARTS};
+use pgherd_objectstore::{LEAST_PART, MOST_PARTS, ObjectStore};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -153,14 +154,20 @@ impl BaseCopy {
     }
 }
 
-/// Gives up what earlier backups of this server left in the store as parts: a killed manager could not. Where the
-/// store cannot tell, its own rules have to.
-pub async fn give_up_leftovers(to: &Destination) {
-    let prefix = if to.root.is_empty() { BASE.to_owned() } else { format!("{}/{BASE}", to.root) };
-    let listing = tokio::time::timeout(LIST_WITHIN, to.store.list_uploads(&prefix));
+/// Gives up what backups left in the store as parts that are known to be over, or that nobody can still be writing: a
+/// killed manager could not. Where the store cannot tell, its own rules have to.
+pub async fn give_up_leftovers(store: &dyn ObjectStore, root: &str, ended: &BTreeSet<BackupId>, now: Timestamp) {
+    let prefix = if root.is_empty() { BASE.to_owned() } else { format!("{root}/{BASE}") };
+    let listing = tokio::time::timeout(LIST_WITHIN, store.list_uploads(&prefix));
     let Ok(Ok(open)) = listing.await else { return };
     for upload in open {
-        match insist(Duration::from_secs(5), || to.store.abort_upload(&upload)).await {
+        let below = upload.key.strip_prefix(root).map(|below| below.trim_start_matches('/'));
+        let Some((id, _)) = below.and_then(parse_base_key) else { continue };
+        if !is_left_over(&id, upload.begun.map(Timestamp::from_seconds), ended, now) {
+            tracing::info!(key = %upload.key, "the parts of an unfinished object stay: it may be another's");
+            continue;
+        }
+        match insist(Duration::from_secs(5), || store.abort_upload(&upload)).await {
             Ok(()) => tracing::info!(key = %upload.key, "gave up the parts of a backup that was cut off"),
             Err(error) => tracing::warn!(key = %upload.key, %error, "the parts of a backup that was cut off stay"),
         }

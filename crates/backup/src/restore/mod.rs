@@ -1,8 +1,9 @@
 //! A base backup brought back: every object fetched, decompressed and written straight into place, side by side.
 //!
 //! The directory is made here and is whole and on disk when this succeeds; after an error, or when it is cut off, it is
-//! for the caller to remove. Memory: five parts of 4 MiB for each object that is under way.
+//! for the caller to remove. Memory: five parts of 4 MiB for each object that is under way, and a MiB of what they hold.
 
+mod ahead;
 mod pieces;
 mod stream;
 mod untar;
@@ -12,6 +13,7 @@ pub use pieces::{Piece, pieces};
 use crate::Catalog;
 use crate::catalog::Backup;
 use crate::decompress::decompressor;
+use ahead::Ahead;
 use futures::{StreamExt, TryStreamExt, stream as streams};
 use pgherd_core::backup::{BackupId, BackupInfo, InfoError, Tablespace, Tree};
 use pgherd_objectstore::StoreError;
@@ -128,9 +130,11 @@ impl Catalog {
         room(&to.pgdata, needed)?;
         make(&to.pgdata, needed)?;
         let fetched = pieces.iter().map(|piece| piece.size).sum();
+        // Each object is one stream, so that two threads are all that one of them can use.
+        let beside = pieces.len() < to.wide;
         let all = pieces.into_iter().map(|piece| {
             let root = root_of(&piece, &info, to);
-            async move { self.piece(piece, root?, needed, &to.progress).await }
+            async move { self.piece(piece, root?, beside, needed, &to.progress).await }
         });
         let () = streams::iter(all).buffer_unordered(to.wide.max(1)).try_collect().await?;
         let (finishing, from, id) = (to.clone(), info.clone(), backup.entry.id.clone());
@@ -138,10 +142,12 @@ impl Catalog {
         Ok(Restored { info, fetched, written: to.progress.load(Ordering::Relaxed) })
     }
 
+    /// `beside`: a thread reads and decompresses, and another one writes.
     async fn piece(
         &self,
         piece: Piece,
         root: PathBuf,
+        beside: bool,
         needed: u64,
         written: &Arc<AtomicU64>,
     ) -> Result<(), RestoreError> {
@@ -152,7 +158,10 @@ impl Catalog {
         let unpacking = tokio::task::spawn_blocking(move || {
             let unpacked = decompressor(name.compression, BufReader::with_capacity(1 << 18, &mut reader))
                 .map_err(UntarError::Archive)
-                .and_then(|archive| untar(archive, &root, &written));
+                .and_then(|archive| match beside {
+                    true => std::thread::scope(|scope| untar(Ahead::new(scope, archive), &root, &written)),
+                    false => untar(archive, &root, &written),
+                });
             match (unpacked, reader.failure()) {
                 (Ok(_), _) => Ok(()),
                 (Err(_), Some(source)) => Err(RestoreError::Store { key, source }),

@@ -8,8 +8,9 @@ use super::refusal::{Available, Refusal};
 use super::{Archived, BackupId, Entry, RecoveryTarget, Span, Target, TargetTimeline, Timestamp};
 use crate::lsn::Lsn;
 use crate::timeline::{History, TimelineId};
-use crate::wal::SegmentName;
+use crate::wal::{SegmentName, SegmentSize};
 use core::time::Duration;
+use serde::{Deserialize, Serialize};
 
 /// How far the clocks of a store and of a server may be apart before a time is called beyond the archive. Within it
 /// postgres tells, at the end.
@@ -26,6 +27,33 @@ pub struct Choice {
     pub along: History,
     /// All WAL from the backup up to here is in the archive.
     pub covered: Lsn,
+}
+
+/// The WAL that an archive had when a recovery began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covered {
+    /// All from the backup up to here.
+    pub until: Lsn,
+    /// In segments of this size.
+    pub segment: SegmentSize,
+}
+
+impl Choice {
+    /// What a recovery to the end of the archive has to have replayed.
+    #[must_use]
+    pub fn covers(&self) -> Covered {
+        Covered { until: self.covered, segment: self.span.segment_size }
+    }
+}
+
+impl Covered {
+    /// The segment that a replay along `along` reads at this position: of two timelines that have it, the later one's.
+    #[must_use]
+    pub fn segment_at(&self, along: &History, lsn: Lsn) -> SegmentName {
+        let number = self.segment.segment_of(lsn);
+        let last = Lsn(self.segment.start_of(number.next()).0.saturating_sub(1));
+        SegmentName::new(along.timeline_at(last), number, self.segment)
+    }
 }
 
 /// Chooses.

@@ -200,3 +200,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_a_segment_that_two_timelines_have_replay_reads_the_later_ones() {
+    let covered = Covered { until: Lsn(12 << 24), segment: SegmentSize::DEFAULT };
+    let along = super::super::archived::tests::history(2, &[(1, 7)]);
+    let at = |segment: u64, offset: u64| covered.segment_at(&along, Lsn((segment << 24) + offset)).to_string();
+    assert_eq!(at(6, 0xFF_FFFF), "000000010000000000000006");
+    assert_eq!(at(7, 0), "000000020000000000000007");
+    assert_eq!(at(8, 5), "000000020000000000000008");
+}

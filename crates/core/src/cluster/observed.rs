@@ -237,6 +237,9 @@ pub struct Observed {
     /// The certificates that could be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateFact>,
+    /// The API server does not know PodDisruptionBudgets of policy/v1: it is older than Kubernetes 1.21.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub budgets_unserved: bool,
     /// The API server knows PodMonitors.
     pub pod_monitors_served: bool,
     /// The timers.

@@ -12,7 +12,8 @@ use crate::time::Instant;
 use core::time::Duration;
 
 /// A standby has nothing to lose by stopping fast.
-const STANDBY_STOP: Stop = Stop { smart: None, fast: Duration::from_secs(20), checkpoint_first: false, within: None };
+const STANDBY_STOP: Stop =
+    Stop { smart: None, fast: Some(Duration::from_secs(20)), checkpoint_first: false, within: None };
 
 impl Machine {
     pub(super) fn start_standby(&mut self, leader: Option<Leader>) {

@@ -25,7 +25,8 @@ impl Machine {
 
     pub(super) fn primary(&mut self) {
         let Some(cluster) = self.cluster.clone() else { return };
-        let handover = self.lost_to().is_some() || self.is_fenced();
+        let (awaited, fenced) = (self.lost_to().is_some(), self.is_fenced());
+        let handover = awaited || fenced;
         if !(handover || self.terminating) {
             return self.restart_in_place(&cluster);
         }
@@ -33,7 +34,12 @@ impl Machine {
         let stop = Stop {
             // With somebody to take over, clients are better served there: no smart phase unless asked for.
             smart: cluster.smart_shutdown.or_else(|| (!electable && !handover).then_some(SMART_DEFAULT)),
-            fast: if self.terminating { cluster.stop_delay } else { cluster.switchover_delay },
+            // Whoever was elected fetches the end of WAL; a primary that is only fenced stops in all order.
+            fast: (fenced || !awaited).then_some(if self.terminating {
+                cluster.stop_delay
+            } else {
+                cluster.switchover_delay
+            }),
             checkpoint_first: true,
             within: self.terminating.then_some(cluster.stop_delay),
         };
@@ -46,7 +52,7 @@ impl Machine {
     /// Only postgres restarts: the lease is held and renewed all the while, and nobody else is asked to take over.
     fn restart_in_place(&mut self, cluster: &ClusterView) {
         let Some(asked) = self.restart_due() else { return };
-        let (smart, fast) = (cluster.smart_shutdown, cluster.switchover_delay);
+        let (smart, fast) = (cluster.smart_shutdown, Some(cluster.switchover_delay));
         let stop = Stop { smart, fast, checkpoint_first: true, within: None };
         self.restarted = Some(asked);
         self.chosen_in_place = true;
@@ -173,7 +179,7 @@ impl Machine {
     fn stop_within_grace(&mut self) -> Op {
         let grace = self.cluster.as_ref().map(|cluster| cluster.stop_delay).unwrap_or_default();
         let op = self.op();
-        let stop = Stop { smart: None, fast: grace, checkpoint_first: false, within: Some(grace) };
+        let stop = Stop { smart: None, fast: Some(grace), checkpoint_first: false, within: Some(grace) };
         self.out.push(Command::StopPostgres(op, stop));
         op
     }

@@ -16,8 +16,10 @@ const FOR_FAST: Duration = Duration::from_secs(20);
 pub struct Stop {
     /// Wait this long for clients to leave.
     pub smart: Option<Duration>,
-    /// Then this long for a fast shutdown; then immediate.
-    pub fast: Duration,
+    /// Then this long for a fast shutdown; then immediate. `None` where another has been elected and waits, and comes for
+    /// the end of WAL by itself: PostgreSQL 15 and later ends with a segment switch whenever it archives (`ShutdownXLOG`),
+    /// and what is left of 16 MiB would be sent to every standby while nobody is served.
+    pub fast: Option<Duration>,
     /// A checkpoint first, while clients are still served.
     pub checkpoint_first: bool,
     /// The pod ends, and all of it is over by then, counted from the beginning of the stop: `spec.stopDelay` is the
@@ -49,7 +51,7 @@ impl Stop {
             return match phase {
                 StopPhase::Checkpoint => self.checkpoint_first.then_some(CHECKPOINT),
                 StopPhase::Smart => self.smart,
-                StopPhase::Fast => Some(self.fast),
+                StopPhase::Fast => self.fast,
                 StopPhase::Immediate => Some(IMMEDIATE),
             };
         };
@@ -64,7 +66,7 @@ impl Stop {
                 let asked = self.smart.filter(|asked| *asked < grace);
                 asked.map(|asked| until(smart_ends, asked)).filter(|bound| !bound.is_zero())
             }
-            StopPhase::Fast => Some(until(fast_ends, self.fast)),
+            StopPhase::Fast => self.fast.map(|fast| until(fast_ends, fast)),
             StopPhase::Immediate => Some(until(immediate_ends, IMMEDIATE)),
         }
     }
@@ -77,7 +79,7 @@ mod tests {
     const S: fn(u64) -> Duration = Duration::from_secs;
 
     fn leaving(grace: u64, smart: Option<u64>) -> Stop {
-        Stop { smart: smart.map(S), fast: S(grace), checkpoint_first: true, within: Some(S(grace)) }
+        Stop { smart: smart.map(S), fast: Some(S(grace)), checkpoint_first: true, within: Some(S(grace)) }
     }
 
     /// Checkpoint, smart, fast, immediate, in milliseconds, each taking all the time it is given.
@@ -129,15 +131,17 @@ mod tests {
 
     #[test]
     fn where_the_pod_stays_each_phase_has_what_was_asked_for() {
-        let handover = Stop { smart: Some(S(60)), fast: S(3600), checkpoint_first: true, within: None };
+        let handover = Stop { smart: Some(S(60)), fast: Some(S(3600)), checkpoint_first: true, within: None };
         assert_eq!(at_worst(handover), [Some(30_000), Some(60_000), Some(3_600_000), Some(5_000)]);
         let plain = Stop { smart: None, checkpoint_first: false, ..handover };
         assert_eq!(at_worst(plain), [None, None, Some(3_600_000), Some(5_000)]);
+        let awaited = Stop { smart: None, fast: None, ..handover };
+        assert_eq!(at_worst(awaited), [Some(30_000), None, None, Some(5_000)]);
     }
 
     #[test]
     fn a_standby_that_leaves_has_its_own_bound_or_its_pods_whichever_is_less() {
-        let standby = |grace| Stop { smart: None, fast: S(20), checkpoint_first: false, within: Some(S(grace)) };
+        let standby = |grace| Stop { smart: None, fast: Some(S(20)), checkpoint_first: false, within: Some(S(grace)) };
         assert_eq!(at_worst(standby(1800)), [None, None, Some(20_000), Some(5_000)]);
         assert_eq!(at_worst(standby(12)), [None, None, Some(8_000), Some(2_000)]);
     }

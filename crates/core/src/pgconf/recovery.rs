@@ -4,6 +4,7 @@ use super::parse::{Setting, parse};
 use super::quote::conf_value;
 use crate::backup::RecoveryTarget;
 use crate::timeline::TimelineId;
+use crate::wal::SegmentSize;
 
 /// What it is told.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +46,11 @@ pub fn settings(replay: Replay<'_>) -> Vec<String> {
 }
 
 /// What of a restored `postgresql.conf` stays: what initdb wrote for the databases' language and time zone. All else is
-/// the manifest's, or was about another machine.
+/// the manifest's, or was about another machine. Beside it what initdb writes for segments of that size: postgres does
+/// not start where its own least of WAL (80 MB) is not two of them.
 #[must_use]
-pub fn carried(restored: &str) -> String {
-    const KEPT: [&str; 10] = [
+pub fn carried(restored: &str, segment: SegmentSize) -> String {
+    const KEPT: [&str; 8] = [
         "datestyle",
         "default_text_search_config",
         "lc_messages",
@@ -56,12 +58,14 @@ pub fn carried(restored: &str) -> String {
         "lc_numeric",
         "lc_time",
         "log_timezone",
-        // By the size of a WAL segment, which is one of the data.
-        "max_wal_size",
-        "min_wal_size",
         "timezone",
     ];
-    let mut out = "# Restored: everything else is in the files that are included below.\n".to_owned();
+    let megabytes = segment.bytes() >> 20;
+    let (least, most) = (megabytes.saturating_mul(5), megabytes.saturating_mul(64));
+    let mut out = format!(
+        "# Restored: everything else is in the files that are included below.\n\
+         min_wal_size = {least}MB\nmax_wal_size = {most}MB\n"
+    );
     // Line by line: whatever else is in it, and cannot be read, is left out anyway.
     for Setting { name, value } in restored.split('\n').filter_map(|line| parse(line).ok()).flatten() {
         let name = name.to_ascii_lowercase();
@@ -103,13 +107,19 @@ mod tests {
     }
 
     #[test]
-    fn only_language_and_time_zone_are_carried_over() {
+    fn only_language_and_time_zone_are_carried_over_and_wal_is_as_initdb_had_it() {
         let restored = "max_connections = 500\nTimeZone = 'Europe/Rome'\t# here\nlc_time = 'it''s'\n\
             include '/etc/other.conf'\n#datestyle = 'iso'\ndefault_text_search_config = 'pg_catalog.english'\n";
-        let kept: Vec<String> = carried(restored).lines().skip(1).map(str::to_owned).collect();
+        let kept: Vec<String> = carried(restored, SegmentSize::DEFAULT).lines().skip(1).map(str::to_owned).collect();
         assert_eq!(
             kept,
-            ["timezone = 'Europe/Rome'", "lc_time = 'it''s'", "default_text_search_config = 'pg_catalog.english'"]
+            [
+                "min_wal_size = 80MB",
+                "max_wal_size = 1024MB",
+                "timezone = 'Europe/Rome'",
+                "lc_time = 'it''s'",
+                "default_text_search_config = 'pg_catalog.english'"
+            ]
         );
     }
 }

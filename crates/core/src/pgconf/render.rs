@@ -18,8 +18,6 @@ pub struct Inputs<'a> {
     pub preload: &'a [String],
     /// What the manager knows.
     pub facts: &'a Facts,
-    /// PostgreSQL's major version.
-    pub major: u32,
     /// What this instance is.
     pub role: &'a Role,
 }
@@ -33,8 +31,8 @@ pub struct Facts {
     pub port: u16,
     /// Whether WAL is archived.
     pub archive_mode: ArchiveMode,
-    /// `spec.postgresql.enableAlterSystem`; postgres can forbid it since 17.
-    pub allow_alter_system: bool,
+    /// `spec.postgresql.enableAlterSystem`; nothing where postgres cannot forbid it.
+    pub allow_alter_system: Option<bool>,
     /// The WAL that a slot may keep, in megabytes, unless the user says otherwise.
     pub slot_cap_megabytes: Option<u64>,
     /// Where things lie.
@@ -44,8 +42,8 @@ pub struct Facts {
 /// Paths inside the container; the default is CNPG's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// The manager's binary.
-    pub manager: String,
+    /// The program that postgres runs for each WAL file.
+    pub wal_client: String,
     /// Certificates and keys.
     pub certificates: String,
     /// The UNIX socket.
@@ -96,7 +94,7 @@ pub struct RenderError(#[from] pub ParameterError);
 impl Default for Paths {
     fn default() -> Self {
         let at = |name: &str| format!("/controller/{name}");
-        Self { manager: at("manager"), certificates: at("certificates"), sockets: at("run"), log: at("log") }
+        Self { wal_client: at("wal-client"), certificates: at("certificates"), sockets: at("run"), log: at("log") }
     }
 }
 
@@ -144,7 +142,7 @@ fn mandatory(inputs: Inputs<'_>) -> Vec<(String, String)> {
     let on = |yes: bool| if yes { "on" } else { "off" }.to_owned();
     let certificate = |name: &str| format!("{}/{name}", paths.certificates);
     let mut out = vec![
-        ("archive_command", format!("{} wal-archive %p", paths.manager)),
+        ("archive_command", format!("{} wal-archive %p", paths.wal_client)),
         ("archive_mode", archive_mode.as_str().to_owned()),
         ("cluster_name", cluster_name.clone()),
         ("hot_standby", on(true)),
@@ -160,16 +158,14 @@ fn mandatory(inputs: Inputs<'_>) -> Vec<(String, String)> {
         ("unix_socket_directories", paths.sockets.clone()),
     ];
     out.extend(defaults::LOGGING.iter().map(|(name, value)| (*name, (*value).to_owned())));
-    if inputs.major >= 17 {
-        out.push(("allow_alter_system", on(*allow_alter_system)));
-    }
+    out.extend(allow_alter_system.map(|allowed| ("allow_alter_system", on(allowed))));
     out.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// A primary keeps its `restore_command`: it is idle there, and pg_rewind needs it when the primary comes back
 /// as a standby. `latest` is what makes a standby follow a promotion.
 fn replication(inputs: Inputs<'_>) -> BTreeMap<String, String> {
-    let restore = format!("{} wal-restore %f %p", inputs.facts.paths.manager);
+    let restore = format!("{} wal-restore %f %p", inputs.facts.paths.wal_client);
     let mut out = vec![("restore_command", restore), ("recovery_target_timeline", "latest".to_owned())];
     if let Role::Standby { upstream, slot } = inputs.role {
         out.push(("primary_conninfo", upstream.as_ref().map(Upstream::conninfo).unwrap_or_default()));

@@ -23,6 +23,15 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
             message: "spec.monitoring.enablePodMonitor is set, but the PodMonitor CRD is not installed".to_owned(),
         });
     }
+    if observed.budgets_unserved {
+        draft.report.does_not("create PodDisruptionBudgets", "the API server does not know policy/v1");
+        draft.steps.push(Step::Event {
+            kind: EventKind::Warning,
+            reason: "DisruptionBudgetUnavailable".to_owned(),
+            message: "this API server is older than Kubernetes 1.21: no budget keeps an eviction from the primary"
+                .to_owned(),
+        });
+    }
     budgets(desired, observed, draft);
     if observed.objects.contains(&ObjectKind::FailoverQuorum) && !desired.failover_quorum {
         draft.report.does("delete FailoverQuorum", "the synchronous replication that is asked for has none");
@@ -56,7 +65,7 @@ fn wanted(desired: &Desired, observed: &Observed) -> Vec<ObjectKind> {
     let mut kinds: Vec<ObjectKind> = SecretKind::ALL.into_iter().filter(secret).map(ObjectKind::Secret).collect();
     kinds.extend([ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding]);
     kinds.extend(ServiceKind::ALL.map(ObjectKind::Service));
-    if desired.disruption_budgets {
+    if desired.disruption_budgets && !observed.budgets_unserved {
         kinds.push(ObjectKind::PrimaryBudget);
         kinds.extend((desired.instances >= 3).then_some(ObjectKind::ReplicaBudget));
     }

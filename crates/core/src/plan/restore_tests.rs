@@ -29,7 +29,7 @@ impl World {
     }
 
     fn order(&mut self, id: &str, undo: bool) {
-        self.observed.restore_order = Some(RestoreOrder { id: id.into(), undo, holder_is_dead: false });
+        self.observed.restore_order = Some(RestoreOrder { id: id.into(), undo, ..RestoreOrder::default() });
     }
 
     fn stage(&self) -> Option<Stage> {

@@ -89,6 +89,9 @@ pub struct RestoreOrder {
     /// [`RestoreFact::holder_is_dead`].
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub holder_is_dead: bool,
+    /// Also while there are volumes of an earlier restore, which nothing goes back to afterwards.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub keep_both: bool,
 }
 
 impl RestoreFact {

@@ -39,7 +39,14 @@ pub fn rule(order: &RestoreOrder, current: Option<&RestoreFact>, kept: &[String]
         (false, Some(current)) if current.stage.is_under_way() => {
             Ruling::Refused(format!("restore {} is under way: undo it first, or wait for it", current.id))
         }
-        (false, _) => begun(None),
+        (false, _) => match kept.first().filter(|_| !order.keep_both) {
+            // An undo goes back to what the last restore has put aside, and to nothing before that.
+            Some(earlier) => Ruling::Refused(format!(
+                "the volumes that restore {earlier} has put aside are kept still, and nothing could go back to them after \
+                 another one: --undo goes back to them now, --drop-old deletes them, --keep-both leaves them as they are"
+            )),
+            None => begun(None),
+        },
         (true, None) => Ruling::Refused("nothing was restored, so there is nothing to go back to".to_owned()),
         (true, Some(current)) => undone(order, current, kept, begun),
     }

@@ -8,7 +8,7 @@ use crate::timeline::{History, Lineage, TimelineId};
 use crate::wal::{SegmentName, SegmentNo, SegmentSize};
 
 fn order(id: &str, undo: bool) -> RestoreOrder {
-    RestoreOrder { id: id.into(), undo, holder_is_dead: false }
+    RestoreOrder { id: id.into(), undo, ..RestoreOrder::default() }
 }
 
 fn at(stage: Stage) -> RestoreFact {
@@ -27,6 +27,18 @@ fn an_order_begins_a_restore_unless_one_is_under_way_or_knows_it() {
         let ruling = rule(&order("r2", false), Some(&at(stage)), &[]);
         assert!(matches!(ruling, Ruling::Refused(_)), "{stage:?}");
     }
+}
+
+#[test]
+fn another_restore_is_refused_while_volumes_of_an_earlier_one_could_not_be_gone_back_to_any_more() {
+    let kept = ["r1".to_owned()];
+    for current in [None, Some(at(Stage::Done))] {
+        let Ruling::Refused(why) = rule(&order("r2", false), current.as_ref(), &kept) else { panic!() };
+        assert!(why.contains("restore r1") && why.contains("--keep-both"), "{why}");
+        let both = RestoreOrder { keep_both: true, ..order("r2", false) };
+        assert!(matches!(rule(&both, current.as_ref(), &kept), Ruling::Begin(fact) if fact.id == "r2"));
+    }
+    assert!(matches!(rule(&order("u", true), Some(&at(Stage::Done)), &kept), Ruling::Begin(_)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod filename;
 mod key;
 mod page;
+pub mod record;
 mod segment;
 
 pub use filename::{SegmentName, WalName, WalNameError};

@@ -49,7 +49,7 @@ impl World {
                 w.cluster_changed();
                 Outcome::Done
             }),
-            Command::StopPostgres(op, how) => self.stop_postgres(at, op, how.checkpoint_first),
+            Command::StopPostgres(op, how) => self.stop_postgres(at, op, how),
             Command::KillEverything(op) => {
                 self.nodes[at].stopping = true;
                 self.after(at, (1, 40), op, |w, at| {

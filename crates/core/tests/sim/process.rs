@@ -3,7 +3,7 @@
 use super::directory::Record;
 use super::node::Postgres;
 use super::world::{MEMBERS, World};
-use pgherd_core::instance::{DataRole, Event, Machine, Op, Outcome, Phase, StartAs};
+use pgherd_core::instance::{DataRole, Event, Machine, Op, Outcome, Phase, StartAs, Stop};
 use pgherd_core::time::Instant;
 use pgherd_core::timeline::TimelineId;
 
@@ -87,12 +87,12 @@ impl World {
         });
     }
 
-    pub fn stop_postgres(&mut self, at: usize, op: Op, checkpoint: bool) {
+    pub fn stop_postgres(&mut self, at: usize, op: Op, how: Stop) {
         self.nodes[at].stopping = true;
         let postmaster = self.nodes[at].postmaster;
-        let (least, most) = if checkpoint { (100, 1_500) } else { (20, 300) };
+        let (least, most) = if how.checkpoint_first { (100, 1_500) } else { (20, 300) };
         self.after(at, (least, most), op, move |w, at| {
-            if w.nodes[at].postmaster == postmaster && w.nodes[at].postgres == Postgres::Primary {
+            if how.fast.is_some() && w.nodes[at].postmaster == postmaster && w.nodes[at].postgres == Postgres::Primary {
                 // The shutdown checkpoint goes out to whoever streams.
                 w.write_record(at);
                 for to in 0..MEMBERS {

@@ -83,6 +83,16 @@ impl ApiError {
         Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists")).about(resource, name)
     }
 
+    /// 422: an update must say over which version, and does not. The resource is named where others name the kind.
+    pub fn no_version(resource: &GroupResource, name: &str) -> Self {
+        let why = Cause {
+            field: "metadata.resourceVersion".to_owned(),
+            reason: "FieldValueInvalid",
+            message: "Invalid value: 0x0: must be specified for an update".to_owned(),
+        };
+        Self::invalid(&resource.plural, &resource.group, name, &[why])
+    }
+
     /// 422: fields are wrong; every one of them is named.
     pub fn invalid(kind: &str, group: &str, name: &str, causes: &[Cause]) -> Self {
         let list: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();

@@ -6,7 +6,7 @@ use super::error::{ApiError, Cause};
 use super::names;
 use super::object::{as_map, namespace, text, uid};
 use super::object::{copy_field, has_finalizers, is_terminating, map_mut, meta, meta_mut, name, set_meta, version};
-use super::resource::ResourceInfo;
+use super::resource::{GroupResource, ResourceInfo};
 
 /// What a rule may know of its surroundings.
 #[derive(Debug, Clone)]
@@ -161,8 +161,7 @@ pub fn prepare_update(info: &ResourceInfo, old: &Value, mut new: Value, part: Pa
     match meta(&new, "resourceVersion") {
         "" if info.unconditional_update => {}
         "" => {
-            let causes = [Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update")];
-            return Err(ApiError::invalid(&info.kind, &info.gr.group, name(old), &causes));
+            return Err(ApiError::no_version(&info.gr, name(old)));
         }
         found if found == meta(old, "resourceVersion") => {}
         _ => return Err(ApiError::stale(&info.gr, name(old))),
@@ -239,6 +238,11 @@ fn holds_namespace(object: &Value) -> bool {
     text(object, "/kind") == "Namespace" && !super::object::list(object, "/spec/finalizers").is_empty()
 }
 
+/// The real server names the kind where it means the resource.
+fn by_kind(info: &ResourceInfo) -> GroupResource {
+    GroupResource::new(&info.gr.group, &info.kind)
+}
+
 /// Decides a delete.
 ///
 /// # Errors
@@ -250,15 +254,20 @@ pub fn decide_delete(
     now: jiff::Timestamp,
 ) -> Result<Deletion, ApiError> {
     if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid(object)) {
-        let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {}", uid(object));
-        return Err(ApiError::conflict(&info.gr, name(object), why));
+        let why = format!(
+            "the UID in the precondition ({wanted}) does not match the UID in record ({}). The object might have been \
+             deleted and then recreated",
+            uid(object)
+        );
+        return Err(ApiError::conflict(&by_kind(info), name(object), why));
     }
     let found = meta(object, "resourceVersion");
     if let Some(wanted) = options.version.as_deref().filter(|wanted| *wanted != found) {
         let why = format!(
-            "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {found}"
+            "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({found}). \
+             The object might have been modified"
         );
-        return Err(ApiError::conflict(&info.gr, name(object), why));
+        return Err(ApiError::conflict(&by_kind(info), name(object), why));
     }
     let grace = grace_seconds(info, object, options);
     let held = grace > 0 || has_finalizers(object) || holds_namespace(object);

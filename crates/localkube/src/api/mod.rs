@@ -4,9 +4,10 @@
 //! resourceVersion in an append-only journal, serves list and watch, create, update, the patch formats, status and scale
 //! subresources, custom resources with structural schemas, tables and discovery.
 //!
-//! What it does not do: RBAC is stored and never enforced (whoever has a known token or certificate may do everything;
-//! access reviews say so), server-side apply is a merge without field ownership, CEL rules are not evaluated, lists are
-//! never cut into pages, admission webhooks do not exist. It is a test bed, not a production API.
+//! RBAC is enforced where its caller says so, with the real server's rule that nobody gives more than he has.
+//!
+//! What it does not do: server-side apply is a merge without field ownership, CEL rules are not evaluated, lists are never
+//! cut into pages, admission webhooks are stored and never called. It is a test bed, not a production API.
 //!
 //! Neighbours: the node of this crate uses [`Store`] without HTTP and gives the hooks ([`ClusterIps`], [`PodLogs`]);
 //! everyone else comes over HTTP. Pure parts (`patch`, `schema`, `selector`, `table`, `lifecycle`, `builtin`) know
@@ -26,6 +27,7 @@ mod names;
 pub(crate) mod object;
 mod openapi;
 mod patch;
+mod rbac;
 mod registry;
 mod resource;
 mod schema;
@@ -42,7 +44,7 @@ pub use http::{
 };
 pub use lifecycle::DeleteOptions;
 pub use object::Object;
-pub use resource::GroupResource;
+pub use resource::{GroupResource, ResourceInfo};
 pub use selector::LabelSelector;
-pub use store::{ChangeKind, JournalError, Listed, Store, WatchStart, Watcher};
+pub use store::{ChangeKind, JournalError, Listed, Order, Store, Upstream, WatchStart, Watcher, Wish};
 pub use token::Identity;

@@ -112,6 +112,17 @@ const CLUSTER: u8 = 32;
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static [&'static str], u8);
 
 const BUILT_IN: &[Row] = &[
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingwebhookconfigurations",
+        "validatingwebhookconfiguration",
+        "ValidatingWebhookConfiguration",
+        &[],
+        GENERATION | CLUSTER,
+    ),
+    ("apps", "v1", "deployments", "deployment", "Deployment", &["deploy"], STATUS | GENERATION | ALL),
+    ("networking.k8s.io", "v1", "networkpolicies", "networkpolicy", "NetworkPolicy", &["netpol"], GENERATION),
     ("", "v1", "configmaps", "configmap", "ConfigMap", &["cm"], 0),
     ("", "v1", "endpoints", "endpoints", "Endpoints", &["ep"], CREATE_ON_UPDATE),
     ("", "v1", "events", "event", "Event", &["ev"], CREATE_ON_UPDATE),

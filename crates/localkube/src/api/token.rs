@@ -1,6 +1,6 @@
 //! Who is asking: static tokens of the caller, service-account tokens that this server signs, client certificates.
 //!
-//! Authorization is not enforced: whoever is known may do everything. RBAC objects are stored and never consulted.
+//! Whoever is known may do everything, unless the server was told to enforce RBAC.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use sha2::Sha256;
 pub struct Identity {
     /// `system:serviceaccount:NAMESPACE:NAME`, or any name.
     pub user: String,
-    /// Groups; told in reviews, otherwise without effect.
+    /// Groups; told in reviews, and subjects of RBAC.
     pub groups: Vec<String>,
 }
 

@@ -10,10 +10,10 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::DaemonError;
+use super::api_side::Access;
 use super::options::{Layout, UpOptions};
 use super::serve::listen;
-use super::{DaemonError, kubeconfig};
-use crate::api::Credentials;
 use crate::fault::Controllers;
 use crate::net::address::{API_PORT, CONTROLLER_PORTS, GATEWAY};
 use crate::node::NodeContext;
@@ -43,7 +43,7 @@ pub(super) async fn start_all(
     controllers: &Controllers,
     options: &UpOptions,
     layout: &Layout,
-    credentials: &Credentials,
+    access: &Access,
     context: &NodeContext,
     tasks: &mut JoinSet<()>,
     stop: &CancellationToken,
@@ -60,7 +60,7 @@ pub(super) async fn start_all(
         });
         let Some(program) = options.controller.clone() else { continue };
         let kubeconfig = layout.controller_kubeconfig(number);
-        kubeconfig::write(&kubeconfig, &format!("https://{GATEWAY}:{port}"), credentials, "default")?;
+        access.for_controller(layout, number, port)?;
         made.push(Controller {
             helper: options.helper.clone(),
             program,

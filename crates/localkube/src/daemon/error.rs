@@ -51,6 +51,9 @@ pub enum DaemonError {
         /// The API's answer.
         why: String,
     },
+    /// The real API server cannot be worked for.
+    #[error("failed to work for the API server that was given")]
+    Upstream(#[from] crate::upstream::UpstreamError),
     /// The network could not be set up.
     #[error("failed to set up the network")]
     Network(#[from] NetError),

@@ -43,14 +43,19 @@ pub(super) fn s3_keys(options: &UpOptions, path: &Path) -> Result<S3Keys, Daemon
     Ok(keys)
 }
 
-/// Definitions and nodes.
-pub(super) fn basics(store: &Store, options: &UpOptions) -> Result<(), DaemonError> {
+/// The definitions of our kinds.
+pub(super) fn definitions_of(store: &Store) -> Result<(), DaemonError> {
     for definition in definitions() {
         let parsed = serde_json::to_value(&definition);
         let object =
             parsed.map_err(|error| DaemonError::Apply { what: "a definition".into(), why: error.to_string() })?;
         manifests::apply(store, object)?;
     }
+    Ok(())
+}
+
+/// The nodes.
+pub(super) fn nodes(store: &Store, options: &UpOptions) -> Result<(), DaemonError> {
     for node in &options.nodes {
         let labels = json!({"kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux",
             "topology.kubernetes.io/zone": node.zone, "topology.kubernetes.io/region": "local"});

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kube::config::Kubeconfig;
 use serde_json::json;
 
 use super::DaemonError;
@@ -22,6 +23,17 @@ pub(super) fn write(path: &Path, server: &str, credentials: &Credentials, namesp
         "contexts": [{"name": "pgherd-local", "context": {
             "cluster": "pgherd-local", "user": "admin", "namespace": namespace}}],
     });
+    write_text(path, &format!("{text:#}\n"))
+}
+
+/// Writes one that there is already.
+pub(super) fn write_file(path: &Path, file: &Kubeconfig) -> Result<(), DaemonError> {
+    let text = serde_yaml_ng::to_string(file);
+    let text = text.map_err(|error| DaemonError::Parse { path: path.to_owned(), why: error.to_string() })?;
+    write_text(path, &text)
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), DaemonError> {
     use std::io::Write as _;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
@@ -30,5 +42,5 @@ pub(super) fn write(path: &Path, server: &str, credentials: &Credentials, namesp
         .mode(0o600)
         .open(path)
         .map_err(DaemonError::file(path))?;
-    file.write_all(format!("{text:#}\n").as_bytes()).map_err(DaemonError::file(path))
+    file.write_all(text.as_bytes()).map_err(DaemonError::file(path))
 }

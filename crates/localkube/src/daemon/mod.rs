@@ -4,6 +4,7 @@
 //! [`sweep`] clears what a crash left. Hidden verbs of the binary that embeds this ([`run_hidden`]) are the daemon itself
 //! and the processes of pods.
 
+mod api_side;
 mod applier;
 mod claims;
 mod control;
@@ -26,7 +27,7 @@ pub use endpoint::EndpointError;
 pub use error::DaemonError;
 pub use events::Event;
 pub use handle::{Handle, find, up};
-pub use options::{NodeOptions, STATE_ROOT, UpOptions, Volumes};
+pub use options::{NodeOptions, RealApi, STATE_ROOT, UpOptions, Volumes};
 pub use preflight::{Finding, preflight};
 pub use sweep::sweep;
 

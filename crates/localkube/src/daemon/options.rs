@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pgherd_proto::names::WAL_CLIENT;
 use serde::{Deserialize, Serialize};
 
 /// Where environments are kept, each in a directory of its name.
@@ -32,6 +33,15 @@ pub enum Volumes {
     Ext4,
 }
 
+/// A real API server instead of the local one. Its definitions, roles and service accounts are there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealApi {
+    /// For the node's part, and for clients on the host: it may do everything.
+    pub kubeconfig: PathBuf,
+    /// For the controller.
+    pub controller: PathBuf,
+}
+
 /// One environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpOptions {
@@ -43,6 +53,9 @@ pub struct UpOptions {
     pub files: Vec<PathBuf>,
     /// The program that has the hidden verbs; `pgherd` itself, unless a test says otherwise.
     pub helper: PathBuf,
+    /// A real API server; its certificate must be good for the addresses by which pods reach it.
+    #[serde(default)]
+    pub api: Option<RealApi>,
     /// The manager's binary; without it, pods that bring it fail.
     pub manager: Option<PathBuf>,
     /// The controller's binary; without it nothing reconciles clusters.
@@ -65,6 +78,9 @@ pub struct UpOptions {
     pub node_grace: Duration,
     /// Directories of the host that containers see, beside `/usr`, `/etc` and the like.
     pub host_mounts: Vec<PathBuf>,
+    /// Folders with PostgreSQL, one folder for each major, which are looked at before Debian's.
+    #[serde(default)]
+    pub postgres: Vec<PathBuf>,
     /// Added to the environment of every container and of the controller.
     pub env: BTreeMap<String, String>,
 }
@@ -78,7 +94,8 @@ impl UpOptions {
             state_dir: Path::new(STATE_ROOT).join(name),
             files: Vec::new(),
             helper: helper.to_owned(),
-            manager: beside("manager"),
+            manager: beside("manager").filter(|_| beside(WAL_CLIENT).is_some()),
+            api: None,
             controller: beside("controller"),
             nodes: vec![NodeOptions { name: "local-1".to_owned(), zone: "local-a".to_owned() }],
             s3_endpoint: None,
@@ -88,9 +105,16 @@ impl UpOptions {
             backoff_scale: 1.0,
             node_grace: NODE_GRACE,
             host_mounts: Vec::new(),
+            postgres: fetched(helper).into_iter().collect(),
             env: BTreeMap::new(),
         }
     }
+}
+
+/// Where `tests/tools/postgres-majors.sh` puts what it fetches, if the program lies where cargo builds it.
+fn fetched(helper: &Path) -> Option<PathBuf> {
+    let folder = helper.parent()?.parent()?.join("tools/postgres");
+    folder.is_dir().then_some(folder)
 }
 
 /// The paths of an environment.

@@ -1,10 +1,9 @@
 //! The daemon: makes the network, starts API, S3, services and node in it, then waits for the end.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
@@ -15,17 +14,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::api_side::ApiSide;
 use super::applier::applier;
 use super::claims::Claims;
 use super::control::{self, Control};
 use super::events::EventLog;
 use super::furnish::{self, S3Keys};
-use super::logs::LogFiles;
 use super::options::{Layout, UpOptions, Volumes};
-use super::{DaemonError, controller, endpoint, kubeconfig};
-use crate::api::{ApiConfig, ApiServer, FaultSwitch, load_or_create};
+use super::{DaemonError, api_side, controller, endpoint};
 use crate::fault::{Controllers, FaultRequest, FaultSetup, Faults};
-use crate::net::address::{API_PORT, API_SERVICE, GATEWAY, PodAddresses, S3_PORT, ServiceAddresses};
+use crate::net::address::{GATEWAY, PodAddresses, S3_PORT};
 use crate::net::forward::Forwards;
 use crate::net::host::HostSide;
 use crate::net::namespace::NetworkNamespace;
@@ -33,8 +31,9 @@ use crate::net::{NetError, services};
 use crate::node::process::ProcessId;
 use crate::node::records::Records;
 use crate::node::spawner::Spawner;
-use crate::node::{self, Kubelets, LocalNode, NodeContext, PodUser, RunningPods, disk};
+use crate::node::{self, Kubelets, LocalNode, NodeContext, PodUser, RunningPods, Servers, disk};
 use crate::s3::{Behind, S3Gate, serve_folder};
+use pgherd_proto::names::WAL_CLIENT;
 
 /// How long pods may take to end in good order.
 const PODS_END_WITHIN: Duration = Duration::from_secs(20);
@@ -122,33 +121,12 @@ async fn serve(
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     make_directories(&layout)?;
-    let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"].map(str::to_owned);
-    let addresses = [GATEWAY, API_SERVICE, Ipv4Addr::LOCALHOST].map(IpAddr::from);
-    let credentials = load_or_create(&layout.api(), &names, &addresses)?;
-    let logs = Arc::new(LogFiles { directory: layout.node(), store: OnceLock::new() });
-    let api = ApiServer::new(ApiConfig {
-        state_dir: layout.api(),
-        tokens: BTreeMap::new(),
-        cluster_ips: Arc::new(ServiceAddresses::default()),
-        pod_logs: Some(Arc::clone(&logs) as Arc<dyn crate::api::PodLogs>),
-        root_ca: credentials.ca.clone(),
-        faults: FaultSwitch::default(),
-    })?;
-    let store = api.store();
-    let _set_once = logs.store.set(store.clone());
-    for (address, port) in [(GATEWAY, API_PORT), (API_SERVICE, 443)] {
-        let (api, listener) = (api.clone(), listen(address, port).await?);
-        let (tls, stop) = (Arc::clone(&credentials.server), stop.clone());
-        tasks.spawn(async move { api.serve(listener, Some(tls), stop).await });
-    }
-    let (keeper, until) = (api.clone(), stop.clone());
-    tasks.spawn(async move { keeper.run_housekeeping(until).await });
-
+    let api = api_side::start(&options, &layout, &host, &mut tasks, &stop).await?;
+    let store = api.store.clone();
     let keys = furnish::s3_keys(&options, &layout.api())?;
     let gate = start_s3(&options, &layout, &keys, host.clone(), &mut tasks, &stop).await?;
-    furnish::basics(&store, &options)?;
     let buckets = options.s3_endpoint.is_none().then(|| layout.s3());
-    let apply = applier(store.clone(), keys, buckets);
+    let apply = applier(store.clone(), keys, buckets, Servers::below(&options.postgres));
 
     let (names_known, names) = watch::channel(Vec::new());
     tasks.spawn(services::run(store.clone(), names_known, stop.clone()));
@@ -166,17 +144,14 @@ async fn serve(
     let node = tokio::spawn(node::run(Arc::clone(&context), pods.clone(), node_stop.clone()));
 
     let forwards = Forwards::new(host, runtime);
-    let outside = forwards.to((GATEWAY, API_PORT).into()).await?;
-    let namespace = "default";
-    kubeconfig::write(&layout.kubeconfig(), &format!("https://{outside}"), &credentials, namespace)?;
+    api.access.for_host(&layout, &forwards).await?;
     let controller_stop = CancellationToken::new();
     let made = apply(&options.files)?;
     for sentence in &made {
         tracing::info!(made = sentence, "the local environment made or applied something");
     }
     let controllers = Controllers::default();
-    controller::start_all(&controllers, &options, &layout, &credentials, &context, &mut tasks, &controller_stop)
-        .await?;
+    controller::start_all(&controllers, &options, &layout, &api.access, &context, &mut tasks, &controller_stop).await?;
     let control = Arc::new(Control {
         name: options.name.clone(),
         kubeconfig: layout.kubeconfig(),
@@ -185,13 +160,13 @@ async fn serve(
         pods: pods.clone(),
         faults: Faults::new(FaultSetup {
             pods: pods.clone(),
-            api: api.faults(),
+            api: api.faults.clone(),
             s3: gate,
             kubelets: context.kubelets.clone(),
             controllers: controllers.clone(),
             network,
             nodes: options.nodes.iter().map(|node| node.name.clone()).collect(),
-            store: api.store(),
+            store: api.store.clone(),
         }),
         controllers,
         events,
@@ -312,7 +287,7 @@ fn start_spawner(network: &NetworkNamespace, runtime: tokio::runtime::Handle) ->
 fn node_context(
     options: &UpOptions,
     layout: &Layout,
-    api: &ApiServer,
+    api: &ApiSide,
     network: NetworkNamespace,
     names: watch::Receiver<Vec<crate::net::hosts::ServiceName>>,
     spawner: Spawner,
@@ -320,11 +295,16 @@ fn node_context(
 ) -> Result<NodeContext, DaemonError> {
     let unknown = || DaemonError::Preflight(format!("- the system user {} is missing", options.user));
     let user = nix::unistd::User::from_name(&options.user).ok().flatten().ok_or_else(unknown)?;
-    let manager = options.manager.as_ref().map(|binary| {
-        // A copy of its own: a build may replace the original, and a link must be on the pods' file system.
+    let manager = options.manager.as_ref().map(|binary| -> Result<std::path::PathBuf, DaemonError> {
+        // Copies of its own: a build may replace the originals, and a link must be on the pods' file system.
         let copy = layout.node().join("manager");
-        let _old = std::fs::remove_file(&copy);
-        std::fs::copy(binary, &copy).map(|_| copy.clone()).map_err(DaemonError::file(copy))
+        for (from, to) in
+            [(binary.with_file_name(WAL_CLIENT), copy.with_file_name(WAL_CLIENT)), (binary.clone(), copy.clone())]
+        {
+            let _old = std::fs::remove_file(&to);
+            std::fs::copy(&from, &to).map_err(DaemonError::file(to))?;
+        }
+        Ok(copy)
     });
     let mut env = options.env.clone();
     for (name, value) in
@@ -332,9 +312,8 @@ fn node_context(
     {
         env.entry(name.to_owned()).or_insert(value);
     }
-    let issuer = api.clone();
     Ok(NodeContext {
-        store: api.store(),
+        store: api.store.clone(),
         nodes: options.nodes.iter().map(|n| LocalNode { name: n.name.clone(), zone: n.zone.clone() }).collect(),
         helper: options.helper.clone(),
         manager: manager.transpose()?,
@@ -344,14 +323,12 @@ fn node_context(
         addresses: PodAddresses::default(),
         names,
         env,
-        token: Arc::new(move |namespace, account| {
-            // A year: the environment does not live that long, and nothing has to be refreshed.
-            issuer.service_account_token(namespace, account, 31_536_000, Vec::new()).map(|(t, _)| t).unwrap_or_default()
-        }),
+        token: Arc::clone(&api.token),
         spawner,
         records,
         backoff_scale: options.backoff_scale,
         node_grace: options.node_grace,
+        servers: Servers::below(&options.postgres),
         host_mounts: options.host_mounts.clone(),
         own_file_systems: options.volumes == Volumes::Ext4,
         kubelets: Kubelets::default(),

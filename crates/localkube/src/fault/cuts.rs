@@ -1,5 +1,6 @@
 //! Networks cut and slowed down.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::inject::Faults;
@@ -70,12 +71,25 @@ impl Faults {
         let (Some(holder), Some(address)) = (found.holder, found.address) else {
             return Err(FaultError::Pod(pod.to_owned()));
         };
-        network::slow(&self.network, holder, address, kbit, delay).await?;
         let rate = kbit.map(|kbit| format!("{kbit} kbit/s")).unwrap_or_default();
         let wait = delay.map(|delay| format!(" {delay} ms late")).unwrap_or_default();
         let text = format!("the link of {} is slow: {rate}{wait}", found.name);
+        let is_late = |undo: &Undo| matches!(undo, Undo::Late { holder: other, .. } if *other == holder);
+        if delay.is_some() && self.registry.any(is_late) {
+            return Err(FaultError::Late(found.name));
+        }
+        if let Some(kbit) = kbit {
+            network::narrow(&self.network, holder, address, kbit).await?;
+        }
+        let undo = match delay {
+            None => Undo::Narrow { holder, address },
+            Some(delay) => {
+                let relay = Arc::new(network::delay(&self.network, address, delay).await?);
+                Undo::Late { holder, address, relay, narrow: kbit.is_some() }
+            }
+        };
         let id = self.registry.next("link");
-        self.registry.add(&id, Some(&full_name(&found)), &text, Undo::Link { holder, address });
+        self.registry.add(&id, Some(&full_name(&found)), &text, undo);
         Ok(Done::lasts(id, text))
     }
 }

@@ -23,6 +23,9 @@ pub enum FaultError {
     /// nftables or tc refused.
     #[error("failed to change the pod's network")]
     Network(#[from] NetError),
+    /// A link can be late by one time only.
+    #[error("the link of {0} is late already: heal that first")]
+    Late(String),
     /// There is no such node.
     #[error("there is no node {0}")]
     Node(String),

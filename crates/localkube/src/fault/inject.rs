@@ -169,7 +169,16 @@ impl Faults {
                     network::heal(holder, &table).await?;
                 }
             }
-            Undo::Link { holder, address } => network::fast(&self.network, holder, address).await?,
+            Undo::Narrow { holder, address } => network::widen(&self.network, holder, address).await?,
+            Undo::Late { holder, address, relay, narrow } => {
+                drop(relay);
+                if holder.is_alive() {
+                    network::join(&self.network, address).await?;
+                }
+                if narrow {
+                    network::widen(&self.network, holder, address).await?;
+                }
+            }
             Undo::Names { hosts, before } => names::remember(&hosts, &before).map_err(FaultError::File)?,
             Undo::Kubelet(whose) => self.kubelets.heal(&whose),
             Undo::Disk { directory, what } => self.heal_disk(directory, what).await?,

@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::damage::Saved;
 use super::request::DiskFault;
+use crate::net::relay::Relay;
 use crate::node::Whose;
 use crate::node::process::ProcessId;
 
@@ -34,7 +35,9 @@ pub(super) enum Undo {
     /// These pods' namespaces have this table.
     Cut { holders: Vec<ProcessId>, table: String, flapping: Option<AbortHandle> },
     /// The link of this pod is slow.
-    Link { holder: ProcessId, address: std::net::Ipv4Addr },
+    Narrow { holder: ProcessId, address: std::net::Ipv4Addr },
+    /// And this one's frames are late, or only they.
+    Late { holder: ProcessId, address: std::net::Ipv4Addr, relay: Arc<Relay>, narrow: bool },
     /// This kubelet is deaf.
     Kubelet(Whose),
     /// This volume has something.
@@ -108,7 +111,7 @@ impl Undo {
         match self {
             Self::Frozen(all) => !all.iter().any(ProcessId::is_alive),
             Self::Cut { holders, .. } => !holders.iter().any(ProcessId::is_alive),
-            Self::Link { holder, .. } => !holder.is_alive(),
+            Self::Narrow { holder, .. } | Self::Late { holder, .. } => !holder.is_alive(),
             Self::Disk { directory, .. } => !crate::node::disk::is_mounted(directory),
             _ => false,
         }

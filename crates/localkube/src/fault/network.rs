@@ -2,10 +2,13 @@
 //! a table of its own, so that it can end without the others. Slow links are tc's.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::request::Way;
 use crate::net::address::{API_PORT, API_SERVICE, GATEWAY, NODE, S3_PORT};
+use crate::net::link::BRIDGE;
 use crate::net::namespace::NetworkNamespace;
+use crate::net::relay::Relay;
 use crate::net::{NetError, link};
 use crate::node::process::ProcessId;
 
@@ -93,20 +96,15 @@ fn net_of(holder: ProcessId) -> String {
     format!("--net=/proc/{}/ns/net", holder.pid)
 }
 
-/// Slows both ends of a pod's link down.
-pub(super) async fn slow(
+/// Slows a pod's link down at both of its ends.
+pub(super) async fn narrow(
     network: &NetworkNamespace,
     holder: ProcessId,
     address: Ipv4Addr,
-    kbit: Option<u32>,
-    delay: Option<u32>,
+    kbit: u32,
 ) -> Result<(), NetError> {
-    let shape: Vec<String> = match (kbit, delay) {
-        // A second's worth waits in the queue; more is dropped, as a full link does.
-        (Some(kbit), None) => words(&format!("tbf rate {kbit}kbit burst 16kb latency 1000ms")),
-        (Some(kbit), Some(delay)) => words(&format!("netem rate {kbit}kbit delay {delay}ms")),
-        (None, delay) => words(&format!("netem delay {}ms", delay.unwrap_or(0))),
-    };
+    // A second's worth waits in the queue; more is dropped, as a full link does.
+    let shape = words(&format!("tbf rate {kbit}kbit burst 16kb latency 1000ms"));
     let (net, end) = (net_of(holder), link::host_end(address));
     let inside = ["nsenter", &net, "tc", "qdisc", "replace", "dev", "eth0", "root"];
     let outside = ["ip", "netns", "exec", network.name(), "tc", "qdisc", "replace", "dev", &end, "root"];
@@ -119,7 +117,7 @@ pub(super) async fn slow(
 }
 
 /// Gives a link its speed back.
-pub(super) async fn fast(network: &NetworkNamespace, holder: ProcessId, address: Ipv4Addr) -> Result<(), NetError> {
+pub(super) async fn widen(network: &NetworkNamespace, holder: ProcessId, address: Ipv4Addr) -> Result<(), NetError> {
     if !holder.is_alive() {
         return Ok(());
     }
@@ -128,6 +126,40 @@ pub(super) async fn fast(network: &NetworkNamespace, holder: ProcessId, address:
     link::run(&["ip", "netns", "exec", network.name(), "tc", "qdisc", "delete", "dev", &end, "root"], "")
         .await
         .map(drop)
+}
+
+/// Takes a pod's link off the bridge, and carries its frames there by hand, each so many milliseconds late. To be called
+/// on a thread of the cluster's namespace.
+pub(super) async fn delay(network: &NetworkNamespace, address: Ipv4Addr, millis: u32) -> Result<Relay, NetError> {
+    let end = link::host_end(address);
+    // One that a pod of this address has left.
+    let _none = link::run(&["ip", "-n", network.name(), "link", "delete", &format!("{end}r")], "").await;
+    // The namespace itself must not answer in the bridge's place.
+    let script = format!(
+        "link add {end}r type veth peer name {end}x\n\
+         link set {end}x promisc on arp off up\n\
+         link set {end} nomaster promisc on arp off\n\
+         link set {end}r master {BRIDGE} up\n"
+    );
+    link::run(&["ip", "-n", network.name(), "-batch", "-"], &script).await?;
+    let late = Duration::from_millis(u64::from(millis));
+    match Relay::between(&end, &format!("{end}x"), late) {
+        Ok(relay) => Ok(relay),
+        Err(source) => {
+            join(network, address).await?;
+            Err(NetError::Relay { link: end, source })
+        }
+    }
+}
+
+/// Puts a pod's link back on the bridge; one that is gone has nothing to be put back.
+pub(super) async fn join(network: &NetworkNamespace, address: Ipv4Addr) -> Result<(), NetError> {
+    let end = link::host_end(address);
+    let script = format!("link delete {end}r\nlink set {end} master {BRIDGE} promisc off arp on\n");
+    match link::run(&["ip", "-n", network.name(), "-batch", "-"], &script).await {
+        Err(_) if link::run(&["ip", "-n", network.name(), "link", "show", &end], "").await.is_err() => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn words(text: &str) -> Vec<String> {

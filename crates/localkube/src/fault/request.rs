@@ -226,7 +226,7 @@ pub enum FaultRequest {
         pod: String,
         /// Kilobits a second in each direction.
         kbit: Option<u32>,
-        /// Milliseconds that each packet waits. Needs netem in the kernel.
+        /// Milliseconds that each packet waits, in each direction.
         delay: Option<u32>,
     },
     /// A pod resolves no names any more, as when DNS is dead. A new service brings all of them back.

@@ -43,6 +43,15 @@ pub enum NetError {
         #[source]
         source: io::Error,
     },
+    /// A pod's link could not be taken over.
+    #[error("failed to carry the frames of {link}")]
+    Relay {
+        /// The bridge's end of it.
+        link: String,
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
     /// All pod addresses are in use.
     #[error("no pod address is left in 10.213.0.0/24")]
     NoPodAddress,

@@ -45,6 +45,29 @@ impl Forwards {
     }
 }
 
+/// The other way: what comes in at `listener` goes to `target` (`host:port`), as the host reaches it, until the future is
+/// dropped.
+pub async fn outward(listener: TcpListener, host: HostSide, target: String) {
+    let mut live = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((client, _)) => {
+                    let (host, target) = (host.clone(), target.clone());
+                    live.spawn(async move {
+                        match host.connect(target).await {
+                            Ok(server) => proxy::carry(client, server).await,
+                            Err(_) => proxy::reset(client),
+                        }
+                    });
+                }
+                Err(error) => tracing::warn!(%error, "a way out cannot accept"),
+            },
+            Some(_) = live.join_next() => {}
+        }
+    }
+}
+
 async fn accept(listener: TcpListener, target: SocketAddr) {
     let mut live = JoinSet::new();
     loop {

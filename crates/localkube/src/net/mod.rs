@@ -12,6 +12,7 @@ pub mod hosts;
 pub mod link;
 pub mod namespace;
 pub mod proxy;
+pub mod relay;
 pub mod services;
 pub mod valve;
 

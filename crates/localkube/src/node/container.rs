@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::NodeError;
 use super::context::{NodeContext, PodUser};
 use super::env;
+use super::image;
 use super::pod_sandbox::PodSandbox;
 use super::process::{BootId, ProcessId};
 use super::sandbox::{ContainerSpec, Exit, Mount, MountKind, Started};
@@ -108,7 +109,8 @@ pub(super) async fn launch(
     if let Some(parent) = log.parent() {
         std::fs::create_dir_all(parent).map_err(NodeError::file(parent))?;
     }
-    let mut mounts = volumes::mounts(context, pod, container, &sandbox.directory, &address, user)?;
+    let mut mounts = image::mounts(&context.servers, pod, container, &directory)?;
+    mounts.extend(volumes::mounts(context, pod, container, &sandbox.directory, &address, user)?);
     let file = |target: &str, source: PathBuf| Mount {
         target: PathBuf::from(target),
         read_only: false,

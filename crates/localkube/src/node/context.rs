@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::NodeError;
+use super::image::Servers;
 use super::kubelets::Kubelets;
 use super::records::Records;
 use super::spawner::Spawner;
@@ -16,8 +18,21 @@ use crate::net::address::PodAddresses;
 use crate::net::hosts::ServiceName;
 use crate::net::namespace::NetworkNamespace;
 
-/// Makes the token of a service account, from namespace and account.
-pub type TokenIssuer = Arc<dyn Fn(&str, &str) -> String + Send + Sync>;
+/// Whose token is wanted, and for which pod.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenFor<'a> {
+    /// Of both.
+    pub namespace: &'a str,
+    /// The service account.
+    pub account: &'a str,
+    /// The pod's name.
+    pub pod: &'a str,
+    /// The pod's UID.
+    pub uid: &'a str,
+}
+
+/// Makes the token of a service account.
+pub type TokenIssuer = Arc<dyn Fn(TokenFor<'_>) -> Result<String, NodeError> + Send + Sync>;
 
 /// A node as the cluster sees it. All nodes share this machine; what tells them apart is name and zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +60,7 @@ pub struct NodeContext {
     pub nodes: Vec<LocalNode>,
     /// The program that has the hidden verbs.
     pub helper: PathBuf,
-    /// The manager's binary, on the same file system as `directory`.
+    /// The manager's binary, on the same file system as `directory`, with the WAL client beside it.
     pub manager: Option<PathBuf>,
     /// Where pods and volumes are kept. Only root and the pods' user may look in.
     pub directory: PathBuf,
@@ -69,6 +84,8 @@ pub struct NodeContext {
     pub backoff_scale: f64,
     /// How long a node may be silent before it is given up.
     pub node_grace: Duration,
+    /// What stands for images.
+    pub servers: Servers,
     /// Directories of the host that containers see read-only, beside the usual ones.
     pub host_mounts: Vec<PathBuf>,
     /// Claims have file systems of their own.

@@ -15,6 +15,9 @@ pub enum NodeError {
     /// A volume or variable refers to something that is not there.
     #[error("{0} not found")]
     Missing(String),
+    /// What the image stands for is not on this machine.
+    #[error("{0}")]
+    Image(String),
     /// A kind of volume or variable that this node does not know.
     #[error("{0} is not supported by the local node")]
     Unsupported(String),

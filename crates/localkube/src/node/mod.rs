@@ -9,6 +9,7 @@ pub mod disk;
 mod env;
 mod ephemeral;
 mod error;
+mod image;
 mod kubelets;
 mod lost;
 mod notices;
@@ -24,8 +25,9 @@ mod status;
 mod volumes;
 mod worker;
 
-pub use context::{LocalNode, NodeContext, PodUser};
+pub use context::{LocalNode, NodeContext, PodUser, TokenFor, TokenIssuer};
 pub use error::NodeError;
+pub use image::{DEBIAN, Servers};
 pub use kubelets::{Deaf, Kubelets, Whose};
 pub use runner::{RunningContainer, RunningPod, RunningPods, run};
 pub use volumes::{bytes, claim_directory};

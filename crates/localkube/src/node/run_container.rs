@@ -21,11 +21,12 @@ use super::status::{ContainerView, State, Terminated};
 use super::worker::Event;
 use super::{NodeError, volumes};
 use crate::api::object::{list, text, uid};
+use pgherd_proto::names::WAL_CLIENT;
 
 /// How long to wait after a container could not be started at all.
 const START_RETRY: Duration = Duration::from_secs(2);
 /// The init container that brings the manager's binary: the node does it itself.
-const BOOTSTRAP: &str = "bootstrap-controller";
+pub(super) const BOOTSTRAP: &str = "bootstrap-controller";
 
 pub(super) struct ContainerRun {
     pub spec: Container,
@@ -168,8 +169,11 @@ impl ContainerRun {
     fn failed_to_start(&mut self, error: &NodeError) {
         let message = pgherd_telemetry::chain(error);
         tracing::warn!(container = self.spec.name, error = %message, "a container cannot be started");
-        let reason =
-            if matches!(error, NodeError::Missing(_)) { "CreateContainerConfigError" } else { "CreateContainerError" };
+        let reason = match error {
+            NodeError::Missing(_) => "CreateContainerConfigError",
+            NodeError::Image(_) => "ErrImagePull",
+            _ => "CreateContainerError",
+        };
         self.state = State::Waiting { reason, message };
         self.due = later(START_RETRY);
     }
@@ -179,7 +183,10 @@ impl ContainerRun {
         let target = self.spec.command.iter().chain(self.spec.args.iter()).flatten().next_back().cloned();
         let done =
             target.ok_or_else(|| NodeError::Missing("the target of the manager".to_owned())).and_then(|target| {
-                volumes::place(context, pod, &self.spec, sandbox, std::path::Path::new(&target), manager)
+                let target = std::path::Path::new(&target);
+                let client = (target.with_file_name(WAL_CLIENT), manager.with_file_name(WAL_CLIENT));
+                volumes::place(context, pod, &self.spec, sandbox, &client.0, &client.1)?;
+                volumes::place(context, pod, &self.spec, sandbox, target, manager)
             });
         match done {
             Ok(()) => {

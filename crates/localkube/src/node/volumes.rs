@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use k8s_openapi::api::core::v1::{Container, KeyToPath, Pod, Volume, VolumeProjection};
 
 use super::NodeError;
-use super::context::{NodeContext, PodUser};
+use super::context::{NodeContext, PodUser, TokenFor};
 use super::env::{data, field_of};
 use super::pod_sandbox::PodSandbox;
 use super::sandbox::{Mount, MountKind};
@@ -147,7 +147,10 @@ fn project(
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     if let Some(token) = &part.service_account_token {
         let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default");
-        files.insert(token.path.clone(), (context.token)(namespace, account).into_bytes());
+        let meta = &pod.metadata;
+        let (name, uid) = (meta.name.as_deref().unwrap_or_default(), meta.uid.as_deref().unwrap_or_default());
+        let wanted = TokenFor { namespace, account, pod: name, uid };
+        files.insert(token.path.clone(), (context.token)(wanted)?.into_bytes());
     }
     if let Some(secret) = &part.secret {
         add(files, data(context, "secrets", namespace, &secret.name), secret.optional, secret.items.as_deref())?;

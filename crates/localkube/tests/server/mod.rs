@@ -85,6 +85,7 @@ impl Running {
         let api = ApiServer::new(ApiConfig {
             state_dir: directory.path().join("state"),
             tokens: BTreeMap::from([("secret".to_owned(), Identity::admin("tester"))]),
+            rbac: false,
             cluster_ips: Arc::new(Ips::default()),
             pod_logs: None,
             root_ca: credentials.ca.clone(),

@@ -76,29 +76,39 @@ fn http_client(config: &S3Config) -> Result<SharedHttpClient, StoreError> {
         // Nothing will speak TLS, so nothing needs the system's authorities.
         return Ok(Builder::new().build_http());
     }
-    let trust = match &config.endpoint_ca {
-        Some(pem) => {
-            // The SDK panics on a certificate that it cannot read, so it only gets those that can be read.
-            let mut roots = rustls::RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| bad_ca(&error))?;
-                roots.add(certificate).map_err(|error| bad_ca(&error))?;
-            }
-            if roots.is_empty() {
-                return Err(bad_ca(&"no certificate in it"));
-            }
-            TrustStore::empty().with_pem_certificate(pem.clone())
-        }
-        None => {
-            if rustls_native_certs::load_native_certs().certs.is_empty() {
-                let reason = "no certificate authorities on this system: give endpointCA, or install them".to_owned();
-                return Err(StoreError::Misconfigured { reason });
-            }
-            TrustStore::default()
-        }
-    };
+    let trust = trust(config, || rustls_native_certs::load_native_certs().certs.is_empty())?;
     let context = TlsContext::builder().with_trust_store(trust).build().map_err(|error| bad_ca(&error))?;
     Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context).build_https())
+}
+
+/// Whom to believe: whoever `endpointCA` names, else the system's authorities, else those that were brought along.
+fn trust(config: &S3Config, system_has_none: impl FnOnce() -> bool) -> Result<TrustStore, StoreError> {
+    if let Some(pem) = &config.endpoint_ca {
+        return believed(pem);
+    }
+    if !system_has_none() {
+        return Ok(TrustStore::default());
+    }
+    match config.other_authorities.as_deref().map(std::fs::read) {
+        Some(Ok(pem)) => believed(&pem),
+        _ => {
+            let reason = "no certificate authorities on this system: give endpointCA, or install them".to_owned();
+            Err(StoreError::Misconfigured { reason })
+        }
+    }
+}
+
+fn believed(pem: &[u8]) -> Result<TrustStore, StoreError> {
+    // The SDK panics on a certificate that it cannot read, so it only gets those that can be read.
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| bad_ca(&error))?;
+        roots.add(certificate).map_err(|error| bad_ca(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(bad_ca(&"no certificate in it"));
+    }
+    Ok(TrustStore::empty().with_pem_certificate(pem.to_vec()))
 }
 
 fn bad_ca(error: &dyn std::fmt::Display) -> StoreError {
@@ -124,5 +134,25 @@ async fn find_region(client: &Client, bucket: &str) -> Result<String, StoreError
                 }),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_authorities_believes_those_that_were_brought_along_and_says_so_where_there_are_none() {
+        let brought = |path: &str| S3Config { other_authorities: Some(path.into()), ..S3Config::new("b") };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        std::fs::write(path, include_str!("../../../pki/testdata/sec1.crt")).unwrap();
+        assert!(trust(&brought(path), || true).is_ok());
+        let refused = |config: &S3Config| trust(config, || true).unwrap_err().to_string();
+        assert!(refused(&brought("/nowhere")).contains("no certificate authorities on this system"));
+        assert!(refused(&S3Config::new("b")).contains("no certificate authorities on this system"));
+        std::fs::write(path, "damaged").unwrap();
+        assert!(refused(&brought(path)).contains("no usable certificate"));
+        assert!(trust(&S3Config::new("b"), || false).is_ok());
     }
 }

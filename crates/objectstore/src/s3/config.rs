@@ -1,6 +1,7 @@
 //! What an S3 store has to know, and what the environment adds to it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where the credentials come from.
@@ -72,6 +73,8 @@ pub struct S3Config {
     pub endpoint_url: Option<String>,
     /// `endpointCA`, PEM: trusted instead of the system's authorities.
     pub endpoint_ca: Option<Vec<u8>>,
+    /// A file with authorities, PEM, for a system that has none of its own.
+    pub other_authorities: Option<PathBuf>,
     /// The region, if it is known.
     pub region: Option<String>,
     /// The credentials.
@@ -92,6 +95,7 @@ impl S3Config {
             bucket: bucket.into(),
             endpoint_url: None,
             endpoint_ca: None,
+            other_authorities: None,
             region: None,
             credentials: S3Credentials::Ambient,
             checksums: Checksums::default(),

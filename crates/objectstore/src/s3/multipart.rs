@@ -21,7 +21,7 @@ pub(super) async fn begin(store: &S3Store, key: &str, options: &PutOptions) -> R
         .await
         .map_err(|error| read(&error, key))?;
     let id = begun.upload_id().ok_or_else(|| odd("it began an upload without an id"))?;
-    Ok(Upload { key: key.to_owned(), id: id.to_owned() })
+    Ok(Upload { key: key.to_owned(), id: id.to_owned(), begun: None })
 }
 
 pub(super) async fn put(store: &S3Store, upload: &Upload, number: u32, body: Bytes) -> Result<String, StoreError> {
@@ -82,7 +82,8 @@ pub(super) async fn list(store: &S3Store, prefix: &str) -> Result<Vec<Upload>, S
     let call = store.client().await?.list_multipart_uploads().bucket(&store.config.bucket).prefix(prefix);
     let found = call.send().await.map_err(|error| read(&error, prefix))?;
     let upload = |upload: &aws_sdk_s3::types::MultipartUpload| {
-        Some(Upload { key: upload.key()?.to_owned(), id: upload.upload_id()?.to_owned() })
+        let begun = upload.initiated().map(|time| time.secs());
+        Some(Upload { key: upload.key()?.to_owned(), id: upload.upload_id()?.to_owned(), begun })
     };
     // Some stores do not look at the prefix.
     Ok(found.uploads().iter().filter_map(upload).filter(|upload| upload.key.starts_with(prefix)).collect())

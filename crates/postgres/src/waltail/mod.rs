@@ -81,7 +81,7 @@ impl LocalWal {
             history: local_history(&dir, control)?,
             dir,
             segment: SegmentSize::new(control.segment_bytes)?,
-            magic: major.wal_page_magic(),
+            magic: major.traits().wal_page_magic,
             system_id: control.system_id,
         })
     }

@@ -37,7 +37,7 @@ impl Writer {
         let mut info = flags | if long { 2 } else { 0 };
         info |= u16::from(remaining > 0);
         let mut header = Vec::new();
-        header.extend(Major::OLDEST.wal_page_magic().to_le_bytes());
+        header.extend(Major::OLDEST.traits().wal_page_magic.to_le_bytes());
         header.extend(info.to_le_bytes());
         header.extend(self.timeline.to_le_bytes());
         header.extend(self.at.to_le_bytes());
@@ -99,7 +99,7 @@ fn wal(dir: &Path, history: History) -> LocalWal {
         dir: dir.to_owned(),
         history,
         segment: SegmentSize::new(MIB).unwrap(),
-        magic: Major::OLDEST.wal_page_magic(),
+        magic: Major::OLDEST.traits().wal_page_magic,
         system_id: SystemId(SYSTEM),
     }
 }

@@ -136,7 +136,7 @@ impl Bed {
         let mut standby = Server::at(self._root.path(), name, port);
         let source = self.primary.conninfo();
         let into = standby.postgres.pgdata.clone();
-        basebackup(&self.reaper, &standby.postgres, &source, &into, PATIENCE, |_| {}).await.unwrap();
+        basebackup(&self.reaper, &standby.postgres, &source, &into, &[], PATIENCE, |_| {}).await.unwrap();
         standby.configure(&format!("primary_conninfo = '{source} application_name={name}'"));
         std::fs::write(into.join("standby.signal"), "").unwrap();
         standby.start(&self.reaper).await;

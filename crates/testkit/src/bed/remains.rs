@@ -45,7 +45,7 @@ pub fn keep_binaries(built: &Path, to: &Path) -> anyhow::Result<PathBuf> {
     // Made aside and renamed: what is there may be a link to what was built, and is never written to, and two at once
     // do not meet.
     let aside = tempfile::tempdir_in(to).with_context(|| format!("failed to write to {}", to.display()))?;
-    for program in ["pgherd", "manager", "controller"] {
+    for program in ["pgherd", "manager", "wal-client", "controller"] {
         let from = built.join(program);
         let missing = || format!("{} is missing: run `cargo build --workspace --bins` first", from.display());
         let fresh = aside.path().join(program);
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn binaries_that_are_kept_by_several_at_once_stay_whole_where_they_were_built() {
         let (built, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let names = ["pgherd", "manager", "controller"];
+        let names = ["pgherd", "manager", "wal-client", "controller"];
         for name in names {
             std::fs::write(built.path().join(name), name).unwrap();
         }

@@ -87,8 +87,13 @@ impl State {
                 self.guarded(limits, at, "is promoted");
                 self.on(at, |slot| slot.jobs.push(Job::Promote(op, timeline)));
             }
-            Command::StopPostgres(op, _) => {
-                self.stop(at);
+            Command::StopPostgres(op, how) => {
+                // Without a fast phase nothing is sent to the standbys any more.
+                if how.fast.is_some() {
+                    self.stop(at);
+                } else {
+                    self.kill(at);
+                };
                 // A backend in the kernel outlives its postmaster.
                 if limits.slow_kills && slot.postgres.writes() {
                     self.on(at, |now| {

@@ -252,7 +252,8 @@ impl Bench {
                 let seconds = |d: Duration| d.as_secs();
                 let smart = stop.smart.map_or("none".to_owned(), |d| seconds(d).to_string());
                 let within = stop.within.map_or(String::new(), |d| format!(" within {}", seconds(d)));
-                self.named(*op, &format!("StopPostgres smart {smart} fast {}{within}", seconds(stop.fast)))
+                let fast = stop.fast.map_or("none".to_owned(), |d| seconds(d).to_string());
+                self.named(*op, &format!("StopPostgres smart {smart} fast {fast}{within}"))
             }
             Command::InspectVolume(op) => self.named(*op, "InspectVolume"),
             Command::DiscardPartial(op) => self.named(*op, "DiscardPartial"),

@@ -14,10 +14,10 @@ fn switchover(smart: Option<u64>) -> ClusterView {
 }
 
 #[test]
-fn a_switchover_stops_without_a_smart_phase_and_releases_with_the_end_of_wal() {
+fn a_switchover_ends_postgres_at_once_after_a_checkpoint_and_releases_with_the_end_of_wal() {
     let mut bench = Bench::primary();
     let said = bench.tell(Event::ClusterSeen(switchover(None)));
-    assert_eq!(said, ["StopPostgres smart none fast 3600", "Archive Stopping"]);
+    assert_eq!(said, ["StopPostgres smart none fast none", "Archive Stopping"]);
     assert_eq!(bench.done(), ["KillEverything"]);
     assert_eq!(bench.done(), ["ArmWatchdog in 5000 ms", "InspectVolume"]);
     let said = bench.answer(Outcome::Inspected(data(DataRole::Primary, wal(3, 600))));
@@ -45,7 +45,7 @@ fn l9_an_answer_to_the_release_that_the_next_take_has_overtaken_is_no_lease_that
 fn a_smart_phase_that_the_user_asked_for_is_kept() {
     let mut bench = Bench::primary();
     let said = bench.tell(Event::ClusterSeen(switchover(Some(60))));
-    assert_eq!(said[0], "StopPostgres smart 60 fast 3600");
+    assert_eq!(said[0], "StopPostgres smart 60 fast none");
 }
 
 #[test]

@@ -41,6 +41,12 @@ pub(super) fn json_answer(status: StatusCode, value: &Value) -> Answer {
 
 pub(super) fn refusal(error: &ApiError) -> Answer {
     let status = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if *error == ApiError::no_such_path() {
+        // The real server has no Status for these.
+        let mut answer = plain("404 page not found\n");
+        *answer.status_mut() = status;
+        return answer;
+    }
     let mut answer = json_answer(status, &error.to_status());
     if matches!(error.code, 429 | 503) {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

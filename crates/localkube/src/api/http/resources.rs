@@ -6,15 +6,15 @@ use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::super::error::ApiError;
+use super::super::error::{ApiError, Cause};
 use super::super::lifecycle::{DeleteOptions, Part};
-use super::super::object::text;
+use super::super::object::{text, uid};
 use super::super::patch::{PatchType, apply_patch};
 use super::super::resource::ResourceInfo;
 use super::super::selector::Selection;
 use super::super::store::WriteOptions;
 use super::super::token::Identity;
-use super::super::{discovery, openapi};
+use super::super::{discovery, openapi, rbac};
 use super::answer::{self, Answer};
 use super::paths::{Route, Target, route};
 use super::query::{Form, Query, negotiate};
@@ -27,6 +27,7 @@ pub(super) struct Call {
     pub target: Target,
     pub query: Query,
     pub form: Form,
+    pub who: Identity,
 }
 
 impl Call {
@@ -112,10 +113,63 @@ async fn dispatch(server: &ApiServer, request: Request<Incoming>, peer: Option<&
                 Some("log") => Form::Objects,
                 _ => form.ok_or_else(ApiError::not_acceptable)?,
             };
-            objects(server, Call { info, target, query, form }, request).await
+            permitted(server, &info, &target, &query, &identity, request.method())?;
+            objects(server, Call { info, target, query, form, who: identity }, request).await
         }
         _ => Err(ApiError::no_such_path()),
     }
+}
+
+/// 403 where RBAC is enforced and does not allow it.
+fn permitted(
+    server: &ApiServer,
+    info: &ResourceInfo,
+    target: &Target,
+    query: &Query,
+    who: &Identity,
+    method: &Method,
+) -> Result<(), ApiError> {
+    if !server.inner.rbac {
+        return Ok(());
+    }
+    // A list or watch of the one object of a name counts as one of that name.
+    let selected = query.get("fieldSelector").strip_prefix("metadata.name=").unwrap_or_default();
+    let name = target.name.as_deref().unwrap_or(selected);
+    let one = target.name.is_some();
+    let verb = match *method {
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if one => "delete",
+        Method::DELETE => "deletecollection",
+        _ if query.is("watch") => "watch",
+        _ if one => "get",
+        _ => "list",
+    };
+    let resource = match &target.subresource {
+        Some(sub) => format!("{}/{sub}", target.plural),
+        None => target.plural.clone(),
+    };
+    let asked = rbac::Asked { verb, group: &target.group, resource: &resource, name };
+    let namespace = target.namespace.as_deref().unwrap_or_default();
+    if rbac::allowed(&server.inner.store, who, namespace, &asked) {
+        return Ok(());
+    }
+    let why = format!("User {:?} cannot {verb} resource {resource:?} in API group {:?}", who.user, target.group);
+    Err(ApiError::forbidden(&info.gr, name, format!("{why} in the namespace {namespace:?}")))
+}
+
+/// 403 for a role or binding that would give more than its writer has.
+fn not_more(server: &ApiServer, call: &Call, object: &Value) -> Result<(), ApiError> {
+    if !server.inner.rbac || call.info.gr.group != "rbac.authorization.k8s.io" {
+        return Ok(());
+    }
+    let excess = rbac::excess(&server.inner.store, &call.who, &call.info.gr.plural, call.namespace(), object);
+    if excess.is_empty() {
+        return Ok(());
+    }
+    let why = format!("user {:?} is attempting to grant what it does not have: {}", call.who.user, excess.join("; "));
+    Err(ApiError::forbidden(&call.info.gr, call.name(), why))
 }
 
 async fn objects(server: &ApiServer, call: Call, request: Request<Incoming>) -> Result<Answer, ApiError> {
@@ -141,6 +195,7 @@ async fn objects(server: &ApiServer, call: Call, request: Request<Incoming>) -> 
         }
         Method::PUT => {
             let object = read_object(request).await?;
+            not_more(server, &call, &object)?;
             let options = call.write_options();
             let written = store.put_in(&call.info, call.namespace(), call.name(), part, object, options)?;
             let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
@@ -162,6 +217,7 @@ async fn collection(server: &ApiServer, call: Call, request: Request<Incoming>) 
         }
         Method::POST => {
             let object = read_object(request).await?;
+            not_more(server, &call, &object)?;
             let namespace = match &call.target.namespace {
                 Some(namespace) => namespace.clone(),
                 None if call.info.namespaced => text(&object, "/metadata/namespace").to_owned(),
@@ -194,6 +250,7 @@ async fn patch(server: &ApiServer, call: &Call, part: Part, request: Request<Inc
     let patch_type =
         PatchType::from_media_type(&media_type).ok_or_else(|| ApiError::unsupported_media_type(&media_type))?;
     let change = read_object(request).await?;
+    not_more(server, call, &change)?;
     let custom = call.info.custom.is_some();
     let options = call.write_options();
     let absent = || store.get_in(&call.info, call.namespace(), call.name()).is_err();
@@ -201,7 +258,16 @@ async fn patch(server: &ApiServer, call: &Call, part: Part, request: Request<Inc
         let written = store.create_in(&call.info, call.namespace(), change, options)?;
         return Ok(call.answer(StatusCode::CREATED, &written.object, &written.dropped));
     }
-    let apply = |old: &Value| apply_patch(patch_type, custom, old, &change);
+    let apply = |old: &Value| {
+        let new = apply_patch(patch_type, custom, old, &change)?;
+        let (wanted, own) = (uid(&new), uid(old));
+        if wanted == own || wanted.is_empty() {
+            return Ok(new);
+        }
+        // Of a patch it is a field like others; of a PUT it is a precondition.
+        let causes = [Cause::invalid("metadata.uid", &wanted.into(), "field is immutable")];
+        Err(ApiError::invalid(&call.info.kind, &call.info.gr.group, call.name(), &causes))
+    };
     let written = store.update_in(&call.info, call.namespace(), call.name(), part, apply, options)?;
     Ok(call.answer(StatusCode::OK, &written.object, &written.dropped))
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::error::ApiError;
 use super::super::lifecycle::timestamp;
 use super::super::object::{as_map, at};
+use super::super::rbac;
 use super::super::token::{Claims, Identity, identify};
 use super::answer::{Answer, json_answer};
 use super::paths::Target;
@@ -29,7 +30,7 @@ pub(super) fn is_review(target: &Target) -> bool {
     )
 }
 
-/// Answers a review. Access is always allowed: RBAC is not enforced here, and the reason says so.
+/// Answers a review. Where RBAC is not enforced access is always allowed, and the reason says so.
 pub(super) fn answer_review(
     server: &ApiServer,
     target: &Target,
@@ -52,10 +53,29 @@ pub(super) fn answer_review(
         }
         "selfsubjectrulesreviews" => json!({"incomplete": false, "nonResourceRules": [{"verbs": ["*"],
             "nonResourceURLs": ["*"]}], "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]}),
-        _ => json!({"allowed": true, "reason": "this API server does not enforce RBAC"}),
+        _ if !server.inner.rbac => json!({"allowed": true, "reason": "this API server does not enforce RBAC"}),
+        plural => json!({"allowed": is_allowed(server, plural, &review, identity)}),
     };
     as_map(&mut review).insert("status".into(), status);
     Ok(json_answer(StatusCode::CREATED, &review))
+}
+
+/// Whether RBAC allows what a review asks about, for oneself or for the user that it names.
+fn is_allowed(server: &ApiServer, plural: &str, review: &Value, identity: &Identity) -> bool {
+    let text = |pointer: &str| review.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let groups = review.pointer("/spec/groups").and_then(Value::as_array).into_iter().flatten();
+    let named = Identity {
+        user: text("/spec/user").to_owned(),
+        groups: groups.filter_map(Value::as_str).map(str::to_owned).collect(),
+    };
+    let who = if plural == "selfsubjectaccessreviews" { identity } else { &named };
+    let of = |field: &str| text(&format!("/spec/resourceAttributes/{field}"));
+    let resource = match of("subresource") {
+        "" => of("resource").to_owned(),
+        sub => format!("{}/{sub}", of("resource")),
+    };
+    let asked = rbac::Asked { verb: of("verb"), group: of("group"), resource: &resource, name: of("name") };
+    rbac::allowed(&server.inner.store, who, of("namespace"), &asked)
 }
 
 /// `POST pods/NAME/eviction`.

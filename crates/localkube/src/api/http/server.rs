@@ -54,8 +54,10 @@ pub trait PodLogs: Send + Sync {
 pub struct ApiConfig {
     /// Journal and token key live here. Created if absent.
     pub state_dir: PathBuf,
-    /// Static bearer tokens and who they are. Everything known is allowed: RBAC is not enforced.
+    /// Static bearer tokens and who they are.
     pub tokens: BTreeMap<String, Identity>,
+    /// Whether RBAC is enforced; without, everything is allowed to whoever is known.
+    pub rbac: bool,
     /// Cluster IPs of Services.
     pub cluster_ips: Arc<dyn ClusterIps>,
     /// Logs of pods; without it `/log` answers 404.
@@ -95,6 +97,7 @@ pub struct ApiServer {
 pub(super) struct Inner {
     pub store: Store,
     pub tokens: BTreeMap<String, Identity>,
+    pub rbac: bool,
     pub key: TokenKey,
     pub pod_logs: Option<Arc<dyn PodLogs>>,
     pub faults: FaultSwitch,
@@ -117,8 +120,8 @@ impl ApiServer {
                 _ => {}
             }
         }
-        let (tokens, pod_logs, faults) = (config.tokens, config.pod_logs, config.faults);
-        Ok(Self { inner: Arc::new(Inner { store, tokens, key, pod_logs, faults }) })
+        let (tokens, rbac, pod_logs, faults) = (config.tokens, config.rbac, config.pod_logs, config.faults);
+        Ok(Self { inner: Arc::new(Inner { store, tokens, rbac, key, pod_logs, faults }) })
     }
 
     /// The in-process client.

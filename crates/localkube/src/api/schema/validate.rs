@@ -151,14 +151,14 @@ fn check_number(schema: &Value, value: &Value, number: f64, path: &str, causes: 
         let exclusive = schema["exclusiveMinimum"] == true;
         if number < min || (exclusive && number <= min) {
             let relation = if exclusive { "should be greater than" } else { "should be greater than or equal to" };
-            causes.push(Cause::invalid(path, value, format!("{path} in body {relation} {}", schema["minimum"])));
+            causes.push(Cause::invalid(path, value, format!("{path} in body {relation} {min}")));
         }
     }
     if let Some(max) = schema["maximum"].as_f64() {
         let exclusive = schema["exclusiveMaximum"] == true;
         if number > max || (exclusive && number >= max) {
             let relation = if exclusive { "should be less than" } else { "should be less than or equal to" };
-            causes.push(Cause::invalid(path, value, format!("{path} in body {relation} {}", schema["maximum"])));
+            causes.push(Cause::invalid(path, value, format!("{path} in body {relation} {max}")));
         }
     }
     if schema["multipleOf"].as_f64().is_some_and(|step| step > 0.0 && (number / step).fract() != 0.0) {

@@ -15,6 +15,7 @@ use super::super::selector::Selection;
 use super::Store;
 use super::read::present;
 use super::state::{Key, State};
+use super::upstream::Wish;
 use super::write::{circumstances, may_own};
 
 impl Store {
@@ -30,7 +31,11 @@ impl Store {
         name: &str,
         options: &DeleteOptions,
     ) -> Result<(Arc<Value>, bool), ApiError> {
-        self.delete_in(&*self.resource(resource)?, namespace, name, options)
+        let info = self.resource(resource)?;
+        if let Some(known) = self.pass_on(&info, namespace, name, || Wish::Delete(options.clone())) {
+            return Ok((known, false));
+        }
+        self.delete_in(&info, namespace, name, options)
     }
 
     pub(in super::super) fn delete_in(

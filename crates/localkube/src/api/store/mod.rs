@@ -8,6 +8,7 @@ mod history;
 mod journal;
 mod read;
 mod state;
+mod upstream;
 mod watch;
 mod write;
 
@@ -15,13 +16,14 @@ mod write;
 mod tests;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch as version_watch;
 
 pub use history::{Change, ChangeKind};
 pub use journal::JournalError;
 pub use read::Listed;
+pub use upstream::{Order, Upstream, Wish};
 pub use watch::{WatchStart, Watcher};
 pub use write::WriteOptions;
 
@@ -42,6 +44,7 @@ struct Inner {
     state: Mutex<State>,
     latest: version_watch::Sender<u64>,
     cluster_ips: Arc<dyn ClusterIps>,
+    upstream: OnceLock<Arc<dyn Upstream>>,
 }
 
 impl Store {
@@ -52,7 +55,8 @@ impl Store {
     pub fn open(directory: &Path, cluster_ips: Arc<dyn ClusterIps>) -> Result<Self, JournalError> {
         let state = State::open(directory)?;
         let (latest, _) = version_watch::channel(state.version());
-        let store = Self { inner: Arc::new(Inner { state: Mutex::new(state), latest, cluster_ips }) };
+        let (state, upstream) = (Mutex::new(state), OnceLock::new());
+        let store = Self { inner: Arc::new(Inner { state, latest, cluster_ips, upstream }) };
         store.reclaim_cluster_ips();
         store.settle_all();
         Ok(store)

@@ -15,6 +15,7 @@ use super::Store;
 use super::admit::admit;
 use super::read::present;
 use super::state::{Key, State, definitions};
+use super::upstream::{Wish, merge_of};
 
 /// How a write is to be done.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,6 +47,9 @@ impl Store {
         object: Value,
     ) -> Result<Arc<Value>, ApiError> {
         let info = self.resource(resource)?;
+        if let Some(known) = self.pass_on(&info, namespace, name(&object), || Wish::Create(object.clone())) {
+            return Ok(known);
+        }
         self.create_in(&info, namespace, object, WriteOptions::default()).map(|written| written.object)
     }
 
@@ -82,7 +86,7 @@ impl Store {
         name: &str,
         patch: &Value,
     ) -> Result<Arc<Value>, ApiError> {
-        self.merge_part(&*self.resource(resource)?, namespace, name, Part::Main, patch)
+        self.merge_part(&self.resource(resource)?, namespace, name, Part::Main, patch)
     }
 
     /// Merges a patch (`{"status": {...}}`) into an object's status.
@@ -96,17 +100,20 @@ impl Store {
         name: &str,
         patch: &Value,
     ) -> Result<Arc<Value>, ApiError> {
-        self.merge_part(&*self.resource(resource)?, namespace, name, Part::Status, patch)
+        self.merge_part(&self.resource(resource)?, namespace, name, Part::Status, patch)
     }
 
     fn merge_part(
         &self,
-        info: &ResourceInfo,
+        info: &Arc<ResourceInfo>,
         namespace: &str,
         name: &str,
         part: Part,
         patch: &Value,
     ) -> Result<Arc<Value>, ApiError> {
+        if let Some(known) = self.pass_on(info, namespace, name, || merge_of(part, patch)) {
+            return Ok(known);
+        }
         let change = |old: &Value| apply_patch(PatchType::Merge, info.custom.is_some(), old, patch);
         self.update_in(info, namespace, name, part, change, WriteOptions::default()).map(|written| written.object)
     }

@@ -6,6 +6,7 @@ mod clock;
 use std::path::Path;
 
 use super::{UpOptions, Volumes};
+use crate::node::{DEBIAN, Servers};
 
 /// Something that lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,14 +53,20 @@ pub fn preflight(options: &UpOptions) -> Vec<Finding> {
     if !matches!(nix::unistd::User::from_name(&options.user), Ok(Some(_))) {
         say(true, format!("the system user {} is missing: apt-get install postgresql-common", options.user));
     }
-    if !has_postgres() {
-        say(false, "no PostgreSQL server was found in /usr/lib/postgresql: apt-get install postgresql-15".to_owned());
+    if Servers::below(&options.postgres).majors().is_empty() {
+        say(false, format!("no PostgreSQL server was found in {DEBIAN}: apt-get install postgresql-15"));
+    } else if !Path::new(DEBIAN).is_dir() {
+        say(true, format!("pods see their PostgreSQL in {DEBIAN}, which is missing: mkdir {DEBIAN}"));
     }
     if options.manager.is_none() {
-        say(false, "the binary `manager` does not lie beside `pgherd`: cargo build -p pgherd-manager".to_owned());
+        say(
+            false,
+            "the binaries `manager` and `wal-client` do not lie beside `pgherd`: cargo build --workspace --bins"
+                .to_owned(),
+        );
     }
     if options.controller.is_none() {
-        say(false, "the binary `controller` does not lie beside `pgherd`: cargo build -p pgherd-controller".to_owned());
+        say(false, "the binary `controller` does not lie beside `pgherd`: cargo build --workspace --bins".to_owned());
     }
     if let Some(parent) = closed_parent(&options.state_dir) {
         say(true, format!("user {} cannot pass {}: choose another --state-dir", options.user, parent.display()));
@@ -83,11 +90,6 @@ pub fn preflight(options: &UpOptions) -> Vec<Finding> {
 fn find_program(name: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
-}
-
-fn has_postgres() -> bool {
-    let majors = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    majors.into_iter().any(|major| major.path().join("bin/postgres").is_file())
 }
 
 /// The first directory on the way that others may not pass.
@@ -122,7 +124,7 @@ mod tests {
         let found = preflight(&options);
         assert!(!has(&found, true, "127.0.0.1") && !has(&found, true, "clock"), "{found:#?}");
         assert_eq!(has(&found, true, "as root"), !nix::unistd::Uid::effective().is_root());
-        assert!(has(&found, false, "cargo build -p pgherd-manager"), "{found:#?}");
+        assert!(has(&found, false, "cargo build --workspace --bins"), "{found:#?}");
         assert!(has(&found, true, "choose another --state-dir"), "{found:#?}");
         assert!(found.is_sorted_by_key(|finding| !finding.fatal), "the fatal first: {found:#?}");
 

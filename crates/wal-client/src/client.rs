@@ -1,7 +1,7 @@
-//! `manager wal-archive PATH` and `manager wal-restore NAME PATH`: what postgres runs. Blocking, and nothing but a
-//! socket, so that it starts in a millisecond; the manager's main calls it before anything else.
+//! `wal-archive PATH` and `wal-restore NAME PATH`: what postgres runs. Blocking, and nothing but a socket; the main of
+//! the manager knows the verbs too, and calls this before anything else.
 
-use super::wire::{ANSWER_HEAD, Outcome, Request, SOCKET, SOCKET_VARIABLE, Verb, decode_answer_head, encode_request};
+use crate::wire::{ANSWER_HEAD, Outcome, Request, SOCKET, SOCKET_VARIABLE, Verb, decode_answer_head, encode_request};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,9 @@ pub fn run_if_asked(arguments: &[String]) -> Option<u8> {
     }
 }
 
-pub(super) fn archive(socket: &Path, arguments: &[String]) -> u8 {
+/// Asks for one file to be archived; 0 once the store has it. The path is the last argument.
+#[must_use]
+pub fn archive(socket: &Path, arguments: &[String]) -> u8 {
     // CNPG's own command has options before the path; the path is always last.
     let Some(path) = arguments.last().map(PathBuf::from) else {
         say("wal-archive: the path of a WAL file is missing");
@@ -57,7 +59,9 @@ pub(super) fn archive(socket: &Path, arguments: &[String]) -> u8 {
     }
 }
 
-pub(super) fn restore(socket: &Path, arguments: &[String]) -> u8 {
+/// Asks for one file (first argument) to be written to a path (second); 0 if it was, 1 if it is proven not to be there.
+#[must_use]
+pub fn restore(socket: &Path, arguments: &[String]) -> u8 {
     let [file, path] = arguments else {
         say("wal-restore: expected the name of a WAL file and a path");
         return ABORT;
