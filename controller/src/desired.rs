@@ -23,8 +23,8 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         postgres_uid: spec.postgres_uid,
         postgres_gid: spec.postgres_gid,
         storage: spec.storage.as_ref().map_or_else(Storage::default, |storage| Storage {
-            size: storage.size.clone(),
-            class: storage.storage_class.clone(),
+            size: storage.requested().to_owned(),
+            class: storage.class().map(str::to_owned),
             grows: storage.resize_in_use_volumes,
         }),
         resources: spec.resources.as_ref().map_or_else(Resources::default, resources),

@@ -30,5 +30,6 @@ mod run;
 mod schedules;
 pub mod serve;
 mod sweep;
+mod unserved;
 mod validity;
 pub mod watched;

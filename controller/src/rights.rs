@@ -7,7 +7,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, SecretKind};
 use pgherd_proto::backup::{Backup, BackupStatus};
-use pgherd_proto::cluster::{BarmanObjectStore, Cluster, ClusterSpec, S3Credentials, SecretKeySelector};
+use pgherd_proto::cluster::{BarmanObjectStore, Cluster, ClusterSpec, S3Credentials, SecretKeySelector, SqlRefs};
 use pgherd_proto::names;
 
 /// The rights of one cluster's managers.
@@ -35,7 +35,7 @@ pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatu
     let own = [name.clone()];
     let ahead = desired.instances.max(latest).saturating_add(SERIALS).next_multiple_of(SERIALS);
     let instances: Vec<String> = (1..=ahead).map(|serial| desired.instance(serial)).collect();
-    let rules = vec![
+    let mut rules = vec![
         rule(names::API_GROUP, &["clusters"], &own, &["get", "list", "watch"]),
         rule(names::API_GROUP, &["clusters/status"], &own, &["update", "patch"]),
         // Retention removes those whose data it has deleted.
@@ -50,6 +50,10 @@ pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatu
         rule("", &["secrets"], &secrets(desired, spec, source), &["get"]),
         rule("", &["events"], &[], &["create"]),
     ];
+    let (_, maps) = sql(spec);
+    if !maps.is_empty() {
+        rules.push(rule("", &["configmaps"], &maps, &["get"]));
+    }
     let subject = Subject {
         kind: "ServiceAccount".to_owned(),
         name: name.clone(),
@@ -123,7 +127,23 @@ fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>)
     secrets.extend(spec.superuser_secret.iter().map(|secret| secret.name.clone()));
     secrets.push(names::secret_superuser(&desired.name));
     secrets.extend(store_secrets(spec, source));
+    secrets.extend(sql(spec).0);
     secrets
+}
+
+/// The Secrets and ConfigMaps that SQL of the bootstrap is in.
+fn sql(spec: &ClusterSpec) -> (Vec<String>, Vec<String>) {
+    let initdb = spec.initdb();
+    let all = [initdb.post_init_sql_refs, initdb.post_init_template_sql_refs, initdb.post_init_application_sql_refs];
+    let refs: Vec<SqlRefs> = all.into_iter().flatten().collect();
+    let mut secrets: Vec<String> = refs.iter().flat_map(|refs| &refs.secret_refs).map(|key| key.name.clone()).collect();
+    let mut maps: Vec<String> =
+        refs.iter().flat_map(|refs| &refs.config_map_refs).map(|key| key.name.clone()).collect();
+    for names in [&mut secrets, &mut maps] {
+        names.sort();
+        names.dedup();
+    }
+    (secrets, maps)
 }
 
 /// The secrets that the credentials of object stores are in: its own archive, and those it may be recovered from.

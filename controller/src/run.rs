@@ -5,7 +5,7 @@ use crate::config::{Config, Election};
 use crate::queue::{Queue, Waker};
 use crate::reconcile::Reconciler;
 use crate::watched::Scope;
-use crate::{admission, leader, serve, sweep};
+use crate::{admission, leader, serve, sweep, unserved};
 use anyhow::Context;
 use core::time::Duration;
 use kube::Client;
@@ -59,6 +59,7 @@ pub async fn run(client: Client, config: Config, settings: Settings) -> anyhow::
     });
     let (tell, leads) = watch::channel(election.is_none());
     sweep::start(client.clone(), scope, caches.clone(), waker.clone(), leads.clone(), &mut tasks);
+    unserved::start(&client, &leads, &mut tasks);
     let leading = election.map(|Election { namespace, name }| {
         tokio::spawn(leader::run(client.clone(), namespace, name, tell, stop.clone()))
     });

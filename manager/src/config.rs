@@ -3,6 +3,7 @@
 use clap::Args;
 use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::lease::Holder;
+use pgherd_proto::names::LOG_LEVEL_VARIABLE;
 use std::path::{Path, PathBuf};
 
 /// Environment of the postgres container. Exhaustively taken apart where it is used, so that nothing is read twice.
@@ -36,7 +37,7 @@ pub struct RunArgs {
     #[arg(long, env = "PGHERD_TERMINATION_LOG", default_value = "/dev/termination-log")]
     pub termination_log: PathBuf,
     /// error, warning, info, debug or trace.
-    #[arg(long, env = "PGHERD_LOG_LEVEL", default_value = "info")]
+    #[arg(long, env = LOG_LEVEL_VARIABLE, default_value = "info")]
     pub log_level: String,
 }
 

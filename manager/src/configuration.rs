@@ -41,6 +41,7 @@ pub fn fingerprint(cluster: &Cluster) -> String {
         postgresql.pg_hba.hash(&mut hasher);
         postgresql.pg_ident.hash(&mut hasher);
         postgresql.enable_alter_system.hash(&mut hasher);
+        postgresql.shared_preload_libraries.hash(&mut hasher);
     }
     let slots = cluster.spec.replication_slots().high_availability;
     (slots.enabled, slots.slot_prefix, slot_cap(cluster)).hash(&mut hasher);
@@ -95,7 +96,12 @@ pub fn write(context: &Context, role: As) -> Result<bool, ConfigurationError> {
             slot: slots.enabled.then(|| slot_name(&slots.slot_prefix, &context.config.me.name)),
         },
     };
-    let inputs = Inputs { user: &postgresql.parameters, preload: &[], facts: &facts, role: &role };
+    let inputs = Inputs {
+        user: &postgresql.parameters,
+        preload: &postgresql.shared_preload_libraries,
+        facts: &facts,
+        role: &role,
+    };
     let mut rendered = pgconf::render(inputs)?;
     if matches!(role, Role::Standby { .. }) {
         let raised = pgconf::floor::raised(&pgconf::render::parameters(inputs)?, &context.sensitive.borrow());
@@ -150,7 +156,7 @@ fn synchronous(spec: &ClusterSpec) -> bool {
 
 /// The WAL that a slot may keep of the volume that it is on; nothing where its size cannot be read.
 fn slot_cap(cluster: &Cluster) -> Option<u64> {
-    let size = &cluster.spec.storage.as_ref()?.size;
+    let size = cluster.spec.storage.as_ref()?.requested();
     let bytes = pgherd_core::rules::quantity::storage_size(size).ok()?;
     Some(cap_megabytes(bytes))
 }

@@ -1,12 +1,13 @@
 //! What is known, put where others read it: the pod's annotation and the HTTP server's snapshot.
 
 use crate::context::Context;
-use crate::http::{ClusterFacts, Identity, InstanceSnapshot, LeaseView, PostgresState, ProvenFacts, Role};
+use crate::http::{ClusterFacts, Identity, InstanceSnapshot, LeaseView, PostgresState, ProvenFacts, Role, Strategy};
 use pgherd_core::cluster::MemberPhase;
 use pgherd_core::instance::{Machine, Phase, Report};
+use pgherd_core::rules::quantity;
 use pgherd_core::sync::mirrored;
 use pgherd_core::time::Instant;
-use pgherd_proto::cluster::{Cluster, Proven};
+use pgherd_proto::cluster::{Cluster, ProbeStrategy, ProbeWithStrategy, ProbesConfiguration, Proven};
 use pgherd_proto::member::{LeaseSeen, MemberReport};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -120,7 +121,20 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
         switchover_required: false,
         archive,
         cluster: context.cluster_now().as_deref().map(facts),
+        startup: strategy(context, |probes| probes.startup.as_ref()),
+        readiness: strategy(context, |probes| probes.readiness.as_ref()),
     }));
+}
+
+/// What the user wants a probe to ask.
+fn strategy(context: &Context, of: fn(&ProbesConfiguration) -> Option<&ProbeWithStrategy>) -> Strategy {
+    let cluster = context.cluster_now();
+    let probes = cluster.as_ref().and_then(|cluster| cluster.spec.probes.as_deref());
+    let Some(probe) = probes.and_then(of).filter(|probe| probe.strategy == Some(ProbeStrategy::Streaming)) else {
+        return Strategy::default();
+    };
+    let most_behind = probe.maximum_lag.as_ref().and_then(|lag| quantity::quantity(&lag.0).ok());
+    Strategy { streams: true, most_behind }
 }
 
 /// What the metrics say of the Cluster.

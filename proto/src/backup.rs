@@ -1,11 +1,15 @@
 //! The Backup: one base backup.
 #![allow(clippy::duplicated_attributes, reason = "each printer column repeats the names of its parts")]
 
-use crate::cluster::{BackupTarget, Extra, LocalObjectReference, S3Credentials, SecretKeySelector};
+use crate::cluster::{
+    AzureCredentials, BackupTarget, Extra, GoogleCredentials, LocalObjectReference, OnlineConfiguration, S3Credentials,
+    SecretKeySelector,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How a base backup is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,9 +52,55 @@ pub struct BackupSpec {
     /// Which instance it is taken from. Default: the cluster's `backup.target`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<BackupTarget>,
+    /// What a plugin is told, with `method: plugin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin_configuration: Option<BackupPluginConfiguration>,
+    /// For volume snapshots: whether postgres goes on meanwhile. Default: the cluster's `backup.volumeSnapshot.online`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
+    /// For volume snapshots: how. Default: the cluster's `backup.volumeSnapshot.onlineConfiguration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online_configuration: Option<OnlineConfiguration>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+/// A plugin and what it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupPluginConfiguration {
+    /// Its name.
+    pub name: String,
+    /// What it is told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// The snapshots of a backup by volume snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SnapshotStatus {
+    /// Each of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elements: Vec<SnapshotElement>,
+}
+
+/// One volume snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SnapshotElement {
+    /// Name of the VolumeSnapshot.
+    pub name: String,
+    /// `PG_DATA`, `PG_WAL` or `PG_TABLESPACE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Of a tablespace: its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tablespace_name: Option<String>,
 }
 
 /// Where the backup was taken.
@@ -159,6 +209,36 @@ pub struct BackupStatus {
     /// As in the cluster at that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_credentials: Option<S3Credentials>,
+    /// As in the cluster at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub azure_credentials: Option<Box<AzureCredentials>>,
+    /// As in the cluster at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub google_credentials: Option<Box<GoogleCredentials>>,
+    /// As in the cluster at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<String>,
+    /// What a command wrote (CNPG's; nothing here runs one).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_output: Option<String>,
+    /// What a command wrote as it failed (CNPG's).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_error: Option<String>,
+    /// The backup label of a backup by volume snapshots, in base64 (CNPG's).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_label_file: Option<String>,
+    /// The map of tablespaces of a backup by volume snapshots, in base64 (CNPG's).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tablespace_map_file: Option<String>,
+    /// The volume snapshots (CNPG's).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_backup_status: Option<SnapshotStatus>,
+    /// Whether postgres went on meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
+    /// What a plugin noted (CNPG's).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub plugin_metadata: BTreeMap<String, String>,
     /// Where it was taken.
     #[serde(rename = "instanceID", skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<InstanceId>,

@@ -1,24 +1,67 @@
 //! The definitions of our kinds as an API server takes them.
 
 use crate::backup::Backup;
+use crate::cel;
 use crate::cluster::Cluster;
+use crate::database::Database;
+use crate::database_role::DatabaseRole;
 use crate::failover_quorum::FailoverQuorum;
+use crate::image_catalog::{ClusterImageCatalog, ImageCatalog};
+use crate::pooler::Pooler;
+use crate::publication::Publication;
 use crate::scheduled_backup::ScheduledBackup;
+use crate::subscription::Subscription;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 
-/// `Cluster`, `Backup`, `ScheduledBackup` and `FailoverQuorum`.
+/// Every kind of CNPG's.
+pub const KINDS: [&str; 11] = [
+    "Cluster",
+    "Backup",
+    "ScheduledBackup",
+    "FailoverQuorum",
+    "Pooler",
+    "Database",
+    "DatabaseRole",
+    "Publication",
+    "Subscription",
+    "ImageCatalog",
+    "ClusterImageCatalog",
+];
+
+/// The definition of a kind, with the rules that an API server can check by itself.
 #[must_use]
-pub fn definitions() -> [CustomResourceDefinition; 4] {
-    [Cluster::crd(), Backup::crd(), ScheduledBackup::crd(), FailoverQuorum::crd()].map(acceptable)
+pub fn definition(kind: &str) -> Option<CustomResourceDefinition> {
+    let definition = match kind {
+        "Cluster" => Cluster::crd(),
+        "Backup" => Backup::crd(),
+        "ScheduledBackup" => ScheduledBackup::crd(),
+        "FailoverQuorum" => FailoverQuorum::crd(),
+        "Pooler" => Pooler::crd(),
+        "Database" => Database::crd(),
+        "DatabaseRole" => DatabaseRole::crd(),
+        "Publication" => Publication::crd(),
+        "Subscription" => Subscription::crd(),
+        "ImageCatalog" => ImageCatalog::crd(),
+        "ClusterImageCatalog" => ClusterImageCatalog::crd(),
+        _ => return None,
+    };
+    Some(acceptable(definition))
+}
+
+/// All of them.
+#[must_use]
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    KINDS.into_iter().filter_map(definition).collect()
 }
 
 fn acceptable(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut definition.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             without_empty_defaults(schema);
+            cel::write(&definition.spec.names.kind, schema);
         }
     }
     definition

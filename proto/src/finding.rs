@@ -28,6 +28,15 @@ pub enum Kind {
     Advice,
 }
 
+/// Where in a file: both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
 /// One thing to be said about a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
@@ -41,6 +50,9 @@ pub struct Finding {
     pub message: String,
     /// What to do, where the message does not say it.
     pub hint: Option<String>,
+    /// Where it stands, if it was read from a file.
+    #[serde(flatten)]
+    pub place: Option<Place>,
 }
 
 impl Finding {
@@ -51,7 +63,7 @@ impl Finding {
             Kind::Invalid | Kind::Refused => Severity::Error,
             Kind::Unknown | Kind::Ignored | Kind::Advice => Severity::Warning,
         };
-        Self { severity, kind, path: path.into(), message: message.into(), hint: None }
+        Self { severity, kind, path: path.into(), message: message.into(), hint: None, place: None }
     }
 
     /// The same with a hint.

@@ -7,20 +7,30 @@
 //! committed, and `cargo run -p xtask -- check` holds it against the code.
 
 pub mod backup;
+pub mod cel;
 pub mod cluster;
 pub mod control;
+pub mod database;
+pub mod database_objects;
+pub mod database_role;
 pub mod definitions;
+pub mod differences;
 pub mod event;
 pub mod failover_quorum;
 pub mod finding;
+pub mod image_catalog;
 pub mod labels;
 pub mod lease;
 pub mod member;
 pub mod names;
+pub mod pooler;
+pub mod publication;
+pub mod reclaim;
 pub mod scheduled_backup;
 pub mod schema;
 pub mod secrets;
 pub mod status;
+pub mod subscription;
 mod suggest;
 pub mod unsupported;
 pub mod validate;

@@ -46,6 +46,8 @@ pub const CERTIFICATES_DIR: &str = "/controller/certificates";
 pub const TMP_DIR: &str = "/controller/tmp";
 /// What a restore drill's pod is to do, JSON of [`crate::cluster::DrillOrder`].
 pub const DRILL_ORDER_VARIABLE: &str = "PGHERD_DRILL_ORDER";
+/// Where a manager reads how much it logs.
+pub const LOG_LEVEL_VARIABLE: &str = "PGHERD_LOG_LEVEL";
 /// Where the manager writes its nonce at start, so that a terminated container can be told from another.
 pub const TERMINATION_LOG: &str = "/dev/termination-log";
 

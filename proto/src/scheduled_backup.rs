@@ -1,8 +1,8 @@
 //! The ScheduledBackup: base backups by the clock.
 #![allow(clippy::duplicated_attributes, reason = "each printer column repeats the names of its parts")]
 
-use crate::backup::BackupMethod;
-use crate::cluster::{BackupTarget, Extra, LocalObjectReference};
+use crate::backup::{BackupMethod, BackupPluginConfiguration};
+use crate::cluster::{BackupTarget, Extra, LocalObjectReference, OnlineConfiguration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -60,6 +60,15 @@ pub struct ScheduledBackupSpec {
     /// Which instance it is taken from. Default: the cluster's `backup.target`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<BackupTarget>,
+    /// What a plugin is told, with `method: plugin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin_configuration: Option<BackupPluginConfiguration>,
+    /// For volume snapshots: whether postgres goes on meanwhile. Default: the cluster's `backup.volumeSnapshot.online`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
+    /// For volume snapshots: how. Default: the cluster's `backup.volumeSnapshot.onlineConfiguration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online_configuration: Option<OnlineConfiguration>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

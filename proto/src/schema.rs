@@ -37,6 +37,33 @@ pub fn strangers(kind: &str, schema: &Value, value: &Value, path: &str) -> Vec<F
     findings
 }
 
+/// A null counts as absent where a field may not be null, as for an API server.
+#[must_use]
+pub fn without_nulls(schema: &Value, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.iter().filter_map(|(name, value)| {
+                let inner = schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
+                let dropped = value.is_null() && inner.is_some_and(|inner| inner["nullable"] != true);
+                (!dropped).then(|| (name.clone(), without_nulls(inner.unwrap_or(&Value::Null), value)))
+            });
+            Value::Object(kept.collect())
+        }
+        Value::Array(items) => items.iter().map(|item| without_nulls(&schema["items"], item)).collect(),
+        _ => value.clone(),
+    }
+}
+
+/// The schema of the value at a pointer such as `/spec/storage/size`, in the schema of a `spec`.
+#[must_use]
+pub fn at<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let steps = pointer.strip_prefix("/spec/")?.split('/');
+    steps.map(|step| step.replace("~1", "/").replace("~0", "~")).try_fold(schema, |schema, step| {
+        let inner = schema["properties"].get(&step).or_else(|| schema.get("items"));
+        inner.or_else(|| schema.get("additionalProperties")).filter(|inner| inner.is_object())
+    })
+}
+
 /// Calls `visit` with each value that the schema describes, from the outside in.
 fn walk(schema: &Value, value: &Value, path: &str, visit: &mut dyn FnMut(&Value, &Value, &str)) {
     visit(schema, value, path);
@@ -80,6 +107,24 @@ fn contradiction(schema: &Value, value: &Value, path: &str) -> Vec<Finding> {
     let number = value.as_f64();
     if let Some(least) = schema["minimum"].as_f64().filter(|least| number.is_some_and(|number| number < *least)) {
         findings.push(invalid(format!("{value} is less than {least}")));
+    }
+    if let Some(most) = schema["maximum"].as_f64().filter(|most| number.is_some_and(|number| number > *most)) {
+        findings.push(invalid(format!("{value} is more than {most}")));
+    }
+    if let Some(pattern) = schema["pattern"].as_str()
+        && let (Some(text), Ok(expression)) = (value.as_str(), regex::Regex::new(pattern))
+        && !expression.is_match(text)
+    {
+        findings.push(invalid(format!("{value} does not match {pattern}")));
+    }
+    if let Some(items) = value.as_array() {
+        let count = items.len();
+        if schema["minItems"].as_u64().is_some_and(|least| u64::try_from(count).is_ok_and(|count| count < least)) {
+            findings.push(invalid("may not be empty".to_owned()));
+        }
+        if let Some(most) = schema["maxItems"].as_u64().filter(|most| u64::try_from(count).is_ok_and(|n| n > *most)) {
+            findings.push(invalid(format!("has {count} items, more than {most}")));
+        }
     }
     if schema["minLength"].as_u64().is_some_and(|least| least > 0) && value.as_str() == Some("") {
         findings.push(invalid("may not be empty".to_owned()));

@@ -23,6 +23,7 @@ mod drain;
 mod drill;
 mod failovers;
 mod failsafe;
+mod firstborn;
 mod halves;
 mod hands;
 mod inside;

@@ -3,13 +3,20 @@
 
 mod election;
 mod events;
+mod inherited;
 mod labels;
 mod lease;
+mod mounts;
 mod objects;
+#[cfg(test)]
+mod pod_tests;
 mod pods;
+mod probes;
 mod renewal;
 mod restore;
+mod scheduling;
 mod secrets;
+mod security;
 mod services;
 #[cfg(test)]
 mod shape_tests;
@@ -34,7 +41,6 @@ use pgherd_core::plan::{Plan, Step};
 use pgherd_core::time::Instant;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::labels as names;
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 /// A step failed; the look is repeated, and what was done is seen then.
@@ -114,11 +120,12 @@ impl Target<'_> {
             label(names::APP_MANAGED_BY, names::MANAGED_BY),
         ];
         let version = (names::OPERATOR_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        let inherited = inherited::of_spec(self.spec);
         ObjectMeta {
             name: Some(name),
             namespace: Some(self.desired.namespace.clone()),
-            labels: Some(BTreeMap::from(labels)),
-            annotations: Some(BTreeMap::from([version])),
+            labels: Some(inherited.labels.into_iter().chain(labels).collect()),
+            annotations: Some(inherited.annotations.into_iter().chain([version]).collect()),
             owner_references: Some(vec![self.owner()]),
             ..ObjectMeta::default()
         }
@@ -180,6 +187,8 @@ pub async fn apply(target: &Target<'_>, plan: &Plan, memory: &mut Remembered, no
         }
         first = first.and(result);
     }
+    let inherited = inherited::bring(target).await;
+    first = first.and(inherited);
     let status = status::write(target, plan, first.as_ref().err()).await;
     first.and(status)
 }

@@ -1,6 +1,6 @@
 //! The managers' rights, the disruption budgets, the PodMonitor.
 
-use super::{ApplyError, Target, failed, gone_is_fine};
+use super::{ApplyError, Target, failed, gone_is_fine, inherited};
 use crate::observe::pod_monitor_kind;
 use crate::rights::{self, Rights};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -22,11 +22,13 @@ pub(super) async fn create(target: &Target<'_>, kind: ObjectKind) -> Result<(), 
     match kind {
         ObjectKind::ServiceAccount => {
             // The pods' token is projected; no long-lived one is made.
-            let account = ServiceAccount {
-                metadata: target.meta(name),
-                automount_service_account_token: Some(false),
-                ..ServiceAccount::default()
-            };
+            let mut metadata = target.meta(name);
+            if let Some(template) = target.spec.service_account_template.as_deref() {
+                inherited::add(metadata.labels.get_or_insert_default(), &template.metadata.labels);
+                inherited::add(metadata.annotations.get_or_insert_default(), &template.metadata.annotations);
+            }
+            let account =
+                ServiceAccount { metadata, automount_service_account_token: Some(false), ..ServiceAccount::default() };
             target.create(target.api::<ServiceAccount>(), &account, &what).await
         }
         ObjectKind::Role => target.create(target.api::<Role>(), &role(target), &what).await,

@@ -1,30 +1,18 @@
 //! Pods of the instances, in CNPG's shape.
 
-use super::{ApplyError, Target, gone_is_fine};
+use super::{ApplyError, Target, gone_is_fine, mounts, probes, scheduling, security};
 use crate::config::Config;
 use k8s_openapi::api::core::v1::{
-    Affinity, Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
-    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, Pod, PodAffinityTerm, PodAntiAffinity, PodSecurityContext,
-    PodSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext,
-    ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection, WeightedPodAffinityTerm,
+    Container, ContainerPort, EnvVar, EnvVarSource, LocalObjectReference, ObjectFieldSelector, Pod, PodSpec,
+    ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{DeleteParams, Preconditions};
-use pgherd_core::cluster::{AntiAffinity, Desired};
+use pgherd_core::cluster::Desired;
 use pgherd_core::identity::PodUid;
-use pgherd_proto::cluster::ClusterSpec;
+use pgherd_proto::cluster::{ClusterSpec, LogLevel};
 use pgherd_proto::{labels, names};
 use std::collections::BTreeMap;
-
-const SERVICE_ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-/// CNPG's probe period and timeout, in seconds.
-const PROBE_PERIOD: i32 = 10;
-const PROBE_TIMEOUT: i32 = 5;
-/// An instance that comes up is to be seen at once; CNPG asks every 10 s.
-const STARTUP_PERIOD: i32 = 1;
-const READINESS_PERIOD: i32 = 2;
 
 pub(super) async fn create(target: &Target<'_>, serial: u32) -> Result<(), ApplyError> {
     let pod = build(target, serial);
@@ -73,26 +61,23 @@ pub(super) fn build(target: &Target<'_>, serial: u32) -> Pod {
 pub fn pod_spec(blueprint: Blueprint<'_>, serial: u32) -> PodSpec {
     let desired = blueprint.desired;
     let name = desired.instance(serial);
-    PodSpec {
+    let pull_secrets = &blueprint.spec.image_pull_secrets;
+    let reference = |name: &String| LocalObjectReference { name: name.clone() };
+    let pod = PodSpec {
         hostname: Some(name.clone()),
         service_account_name: Some(desired.name.clone()),
         automount_service_account_token: Some(false),
         restart_policy: Some("Always".to_owned()),
         termination_grace_period_seconds: i64::try_from(desired.stop_delay.as_secs()).ok(),
-        security_context: Some(PodSecurityContext {
-            run_as_user: Some(desired.postgres_uid),
-            run_as_group: Some(desired.postgres_gid),
-            fs_group: Some(desired.postgres_gid),
-            run_as_non_root: Some(true),
-            seccomp_profile: Some(seccomp()),
-            ..PodSecurityContext::default()
-        }),
-        affinity: affinity(blueprint),
+        security_context: Some(security::of_pod(blueprint)),
+        image_pull_secrets: (!pull_secrets.is_empty())
+            .then(|| pull_secrets.iter().map(|secret| reference(&secret.name)).collect()),
         init_containers: Some(vec![bootstrap(blueprint)]),
         containers: vec![postgres(blueprint, &name)],
-        volumes: Some(volumes(&name)),
+        volumes: Some(mounts::volumes(blueprint, &name)),
         ..PodSpec::default()
-    }
+    };
+    scheduling::place(blueprint, pod)
 }
 
 /// The major version in an image's tag, if that is how the tag begins.
@@ -102,31 +87,15 @@ fn major(image: &str) -> Option<String> {
     (!digits.is_empty()).then_some(digits)
 }
 
-fn seccomp() -> SeccompProfile {
-    SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }
-}
-
-fn container_security() -> SecurityContext {
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
-        privileged: Some(false),
-        read_only_root_filesystem: Some(true),
-        run_as_non_root: Some(true),
-        seccomp_profile: Some(seccomp()),
-        ..SecurityContext::default()
-    }
-}
-
 fn bootstrap(blueprint: Blueprint<'_>) -> Container {
     Container {
         name: names::BOOTSTRAP_CONTAINER.to_owned(),
         image: Some(blueprint.config.manager_image.clone()),
         image_pull_policy: blueprint.spec.image_pull_policy.clone(),
         command: Some(["/manager", "bootstrap", names::MANAGER_BINARY].map(str::to_owned).to_vec()),
-        volume_mounts: Some(mounts()),
+        volume_mounts: Some(mounts::mounts(blueprint)),
         resources: Some(resources(blueprint)),
-        security_context: Some(container_security()),
+        security_context: Some(security::of_container(blueprint)),
         ..Container::default()
     }
 }
@@ -138,7 +107,6 @@ fn postgres(blueprint: Blueprint<'_>, name: &str) -> Container {
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
     };
-    let start = i32::try_from(blueprint.desired.start_delay.as_secs()).unwrap_or(i32::MAX);
     Container {
         name: names::POSTGRES_CONTAINER.to_owned(),
         image: Some(blueprint.desired.image.clone()),
@@ -151,30 +119,15 @@ fn postgres(blueprint: Blueprint<'_>, name: &str) -> Container {
             port(names::METRICS_PORT_NAME, names::METRICS_PORT),
             port(names::STATUS_PORT_NAME, names::STATUS_PORT),
         ]),
-        startup_probe: Some(probe("/startupz", STARTUP_PERIOD, start.max(1))),
-        readiness_probe: Some(probe("/readyz", READINESS_PERIOD, 3)),
-        liveness_probe: Some(probe("/healthz", PROBE_PERIOD, 3)),
+        startup_probe: Some(probes::startup(blueprint)),
+        readiness_probe: Some(probes::readiness(blueprint)),
+        liveness_probe: Some(probes::liveness(blueprint)),
         resources: Some(resources(blueprint)),
-        security_context: Some(container_security()),
+        security_context: Some(security::of_container(blueprint)),
         termination_message_path: Some(names::TERMINATION_LOG.to_owned()),
         termination_message_policy: Some("File".to_owned()),
-        volume_mounts: Some(mounts()),
+        volume_mounts: Some(mounts::mounts(blueprint)),
         ..Container::default()
-    }
-}
-
-fn probe(path: &str, period: i32, failures: i32) -> Probe {
-    Probe {
-        http_get: Some(HTTPGetAction {
-            path: Some(path.to_owned()),
-            port: IntOrString::Int(i32::from(names::STATUS_PORT)),
-            scheme: Some("HTTPS".to_owned()),
-            ..HTTPGetAction::default()
-        }),
-        period_seconds: Some(period),
-        timeout_seconds: Some(PROBE_TIMEOUT),
-        failure_threshold: Some(failures),
-        ..Probe::default()
     }
 }
 
@@ -202,71 +155,14 @@ fn environment(blueprint: Blueprint<'_>, name: &str) -> Vec<EnvVar> {
         field("POD_UID", "metadata.uid"),
         field("POD_IP", "status.podIP"),
     ];
+    // Only where it is not the default, so that pods of an earlier version are as they would be made today.
+    if blueprint.spec.log_level != LogLevel::Info {
+        all.push(set(names::LOG_LEVEL_VARIABLE, blueprint.spec.log_level.as_str()));
+    }
     // Ours cannot be overridden: the manager would act for somebody else.
     let own: Vec<String> = all.iter().map(|variable| variable.name.clone()).collect();
     all.extend(blueprint.spec.env.iter().filter(|variable| !own.contains(&variable.name)).cloned());
     all
-}
-
-fn mounts() -> Vec<VolumeMount> {
-    let mount = |volume: &str, path: &str, sub: Option<&str>| VolumeMount {
-        name: volume.to_owned(),
-        mount_path: path.to_owned(),
-        sub_path: sub.map(str::to_owned),
-        ..VolumeMount::default()
-    };
-    let token = VolumeMount { read_only: Some(true), ..mount("service-account", SERVICE_ACCOUNT_DIR, None) };
-    vec![
-        mount(names::DATA_VOLUME, names::DATA_MOUNT, None),
-        mount(names::SCRATCH_VOLUME, "/run", Some("run")),
-        mount(names::SCRATCH_VOLUME, names::CONTROLLER_DIR, Some("controller")),
-        mount(names::SHM_VOLUME, "/dev/shm", None),
-        token,
-    ]
-}
-
-fn volumes(name: &str) -> Vec<Volume> {
-    let volume = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
-    let token =
-        ServiceAccountTokenProjection { path: "token".to_owned(), expiration_seconds: Some(3607), audience: None };
-    let (root, namespace) = token_companions();
-    let sources =
-        vec![VolumeProjection { service_account_token: Some(token), ..VolumeProjection::default() }, root, namespace];
-    let memory = EmptyDirVolumeSource { medium: Some("Memory".to_owned()), size_limit: None };
-    let projected = ProjectedVolumeSource { sources: Some(sources), default_mode: Some(0o644) };
-    vec![
-        Volume {
-            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                claim_name: name.to_owned(),
-                read_only: None,
-            }),
-            ..volume(names::DATA_VOLUME)
-        },
-        Volume { empty_dir: Some(EmptyDirVolumeSource::default()), ..volume(names::SCRATCH_VOLUME) },
-        Volume { empty_dir: Some(memory), ..volume(names::SHM_VOLUME) },
-        Volume { projected: Some(projected), ..volume("service-account") },
-    ]
-}
-
-/// What stands beside the token in Kubernetes' own mount: the API server's authority and the namespace.
-fn token_companions() -> (VolumeProjection, VolumeProjection) {
-    use k8s_openapi::api::core::v1::{ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath};
-    let authority = ConfigMapProjection {
-        name: "kube-root-ca.crt".to_owned(),
-        items: Some(vec![KeyToPath { key: "ca.crt".to_owned(), path: "ca.crt".to_owned(), mode: None }]),
-        optional: None,
-    };
-    let namespace = DownwardAPIProjection {
-        items: Some(vec![DownwardAPIVolumeFile {
-            path: "namespace".to_owned(),
-            field_ref: Some(ObjectFieldSelector { field_path: "metadata.namespace".to_owned(), api_version: None }),
-            ..DownwardAPIVolumeFile::default()
-        }]),
-    };
-    (
-        VolumeProjection { config_map: Some(authority), ..VolumeProjection::default() },
-        VolumeProjection { downward_api: Some(namespace), ..VolumeProjection::default() },
-    )
 }
 
 fn resources(blueprint: Blueprint<'_>) -> ResourceRequirements {
@@ -281,35 +177,4 @@ fn resources(blueprint: Blueprint<'_>) -> ResourceRequirements {
         limits: quantities(&resources.limits),
         ..ResourceRequirements::default()
     }
-}
-
-fn affinity(blueprint: Blueprint<'_>) -> Option<Affinity> {
-    let desired = blueprint.desired;
-    let selector = [
-        (labels::CLUSTER.to_owned(), desired.name.clone()),
-        (labels::POD_ROLE.to_owned(), labels::POD_ROLE_INSTANCE.to_owned()),
-    ];
-    let term = PodAffinityTerm {
-        label_selector: Some(LabelSelector {
-            match_labels: Some(BTreeMap::from(selector)),
-            ..LabelSelector::default()
-        }),
-        topology_key: desired.topology_key.clone(),
-        ..PodAffinityTerm::default()
-    };
-    let anti = match desired.anti_affinity {
-        AntiAffinity::Off => return None,
-        AntiAffinity::Preferred => PodAntiAffinity {
-            preferred_during_scheduling_ignored_during_execution: Some(vec![WeightedPodAffinityTerm {
-                weight: 100,
-                pod_affinity_term: term,
-            }]),
-            ..PodAntiAffinity::default()
-        },
-        AntiAffinity::Required => PodAntiAffinity {
-            required_during_scheduling_ignored_during_execution: Some(vec![term]),
-            ..PodAntiAffinity::default()
-        },
-    };
-    Some(Affinity { pod_anti_affinity: Some(anti), ..Affinity::default() })
 }

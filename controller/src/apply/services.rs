@@ -13,7 +13,7 @@ pub(super) async fn create(target: &Target<'_>, kind: ServiceKind) -> Result<(),
     target.create(target.api::<Service>(), &service, &format!("service {name}")).await
 }
 
-fn build(target: &Target<'_>, kind: ServiceKind, name: String) -> Service {
+pub(super) fn build(target: &Target<'_>, kind: ServiceKind, name: String) -> Service {
     let (key, value) = match kind {
         ServiceKind::Rw => (labels::INSTANCE_ROLE, labels::ROLE_PRIMARY),
         ServiceKind::Ro => (labels::INSTANCE_ROLE, labels::ROLE_REPLICA),

@@ -15,7 +15,7 @@ pub(super) async fn create(target: &Target<'_>, serial: u32) -> Result<(), Apply
     target.create(target.api::<PersistentVolumeClaim>(), &claim, &format!("volume {name}")).await
 }
 
-fn build(target: &Target<'_>, serial: u32, name: String) -> PersistentVolumeClaim {
+pub(super) fn build(target: &Target<'_>, serial: u32, name: String) -> PersistentVolumeClaim {
     let mut metadata = target.meta(name.clone());
     metadata.labels.get_or_insert_default().extend([
         (labels::INSTANCE_NAME.to_owned(), name),
@@ -26,16 +26,19 @@ fn build(target: &Target<'_>, serial: u32, name: String) -> PersistentVolumeClai
         (labels::PVC_STATUS.to_owned(), "initializing".to_owned()),
     ]);
     let storage = &target.desired.storage;
+    let template = target.spec.storage.as_ref().and_then(|storage| storage.pvc_template.as_deref().cloned());
+    let template = template.unwrap_or_default();
+    let limits = template.resources.as_ref().and_then(|resources| resources.limits.clone());
     PersistentVolumeClaim {
         metadata,
         spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+            access_modes: template.access_modes.clone().or_else(|| Some(vec!["ReadWriteOnce".to_owned()])),
             storage_class_name: storage.class.clone(),
             resources: Some(VolumeResourceRequirements {
                 requests: Some(BTreeMap::from([("storage".to_owned(), Quantity(storage.size.clone()))])),
-                limits: None,
+                limits,
             }),
-            ..PersistentVolumeClaimSpec::default()
+            ..template
         }),
         status: None,
     }

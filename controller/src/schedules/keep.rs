@@ -111,6 +111,10 @@ fn backup(cluster: &Cluster, schedule: &ScheduledBackup, slot: Timestamp, immedi
         cluster: schedule.spec.cluster.clone(),
         method: schedule.spec.method,
         target: schedule.spec.target,
+        // For methods that are refused.
+        plugin_configuration: None,
+        online: None,
+        online_configuration: None,
         extra: Extra::default(),
     };
     let name = format!("{}-{}", schedule.name_any(), slot.utc().compact().replace('T', ""));

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::fault_args::FaultVerb;
 use crate::restore_args::RestoreArguments;
+use crate::validate::ValidateArguments;
 
 /// PostgreSQL clusters: look at them, reach them, try them on this machine.
 #[derive(Debug, Parser)]
@@ -73,11 +74,8 @@ pub struct ClusterArguments {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Check manifests before they are applied.
-    Validate {
-        /// Files; `-` is standard input.
-        #[arg(short = 'f', long = "file", required = true, num_args = 1..)]
-        files: Vec<PathBuf>,
-    },
+    #[command(arg_required_else_help = true)]
+    Validate(ValidateArguments),
     /// A whole environment on this machine, without Kubernetes (needs root).
     Local {
         #[command(subcommand)]

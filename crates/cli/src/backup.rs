@@ -39,6 +39,9 @@ pub async fn run(
             BackupFrom::Primary => BackupTarget::Primary,
             BackupFrom::PreferStandby => BackupTarget::PreferStandby,
         }),
+        plugin_configuration: None,
+        online: None,
+        online_configuration: None,
         extra: Extra::default(),
     };
     let mut backup = Backup::new(&name, spec);

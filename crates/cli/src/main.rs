@@ -59,7 +59,7 @@ fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         match verb {
-            Verb::Validate { files } => validate::run(&files, json),
+            Verb::Validate(arguments) => validate::run(&arguments, json),
             Verb::Local { verb } => local::run(verb, json).await,
             Verb::Status { cluster } => status::run(&cluster, json).await,
             Verb::Psql { cluster, superuser, pod, rest } => psql::run(&cluster, superuser, pod, rest).await,

@@ -54,8 +54,7 @@ pub async fn application_database(
     database: &str,
     deadline: Duration,
 ) -> Result<(), SqlError> {
-    ensure_role(session, &owner.name, "LOGIN", deadline).await?;
-    set_password(session, owner, deadline).await?;
+    owner_role(session, owner, deadline).await?;
     let present = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1";
     if exists(session, "look for the database", present, database, deadline).await? {
         // One that was recovered may have been somebody else's.
@@ -66,6 +65,12 @@ pub async fn application_database(
     // CREATE DATABASE refuses to run in the implicit transaction that a batch of several statements is.
     session.batch("make commits local", "SET synchronous_commit = local", deadline).await?;
     session.batch("create the database", &create, deadline).await
+}
+
+/// Creates the application's role; one that is there gets the password anew.
+pub async fn owner_role(session: &Session, owner: &Login, deadline: Duration) -> Result<(), SqlError> {
+    ensure_role(session, &owner.name, "LOGIN", deadline).await?;
+    set_password(session, owner, deadline).await
 }
 
 /// Gives a role a password.
@@ -81,14 +86,10 @@ pub async fn clear_password(session: &Session, role: &str, deadline: Duration) -
     batch(session, "take a password away", &sql, deadline).await
 }
 
-/// Runs the user's own statements (`postInitSQL` and its like), one by one, on a session to the right
-/// database.
-pub async fn run_statements(session: &Session, statements: &[String], deadline: Duration) -> Result<(), SqlError> {
-    session.batch("make commits local", "SET synchronous_commit = local", deadline).await?;
-    for statement in statements {
-        session.batch("run a statement of the bootstrap", statement, deadline).await?;
-    }
-    Ok(())
+/// Runs one of the user's own texts (`postInitSQL` and its like) on a session to the right database. Several statements
+/// in one text are one transaction.
+pub async fn run_text(session: &Session, text: &str, deadline: Duration) -> Result<(), SqlError> {
+    session.batch("run a statement of the bootstrap", text, deadline).await
 }
 
 async fn ensure_role(session: &Session, role: &str, options: &str, deadline: Duration) -> Result<(), SqlError> {

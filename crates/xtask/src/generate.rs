@@ -2,7 +2,7 @@
 
 use crate::openapi;
 use anyhow::Context;
-use pgherd_proto::definitions::definitions;
+use pgherd_proto::definitions::{KINDS, definitions};
 use pgherd_proto::unsupported;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -30,19 +30,23 @@ pub fn files() -> anyhow::Result<Vec<(PathBuf, String)>> {
 
 /// A JSON schema of the manifests, for editors.
 fn json_schema() -> anyhow::Result<String> {
-    let kinds = ["Cluster", "Backup", "ScheduledBackup"].map(|kind| {
-        json!({
-            "title": kind,
-            "type": "object",
-            "required": ["apiVersion", "kind", "metadata", "spec"],
-            "properties": {
-                "apiVersion": {"const": "postgresql.cnpg.io/v1"},
-                "kind": {"const": kind},
-                "metadata": {"type": "object"},
-                "spec": unsupported::schema_of(kind),
-            },
+    // Nobody writes a FailoverQuorum.
+    let written = KINDS.into_iter().filter(|kind| *kind != "FailoverQuorum");
+    let kinds: Vec<Value> = written
+        .map(|kind| {
+            json!({
+                "title": kind,
+                "type": "object",
+                "required": ["apiVersion", "kind", "metadata", "spec"],
+                "properties": {
+                    "apiVersion": {"const": "postgresql.cnpg.io/v1"},
+                    "kind": {"const": kind},
+                    "metadata": {"type": "object"},
+                    "spec": unsupported::schema_of(kind),
+                },
+            })
         })
-    });
+        .collect();
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Manifests of postgresql.cnpg.io/v1 that pgherd serves",

@@ -1,5 +1,6 @@
 //! The first database: intent, initdb, roles, and its identifier on record.
 
+use super::first_sql;
 use super::start::local;
 use super::volume::off_runtime;
 use crate::config::POSTGRES_PORT;
@@ -13,7 +14,7 @@ use pgherd_postgres::bootstrap::{Login, application_database, clear_password, cl
 use pgherd_postgres::dir::PartialKind;
 use pgherd_postgres::initdb::{InitDb, initdb as run_initdb};
 use pgherd_postgres::process::Postgres;
-use pgherd_proto::cluster::Cluster;
+use pgherd_proto::cluster::{BootstrapInitDb, Cluster};
 use pgherd_telemetry::chain;
 
 const INITDB_WITHIN: Duration = Duration::from_secs(600);
@@ -42,16 +43,36 @@ async fn create_empty(cx: &Context, cluster: &Cluster) -> Result<(), String> {
     let into = cx.volume.partial_path(PartialKind::Initdb, nonce);
     let postgres =
         Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT).map_err(|e| chain(&e))?;
-    let wanted = cluster.spec.initdb();
-    let how = InitDb {
-        data_checksums: wanted.data_checksums.unwrap_or(false),
-        wal_segment_mib: wanted.wal_segment_size.and_then(|size| u32::try_from(size).ok()),
-        ..InitDb::default()
-    };
-    run_initdb(&cx.reaper, &postgres, &into, &how, INITDB_WITHIN).await.map_err(|e| chain(&e))?;
+    let asked = cluster.spec.initdb();
+    // Of a try that failed: initdb wants an empty place.
+    let volume = cx.volume.clone();
+    off_runtime(move || volume.remove_unfinished().map_err(|e| chain(&e))).await?;
+    run_initdb(&cx.reaper, &postgres, &into, &how(&asked), INITDB_WITHIN).await.map_err(|e| chain(&e))?;
+    if first_sql::is_asked(&asked) {
+        Box::pin(first_sql::run(cx, cluster, &into)).await?;
+    }
     cx.archiving.forget();
     let (volume, nonce) = (cx.volume.clone(), nonce.clone());
     off_runtime(move || volume.adopt(&into, &incarnation(), &nonce).map_err(|e| chain(&e)).map(drop)).await
+}
+
+/// What initdb is told.
+fn how(asked: &BootstrapInitDb) -> InitDb {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let ours = InitDb::default();
+    InitDb {
+        encoding: given(&asked.encoding).unwrap_or(ours.encoding),
+        lc_collate: given(&asked.locale_collate).unwrap_or(ours.lc_collate),
+        lc_ctype: given(&asked.locale_ctype).unwrap_or(ours.lc_ctype),
+        locale: given(&asked.locale),
+        locale_provider: given(&asked.locale_provider),
+        icu_locale: given(&asked.icu_locale),
+        icu_rules: given(&asked.icu_rules),
+        builtin_locale: given(&asked.builtin_locale),
+        data_checksums: asked.data_checksums.unwrap_or(false),
+        wal_segment_mib: asked.wal_segment_size.and_then(|size| u32::try_from(size).ok()).filter(|size| *size > 0),
+        options: asked.options.clone(),
+    }
 }
 
 /// A name for a data directory that no other has.

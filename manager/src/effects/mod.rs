@@ -3,6 +3,7 @@
 mod bootstrap;
 mod clone;
 mod fence;
+mod first_sql;
 mod lease;
 mod pledge;
 mod promote;

@@ -21,8 +21,8 @@ pub use patroni::{health, liveness, parse_lag, primary, read_only, replica};
 pub use probes::{healthz, readyz, startupz};
 pub use router::{Shared, metrics_router, status_router};
 pub use snapshot::{
-    ArchiveView, ClusterFacts, Identity, InstanceSnapshot, LeaseView, PostgresState, ProvenFacts, Role, Sampled, View,
-    phase_name,
+    ArchiveView, ClusterFacts, Identity, InstanceSnapshot, LeaseView, PostgresState, ProvenFacts, Role, Sampled,
+    Strategy, View, phase_name,
 };
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::http::answer::Answer;
 use crate::http::pg_status::status_of;
-use crate::http::snapshot::{PostgresState, Role, View, phase_name};
+use crate::http::snapshot::{PostgresState, Role, Strategy, View, phase_name};
 use pgherd_proto::member::Phase;
 
 /// Liveness: the manager's own loop turns. Nothing about postgres, the API server or S3: restarting this
@@ -26,7 +26,7 @@ pub fn startupz(view: &View) -> Answer {
     if view.instance.fenced || makes_data || stands {
         return Answer::ok("Skipped");
     }
-    match accepts_connections(view) {
+    match accepts_connections(view).and_then(|()| keeps_up(view, view.instance.startup)) {
         Ok(()) => Answer::ok("OK"),
         Err(reason) => Answer::failed(reason),
     }
@@ -67,8 +67,30 @@ pub(super) fn ready(view: &View) -> Result<(), String> {
         Role::Standby if sample.in_recovery() && sample.replayed().is_none() && !sample.receives() => {
             Err("this standby has neither replayed nor received anything".to_owned())
         }
-        Role::Primary | Role::Standby => Ok(()),
+        Role::Primary | Role::Standby => keeps_up(view, view.instance.readiness),
         Role::None => Err("this instance is neither primary nor standby".to_owned()),
+    }
+}
+
+/// Whether a standby is as near to its primary as the user wants.
+fn keeps_up(view: &View, asked: Strategy) -> Result<(), String> {
+    if !asked.streams || view.instance.role == Role::Primary {
+        return Ok(());
+    }
+    let look = view.fresh()?;
+    if !look.in_recovery() {
+        return Ok(());
+    }
+    if !look.receives() {
+        return Err("this standby does not stream from its primary".to_owned());
+    }
+    let behind = look.sender_end.zip(look.replayed()).map(|(end, replayed)| end.0.saturating_sub(replayed.0));
+    match (asked.most_behind, behind) {
+        (Some(most), Some(behind)) if behind > most => {
+            Err(format!("this standby is {behind} bytes behind, and {most} are allowed"))
+        }
+        (Some(_), None) => Err("it is not known how far behind this standby is".to_owned()),
+        _ => Ok(()),
     }
 }
 

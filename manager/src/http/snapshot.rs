@@ -180,6 +180,19 @@ pub struct InstanceSnapshot {
     pub archive: ArchiveView,
     /// The Cluster as last seen.
     pub cluster: Option<ClusterFacts>,
+    /// What the startup probe asks of a standby beyond what it always asks.
+    pub startup: Strategy,
+    /// The same of the readiness probe.
+    pub readiness: Strategy,
+}
+
+/// What a probe asks of a standby (`spec.probes.*.type`). Whether postgres answers a query is asked always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strategy {
+    /// `streaming`: it receives from the primary.
+    pub streams: bool,
+    /// `maximumLag`: and has replayed all but this many bytes.
+    pub most_behind: Option<u64>,
 }
 
 /// One look at postgres. One writer: the sampler.

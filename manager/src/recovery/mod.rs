@@ -20,6 +20,7 @@ mod whole;
 pub use asked::Asked;
 pub use bring::{destination, make_ready};
 pub use replay::{Course, Place, replay};
+pub(crate) use replay::{Said, stop};
 pub use site::{Order, Site, adopt, recover_on};
 pub use source::Source;
 pub(crate) use source::opened;

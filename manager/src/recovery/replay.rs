@@ -65,10 +65,10 @@ pub struct Course<'a> {
 
 /// What postgres said last.
 #[derive(Clone, Default)]
-struct Said(Arc<Mutex<VecDeque<String>>>);
+pub(crate) struct Said(Arc<Mutex<VecDeque<String>>>);
 
 impl Said {
-    fn sink(&self, to: &LineSink) -> LineSink {
+    pub(crate) fn sink(&self, to: &LineSink) -> LineSink {
         let (lines, to) = (Arc::clone(&self.0), Arc::clone(to));
         Arc::new(move |stream, line| {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +91,7 @@ impl Said {
     }
 
     /// Why it ended.
-    fn why(&self) -> String {
+    pub(crate) fn why(&self) -> String {
         let fatal = self.last(&["FATAL:", "PANIC:"]).unwrap_or_else(|| "it says nothing of why".to_owned());
         let stopped = self.last(&[STOPPING]);
         let stopped = stopped.as_deref().and_then(|line| line.split_once(STOPPING)).map(|(_, why)| why.trim());
@@ -177,7 +177,8 @@ async fn has_left_recovery(socket_dir: &Path) -> bool {
     matches!(session.scalar::<bool>("ask for its role", "SELECT pg_is_in_recovery()", SQL_WITHIN).await, Ok(false))
 }
 
-async fn stop(handle: &PostmasterHandle, mode: StopMode) -> Result<(), String> {
+/// Stops it, and waits until it has stopped.
+pub(crate) async fn stop(handle: &PostmasterHandle, mode: StopMode) -> Result<(), String> {
     if handle.ended().is_some() {
         return Ok(());
     }

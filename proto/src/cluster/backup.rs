@@ -1,6 +1,6 @@
 //! `spec.backup`: where WAL and base backups go.
 
-use super::{BarmanObjectStore, Extra};
+use super::{BarmanObjectStore, Extra, VolumeSnapshotConfiguration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ pub struct BackupConfiguration {
     /// An object store, in barman-cloud's layout. Without it WAL is not archived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub barman_object_store: Option<BarmanObjectStore>,
+    /// How volume snapshots are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_snapshot: Option<Box<VolumeSnapshotConfiguration>>,
     /// How long backups and the WAL they need are kept: `<n>d`, `<n>w` or `<n>m`. Absent means for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[1-9][0-9]*[dwm]$"))]

@@ -1,6 +1,6 @@
 //! `spec.backup.barmanObjectStore`: an S3 bucket in barman-cloud's layout.
 
-use super::{Extra, SecretKeySelector};
+use super::{AzureCredentials, Extra, GoogleCredentials, SecretKeySelector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +30,12 @@ pub struct BarmanObjectStore {
     /// How to sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3_credentials: Option<S3Credentials>,
+    /// How to sign in to Azure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure_credentials: Option<Box<AzureCredentials>>,
+    /// How to sign in to Google Cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google_credentials: Option<Box<GoogleCredentials>>,
     /// How WAL is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wal: Option<WalConfiguration>,
@@ -121,6 +127,12 @@ pub struct WalConfiguration {
     /// How many WAL files are archived, or fetched ahead in a restore, at a time.
     #[schemars(range(min = 1))]
     pub max_parallel: i32,
+    /// Options of `barman-cloud-wal-archive`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub archive_additional_command_args: Vec<String>,
+    /// Options of `barman-cloud-wal-restore`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restore_additional_command_args: Vec<String>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -128,7 +140,14 @@ pub struct WalConfiguration {
 
 impl Default for WalConfiguration {
     fn default() -> Self {
-        Self { compression: None, encryption: None, max_parallel: 1, extra: Extra::default() }
+        Self {
+            compression: None,
+            encryption: None,
+            max_parallel: 1,
+            archive_additional_command_args: Vec::new(),
+            restore_additional_command_args: Vec::new(),
+            extra: Extra::default(),
+        }
     }
 }
 

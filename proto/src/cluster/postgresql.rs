@@ -1,6 +1,6 @@
 //! `spec.postgresql`: what postgres is told.
 
-use super::{Extra, SyncReplicaElectionConstraint, SynchronousReplication};
+use super::{ExtensionConfiguration, Extra, LdapConfig, SyncReplicaElectionConstraint, SynchronousReplication};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,6 +27,18 @@ pub struct PostgresConfiguration {
     pub sync_replica_election_constraint: Option<SyncReplicaElectionConstraint>,
     /// Whether superusers may use ALTER SYSTEM. What the manager sets is not changed by it.
     pub enable_alter_system: bool,
+    /// Libraries that are loaded before those that a parameter calls for (`pgaudit.*` and the like).
+    #[serde(rename = "shared_preload_libraries", skip_serializing_if = "Vec::is_empty")]
+    pub shared_preload_libraries: Vec<String>,
+    /// Sign in by LDAP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<Box<LdapConfig>>,
+    /// Seconds that a promotion may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion_timeout: Option<i32>,
+    /// Extensions in images of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<ExtensionConfiguration>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

@@ -1,6 +1,6 @@
-//! `spec.bootstrap.recovery` and `spec.externalClusters`: the first database as it once was, out of an archive.
+//! `spec.bootstrap.recovery`: the first database as it once was, out of an archive.
 
-use super::{BarmanObjectStore, Extra, LocalObjectReference, SecretKeySelector};
+use super::{DataSource, Extra, LocalObjectReference, SecretKeySelector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,9 @@ pub struct BootstrapRecovery {
     /// The name of one of `externalClusters`, whose `barmanObjectStore` is the archive. Instead of `backup`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Volumes that it is made out of. Instead of `backup`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_snapshots: Option<Box<DataSource>>,
     /// Where to stop. Default: at the end of the archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery_target: Option<RecoveryTarget>,
@@ -74,20 +77,6 @@ pub struct RecoveryTarget {
     /// Stop just before the target and not just after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exclusive: Option<bool>,
-    /// Fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
-
-/// Another cluster, by its archive.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ExternalCluster {
-    /// The name that it is referred to by.
-    pub name: String,
-    /// Its archive. `serverName` is by default this name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub barman_object_store: Option<BarmanObjectStore>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,

@@ -3,12 +3,18 @@
 
 use super::lease_timings::seconds;
 use super::{
-    AffinityConfiguration, BackupConfiguration, BootstrapConfiguration, BootstrapInitDb, ClusterStatus,
-    ExternalCluster, Extra, LocalObjectReference, MonitoringConfiguration, PostgresConfiguration, PrimaryLease,
-    PrimaryUpdateMethod, PrimaryUpdateStrategy, ReplicationSlots, StorageConfiguration,
+    AffinityConfiguration, BackupConfiguration, BootstrapConfiguration, BootstrapInitDb, CertificatesConfiguration,
+    ClusterStatus, EmbeddedObjectMetadata, EphemeralVolumesSizeLimit, ExternalCluster, Extra, ImageCatalogRef,
+    LocalObjectReference, ManagedConfiguration, MonitoringConfiguration, NodeMaintenanceWindow, PluginConfiguration,
+    PodSelectorRef, PostgresConfiguration, PrimaryLease, PrimaryUpdateMethod, PrimaryUpdateStrategy,
+    ProbesConfiguration, ReplicaClusterConfiguration, ReplicationSlots, ServiceAccountTemplate, StorageConfiguration,
+    TablespaceConfiguration,
 };
 use core::time::Duration;
-use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements};
+use k8s_openapi::api::core::v1::{
+    EnvFromSource, EnvVar, EphemeralVolumeSource, PodSecurityContext, ProjectedVolumeSource, ResourceRequirements,
+    SeccompProfile, SecurityContext, TopologySpreadConstraint,
+};
 use kube::CustomResource;
 use pgherd_core::lease::Timings;
 use schemars::JsonSchema;
@@ -29,6 +35,20 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
+}
+
+impl LogLevel {
+    /// As in a manifest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
 }
 
 /// What the user asks for. Defaults are CNPG's, except where the field says otherwise.
@@ -114,6 +134,7 @@ pub struct ClusterSpec {
     pub affinity: Option<AffinityConfiguration>,
     /// What the postgres container asks for and may use.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::kubernetes::bare::<ResourceRequirements>")]
     pub resources: Option<ResourceRequirements>,
     /// How the instances are watched.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,15 +175,95 @@ pub struct ClusterSpec {
     pub primary_update_strategy: PrimaryUpdateStrategy,
     /// How much is logged.
     pub log_level: LogLevel,
-    /// Environment of the postgres container.
+    /// Environment of the postgres container. Ours cannot be overridden.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "super::kubernetes::bare::<Vec<EnvVar>>")]
     pub env: Vec<EnvVar>,
     /// Environment of the postgres container, from ConfigMaps and Secrets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "super::kubernetes::bare::<Vec<EnvFromSource>>")]
     pub env_from: Vec<EnvFromSource>,
     /// Whether PodDisruptionBudgets are made.
     #[serde(rename = "enablePDB")]
     pub enable_pdb: bool,
+    /// Labels and annotations of every object of the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inherited_metadata: Option<Box<EmbeddedObjectMetadata>>,
+    /// The image by its major, out of a catalog. Instead of `imageName`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_catalog_ref: Option<Box<ImageCatalogRef>>,
+    /// Secrets for the images' registry.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<LocalObjectReference>,
+    /// Who finds nodes for the pods. Default: Kubernetes' scheduler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler_name: Option<String>,
+    /// The pods' PriorityClass. Default: the Kubernetes cluster's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+    /// How the instances are spread over zones and the like.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "super::kubernetes::bare::<Vec<TopologySpreadConstraint>>")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    /// A volume for WAL beside the data volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wal_storage: Option<Box<StorageConfiguration>>,
+    /// Volumes for tablespaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tablespaces: Vec<TablespaceConfiguration>,
+    /// The volume of scratch files. Default: an emptyDir.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::kubernetes::bare::<EphemeralVolumeSource>")]
+    pub ephemeral_volume_source: Option<Box<EphemeralVolumeSource>>,
+    /// How large shared memory and scratch files may become.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral_volumes_size_limit: Option<Box<EphemeralVolumesSizeLimit>>,
+    /// Further files in `/projected`: Secrets, ConfigMaps, fields of the pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::kubernetes::bare::<ProjectedVolumeSource>")]
+    pub projected_volume_template: Option<Box<ProjectedVolumeSource>>,
+    /// Name of a ServiceAccount that is there, in place of the one that is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<String>,
+    /// Labels and annotations of the ServiceAccount that is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_template: Option<Box<ServiceAccountTemplate>>,
+    /// The pods' seccomp profile. Default: `RuntimeDefault`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::kubernetes::bare::<SeccompProfile>")]
+    pub seccomp_profile: Option<Box<SeccompProfile>>,
+    /// The pods' security context: each field that it has takes the place of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::kubernetes::bare::<PodSecurityContext>")]
+    pub pod_security_context: Option<Box<PodSecurityContext>>,
+    /// The containers' security context: each field that it has takes the place of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::kubernetes::bare::<SecurityContext>")]
+    pub security_context: Option<Box<SecurityContext>>,
+    /// How the kubelet asks how an instance is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probes: Option<Box<ProbesConfiguration>>,
+    /// Seconds without an answer to the liveness probe, before the container is restarted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub liveness_probe_timeout: Option<i32>,
+    /// Certificates that the user brings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Box<CertificatesConfiguration>>,
+    /// Roles and services that are kept as the manifest says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed: Option<Box<ManagedConfiguration>>,
+    /// A cluster that follows another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<Box<ReplicaClusterConfiguration>>,
+    /// CNPG-I plugins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<PluginConfiguration>,
+    /// Work on nodes is going on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_maintenance_window: Option<Box<NodeMaintenanceWindow>>,
+    /// Pods that `pg_hba` may refer to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pod_selector_refs: Vec<PodSelectorRef>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -202,6 +303,30 @@ impl Default for ClusterSpec {
             env: Vec::new(),
             env_from: Vec::new(),
             enable_pdb: true,
+            inherited_metadata: None,
+            image_catalog_ref: None,
+            image_pull_secrets: Vec::new(),
+            scheduler_name: None,
+            priority_class_name: None,
+            topology_spread_constraints: Vec::new(),
+            wal_storage: None,
+            tablespaces: Vec::new(),
+            ephemeral_volume_source: None,
+            ephemeral_volumes_size_limit: None,
+            projected_volume_template: None,
+            service_account_name: None,
+            service_account_template: None,
+            seccomp_profile: None,
+            pod_security_context: None,
+            security_context: None,
+            probes: None,
+            liveness_probe_timeout: None,
+            certificates: None,
+            managed: None,
+            replica: None,
+            plugins: Vec::new(),
+            node_maintenance_window: None,
+            pod_selector_refs: Vec::new(),
             extra: Extra::default(),
         }
     }
@@ -226,7 +351,7 @@ impl ClusterSpec {
     /// `bootstrap.initdb`, or its defaults.
     #[must_use]
     pub fn initdb(&self) -> BootstrapInitDb {
-        self.bootstrap.as_ref().and_then(|bootstrap| bootstrap.initdb.clone()).unwrap_or_default()
+        self.bootstrap.as_ref().and_then(|bootstrap| bootstrap.initdb.as_deref().cloned()).unwrap_or_default()
     }
 
     /// `replicationSlots`, or its defaults.

@@ -3,6 +3,7 @@
 use super::Report;
 use crate::cluster::{ClusterSpec, DataDurability};
 use crate::finding::{Finding, Kind};
+use pgherd_core::rules::sizes::switch;
 
 pub(super) fn give(report: &mut Report, spec: &ClusterSpec) {
     let mut advise = |path: &str, message: &str, hint: &str| {
@@ -46,11 +47,62 @@ pub(super) fn give(report: &mut Report, spec: &ClusterSpec) {
             "remove synchronous_commit, and set it only in the sessions that can afford it",
         );
     }
-    if spec.object_store().is_none() {
-        advise(
+    match spec.object_store() {
+        None => advise(
             "spec.backup",
             "WAL is not archived: nothing can be recovered once the volumes are lost",
             "add backup.barmanObjectStore with a bucket",
+        ),
+        Some(_) => {
+            let timeout = parameter(spec, "archive_timeout").unwrap_or("5min");
+            let off = timeout.trim_end_matches(|c: char| c.is_ascii_alphabetic()) == "0";
+            let within = if off { "however long that took to fill".to_owned() } else { format!("{timeout} at most") };
+            advise(
+                "spec.backup.barmanObjectStore",
+                &format!(
+                    "if all volumes are lost at once, so are the commits since the last WAL file was archived: {within}"
+                ),
+                "nothing to do, if that is little enough; otherwise set archive_timeout in postgresql.parameters",
+            );
+            if spec.backup.as_ref().is_some_and(|backup| backup.retention_policy.is_none()) {
+                advise(
+                    "spec.backup.retentionPolicy",
+                    "backups and WAL are kept for ever: the bucket only grows",
+                    "write retentionPolicy: 30d, for one",
+                );
+            }
+        }
+    }
+    if let Some(synchronous) = synchronous
+        && synchronous.data_durability == DataDurability::Preferred
+    {
+        advise(
+            "spec.postgresql.synchronous.dataDurability",
+            "while no standby is there, commits are acknowledged by the primary alone: if its volume is lost for good in \
+             that time, they are lost with it",
+            "write dataDurability: required, if writes should rather wait",
+        );
+    }
+    let (fsync, pages) = (parameter(spec, "fsync"), parameter(spec, "full_page_writes"));
+    for (name, value) in [("fsync", fsync), ("full_page_writes", pages)] {
+        if value.and_then(switch) == Some(false) {
+            advise(
+                "spec.postgresql.parameters",
+                &format!("{name} is off: a crash of a node may damage the data for good, on every instance"),
+                "remove it",
+            );
+        }
+    }
+    let initdb = spec.bootstrap.as_ref().and_then(|bootstrap| bootstrap.initdb.as_ref());
+    if let Some(initdb) = initdb.filter(|initdb| initdb.locale.is_some() && initdb.locale_collate.is_none()) {
+        advise(
+            "spec.bootstrap.initdb.locale",
+            &format!(
+                "{:?} is for messages, money and dates: text is sorted by localeCollate, which is C where it is not given, \
+                 as with CNPG",
+                initdb.locale.as_deref().unwrap_or_default()
+            ),
+            "write localeCollate and localeCType too, if they should be the same",
         );
     }
     if let Some(smart) = spec.smart_shutdown_timeout.filter(|smart| *smart >= spec.stop_delay) {
@@ -72,4 +124,10 @@ pub(super) fn give(report: &mut Report, spec: &ClusterSpec) {
             "remove it, or set it to true",
         );
     }
+}
+
+/// A parameter by its name, whatever its case.
+fn parameter<'a>(spec: &'a ClusterSpec, name: &str) -> Option<&'a str> {
+    let all = &spec.postgresql.as_ref()?.parameters;
+    all.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }

@@ -1,13 +1,14 @@
 //! The rules of a Cluster.
 
-use super::{Report, advice, object_store, synchronous};
-use crate::cluster::{Cluster, ClusterSpec, StorageConfiguration};
+use super::{Report, advice, bootstrap, managed, object_store, pods, references, synchronous, volumes};
+use crate::cel;
+use crate::cluster::{Cluster, ClusterSpec};
 use crate::finding::{Finding, Kind};
 use crate::labels;
 use crate::unsupported;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use pgherd_core::rules::{
-    bounds, cluster as rules, cron::Schedule, majors, parameters, quantity, retention::Retention, wal_sizes,
+    bounds, cluster as rules, cron::Schedule, majors, parameters, quantity, retention::Retention,
 };
 
 /// Everything that is to be said about `cluster`. It can be used if no finding is an error.
@@ -18,12 +19,16 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
     report.rule("metadata.name", rules::cluster_name(name));
     let spec = &cluster.spec;
     let instances = report.rule("spec.instances", rules::instances(i64::from(spec.instances)));
-    storage(&mut report, spec.storage.as_ref());
+    volumes::check(&mut report, spec);
     postgresql(&mut report, spec, instances.unwrap_or(1));
     let annotations = cluster.metadata.annotations.as_ref();
     let quorum = annotations.and_then(|all| all.get(labels::FAILOVER_QUORUM)).map(String::as_str);
     synchronous::check(&mut report, name, spec, instances.unwrap_or(1), quorum);
-    bootstrap(&mut report, spec);
+    bootstrap::check(&mut report, spec);
+    references::check(&mut report, spec);
+    managed::check(&mut report, name, spec);
+    pods::check(&mut report, spec);
+    hibernation(&mut report, cluster);
     numbers(&mut report, spec);
     if let Some(resources) = &spec.resources {
         limits(&mut report, resources);
@@ -33,16 +38,25 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
             report.rule("spec.backup.retentionPolicy", policy.parse::<Retention>());
         }
         if let Some(store) = &backup.barman_object_store {
-            object_store::check(&mut report, "spec.backup.barmanObjectStore", store, true);
+            object_store::check(&mut report, "spec.backup.barmanObjectStore", store);
         }
     }
     drills(&mut report, cluster);
     // The types here are plain data with string keys: they always have a JSON.
-    for finding in serde_json::to_value(cluster).map(|json| unsupported::used("Cluster", &json)).unwrap_or_default() {
+    let json = serde_json::to_value(cluster).unwrap_or_default();
+    for finding in cel::broken("Cluster", &json).into_iter().chain(unsupported::used("Cluster", &json)) {
         report.push(finding);
     }
     advice::give(&mut report, spec);
     report.into_findings()
+}
+
+fn hibernation(report: &mut Report, cluster: &Cluster) {
+    let given = cluster.metadata.annotations.as_ref().and_then(|all| all.get(labels::HIBERNATION));
+    if given.is_some_and(|value| value != "on" && value != "off") {
+        let path = format!("metadata.annotations.{}", labels::HIBERNATION);
+        report.invalid(&path, "Annotation value for hibernation should be \"on\" or \"off\"");
+    }
 }
 
 /// A schedule that nobody can read would be a proof that never comes.
@@ -61,18 +75,6 @@ fn drills(report: &mut Report, cluster: &Cluster) {
     }
 }
 
-fn storage(report: &mut Report, storage: Option<&StorageConfiguration>) {
-    match storage {
-        Some(storage) if !storage.size.is_empty() => {
-            report.rule("spec.storage.size", quantity::storage_size(&storage.size));
-        }
-        _ => report.push(
-            Finding::new(Kind::Invalid, "spec.storage.size", "is required and missing")
-                .hint("write size: 10Gi, for one"),
-        ),
-    }
-}
-
 fn postgresql(report: &mut Report, spec: &ClusterSpec, instances: u32) {
     let major = rules::image_major(spec.postgres_image());
     report.rule("spec.imageName", major.map_or(Ok(()), majors::supported));
@@ -84,42 +86,14 @@ fn postgresql(report: &mut Report, spec: &ClusterSpec, instances: u32) {
     for error in parameters::check(&postgresql.parameters, instances, archiving) {
         report.rule::<(), _>("spec.postgresql.parameters", Err(error));
     }
+    for (index, line) in postgresql.pg_hba.iter().enumerate().filter(|(_, line)| line.contains("${podselector:")) {
+        let message = format!("{line:?} refers to podSelectorRefs, which are not supported: write an address");
+        report.invalid(&format!("spec.postgresql.pg_hba[{index}]"), &message);
+    }
     for (field, lines) in [("pg_hba", &postgresql.pg_hba), ("pg_ident", &postgresql.pg_ident)] {
         for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(['\n', '\r', '\0'])) {
             let path = format!("spec.postgresql.{field}[{index}]");
             report.push(Finding::new(Kind::Invalid, path, format!("{line:?} is more than one line: split it")));
-        }
-    }
-}
-
-fn bootstrap(report: &mut Report, spec: &ClusterSpec) {
-    let app = spec.application();
-    let path = if spec.recovery().is_some() { "spec.bootstrap.recovery" } else { "spec.bootstrap.initdb" };
-    let database = format!("{path}.database");
-    report.rule(&database, rules::database_name("database", &app.database));
-    report.rule(&format!("{path}.owner"), rules::owner_name("owner", &app.owner));
-    let segment = i64::from(spec.initdb().wal_segment_size.unwrap_or(16));
-    let size = report.rule("spec.bootstrap.initdb.walSegmentSize", wal_sizes::segment(segment));
-    let given = spec.postgresql.as_ref().map(|postgresql| &postgresql.parameters).filter(|_| spec.recovery().is_none());
-    for error in given.zip(size).map(|(given, size)| wal_sizes::check(given, size)).unwrap_or_default() {
-        report.rule::<(), _>("spec.postgresql.parameters", Err(error));
-    }
-    let own = |name: &str| ["postgres", "template0", "template1"].contains(&name);
-    if own(&app.database) {
-        let message = format!("{:?} is postgres' own database: choose another", app.database);
-        report.push(Finding::new(Kind::Invalid, database, message));
-    }
-    if spec.bootstrap.as_ref().is_some_and(|bootstrap| bootstrap.initdb.is_some() && bootstrap.recovery.is_some()) {
-        let message = "initdb and recovery are both set: the first database is made in one way";
-        report.push(Finding::new(Kind::Invalid, "spec.bootstrap", message));
-    }
-    if let Some(recovery) = spec.recovery() {
-        report.rule("spec.bootstrap.recovery", spec.recovery_archive(recovery));
-        report.rule("spec.bootstrap.recovery.recoveryTarget", recovery.target());
-    }
-    for (index, external) in spec.external_clusters.iter().enumerate() {
-        if let Some(store) = &external.barman_object_store {
-            object_store::check(report, &format!("spec.externalClusters[{index}].barmanObjectStore"), store, false);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Whole manifests as a user writes them, before they are applied: YAML documents against the schema of their kind, then
 //! against its rules. What is said is the same wherever it is said: `pgherd validate`, and `pgherd local up`.
 
-use super::{backup, cluster, scheduled_backup};
+use super::places::{self, Document};
+use super::{backup, cluster, objects, scheduled_backup};
+use crate::definitions::KINDS;
 use crate::finding::{Finding, Kind, Severity};
-use crate::{names, schema, unsupported};
+use crate::{names, schema, suggest, unsupported};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ impl Checked {
 #[must_use]
 pub fn manifests(file: &Path, text: &str) -> Vec<Checked> {
     let mut all = Vec::new();
+    let places = places::documents(text);
     for (index, document) in serde_yaml_ng::Deserializer::from_str(text).enumerate() {
         let checked = |kind: &str, name: &str, findings| Checked {
             file: file.to_owned(),
@@ -46,9 +49,10 @@ pub fn manifests(file: &Path, text: &str) -> Vec<Checked> {
         match Value::deserialize(document) {
             // `---` at the end of a file is an empty document.
             Ok(Value::Null) => {}
-            Ok(object) => {
+            Ok(mut object) => {
+                let findings = placed(&mut object, places.get(index));
                 let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-                all.push(checked(text("/kind"), text("/metadata/name"), manifest(&object)));
+                all.push(checked(text("/kind"), text("/metadata/name"), findings));
             }
             Err(error) => {
                 all.push(checked("", "", vec![Finding::new(Kind::Invalid, "", format!("this is not YAML: {error}"))]));
@@ -59,13 +63,51 @@ pub fn manifests(file: &Path, text: &str) -> Vec<Checked> {
     all
 }
 
+/// What is to be said about a document, each with its place.
+fn placed(object: &mut Value, document: Option<&Document>) -> Vec<Finding> {
+    let Some(document) = document else { return manifest(object) };
+    let mut findings: Vec<Finding> = words(object, document);
+    findings.extend(manifest(object));
+    for finding in &mut findings {
+        finding.place = document.find(&finding.path);
+    }
+    for (path, place) in &document.twice {
+        let twice = Finding::new(Kind::Invalid, path.as_str(), "is there twice, and only one of them would count");
+        findings.push(Finding { place: Some(*place), ..twice });
+    }
+    findings.sort_by(|a, b| (a.severity, a.place, a).cmp(&(b.severity, b.place, b)));
+    findings.dedup();
+    findings
+}
+
+/// Words that kubectl makes booleans of: right where a boolean is wanted, and a trap where a text is.
+fn words(object: &mut Value, document: &Document) -> Vec<Finding> {
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut findings = Vec::new();
+    for word in &document.words {
+        let Some(wanted) = schema::at(unsupported::schema_of(&kind), &word.pointer) else { continue };
+        let Some(value) = object.pointer_mut(&word.pointer) else { continue };
+        if wanted["type"] == "boolean" {
+            *value = Value::Bool(word.means);
+        } else if wanted["type"] == "string" && value.is_string() {
+            let message = format!("kubectl reads {value} without quotes as {}, and a text is wanted", word.means);
+            let hint = format!("write it in quotes: {value}");
+            findings.push(Finding::new(Kind::Invalid, word.path.as_str(), message).hint(hint));
+        }
+    }
+    findings
+}
+
 /// Everything that is to be said about one document. A field that nobody has is an error here: it is a typing error, and
 /// this is the place to mend it.
 #[must_use]
 pub fn manifest(object: &Value) -> Vec<Finding> {
     let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (version, kind) = (text("/apiVersion"), text("/kind"));
-    if !version.starts_with(&format!("{}/", names::API_GROUP)) {
+    if version.is_empty() || kind.is_empty() {
+        return vec![Finding::new(Kind::Invalid, "", "apiVersion and kind say what a document is: both are required")];
+    }
+    if version.split('/').next() != Some(names::API_GROUP) {
         let message = format!("{kind} of {version:?} is not of {}: not looked at", names::API_GROUP);
         return vec![Finding::new(Kind::Advice, "apiVersion", message)];
     }
@@ -75,28 +117,93 @@ pub fn manifest(object: &Value) -> Vec<Finding> {
     }
     let described = unsupported::schema_of(kind);
     if described.is_null() {
-        let message = format!("kind {kind:?} is not supported");
-        return vec![Finding::new(Kind::Refused, "kind", message).hint("Cluster, Backup and ScheduledBackup are")];
+        let meant = suggest::closest(kind, KINDS.into_iter());
+        let finding = Finding::new(Kind::Refused, "kind", format!("there is no kind {kind:?}"));
+        return vec![finding.hint(meant.map_or_else(|| KINDS.join(", "), |meant| format!("did you mean {meant}?")))];
     }
+    let mut findings = around(object);
     let Some(spec) = object.get("spec").filter(|spec| !spec.is_null()) else {
-        return vec![Finding::new(Kind::Invalid, "spec", "is required and missing")];
+        findings.push(Finding::new(Kind::Invalid, "spec", "is required and missing"));
+        return strict(findings);
     };
+    let object = &with_spec(object, schema::without_nulls(described, spec));
+    let spec = object.get("spec").unwrap_or(&Value::Null);
     let contradictions = schema::contradictions(described, spec, "spec");
-    let mut findings = if contradictions.is_empty() {
-        match kind {
-            "Cluster" => typed(object, cluster),
-            "Backup" => typed(object, backup),
-            _ => typed(object, scheduled_backup),
-        }
+    if contradictions.is_empty() && !findings.iter().any(|finding| finding.kind == Kind::Invalid) {
+        findings.extend(rules(kind, object));
     } else {
         // It has no typed form: say what is wrong with it, and which fields do nothing.
-        contradictions.into_iter().chain(unsupported::used(kind, object)).collect()
-    };
+        findings.extend(contradictions);
+    }
+    findings.extend(unsupported::used(kind, object));
+    strict(findings)
+}
+
+/// In order, each once; and a field that there is not is an error.
+fn strict(mut findings: Vec<Finding>) -> Vec<Finding> {
     for finding in findings.iter_mut().filter(|finding| finding.kind == Kind::Unknown) {
         finding.severity = Severity::Error;
     }
     findings.sort();
+    findings.dedup();
     findings
+}
+
+fn with_spec(object: &Value, spec: Value) -> Value {
+    let mut object = object.clone();
+    if let Some(place) = object.get_mut("spec") {
+        *place = spec;
+    }
+    object
+}
+
+/// What stands beside the spec.
+fn around(object: &Value) -> Vec<Finding> {
+    const FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+    let mut findings = Vec::new();
+    for name in
+        object.as_object().into_iter().flat_map(serde_json::Map::keys).filter(|name| !FIELDS.contains(&name.as_str()))
+    {
+        let finding = Finding::new(Kind::Unknown, name.as_str(), "there is no such field: it does nothing");
+        let hint = match suggest::closest(name, FIELDS.into_iter()) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("did you mean spec.{name}?"),
+        };
+        findings.push(finding.hint(hint));
+    }
+    let generated = object.pointer("/metadata/generateName").is_some();
+    if !generated && object.pointer("/metadata/name").and_then(Value::as_str).is_none_or(str::is_empty) {
+        findings.push(Finding::new(Kind::Invalid, "metadata.name", "is required and missing"));
+    }
+    for field in ["labels", "annotations"] {
+        let given = object.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
+        for (name, value) in given.into_iter().flatten().filter(|(_, value)| !value.is_string()) {
+            let finding = Finding::new(
+                Kind::Invalid,
+                format!("metadata.{field}.{name}"),
+                format!("expected a string, found {value}"),
+            );
+            findings.push(finding.hint(format!("write it in quotes: \"{value}\"")));
+        }
+    }
+    findings
+}
+
+/// The rules of a document that fits its schema.
+fn rules(kind: &str, object: &Value) -> Vec<Finding> {
+    match kind {
+        "Cluster" => typed(object, cluster),
+        "Backup" => typed(object, backup),
+        "ScheduledBackup" => typed(object, scheduled_backup),
+        "Pooler" => typed(object, objects::pooler),
+        "Database" => typed(object, objects::database),
+        "DatabaseRole" => typed(object, objects::database_role),
+        "Publication" => typed(object, objects::publication),
+        "Subscription" => typed(object, objects::subscription),
+        "ImageCatalog" => typed(object, objects::image_catalog),
+        "ClusterImageCatalog" => typed(object, objects::cluster_image_catalog),
+        _ => Vec::new(),
+    }
 }
 
 fn typed<T: serde::de::DeserializeOwned>(object: &Value, rules: fn(&T) -> Vec<Finding>) -> Vec<Finding> {
@@ -106,71 +213,6 @@ fn typed<T: serde::de::DeserializeOwned>(object: &Value, rules: fn(&T) -> Vec<Fi
     }
 }
 
-/// The findings as text: one paragraph a document, with what to do.
-#[must_use]
-pub fn for_people(all: &[Checked]) -> String {
-    let mut text = String::new();
-    for Checked { file, document, kind, name, findings } in all {
-        let at = format!("{}, document {document}", file.display());
-        let what = if kind.is_empty() { String::new() } else { format!(" ({kind} {name})") };
-        let errors = findings.iter().filter(|finding| finding.is_error()).count();
-        let verdict = if errors == 0 { "can be applied" } else { "cannot be applied" };
-        text.push_str(&format!("{at}{what}: {verdict}\n"));
-        for Finding { severity, kind: _, path, message, hint } in findings {
-            let severity = if *severity == Severity::Error { "error" } else { "warning" };
-            let colon = if path.is_empty() { "" } else { ": " };
-            text.push_str(&format!("  {severity}: {path}{colon}{message}\n"));
-            if let Some(hint) = hint {
-                text.push_str(&format!("    -> {hint}\n"));
-            }
-        }
-    }
-    if all.is_empty() {
-        text.push_str("there is no document to look at\n");
-    }
-    text
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EXAMPLE: &str = include_str!("../../../docs/examples/cluster.yaml");
-    const SCHEDULE: &str = include_str!("../../../docs/examples/scheduledbackup.yaml");
-
-    fn checked(text: &str) -> Vec<Checked> {
-        manifests(Path::new("m.yaml"), text)
-    }
-
-    #[test]
-    fn the_examples_can_be_applied_and_say_what_may_be_lost() {
-        let all = checked(&format!("{EXAMPLE}\n---\n{SCHEDULE}---\n"));
-        assert_eq!(all.len(), 2);
-        assert!(!all.iter().any(Checked::is_broken), "{all:#?}");
-        let text = for_people(&all);
-        assert!(text.starts_with("m.yaml, document 1 (Cluster phoenix-guardian-db): can be applied\n"), "{text}");
-        assert!(text.contains("replication is asynchronous"), "{text}");
-    }
-
-    #[test]
-    fn a_typing_error_is_an_error_here_and_says_what_was_meant() {
-        let all = checked(&EXAMPLE.replace("  instances: 3", "  instnces: 3"));
-        let text = for_people(&all);
-        assert!(text.contains("cannot be applied") && text.contains("did you mean spec.instances?"), "{text}");
-    }
-
-    #[test]
-    fn a_number_where_text_is_wanted_says_to_quote_it() {
-        let text = for_people(&checked(&EXAMPLE.replace("max_connections: \"200\"", "max_connections: 200")));
-        assert!(text.contains("spec.postgresql.parameters.max_connections: expected a string, found 200"), "{text}");
-        assert!(text.contains("-> write it in quotes: \"200\""), "{text}");
-    }
-
-    #[test]
-    fn what_is_no_yaml_or_no_kind_of_ours_is_said() {
-        assert!(for_people(&checked("a: [")).contains("this is not YAML"));
-        assert!(for_people(&checked("apiVersion: v1\nkind: Secret\n")).contains("not looked at"));
-        assert!(for_people(&checked("apiVersion: postgresql.cnpg.io/v1\nkind: Pooler\n")).contains("is not supported"));
-        assert!(for_people(&checked("")).contains("no document"));
-    }
-}
+#[path = "manifest_tests.rs"]
+mod tests;

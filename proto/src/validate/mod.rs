@@ -6,18 +6,31 @@
 //! is there always reaches the controller, and what is wrong with it is said in the status.
 
 mod advice;
+mod bootstrap;
 mod change;
 mod cluster;
+#[cfg(test)]
+mod corpus_tests;
+mod managed;
 mod manifest;
 mod object_store;
+mod objects;
+mod people;
+mod places;
+mod pods;
+mod references;
+#[cfg(test)]
+mod roundtrip_tests;
 mod schedule;
 mod synchronous;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 pub use change::change;
 pub use cluster::cluster;
-pub use manifest::{Checked, for_people, manifest, manifests};
+pub use manifest::{Checked, manifest, manifests};
+pub use people::for_people;
 pub use schedule::{backup, scheduled_backup};
 
 use crate::finding::{Finding, Kind};
@@ -29,6 +42,10 @@ struct Report(Vec<Finding>);
 impl Report {
     fn rule<T, E: std::error::Error>(&mut self, path: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.0.push(Finding::new(Kind::Invalid, path, chain(&error)))).ok()
+    }
+
+    fn invalid(&mut self, path: &str, message: &str) {
+        self.0.push(Finding::new(Kind::Invalid, path, message));
     }
 
     fn push(&mut self, finding: Finding) {

@@ -1,13 +1,11 @@
 //! The rules of `backup.barmanObjectStore`.
 
 use super::Report;
-use crate::cluster::{BarmanObjectStore, DataCompression, S3Credentials, WalCompression};
-use crate::finding::{Finding, Kind};
+use crate::cluster::{BarmanObjectStore, S3Credentials};
 use pgherd_core::rules::object_store as rules;
 use serde::Serialize;
 
-/// `written` where WAL is archived to it, and not only read from it.
-pub(super) fn check(report: &mut Report, path: &str, store: &BarmanObjectStore, written: bool) {
+pub(super) fn check(report: &mut Report, path: &str, store: &BarmanObjectStore) {
     let at = |field: &str| format!("{path}.{field}");
     report.rule(&at("destinationPath"), rules::destination(&store.destination_path));
     if let Some(url) = store.endpoint_url.as_deref().filter(|url| !url.is_empty()) {
@@ -21,25 +19,19 @@ pub(super) fn check(report: &mut Report, path: &str, store: &BarmanObjectStore, 
     }
     if let Some(credentials) = &store.s3_credentials {
         report.rule(&at("s3Credentials"), rules::credentials(given(credentials)));
-    } else if !["azureCredentials", "googleCredentials"].iter().any(|other| store.extra.contains_key(*other)) {
+    } else if store.azure_credentials.is_none() && store.google_credentials.is_none() {
         report.rule(&at("s3Credentials"), rules::credentials(rules::Credentials::default()));
     }
     if let Some(wal) = &store.wal {
         report.rule(&at("wal.maxParallel"), rules::max_parallel(i64::from(wal.max_parallel)));
         if let Some(compression) = wal.compression {
             report.rule(&at("wal.compression"), rules::wal_compression(&name(&compression)));
-            if written && compression != WalCompression::Gzip {
-                report.push(unwritten(at("wal.compression"), &name(&compression)));
-            }
         }
     }
     if let Some(data) = &store.data
         && let Some(compression) = data.compression
     {
         report.rule(&at("data.compression"), rules::data_compression(&name(&compression)));
-        if written && compression != DataCompression::Gzip {
-            report.push(unwritten(at("data.compression"), &name(&compression)));
-        }
     }
 }
 
@@ -50,11 +42,6 @@ fn given(credentials: &S3Credentials) -> rules::Credentials {
         session_token: credentials.session_token.is_some(),
         inherit_from_iam_role: credentials.inherit_from_iam_role,
     }
-}
-
-fn unwritten(path: String, name: &str) -> Finding {
-    Finding::new(Kind::Refused, path, format!("{name} is CNPG's, and is not written here yet"))
-        .hint("use gzip, or leave it out")
 }
 
 /// The name of a value in a manifest.

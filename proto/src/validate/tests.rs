@@ -61,12 +61,7 @@ fn each_rule_is_reported_at_its_field() {
         ),
         ("/spec/backup/barmanObjectStore/s3Credentials", json!({}), "spec.backup.barmanObjectStore.s3Credentials"),
         ("/spec/backup/barmanObjectStore/wal/maxParallel", json!(0), "spec.backup.barmanObjectStore.wal.maxParallel"),
-        (
-            "/spec/backup/barmanObjectStore/wal/compression",
-            json!("xz"),
-            "spec.backup.barmanObjectStore.wal.compression",
-        ),
-        ("/spec/tablespaces", json!([{"name": "fast"}]), "spec.tablespaces"),
+        ("/spec/tablespaces", json!([{"name": "fast", "storage": {"size": "1Gi"}}]), "spec.tablespaces"),
         (
             "/spec/replicationSlots",
             json!({"highAvailability": {"slotPrefix": "Bad-"}}),

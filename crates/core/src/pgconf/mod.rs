@@ -6,6 +6,7 @@
 
 pub mod conninfo;
 pub mod defaults;
+pub mod firstborn;
 pub mod fixed;
 pub mod floor;
 pub mod hba;

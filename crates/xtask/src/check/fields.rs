@@ -18,16 +18,29 @@ const FOR_PEOPLE: &[&str] = &[
     "spec.resources",
     "spec.env",
     "spec.envFrom",
+    "spec.affinity.additionalPodAffinity",
+    "spec.affinity.additionalPodAntiAffinity",
+    "spec.affinity.nodeAffinity",
+    "spec.ephemeralVolumeSource",
+    "spec.podSecurityContext",
+    "spec.projectedVolumeTemplate",
+    "spec.seccompProfile",
+    "spec.securityContext",
+    "spec.storage.pvcTemplate",
     // It is what happens where no keys are named; the rules see to it that it is written there and only there.
     "spec.backup.barmanObjectStore.s3Credentials.inheritFromIAMRole",
 ];
 
 /// Listed fields whose Rust name means other things as well.
 const AMBIGUOUS: &[&str] = &[
+    // Certificates of ours, extensions of files, tablespaces of a backup.
+    "spec.certificates",
+    "spec.postgresql.extensions",
+    "spec.tablespaces",
+    // Its value is validated, and nothing is done by it.
+    "annotation:cnpg.io/hibernation",
     // The controller lets the managers read that Secret; nobody sets a password from it.
     "spec.superuserSecret",
-    // The binaries have their own option of that name.
-    "spec.logLevel",
 ];
 
 /// Accessors of the spec that stand for a field of another name.
@@ -35,6 +48,8 @@ const ACCESSORS: &[(&str, &str)] = &[
     ("bootstrap", "initdb"),
     ("exclude_patterns", "excludes"),
     ("image_name", "postgres_image"),
+    ("storage_class", "class"),
+    ("type", "strategy"),
     ("lease_duration_seconds", "timings"),
     ("renew_deadline_seconds", "timings"),
     ("retry_period_seconds", "timings"),
@@ -120,8 +135,11 @@ fn annotations(labels: &str, reads: &Reads) -> Vec<String> {
         .iter()
         .filter_map(|field| Some((field.path.strip_prefix("annotation:")?, field)))
         .collect();
-    let mut wrong: Vec<String> =
-        listed.iter().filter(|(name, _)| is_read(name)).map(|(_, field)| still_listed(field)).collect();
+    let mut wrong: Vec<String> = listed
+        .iter()
+        .filter(|(name, field)| is_read(name) && !AMBIGUOUS.contains(&field.path))
+        .map(|(_, field)| still_listed(field))
+        .collect();
     let forgotten = constants.iter().filter(|(doc, _, value)| {
         doc.contains("Annotation on a Cluster") && !is_read(value) && !listed.iter().any(|(name, _)| name == value)
     });
@@ -178,7 +196,7 @@ fn snake(name: &str) -> String {
         snake.push(c.to_ascii_lowercase());
         before = c;
     }
-    snake.replace("iamrole", "iam_role")
+    snake.replace("iamrole", "iam_role").replace("sqlrefs", "sql_refs")
 }
 
 #[cfg(test)]
@@ -203,14 +221,14 @@ mod tests {
 
     #[test]
     fn a_listed_annotation_that_is_read_and_a_known_one_that_is_not_are_both_wrong() {
-        let labels = "/// Annotation on a Cluster: x.\npub const HIBERNATION: &str = \"cnpg.io/hibernation\";\n\
+        let labels = "/// Annotation on a Cluster: x.\npub const RELOAD: &str = \"cnpg.io/reload\";\n\
                       /// Annotation on a Cluster: y.\npub const NEW: &str = \"pgherd.io/new\";\n";
         let quiet = annotations(labels, &Reads::of("fn f() { labels::NEW; }").unwrap());
         assert_eq!(quiet, Vec::<String>::new());
-        let wrong = annotations(labels, &Reads::of("fn f() { labels::HIBERNATION; }").unwrap());
-        assert!(wrong[0].starts_with("annotation:cnpg.io/hibernation is listed"), "{wrong:?}");
+        let wrong = annotations(labels, &Reads::of("fn f() { labels::RELOAD; }").unwrap());
+        assert!(wrong[0].starts_with("annotation:cnpg.io/reload is listed"), "{wrong:?}");
         assert!(wrong[1].starts_with("annotation pgherd.io/new of a Cluster is known"), "{wrong:?}");
-        let literal = annotations(labels, &Reads::of("fn f() { \"cnpg.io/hibernation\"; labels::NEW; }").unwrap());
+        let literal = annotations(labels, &Reads::of("fn f() { \"cnpg.io/reload\"; labels::NEW; }").unwrap());
         assert_eq!(literal.len(), 1, "{literal:?}");
     }
 }
