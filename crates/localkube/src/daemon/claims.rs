@@ -103,10 +103,12 @@ impl Claims {
         claim_directory(&self.directory, namespace(claim), name(claim), uid(claim))
     }
 
+    /// A pod that is bound to a node uses it. One that waits for a node does not keep what it waits for.
     fn is_used(&self, claim: &Value) -> bool {
         let pods = self.store.list("pods", Some(namespace(claim)), "").map(|listed| listed.items).unwrap_or_default();
         pods.iter().any(|pod| {
             !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
+                && !text(pod, "/spec/nodeName").is_empty()
                 && list(pod, "/spec/volumes").iter().any(|volume| claim_of(pod, volume) == name(claim))
         })
     }

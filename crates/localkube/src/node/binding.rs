@@ -65,11 +65,25 @@ fn choose(nodes: &[Arc<Value>], pod: &Value, pods: &[Arc<Value>]) -> Result<Stri
     })
 }
 
+/// Every claim that the pod names is there to stay. A pod that was bound to one on its way out would keep it.
+fn has_claims(pod: &Value, claims: &[Arc<Value>]) -> Result<(), String> {
+    let named = list(pod, "/spec/volumes").iter().map(|volume| text(volume, "/persistentVolumeClaim/claimName"));
+    for wanted in named.filter(|wanted| !wanted.is_empty()) {
+        let found = claims.iter().find(|claim| name(claim) == wanted);
+        let found = found.ok_or_else(|| format!("persistentvolumeclaim {wanted:?} not found"))?;
+        if is_terminating(found) {
+            return Err(format!("persistentvolumeclaim {wanted:?} is being deleted"));
+        }
+    }
+    Ok(())
+}
+
 /// Binds a pod, or says why not. What could not be bound is tried again by the caller.
 pub(super) fn bind(context: &NodeContext, pod: &Value) {
-    let pods = context.store.list("pods", None, "").map(|listed| listed.items).unwrap_or_default();
-    let nodes = context.store.list("nodes", None, "").map(|listed| listed.items).unwrap_or_default();
-    let written = match choose(&nodes, pod, &pods) {
+    let all = |kind: &str, space| context.store.list(kind, space, "").map(|listed| listed.items).unwrap_or_default();
+    let claims = all("persistentvolumeclaims", Some(namespace(pod)));
+    let chosen = has_claims(pod, &claims).and_then(|()| choose(&all("nodes", None), pod, &all("pods", None)));
+    let written = match chosen {
         Ok(node) => {
             let patch = json!({"metadata": {"uid": uid(pod)}, "spec": {"nodeName": node}});
             context.store.merge("pods", namespace(pod), name(pod), &patch)
@@ -97,7 +111,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::choose;
+    use super::{choose, has_claims};
 
     fn node(name: &str, zone: &str) -> Arc<Value> {
         Arc::new(json!({"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "zone": zone}},
@@ -107,6 +121,17 @@ mod tests {
     fn pod(node: &str, cluster: &str) -> Arc<Value> {
         Arc::new(json!({"metadata": {"uid": format!("{node}-{cluster}"), "labels": {"cnpg.io/cluster": cluster}},
             "spec": {"nodeName": node}}))
+    }
+
+    #[test]
+    fn a_pod_waits_for_a_claim_that_is_not_there_or_on_its_way_out() {
+        let pod = json!({"spec": {"volumes": [{"name": "pgdata", "persistentVolumeClaim": {"claimName": "db-1"}},
+            {"name": "shm", "emptyDir": {}}]}});
+        let there = Arc::new(json!({"metadata": {"name": "db-1"}}));
+        let going = Arc::new(json!({"metadata": {"name": "db-1", "deletionTimestamp": "2026-01-01T00:00:00Z"}}));
+        assert_eq!(has_claims(&pod, &[there]), Ok(()));
+        assert_eq!(has_claims(&pod, &[]), Err("persistentvolumeclaim \"db-1\" not found".to_owned()));
+        assert_eq!(has_claims(&pod, &[going]), Err("persistentvolumeclaim \"db-1\" is being deleted".to_owned()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::context::NodeContext;
@@ -86,7 +87,7 @@ impl RunningPods {
     }
 }
 
-/// How often pods that found no node are looked at again: a node may have become free.
+/// How often pods that found no node are looked at again: a node may have become free, a claim may be there.
 const BIND_AGAIN: Duration = Duration::from_millis(500);
 
 fn bind_again(context: &NodeContext) {
@@ -107,6 +108,8 @@ pub async fn run(context: Arc<NodeContext>, running: RunningPods, stop: Cancella
 async fn follow(context: Arc<NodeContext>, running: RunningPods) {
     let mut workers: BTreeMap<String, watch::Sender<Option<Arc<Value>>>> = BTreeMap::new();
     let mut tasks = JoinSet::new();
+    let mut again = tokio::time::interval(BIND_AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let mut watcher = match context.store.watch("pods", None, WatchStart::Everything) {
             Ok(watcher) => watcher,
@@ -123,7 +126,7 @@ async fn follow(context: Arc<NodeContext>, running: RunningPods) {
         loop {
             let change = tokio::select! {
                 change = watcher.next() => change,
-                () = tokio::time::sleep(BIND_AGAIN) => {
+                _ = again.tick() => {
                     bind_again(&context);
                     continue;
                 }
