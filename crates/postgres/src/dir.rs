@@ -326,7 +326,8 @@ impl Volume {
         self.root.join("pgherd").join(name)
     }
 
-    fn write_own(&self, name: &str, content: &str) -> Result<(), DirError> {
+    /// Writes a line of ours, on this volume and beside the data directory.
+    pub fn write_own(&self, name: &str, content: &str) -> Result<(), DirError> {
         let path = self.own_file(name);
         let dir = self.root.join("pgherd");
         if !dir.exists() {
