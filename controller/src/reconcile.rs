@@ -102,7 +102,7 @@ impl Reconciler {
         };
         let memory = self.memory.lock().await.entry(key.clone()).or_default().clone();
         let mut memory = memory.lock().await;
-        match self.step(key, cluster, &mut memory).await {
+        match Box::pin(self.step(key, cluster, &mut memory)).await {
             Ok(again) => Some(again),
             Err(Failure::Observe(error)) => {
                 tracing::warn!(cluster = %key.name, namespace = %key.namespace,
