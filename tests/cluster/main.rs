@@ -46,3 +46,4 @@ mod spared;
 mod switchovers;
 mod synchronous;
 mod waits;
+mod wal_volumes;

@@ -32,5 +32,6 @@ pub mod tablespaces;
 pub mod version;
 pub mod volume_lock;
 pub mod wal_room;
+pub mod wal_volume;
 pub mod walsenders;
 pub mod waltail;

@@ -130,8 +130,9 @@ async fn fetch(room: &Room, catalog: &Catalog, survey: &Survey, choice: &Choice)
     let backup = survey.backup(&choice.backup).ok_or("the chosen backup has gone")?;
     let to = destination(backup, room.pgdata.clone(), &room.spaces);
     let restored = catalog.restore(backup, &to).await.map_err(|e| chain(&e))?;
-    let (pgdata, segment) = (room.pgdata.clone(), choice.span.segment_size);
+    let (volume, pgdata, segment) = (room.volume.clone(), room.pgdata.clone(), choice.span.segment_size);
     off_runtime(move || {
+        volume.wal_to_volume(&pgdata).map_err(|e| chain(&e))?;
         make_ready(&pgdata, segment)?;
         in_english(&pgdata)
     })
