@@ -1,5 +1,6 @@
 //! From a Cluster as stored to what the user wants, as plain values.
 
+use crate::tls::CertificateNames;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::ResourceExt;
 use pgherd_core::cluster::{AntiAffinity, Desired, PrimaryUpdate, Resources, Storage};
@@ -37,6 +38,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         database: app.database,
         owner: app.owner,
         owner_secret: app.secret,
+        brought: CertificateNames::of(&cluster.name_any(), "", spec).brought_kinds,
         timings: spec.timings(),
         synchronous: sync.is_some(),
         sync_number: sync.as_ref().map(|sync| sync.number).unwrap_or_default(),

@@ -120,8 +120,8 @@ pub fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<
 }
 
 fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
-    // Not the authority's, which has its key.
-    let own = SecretKind::ALL.iter().filter(|kind| **kind != SecretKind::Ca);
+    // Not the authority's, which has its key; and what the user brings is in the one that the instances use.
+    let own = SecretKind::ALL.iter().filter(|kind| **kind != SecretKind::Ca && !desired.brought.contains(kind));
     let mut secrets: Vec<String> = own.map(|kind| kind.name(&desired.name)).collect();
     secrets.extend(desired.owner_secret.clone());
     secrets.extend(spec.superuser_secret.iter().map(|secret| secret.name.clone()));

@@ -21,6 +21,7 @@ mod services;
 #[cfg(test)]
 mod shape_tests;
 mod status;
+mod status_certificates;
 #[cfg(test)]
 mod tests;
 mod volumes;
@@ -56,7 +57,7 @@ pub enum ApplyError {
         source: kube::Error,
     },
     /// A certificate or password could not be made.
-    #[error("failed to make the contents of secret {name}")]
+    #[error("failed to make the contents of secret {name}: {reason}")]
     Secret {
         /// The Secret.
         name: String,

@@ -54,7 +54,7 @@ pub use asked_recovery::{Application, Archive, RecoveryError};
 pub use backup::{BackupConfiguration, BackupTarget};
 pub use bootstrap::{BootstrapConfiguration, BootstrapInitDb};
 pub use catalog::{ExtensionConfiguration, ImageCatalogRef};
-pub use certificates::CertificatesConfiguration;
+pub use certificates::{CertificatesConfiguration, CertificatesStatus};
 pub use credentials::{AzureCredentials, GoogleCredentials};
 pub use drill::DrillReport;
 pub use drill_status::{Drill, DrillOrder, Proven, phase as drill_phase};

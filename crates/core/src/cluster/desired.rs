@@ -1,6 +1,6 @@
 //! What the user wants, as plain values that have passed validation.
 
-use super::DomainKeys;
+use super::{DomainKeys, SecretKind};
 use crate::identity::PodUid;
 use crate::lease::Timings;
 use core::time::Duration;
@@ -88,6 +88,9 @@ pub struct Desired {
     pub owner: String,
     /// `spec.bootstrap.initdb.secret.name`: the user's own credentials in place of a generated `-app`.
     pub owner_secret: Option<String>,
+    /// Secrets of certificates that the user brings (`spec.certificates`): they are not made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub brought: Vec<SecretKind>,
     /// `spec.primaryLease`.
     pub timings: Timings,
     /// Commits wait for standbys (`spec.postgresql.synchronous`, or `minSyncReplicas`).
@@ -136,6 +139,7 @@ impl Default for Desired {
             database: "app".to_owned(),
             owner: "app".to_owned(),
             owner_secret: None,
+            brought: Vec::new(),
             timings: Timings::default(),
             synchronous: false,
             sync_number: 0,

@@ -26,13 +26,16 @@ pub enum SecretKind {
     Server,
     /// `-replication`: client certificate of `streaming_replica`.
     Replication,
+    /// `-instance-tls`: what the managers and their postgres use of all that (ours).
+    Instances,
     /// `-app`: the owner's credentials.
     App,
 }
 
 impl SecretKind {
     /// In the order in which they must be made.
-    pub const ALL: [SecretKind; 4] = [SecretKind::Ca, SecretKind::Server, SecretKind::Replication, SecretKind::App];
+    pub const ALL: [SecretKind; 5] =
+        [SecretKind::Ca, SecretKind::Server, SecretKind::Replication, SecretKind::Instances, SecretKind::App];
 
     /// The object's name.
     #[must_use]
@@ -41,6 +44,7 @@ impl SecretKind {
             SecretKind::Ca => "ca",
             SecretKind::Server => "server",
             SecretKind::Replication => "replication",
+            SecretKind::Instances => "instance-tls",
             SecretKind::App => "app",
         };
         format!("{cluster}-{suffix}")

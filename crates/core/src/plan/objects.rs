@@ -61,7 +61,8 @@ fn budgets(desired: &Desired, observed: &Observed, draft: &mut Draft) {
 }
 
 fn wanted(desired: &Desired, observed: &Observed) -> Vec<ObjectKind> {
-    let secret = |kind: &SecretKind| *kind != SecretKind::App || desired.owner_secret.is_none();
+    let app = desired.owner_secret.is_none();
+    let secret = |kind: &SecretKind| (*kind != SecretKind::App || app) && !desired.brought.contains(kind);
     let mut kinds: Vec<ObjectKind> = SecretKind::ALL.into_iter().filter(secret).map(ObjectKind::Secret).collect();
     kinds.extend([ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding]);
     kinds.extend(ServiceKind::ALL.map(ObjectKind::Service));
