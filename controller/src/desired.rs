@@ -3,9 +3,11 @@
 use crate::tls::CertificateNames;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::ResourceExt;
-use pgherd_core::cluster::{AntiAffinity, Desired, PrimaryUpdate, Resources, Storage};
+use pgherd_core::cluster::{AntiAffinity, Desired, PrimaryUpdate, Resources, ServiceKind, Storage};
 use pgherd_core::identity::PodUid;
-use pgherd_proto::cluster::{AntiAffinityType, Cluster, ClusterSpec, PrimaryUpdateMethod, PrimaryUpdateStrategy};
+use pgherd_proto::cluster::{
+    AntiAffinityType, Cluster, ClusterSpec, PrimaryUpdateMethod, PrimaryUpdateStrategy, ServiceSelector,
+};
 
 /// What is wanted of `cluster`, by a spec of it that has passed validation.
 #[must_use]
@@ -38,6 +40,8 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         database: app.database,
         owner: app.owner,
         owner_secret: app.secret,
+        disabled_services: disabled_services(spec),
+        superuser_secret: spec.enable_superuser_access && spec.superuser_secret.is_none(),
         brought: CertificateNames::of(&cluster.name_any(), "", spec).brought_kinds,
         timings: spec.timings(),
         synchronous: sync.is_some(),
@@ -55,6 +59,18 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         disruption_budgets: spec.enable_pdb,
         fenced: cluster.fenced_instances(),
     }
+}
+
+/// The primary's cannot be left out.
+fn disabled_services(spec: &ClusterSpec) -> Vec<ServiceKind> {
+    let services = spec.managed.as_ref().and_then(|managed| managed.services.as_ref());
+    let named = services.map(|services| services.disabled_default_services.as_slice()).unwrap_or_default();
+    let kind = |selector: &ServiceSelector| match selector {
+        ServiceSelector::Rw => None,
+        ServiceSelector::Ro => Some(ServiceKind::Ro),
+        ServiceSelector::R => Some(ServiceKind::R),
+    };
+    named.iter().filter_map(kind).collect()
 }
 
 fn resources(from: &ResourceRequirements) -> Resources {

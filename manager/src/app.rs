@@ -136,6 +136,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(crate::retention::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::preview::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(app_password::follow(Arc::clone(&context), snapshots.clone()));
+    running.spawn(crate::roles::follow(Arc::clone(&context), snapshots.clone()));
     let shared = Shared {
         instance: snapshots,
         sample: samples,

@@ -6,6 +6,7 @@ mod events;
 mod inherited;
 mod labels;
 mod lease;
+mod managed_services;
 mod mounts;
 mod objects;
 #[cfg(test)]
@@ -189,7 +190,8 @@ pub async fn apply(target: &Target<'_>, plan: &Plan, memory: &mut Remembered, no
         first = first.and(result);
     }
     let inherited = inherited::bring(target).await;
-    first = first.and(inherited);
+    let services = managed_services::bring(target).await;
+    first = first.and(inherited).and(services);
     let status = status::write(target, plan, first.as_ref().err()).await;
     first.and(status)
 }

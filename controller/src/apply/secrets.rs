@@ -15,6 +15,8 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::collections::BTreeMap;
 
+const SUPERUSER: &str = "postgres";
+
 pub(super) async fn create(target: &Target<'_>, kind: SecretKind) -> Result<(), ApplyError> {
     let name = kind.name(&target.desired.name);
     let broken = |reason: String| ApplyError::Secret { name: name.clone(), reason };
@@ -25,7 +27,12 @@ pub(super) async fn create(target: &Target<'_>, kind: SecretKind) -> Result<(), 
             (Some(TLS), leaf(target, kind, &authority).map_err(broken)?)
         }
         SecretKind::Instances => (None, instances(target, &BTreeMap::new()).await?),
-        SecretKind::App => (Some(BASIC_AUTH), credentials(target).map_err(broken)?),
+        SecretKind::App => {
+            let (owner, database) = (&target.desired.owner, &target.desired.database);
+            (Some(BASIC_AUTH), credentials(target, owner, database).map_err(broken)?)
+        }
+        // Of every database, as CNPG's.
+        SecretKind::Superuser => (Some(BASIC_AUTH), credentials(target, SUPERUSER, "*").map_err(broken)?),
     };
     let secret = Secret {
         metadata: target.meta(name.clone()),
@@ -107,18 +114,13 @@ pub(super) fn leaf(
     Ok(values.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
-/// The owner's credentials: 48 bytes of the system's randomness, in characters that no URI has to escape.
-fn credentials(target: &Target<'_>) -> Result<BTreeMap<String, String>, String> {
+/// The credentials of a role: 48 bytes of the system's randomness, in characters that no URI has to escape.
+fn credentials(target: &Target<'_>, user: &str, database: &str) -> Result<BTreeMap<String, String>, String> {
     let mut bytes = [0u8; 48];
     OsRng.try_fill_bytes(&mut bytes).map_err(|_| "the system has no randomness".to_owned())?;
     let password = URL_SAFE_NO_PAD.encode(bytes);
     let desired = target.desired;
-    let credentials = Credentials {
-        user: &desired.owner,
-        password: &password,
-        database: &desired.database,
-        cluster: &desired.name,
-        namespace: &desired.namespace,
-    };
+    let credentials =
+        Credentials { user, password: &password, database, cluster: &desired.name, namespace: &desired.namespace };
     Ok(credentials.values())
 }

@@ -66,7 +66,7 @@ async fn a_manager_may_do_what_it_needs_in_its_namespace_and_no_more() {
     let role = with_target(&example(), |target| json!(objects::role(target)));
     let name = "phoenix-guardian-db";
     let own = json!([name]);
-    let secrets: Vec<String> = ["server", "replication", "app", "superuser"].map(|s| format!("{name}-{s}")).into();
+    let secrets: Vec<String> = ["server", "replication", "instance-tls", "app"].map(|s| format!("{name}-{s}")).into();
     let instances: Vec<String> = (1..=16).map(|serial| format!("{name}-{serial}")).collect();
     let secrets: Vec<String> = secrets.into_iter().chain(["aws-creds".to_owned()]).collect();
     let rule = |group: &str, resource: &str, names: Value, verbs: &[&str]| {
@@ -159,6 +159,7 @@ async fn every_object_of_a_cluster_names_it_as_its_owner_and_goes_with_it() {
         (secret(SecretKind::Replication), format!("{core}secrets"), "c-replication"),
         (secret(SecretKind::Instances), format!("{core}secrets"), "c-instance-tls"),
         (secret(SecretKind::App), format!("{core}secrets"), "c-app"),
+        (secret(SecretKind::Superuser), format!("{core}secrets"), "c-superuser"),
         (service(ServiceKind::Rw), format!("{core}services"), "c-rw"),
         (service(ServiceKind::Ro), format!("{core}services"), "c-ro"),
         (service(ServiceKind::R), format!("{core}services"), "c-r"),

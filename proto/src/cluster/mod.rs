@@ -66,8 +66,8 @@ pub use import::{BootstrapPgBaseBackup, Import, ImportKind, ImportSource, SqlRef
 pub use ldap::{LdapBindAsAuth, LdapBindSearchAuth, LdapConfig, LdapScheme};
 pub use lease_timings::PrimaryLease;
 pub use managed::{
-    Ensure, ManagedConfiguration, ManagedService, ManagedServices, RoleConfiguration, ServiceSelector,
-    ServiceTemplateSpec, ServiceUpdateStrategy,
+    Ensure, ManagedConfiguration, ManagedRolesStatus, ManagedService, ManagedServices, PasswordState,
+    RoleConfiguration, ServiceSelector, ServiceTemplateSpec, ServiceUpdateStrategy,
 };
 pub use metadata::{EmbeddedObjectMetadata, Metadata, ServiceAccountTemplate};
 pub use monitoring::{MonitoringConfiguration, MonitoringTls, RelabelConfig};

@@ -30,12 +30,20 @@ pub enum SecretKind {
     Instances,
     /// `-app`: the owner's credentials.
     App,
+    /// `-superuser`: the superuser's credentials, where he may sign in.
+    Superuser,
 }
 
 impl SecretKind {
     /// In the order in which they must be made.
-    pub const ALL: [SecretKind; 5] =
-        [SecretKind::Ca, SecretKind::Server, SecretKind::Replication, SecretKind::Instances, SecretKind::App];
+    pub const ALL: [SecretKind; 6] = [
+        SecretKind::Ca,
+        SecretKind::Server,
+        SecretKind::Replication,
+        SecretKind::Instances,
+        SecretKind::App,
+        SecretKind::Superuser,
+    ];
 
     /// The object's name.
     #[must_use]
@@ -46,6 +54,7 @@ impl SecretKind {
             SecretKind::Replication => "replication",
             SecretKind::Instances => "instance-tls",
             SecretKind::App => "app",
+            SecretKind::Superuser => "superuser",
         };
         format!("{cluster}-{suffix}")
     }
