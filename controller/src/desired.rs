@@ -1,11 +1,13 @@
 //! From a Cluster as stored to what the user wants, as plain values.
 
+use crate::tls::CertificateNames;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::ResourceExt;
-use pgherd_core::cluster::{AntiAffinity, Desired, PrimaryUpdate, Resources, Storage};
+use pgherd_core::cluster::{AntiAffinity, Desired, PrimaryUpdate, Resources, ServiceKind, Storage};
 use pgherd_core::identity::PodUid;
 use pgherd_proto::cluster::{
-    AntiAffinityType, Cluster, ClusterSpec, PrimaryUpdateMethod, PrimaryUpdateStrategy, StorageConfiguration,
+    AntiAffinityType, Cluster, ClusterSpec, PrimaryUpdateMethod, PrimaryUpdateStrategy, ServiceSelector,
+    StorageConfiguration,
 };
 
 /// What is wanted of `cluster`, by a spec of it that has passed validation.
@@ -36,6 +38,9 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         database: app.database,
         owner: app.owner,
         owner_secret: app.secret,
+        disabled_services: disabled_services(spec),
+        superuser_secret: spec.enable_superuser_access && spec.superuser_secret.is_none(),
+        brought: CertificateNames::of(&cluster.name_any(), "", spec).brought_kinds,
         timings: spec.timings(),
         synchronous: sync.is_some(),
         sync_number: sync.as_ref().map(|sync| sync.number).unwrap_or_default(),
@@ -60,6 +65,18 @@ fn storage(from: &StorageConfiguration) -> Storage {
         class: from.class().map(str::to_owned),
         grows: from.resize_in_use_volumes,
     }
+}
+
+/// The primary's cannot be left out.
+fn disabled_services(spec: &ClusterSpec) -> Vec<ServiceKind> {
+    let services = spec.managed.as_ref().and_then(|managed| managed.services.as_ref());
+    let named = services.map(|services| services.disabled_default_services.as_slice()).unwrap_or_default();
+    let kind = |selector: &ServiceSelector| match selector {
+        ServiceSelector::Rw => None,
+        ServiceSelector::Ro => Some(ServiceKind::Ro),
+        ServiceSelector::R => Some(ServiceKind::R),
+    };
+    named.iter().filter_map(kind).collect()
 }
 
 fn resources(from: &ResourceRequirements) -> Resources {

@@ -30,6 +30,7 @@ mod run;
 mod schedules;
 pub mod serve;
 mod sweep;
+mod tls;
 mod unserved;
 mod validity;
 pub mod watched;

@@ -4,6 +4,7 @@ use crate::apply::read_authority;
 use crate::caches::{Caches, Key};
 use crate::clock;
 use crate::observe::report_view;
+use crate::tls::text;
 use core::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use pgherd_pki::{ClientIdentity, Usage, client_config};
 use pgherd_proto::control::FenceRequest;
 use pgherd_proto::member::MemberReport;
 use pgherd_proto::names::CONTROLLER_COMMON_NAME;
+use pgherd_proto::secrets::CA_CRT;
 use pgherd_proto::status::PostgresqlStatus;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -130,7 +132,10 @@ impl Members {
         let name = SecretKind::Ca.name(&key.name);
         let secret =
             caches.secret(&key.namespace, &name).ok_or_else(|| NoIdentity(format!("secret {name} is absent")))?;
-        let version = secret.resource_version().unwrap_or_default();
+        let instances = caches.secret(&key.namespace, &SecretKind::Instances.name(&key.name));
+        let version = [Some(&secret), instances.as_ref()]
+            .map(|secret| secret.and_then(|secret| secret.resource_version()).unwrap_or_default())
+            .join("/");
         let mut configs = self.configs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = clock::now();
         if let Some((known, since, config)) = configs.get(key)
@@ -143,7 +148,10 @@ impl Members {
         let leaf = authority.sign(CONTROLLER_COMMON_NAME, &Usage::Client, Timestamp::now());
         let leaf = leaf.map_err(|error| NoIdentity(error.to_string()))?;
         let identity = ClientIdentity { certificate_pem: &leaf.certificate_pem, key_pem: &leaf.key_pem };
-        let config = client_config(authority.certificate_pem(), Some(identity));
+        // Where the authority was swapped, managers show for a while what the one before has signed.
+        let theirs = instances.and_then(|secret| text(&secret, CA_CRT)).unwrap_or_default();
+        let believed = format!("{}\n{theirs}", authority.certificate_pem().trim_end());
+        let config = client_config(&believed, Some(identity));
         let config = Arc::new(config.map_err(|error| NoIdentity(error.to_string()))?);
         configs.insert(key.clone(), (version, now, config.clone()));
         Ok(config)

@@ -1,6 +1,7 @@
 //! What is remembered of a cluster between two looks: only when something began. Losing it restarts the timers.
 
 use crate::rights::Rights;
+use crate::tls::Sources;
 use core::time::Duration;
 use pgherd_core::cluster::{Memory, ObjectKind, Observed};
 use pgherd_core::election::why;
@@ -11,6 +12,9 @@ use std::collections::BTreeSet;
 
 /// How long an object that was seen is taken to be there still; those that are watched are not remembered.
 const SEEN_FOR: Duration = Duration::from_secs(600);
+
+/// How old what was read of the user's certificates may be.
+const BROUGHT_FOR: Duration = Duration::from_secs(5);
 
 type LeaseKey = (Option<Nonce>, Term, HolderState);
 
@@ -28,6 +32,7 @@ pub struct Remembered {
     /// Whether there is a FailoverQuorum was asked a while ago.
     pub looked_for_quorum: bool,
     rights: Option<Rights>,
+    brought: Option<(Vec<String>, Sources, Instant)>,
     seen: BTreeSet<ObjectKind>,
     seen_since: Option<Instant>,
     /// What was told last by an Event, and when.
@@ -65,6 +70,18 @@ impl Remembered {
             lease_lost_since: self.lease_lost,
             version_since: self.version.as_ref().map(|(_, since)| *since),
         }
+    }
+
+    /// The user's certificates as they were read a moment ago: no election waits for them to be read again.
+    #[must_use]
+    pub fn brought(&self, names: &[String], now: Instant) -> Option<Sources> {
+        let (known, sources, since) = self.brought.as_ref()?;
+        (known == names && now.since(*since) < BROUGHT_FOR).then(|| sources.clone())
+    }
+
+    /// They were read now.
+    pub fn remember_brought(&mut self, names: &[String], sources: Sources, now: Instant) {
+        self.brought = Some((names.to_vec(), sources, now));
     }
 
     /// Once other rights are wanted than before, what is stored of them is looked at again.

@@ -120,12 +120,21 @@ pub fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<
 }
 
 fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {
-    // Not the authority's, which has its key.
-    let own = SecretKind::ALL.iter().filter(|kind| **kind != SecretKind::Ca);
+    // Not the authority's, which has its key; and what the user brings is in the one that the instances use.
+    let own = SecretKind::ALL.iter().filter(|kind| match kind {
+        SecretKind::Ca => false,
+        SecretKind::Superuser => spec.enable_superuser_access && spec.superuser_secret.is_none(),
+        kind => !desired.brought.contains(kind),
+    });
     let mut secrets: Vec<String> = own.map(|kind| kind.name(&desired.name)).collect();
     secrets.extend(desired.owner_secret.clone());
     secrets.extend(spec.superuser_secret.iter().map(|secret| secret.name.clone()));
-    secrets.push(names::secret_superuser(&desired.name));
+    let roles = spec.managed.iter().flat_map(|managed| &managed.roles);
+    let mut of_roles: Vec<String> =
+        roles.filter_map(|role| Some(role.password_secret.as_ref()?.name.clone())).collect();
+    of_roles.sort();
+    of_roles.dedup();
+    secrets.extend(of_roles);
     secrets.extend(store_secrets(spec, source));
     secrets.extend(sql(spec).0);
     secrets

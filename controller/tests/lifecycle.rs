@@ -65,7 +65,7 @@ async fn write_lease(client: &Client, change: impl FnOnce(&mut LeaseRecord)) {
 /// Plays the managers' HTTPS: whoever asks at `address` gets `answer`.
 async fn serve(client: &Client, listener: TcpListener, answer: Value, tasks: &mut JoinSet<()>) {
     let text = |secret: &Secret, key: &str| String::from_utf8(secret.data.as_ref().unwrap()[key].0.clone()).unwrap();
-    let server = api::<Secret>(client).get(&format!("{NAME}-server")).await.unwrap();
+    let server = api::<Secret>(client).get(&format!("{NAME}-instance-tls")).await.unwrap();
     let (certificate, key, ca) = (text(&server, "tls.crt"), text(&server, "tls.key"), text(&server, "ca.crt"));
     let identity = ClientIdentity { certificate_pem: &certificate, key_pem: &key };
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server_config(identity, Some(&ca)).unwrap()));

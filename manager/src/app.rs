@@ -126,7 +126,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(crate::backups::keep(Arc::clone(&context)));
     running.spawn(link::report(Arc::clone(&context), samples.clone()));
     let reloading = Arc::clone(&context);
-    running.spawn(keeper.follow(move || crate::effects::reload(&reloading)));
+    running.spawn(keeper.follow(context.cluster.clone(), move || crate::effects::reload(&reloading)));
     let _watches = watch_cluster(&api, context.lease.clone(), &seen);
 
     let registry = Arc::new(Registry::default());
@@ -140,6 +140,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(crate::retention::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::preview::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(app_password::follow(Arc::clone(&context), snapshots.clone()));
+    running.spawn(crate::roles::follow(Arc::clone(&context), snapshots.clone()));
     let shared = Shared {
         instance: snapshots,
         sample: samples,

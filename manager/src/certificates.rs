@@ -1,4 +1,4 @@
-//! The cluster's certificates: read from its Secrets, written for postgres and libpq, turned into TLS settings.
+//! The cluster's certificates: read from its Secret, written for postgres and libpq, turned into TLS settings.
 
 use crate::cluster_api::ClusterApi;
 use crate::http;
@@ -6,8 +6,10 @@ use core::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use pgherd_pki::{ClientIdentity, client_config, server_config};
 use pgherd_postgres::files::write_durable_if_changed;
+use pgherd_proto::cluster::{CertificatesStatus, Cluster};
 use pgherd_proto::{names, secrets};
 use pgherd_telemetry::chain;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -16,20 +18,26 @@ use tokio::sync::watch;
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 const LOOK_FOR_ROTATION: Duration = Duration::from_secs(30);
 
-/// One set of certificates, as PEM.
-#[derive(Clone, PartialEq, Eq)]
-struct Pems {
-    ca: String,
-    server_crt: String,
-    server_key: String,
-    client_crt: String,
-    client_key: String,
-}
+/// The files of the one Secret that postgres and libpq read, by name.
+const FILES: [&str; 6] = [
+    secrets::SERVER_CA,
+    secrets::CLIENT_CA,
+    secrets::SERVER_CRT,
+    secrets::SERVER_KEY,
+    secrets::REPLICATION_CRT,
+    secrets::REPLICATION_KEY,
+];
+/// What the managers show each other, and whom they believe.
+const OWN: [&str; 3] = [secrets::CA_CRT, secrets::TLS_CRT, secrets::TLS_KEY];
+
+/// One set of certificates, as PEM, by key.
+type Pems = BTreeMap<&'static str, String>;
 
 /// What the set is used for.
 #[derive(Clone, Default)]
 struct Settings {
     client: Option<Arc<rustls::ClientConfig>>,
+    postgres: Option<Arc<rustls::ClientConfig>>,
 }
 
 /// The certificates of this instance, kept up to date by [`Certificates::follow`].
@@ -63,16 +71,16 @@ impl Certificates {
         drop(self.settings.clone().wait_for(|settings| settings.client.is_some()).await);
     }
 
-    /// For requests to other managers: shows the replication certificate, believes the cluster's CA.
+    /// For requests to other managers: shows the managers' certificate, believes the cluster's own CA.
     #[must_use]
     pub fn client(&self) -> Option<Arc<rustls::ClientConfig>> {
         self.settings.borrow().client.clone()
     }
 
-    /// The same, for SQL sessions with another instance.
+    /// For SQL sessions with another instance: shows the replication certificate, believes the servers' CA.
     #[must_use]
     pub fn postgres_client(&self) -> Option<rustls::ClientConfig> {
-        self.client().map(|config| rustls::ClientConfig::clone(&config))
+        self.settings.borrow().postgres.clone().map(|config| rustls::ClientConfig::clone(&config))
     }
 
     /// For the status port.
@@ -83,10 +91,12 @@ impl Certificates {
 }
 
 impl CertificateKeeper {
-    /// Fetches until dropped; `changed` is called after each change on disk.
-    pub async fn follow(self, changed: impl Fn()) {
+    /// Fetches until dropped, at once where the Cluster says that a certificate is another; `changed` is called after
+    /// each change on disk.
+    pub async fn follow(self, mut cluster: watch::Receiver<Option<Arc<Cluster>>>, changed: impl Fn()) {
         let mut known: Option<Pems> = None;
         loop {
+            let said = in_use(cluster.borrow_and_update().as_deref());
             let pause = match self.fetch().await {
                 Ok(fresh) => {
                     if known.as_ref() != Some(&fresh) {
@@ -106,22 +116,19 @@ impl CertificateKeeper {
                     if known.is_some() { LOOK_FOR_ROTATION } else { LOOK_AGAIN }
                 }
             };
-            tokio::time::sleep(pause).await;
+            let others = cluster.wait_for(|cluster| in_use(cluster.as_deref()) != said);
+            match tokio::time::timeout(pause, others).await.map(|change| change.is_err()) {
+                // Nobody tells us any more.
+                Ok(true) => tokio::time::sleep(pause).await,
+                Ok(false) | Err(_) => {}
+            }
         }
     }
 
+    /// One Secret, that the controller changes as a whole: there is never half of a change in it.
     async fn fetch(&self) -> Result<Pems, String> {
-        let name = &self.api.name;
-        // The authority's certificate is beside its leaves, and its key is not: a manager has no business with that.
-        let (server, replication) =
-            tokio::try_join!(self.secret(names::secret_server(name)), self.secret(names::secret_replication(name)),)?;
-        Ok(Pems {
-            ca: text(&server, secrets::CA_CRT)?,
-            server_crt: text(&server, secrets::TLS_CRT)?,
-            server_key: text(&server, secrets::TLS_KEY)?,
-            client_crt: text(&replication, secrets::TLS_CRT)?,
-            client_key: text(&replication, secrets::TLS_KEY)?,
-        })
+        let secret = self.secret(names::secret_instances(&self.api.name)).await?;
+        OWN.into_iter().chain(FILES).map(|key| Ok((key, text(&secret, key)?))).collect()
     }
 
     async fn secret(&self, name: String) -> Result<Secret, String> {
@@ -132,29 +139,35 @@ impl CertificateKeeper {
     }
 
     async fn install(&self, pems: &Pems) -> Result<(), String> {
-        let shown = ClientIdentity { certificate_pem: &pems.server_crt, key_pem: &pems.server_key };
-        let mut server = server_config(shown, Some(&pems.ca)).map_err(|e| chain(&e))?;
+        let [ca, shown] =
+            [pems.get(secrets::CA_CRT), pems.get(secrets::SERVER_CA)].map(|pem| pem.map_or("", String::as_str));
+        let own = identity(pems, secrets::TLS_CRT, secrets::TLS_KEY);
+        let replication = identity(pems, secrets::REPLICATION_CRT, secrets::REPLICATION_KEY);
+        let mut server = server_config(own, Some(ca)).map_err(|e| chain(&e))?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let identity = ClientIdentity { certificate_pem: &pems.client_crt, key_pem: &pems.client_key };
-        let client = client_config(&pems.ca, Some(identity)).map_err(|e| chain(&e))?;
+        let client = client_config(ca, Some(own)).map_err(|e| chain(&e))?;
+        let postgres = client_config(shown, Some(replication)).map_err(|e| chain(&e))?;
         let (directory, pems) = (self.directory.clone(), pems.clone());
         tokio::task::spawn_blocking(move || write(&directory, &pems)).await.map_err(|e| chain(&e))??;
         self.server.send_replace(Some(Arc::new(server)));
-        self.settings.send_replace(Settings { client: Some(Arc::new(client)) });
+        let settings = Settings { client: Some(Arc::new(client)), postgres: Some(Arc::new(postgres)) };
+        self.settings.send_replace(settings);
         Ok(())
     }
 }
 
+fn identity<'a>(pems: &'a Pems, crt: &str, key: &str) -> ClientIdentity<'a> {
+    let text = |key: &str| pems.get(key).map_or("", String::as_str);
+    ClientIdentity { certificate_pem: text(crt), key_pem: text(key) }
+}
+
+/// What the Cluster says of the certificates in use: it is another when they are.
+fn in_use(cluster: Option<&Cluster>) -> Option<CertificatesStatus> {
+    cluster?.status.as_ref()?.certificates.as_deref().cloned()
+}
+
 fn write(directory: &Path, pems: &Pems) -> Result<(), String> {
-    let files = [
-        ("server.crt", &pems.server_crt),
-        ("server.key", &pems.server_key),
-        ("client-ca.crt", &pems.ca),
-        ("server-ca.crt", &pems.ca),
-        ("streaming_replica.crt", &pems.client_crt),
-        ("streaming_replica.key", &pems.client_key),
-    ];
-    for (name, content) in files {
+    for (name, content) in pems.iter().filter(|(name, _)| FILES.contains(*name)) {
         write_durable_if_changed(&directory.join(name), content.as_bytes(), 0o600).map_err(|e| chain(&e))?;
     }
     Ok(())

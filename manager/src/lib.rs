@@ -33,6 +33,7 @@ pub mod publish;
 pub mod quorum;
 pub mod recovery;
 pub mod retention;
+mod roles;
 pub mod sampler;
 pub mod slots;
 pub mod spare_session;

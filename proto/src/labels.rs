@@ -47,6 +47,10 @@ pub const APP_POSTGRESQL: &str = "postgresql";
 
 /// Annotation on pods and volumes: the instance's serial.
 pub const NODE_SERIAL: &str = "cnpg.io/nodeSerial";
+/// Of a service of `spec.managed.services.additional` (CNPG's).
+pub const IS_MANAGED: &str = "cnpg.io/isManaged";
+/// What such a service was made of (ours).
+pub const MADE_OF: &str = "pgherd.io/made-of";
 /// Annotation on pods: the pod spec as it was asked for, JSON.
 pub const POD_SPEC: &str = "cnpg.io/podSpec";
 /// Annotation on volumes: `initializing`, `ready` or `detached`.

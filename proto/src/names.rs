@@ -61,6 +61,8 @@ pub const TERMINATION_LOG: &str = "/dev/termination-log";
 pub const REPLICATION_USER: &str = "streaming_replica";
 /// Common name of the controller's client certificate.
 pub const CONTROLLER_COMMON_NAME: &str = "pgherd-controller";
+/// Common name of the managers' certificates, which they show each other.
+pub const MANAGER_COMMON_NAME: &str = "pgherd-manager";
 
 /// Group of the API.
 pub const API_GROUP: &str = "postgresql.cnpg.io";
@@ -125,6 +127,12 @@ pub fn secret_server(cluster: &str) -> String {
 #[must_use]
 pub fn secret_replication(cluster: &str) -> String {
     format!("{cluster}-replication")
+}
+
+/// Secret with everything that the instances use: the managers' own certificate, and what postgres has of others.
+#[must_use]
+pub fn secret_instances(cluster: &str) -> String {
+    format!("{cluster}-instance-tls")
 }
 
 /// The Lease is called as its cluster.

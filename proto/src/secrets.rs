@@ -16,6 +16,20 @@ pub const CA_KEY: &str = "ca.key";
 pub const NEXT_CRT: &str = "next.crt";
 /// Key of the authority's secret: that one's key (ours).
 pub const NEXT_KEY: &str = "next.key";
+/// Key of `<cluster>-instance-tls`, as the file that postgres reads: whom clients and standbys believe as a server (ours).
+pub const SERVER_CA: &str = "server-ca.crt";
+/// The same: whom postgres believes about clients' certificates (ours).
+pub const CLIENT_CA: &str = "client-ca.crt";
+/// The same: what postgres shows (ours).
+pub const SERVER_CRT: &str = "server.crt";
+/// The same: its key (ours).
+pub const SERVER_KEY: &str = "server.key";
+/// The same: what standbys show (ours).
+pub const REPLICATION_CRT: &str = "streaming_replica.crt";
+/// The same: its key (ours).
+pub const REPLICATION_KEY: &str = "streaming_replica.key";
+/// The same: when somebody new was believed last, RFC 3339 (ours).
+pub const TRUST_CHANGED: &str = "trust-changed";
 /// Key of a certificate.
 pub const TLS_CRT: &str = "tls.crt";
 /// Key of a certificate's private key.

@@ -1,5 +1,5 @@
 //! The first database as the manifest wants it: locale, segments, checksums, SQL of the user's, his environment and his
-//! files; and nothing of it where a part of it is missing.
+//! files; and nothing of it where a part of it is missing. Afterwards its roles and services are changed.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
@@ -72,6 +72,8 @@ async fn the_first_database_is_made_as_the_manifest_says_and_only_whole() {
     let program = "COPY (SELECT 1) TO PROGRAM 'test \"$SHOP\" = open && test -s /projected/ACCESS_KEY_ID'";
     ask("postgres", program).await;
     // What it inherits, and the archive of segments of another size.
+    bed.roles_are_kept(&primary).await;
+    bed.services_are_kept().await;
     let pod = bed.pods().get(&name).await.unwrap();
     assert_eq!(pod.labels().get("team").map(String::as_str), Some("shop"));
     let segment = bed.archive_now(&primary, 60).await;

@@ -1,4 +1,4 @@
-//! What people do by hand behind the manager's back: a lease edited or deleted, a standby promoted.
+//! What people do by hand behind the manager's back: a lease edited or deleted, a standby promoted, certificates deleted.
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
@@ -13,6 +13,9 @@ async fn a_lease_that_is_edited_or_deleted_and_a_stray_promotion_move_nobody() {
     let bed = Bed::start("hands", |_| {}).await;
     let primary = bed.healthy(120).await;
     let load = bed.load().await;
+    bed.certificates_rotate(&primary).await;
+    bed.certificates_that_are_not_there_change_nothing(&primary).await;
+    bed.older_tls_is_refused(&primary).await;
     let leases: Api<Lease> = Api::namespaced(bed.client.clone(), NAMESPACE);
     let term = term_of(&leases.get(CLUSTER).await.unwrap());
 
@@ -52,6 +55,7 @@ async fn a_lease_that_is_edited_or_deleted_and_a_stray_promotion_move_nobody() {
     bed.lose_volume(&standby).await;
     assert_eq!(bed.healthy(120).await, primary, "and a new volume is cloned anew");
     bed.settle(load).await;
+    bed.no_secret_is_shown().await;
     bed.down().await;
 }
 

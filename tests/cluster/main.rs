@@ -39,8 +39,11 @@ mod program;
 mod real_store;
 mod recovery;
 mod restore;
+mod roles;
+mod rotation;
 #[path = "../interop/seaweed.rs"]
 mod seaweed;
+mod secrecy;
 mod size;
 mod spared;
 mod switchovers;

@@ -6,6 +6,7 @@ mod events;
 mod inherited;
 mod labels;
 mod lease;
+mod managed_services;
 mod mounts;
 mod objects;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod services;
 #[cfg(test)]
 mod shape_tests;
 mod status;
+mod status_certificates;
 #[cfg(test)]
 mod tests;
 mod volumes;
@@ -56,7 +58,7 @@ pub enum ApplyError {
         source: kube::Error,
     },
     /// A certificate or password could not be made.
-    #[error("failed to make the contents of secret {name}")]
+    #[error("failed to make the contents of secret {name}: {reason}")]
     Secret {
         /// The Secret.
         name: String,
@@ -188,7 +190,8 @@ pub async fn apply(target: &Target<'_>, plan: &Plan, memory: &mut Remembered, no
         first = first.and(result);
     }
     let inherited = inherited::bring(target).await;
-    first = first.and(inherited);
+    let services = managed_services::bring(target).await;
+    first = first.and(inherited).and(services);
     let status = status::write(target, plan, first.as_ref().err()).await;
     first.and(status)
 }

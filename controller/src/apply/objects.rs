@@ -3,7 +3,7 @@
 use super::{ApplyError, Target, failed, gone_is_fine, inherited};
 use crate::observe::pod_monitor_kind;
 use crate::rights::{self, Rights};
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -60,7 +60,7 @@ pub(super) async fn set_replica_budget(target: &Target<'_>, available: u32) -> R
     patched.map_err(failed("set the budget of the replicas")).map(drop)
 }
 
-/// Only budgets and the quorum are ever wanted no more.
+/// Only budgets, the quorum and a service or two are ever wanted no more.
 pub(super) async fn delete(target: &Target<'_>, kind: ObjectKind) -> Result<(), ApplyError> {
     let name = match kind {
         ObjectKind::PrimaryBudget => names::primary_budget(&target.desired.name),
@@ -69,6 +69,11 @@ pub(super) async fn delete(target: &Target<'_>, kind: ObjectKind) -> Result<(), 
             let name = &target.desired.name;
             let deleted = target.api::<FailoverQuorum>().delete(name, &DeleteParams::default()).await;
             return gone_is_fine(deleted, format!("delete FailoverQuorum {name}"));
+        }
+        ObjectKind::Service(kind) => {
+            let name = kind.name(&target.desired.name);
+            let deleted = target.api::<Service>().delete(&name, &DeleteParams::default()).await;
+            return gone_is_fine(deleted, format!("delete service {name}"));
         }
         _ => return Ok(()),
     };

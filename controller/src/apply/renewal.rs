@@ -1,8 +1,10 @@
 //! Certificates and authorities that take the place of others. Each is written over the version of the secret that was
 //! read: of two controllers one gets a conflict, and looks again.
 
-use super::secrets::{leaf as signed, stored_authority};
+use super::secrets::{instances, leaf as signed, stored_authority};
 use super::{ApplyError, Target, failed};
+use crate::observe::certificates::values as values_of;
+use crate::tls::text;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -20,7 +22,14 @@ use std::collections::BTreeMap;
 pub(super) async fn leaf(target: &Target<'_>, kind: SecretKind) -> Result<(), ApplyError> {
     let name = kind.name(&target.desired.name);
     let secret = read(target, &name).await?;
-    let authority = stored_authority(target).await?;
+    if kind == SecretKind::Instances {
+        let before = values_of(&secret);
+        let after = instances(target, &before).await?;
+        let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), None));
+        let values = gone.chain(after.iter().map(|(key, value)| (key.clone(), Some(value.clone())))).collect();
+        return write(target, &secret, values, "bring up to date").await;
+    }
+    let authority = stored_authority(target, kind).await?;
     let values = signed(target, kind, &authority).map_err(|reason| broken(&name, reason))?;
     let values = values.into_iter().map(|(key, value)| (key, Some(value))).collect();
     write(target, &secret, values, "renew the certificate in").await
@@ -78,10 +87,6 @@ async fn write(
         PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patched = target.api::<Secret>().patch(&name, &params, &Patch::Merge(patch)).await;
     patched.map_err(failed(format!("{what} secret {name}"))).map(drop)
-}
-
-fn text(secret: &Secret, key: &str) -> Option<String> {
-    String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
 }
 
 fn broken(name: &str, reason: String) -> ApplyError {

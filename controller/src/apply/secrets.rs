@@ -1,6 +1,7 @@
 //! The secrets of a cluster: its authority, what it signs, and the owner's password. Made once; create-only.
 
 use super::{ApplyError, Target};
+use crate::tls::{CertificateNames, Sources, compose, service_names as names_of_services};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -14,16 +15,24 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::collections::BTreeMap;
 
+const SUPERUSER: &str = "postgres";
+
 pub(super) async fn create(target: &Target<'_>, kind: SecretKind) -> Result<(), ApplyError> {
     let name = kind.name(&target.desired.name);
     let broken = |reason: String| ApplyError::Secret { name: name.clone(), reason };
     let (type_, values) = match kind {
         SecretKind::Ca => (None, authority(target).map_err(broken)?),
         SecretKind::Server | SecretKind::Replication => {
-            let authority = stored_authority(target).await?;
+            let authority = stored_authority(target, kind).await?;
             (Some(TLS), leaf(target, kind, &authority).map_err(broken)?)
         }
-        SecretKind::App => (Some(BASIC_AUTH), credentials(target).map_err(broken)?),
+        SecretKind::Instances => (None, instances(target, &BTreeMap::new()).await?),
+        SecretKind::App => {
+            let (owner, database) = (&target.desired.owner, &target.desired.database);
+            (Some(BASIC_AUTH), credentials(target, owner, database).map_err(broken)?)
+        }
+        // Of every database, as CNPG's.
+        SecretKind::Superuser => (Some(BASIC_AUTH), credentials(target, SUPERUSER, "*").map_err(broken)?),
     };
     let secret = Secret {
         metadata: target.meta(name.clone()),
@@ -40,14 +49,44 @@ fn authority(target: &Target<'_>) -> Result<BTreeMap<String, String>, String> {
     Ok(values.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
-/// The authority as the API server has it: another controller's may have been first.
-pub(super) async fn stored_authority(target: &Target<'_>) -> Result<Authority, ApplyError> {
-    let name = SecretKind::Ca.name(&target.desired.name);
+/// The authority that signs for this kind, as the API server has it: another controller's may have been first.
+pub(super) async fn stored_authority(target: &Target<'_>, kind: SecretKind) -> Result<Authority, ApplyError> {
+    let name = match kind {
+        SecretKind::Server | SecretKind::Replication => wanted(target).authority_of(kind).to_owned(),
+        _ => SecretKind::Ca.name(&target.desired.name),
+    };
     let secret = match target.caches.secret(&target.desired.namespace, &name) {
         Some(secret) => (*secret).clone(),
         None => target.api::<Secret>().get(&name).await.map_err(super::failed(format!("read secret {name}")))?,
     };
     read_authority(&secret).map_err(|reason| ApplyError::Secret { name, reason })
+}
+
+pub(super) fn wanted(target: &Target<'_>) -> CertificateNames {
+    CertificateNames::of(&target.desired.name, &target.desired.namespace, target.spec)
+}
+
+/// What the instances are to use after `before`; the managers' own certificate is signed where that is due.
+pub(super) async fn instances(
+    target: &Target<'_>,
+    before: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, ApplyError> {
+    let (cluster, namespace) = (&target.desired.name, &target.desired.namespace);
+    let broken = |reason: String| ApplyError::Secret { name: SecretKind::Instances.name(cluster), reason };
+    let (wanted, now) = (wanted(target), Timestamp::now());
+    let sources = Sources::brought(target.client, namespace, &wanted.brought).await;
+    let sources = sources.with_watched(target.caches, namespace, cluster);
+    let sources = sources.with_stored(target.client, namespace, cluster).await;
+    let composed = compose(&sources.given(cluster, &wanted), before, now).map_err(|why| broken(why.join("; ")))?;
+    let mut values = composed.values;
+    if composed.sign {
+        let authority = stored_authority(target, SecretKind::Instances).await?;
+        let usage = Usage::Server { names: names_of_services(cluster, namespace) };
+        let leaf =
+            authority.sign(names::MANAGER_COMMON_NAME, &usage, now).map_err(|error| broken(error.to_string()))?;
+        values.extend([(TLS_CRT.to_owned(), leaf.certificate_pem), (TLS_KEY.to_owned(), leaf.key_pem)]);
+    }
+    Ok(values)
 }
 
 /// The authority in a cluster's `-ca` secret; the error says nothing of its contents.
@@ -64,15 +103,8 @@ pub(super) fn leaf(
     kind: SecretKind,
     authority: &Authority,
 ) -> Result<BTreeMap<String, String>, String> {
-    let (cluster, namespace) = (&target.desired.name, &target.desired.namespace);
     let (common_name, usage) = if kind == SecretKind::Server {
-        let services = [names::service_rw(cluster), names::service_ro(cluster), names::service_r(cluster)];
-        let every = |service: &String| {
-            ["", &format!(".{namespace}"), &format!(".{namespace}.svc"), &format!(".{namespace}.svc.cluster.local")]
-                .map(|domain| format!("{service}{domain}"))
-        };
-        let names: Vec<String> = services.iter().flat_map(every).collect();
-        (names::service_rw(cluster), Usage::Server { names })
+        (names::service_rw(&target.desired.name), Usage::Server { names: wanted(target).alternatives })
     } else {
         (names::REPLICATION_USER.to_owned(), Usage::Client)
     };
@@ -82,18 +114,13 @@ pub(super) fn leaf(
     Ok(values.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
-/// The owner's credentials: 48 bytes of the system's randomness, in characters that no URI has to escape.
-fn credentials(target: &Target<'_>) -> Result<BTreeMap<String, String>, String> {
+/// The credentials of a role: 48 bytes of the system's randomness, in characters that no URI has to escape.
+fn credentials(target: &Target<'_>, user: &str, database: &str) -> Result<BTreeMap<String, String>, String> {
     let mut bytes = [0u8; 48];
     OsRng.try_fill_bytes(&mut bytes).map_err(|_| "the system has no randomness".to_owned())?;
     let password = URL_SAFE_NO_PAD.encode(bytes);
     let desired = target.desired;
-    let credentials = Credentials {
-        user: &desired.owner,
-        password: &password,
-        database: &desired.database,
-        cluster: &desired.name,
-        namespace: &desired.namespace,
-    };
+    let credentials =
+        Credentials { user, password: &password, database, cluster: &desired.name, namespace: &desired.namespace };
     Ok(credentials.values())
 }

@@ -5,7 +5,7 @@ use super::{objects, pod_spec};
 use crate::apply::{Blueprint, Step};
 use jiff::Timestamp;
 use pgherd_core::cluster::{DriftFact, ObjectKind, SecretKind, ServiceKind};
-use pgherd_pki::Authority;
+use pgherd_pki::{Authority, Usage};
 use pgherd_proto::cluster::Cluster;
 use pgherd_testkit::scenario::Scenario;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ async fn a_manager_may_do_what_it_needs_in_its_namespace_and_no_more() {
     let role = with_target(&example(), |target| json!(objects::role(target)));
     let name = "phoenix-guardian-db";
     let own = json!([name]);
-    let secrets: Vec<String> = ["server", "replication", "app", "superuser"].map(|s| format!("{name}-{s}")).into();
+    let secrets: Vec<String> = ["server", "replication", "instance-tls", "app"].map(|s| format!("{name}-{s}")).into();
     let instances: Vec<String> = (1..=16).map(|serial| format!("{name}-{serial}")).collect();
     let secrets: Vec<String> = secrets.into_iter().chain(["aws-creds".to_owned()]).collect();
     let rule = |group: &str, resource: &str, names: Value, verbs: &[&str]| {
@@ -152,11 +152,14 @@ async fn every_object_of_a_cluster_names_it_as_its_owner_and_goes_with_it() {
     let service = |kind: ServiceKind| object(ObjectKind::Service(kind));
     let mut scenario = Scenario::new();
     let mut steps = Vec::new();
+    let stored = StoredCertificates::new();
     for (step, path, name) in [
         (secret(SecretKind::Ca), format!("{core}secrets"), "c-ca"),
         (secret(SecretKind::Server), format!("{core}secrets"), "c-server"),
         (secret(SecretKind::Replication), format!("{core}secrets"), "c-replication"),
+        (secret(SecretKind::Instances), format!("{core}secrets"), "c-instance-tls"),
         (secret(SecretKind::App), format!("{core}secrets"), "c-app"),
+        (secret(SecretKind::Superuser), format!("{core}secrets"), "c-superuser"),
         (service(ServiceKind::Rw), format!("{core}services"), "c-rw"),
         (service(ServiceKind::Ro), format!("{core}services"), "c-ro"),
         (service(ServiceKind::R), format!("{core}services"), "c-r"),
@@ -172,7 +175,14 @@ async fn every_object_of_a_cluster_names_it_as_its_owner_and_goes_with_it() {
     ] {
         if matches!(step, Step::Create(ObjectKind::Secret(SecretKind::Server | SecretKind::Replication))) {
             // They are signed by the authority as it is stored.
-            scenario = scenario.get(&format!("{core}secrets/c-ca"), stored_authority());
+            scenario = scenario.get(&format!("{core}secrets/c-ca"), stored.authority());
+        }
+        if matches!(step, Step::Create(ObjectKind::Secret(SecretKind::Instances))) {
+            scenario = scenario
+                .get(&format!("{core}secrets/c-ca"), stored.authority())
+                .get(&format!("{core}secrets/c-server"), stored.leaf("c-rw", &Usage::Server { names: Vec::new() }))
+                .get(&format!("{core}secrets/c-replication"), stored.leaf("streaming_replica", &Usage::Client))
+                .get(&format!("{core}secrets/c-ca"), stored.authority());
         }
         let owner = json!([{ "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "name": "c", "uid": "cu",
             "controller": true, "blockOwnerDeletion": true }]);
@@ -184,12 +194,28 @@ async fn every_object_of_a_cluster_names_it_as_its_owner_and_goes_with_it() {
     Box::pin(run_for(cluster(), with_status(scenario), steps)).await.unwrap();
 }
 
-fn stored_authority() -> Value {
+struct StoredCertificates(Authority);
+
+impl StoredCertificates {
+    fn new() -> Self {
+        Self(Authority::generate("c", Timestamp::now()).unwrap())
+    }
+
+    fn authority(&self) -> Value {
+        json!({ "metadata": { "name": "c-ca" },
+            "data": { "ca.crt": encoded(self.0.certificate_pem()), "ca.key": encoded(&self.0.key_pem()) } })
+    }
+
+    fn leaf(&self, name: &str, usage: &Usage) -> Value {
+        let leaf = self.0.sign(name, usage, Timestamp::now()).unwrap();
+        json!({ "metadata": { "name": name },
+            "data": { "tls.crt": encoded(&leaf.certificate_pem), "tls.key": encoded(&leaf.key_pem) } })
+    }
+}
+
+fn encoded(text: &str) -> String {
     use base64::Engine;
-    let made = Authority::generate("c", Timestamp::now()).unwrap();
-    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    json!({ "metadata": { "name": "c-ca" },
-        "data": { "ca.crt": encode(made.certificate_pem()), "ca.key": encode(&made.key_pem()) } })
+    base64::engine::general_purpose::STANDARD.encode(text)
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ fn changed(before: &ClusterStatus, mut wanted: Map<String, Value>) -> Map<String
     let stored = serde_json::to_value(before).unwrap_or_default();
     let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value == "";
     wanted.retain(|name, value| match stored.get(name) {
-        Some(known) => known != value,
+        Some(known) => known != value && !(value.is_null() && name == "certificates"),
         None => !is_empty(value),
     });
     wanted
@@ -100,6 +100,7 @@ fn fields(target: &Target<'_>, status: &StatusUpdate) -> Map<String, Value> {
         "writeService": pgherd_proto::names::service_rw(&desired.name),
         "readService": pgherd_proto::names::service_r(&desired.name),
         "image": desired.image,
+        "certificates": super::status_certificates::patch(target),
         "selector": format!("{}={},{}={}", labels::CLUSTER, desired.name, labels::POD_ROLE, labels::POD_ROLE_INSTANCE),
         "observedGeneration": desired.generation,
     }) else {

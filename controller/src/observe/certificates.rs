@@ -1,23 +1,92 @@
 //! When the cluster's certificates end, and whether the present authority has signed them.
 
-use crate::caches::{Caches, Key};
+use crate::memory::Remembered;
+use crate::tls::{CertificateNames, Sources, compose, text};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use pgherd_core::cluster::{CertificateFact, SecretKind};
-use pgherd_pki::{Validity, is_signed_by};
-use pgherd_proto::secrets::{CA_CRT, NEXT_CRT, TLS_CRT};
+use pgherd_core::time::Instant;
+use pgherd_pki::{Validity, first_certificate, has_names, is_signed_by};
+use pgherd_proto::names;
+use pgherd_proto::secrets::{CA_CRT, CA_KEY, NEXT_CRT, TLS_CRT};
+use std::collections::BTreeMap;
 
 /// New certificates are valid from an hour before they were made.
 const BACKDATED: i64 = 3600;
 
-/// What can be read of them. A secret that is the user's own, without an authority's key in it, is left alone.
-#[must_use]
-pub fn certificates(caches: &Caches, key: &Key) -> Vec<CertificateFact> {
-    let secret = |kind: SecretKind| caches.secret(&key.namespace, &kind.name(&key.name));
-    let Some(ca) = secret(SecretKind::Ca) else { return Vec::new() };
-    let leaves = [SecretKind::Server, SecretKind::Replication];
-    let leaves = leaves.into_iter().filter_map(|kind| leaf(kind, &*secret(kind)?, &ca));
-    authority(&ca).into_iter().chain(leaves).collect()
+/// What there is to know of a cluster's certificates.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub facts: Vec<CertificateFact>,
+    pub expirations: BTreeMap<String, i64>,
+    pub unusable: Vec<String>,
+}
+
+/// What can be read of them, where they are and what the user brings.
+pub(super) async fn look(
+    client: &kube::Client,
+    caches: &crate::caches::Caches,
+    wanted: &CertificateNames,
+    (namespace, cluster): (&str, &str),
+    memory: &mut Remembered,
+    now: Instant,
+) -> Seen {
+    let sources = match memory.brought(&wanted.brought, now) {
+        Some(known) => known,
+        None => {
+            let read = Sources::brought(client, namespace, &wanted.brought).await;
+            memory.remember_brought(&wanted.brought, read.clone(), now);
+            read
+        }
+    };
+    let sources = sources.with_watched(caches, namespace, cluster);
+    let stored = caches.secret(namespace, &names::secret_instances(cluster));
+    certificates(&sources, wanted, cluster, stored.as_deref(), Timestamp::now())
+}
+
+fn certificates(
+    sources: &Sources,
+    wanted: &CertificateNames,
+    cluster: &str,
+    stored: Option<&Secret>,
+    now: Timestamp,
+) -> Seen {
+    let Some(ca) = sources.get(&names::secret_ca(cluster)) else { return Seen::default() };
+    let mut seen = Seen { expirations: sources.expirations(wanted), ..Seen::default() };
+    seen.facts.extend(authority(ca));
+    for kind in [SecretKind::Server, SecretKind::Replication] {
+        let name = wanted.authority_of(kind);
+        if wanted.brought_kinds.contains(&kind) {
+            continue;
+        }
+        // One that cannot sign is said by what the instances lack, once they do.
+        let signs = sources.value(name, CA_KEY);
+        let known = sources.get(wanted.leaf(kind)).zip(sources.get(name));
+        match (known.and_then(|(own, ca)| leaf(kind, own, ca, wanted)), signs) {
+            (Some(fact), Err(why)) if !fact.current => seen.unusable.push(why),
+            (fact, _) => seen.facts.extend(fact),
+        }
+    }
+    let Some(stored) = stored else { return seen };
+    let before = values(stored);
+    match compose(&sources.given(cluster, wanted), &before, now) {
+        Ok(composed) => {
+            let current = !composed.sign && composed.values == before;
+            let kind = SecretKind::Instances;
+            seen.facts.push(CertificateFact { kind, expires: i64::MAX, current, next_since: None });
+            seen.unusable.extend(composed.unusable);
+        }
+        Err(why) => seen.unusable.extend(why),
+    }
+    seen.unusable.sort();
+    seen.unusable.dedup();
+    seen
+}
+
+/// The texts of a Secret.
+pub(crate) fn values(secret: &Secret) -> BTreeMap<String, String> {
+    let keys = secret.data.iter().flatten().map(|(key, _)| key);
+    keys.filter_map(|key| Some((key.clone(), text(secret, key)?))).collect()
 }
 
 fn authority(ca: &Secret) -> Option<CertificateFact> {
@@ -30,18 +99,16 @@ fn authority(ca: &Secret) -> Option<CertificateFact> {
     })
 }
 
-fn leaf(kind: SecretKind, secret: &Secret, ca: &Secret) -> Option<CertificateFact> {
+fn leaf(kind: SecretKind, secret: &Secret, ca: &Secret, wanted: &CertificateNames) -> Option<CertificateFact> {
     let (own, believed) = (text(secret, TLS_CRT)?, text(ca, CA_CRT)?);
-    let current = is_signed_by(&own, &believed).ok()? && text(secret, CA_CRT).as_ref() == Some(&believed);
+    let signed = is_signed_by(&own, &first_certificate(&believed).ok()?).ok()?;
+    let named = kind != SecretKind::Server || has_names(&own, &wanted.alternatives).ok()?;
+    let current = signed && named && text(secret, CA_CRT).as_ref() == Some(&believed);
     Some(CertificateFact { kind, expires: end(&own)?.as_second(), current, next_since: None })
 }
 
 fn end(pem: &str) -> Option<Timestamp> {
     Validity::of_pem(pem).ok().map(|validity| validity.not_after)
-}
-
-fn text(secret: &Secret, key: &str) -> Option<String> {
-    String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
 }
 
 #[cfg(test)]
@@ -58,6 +125,10 @@ mod tests {
     fn secret(values: &[(&str, &str)]) -> Secret {
         let data = values.iter().map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec())));
         Secret { data: Some(data.collect()), ..Secret::default() }
+    }
+
+    fn wanted() -> CertificateNames {
+        CertificateNames::of("c", "ns", &pgherd_proto::cluster::ClusterSpec::default())
     }
 
     fn after(made: Timestamp, days: i64) -> i64 {
@@ -77,12 +148,14 @@ mod tests {
         let made = Timestamp::now();
         let authority_of = |at| Authority::generate("c", at).unwrap();
         let old = authority_of(made);
-        let sign = |by: &Authority, at| by.sign("c-rw", &Usage::Client, at).unwrap().certificate_pem;
+        let sign = |by: &Authority, at| {
+            by.sign("c-rw", &Usage::Server { names: wanted().alternatives }, at).unwrap().certificate_pem
+        };
         let own = sign(&old, made);
         let ca = secret(&[(CA_CRT, old.certificate_pem())]);
         let server = secret(&[(TLS_CRT, &own), (CA_CRT, old.certificate_pem())]);
         let facts = |ca: &Secret, server: &Secret| {
-            authority(ca).into_iter().chain(leaf(SecretKind::Server, server, ca)).collect::<Vec<_>>()
+            authority(ca).into_iter().chain(leaf(SecretKind::Server, server, ca, &wanted())).collect::<Vec<_>>()
         };
         assert_eq!(planned(after(made, 80), facts(&ca, &server)), []);
         let renew = Step::RenewSecret(SecretKind::Server);
@@ -109,6 +182,6 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_left_alone() {
         assert_eq!(authority(&secret(&[(CA_CRT, "damaged")])), None);
-        assert_eq!(leaf(SecretKind::Server, &secret(&[]), &secret(&[])), None);
+        assert_eq!(leaf(SecretKind::Server, &secret(&[]), &secret(&[]), &wanted()), None);
     }
 }

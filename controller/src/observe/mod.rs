@@ -1,6 +1,6 @@
 //! From watched objects, and one fresh read of the lease, to what `core` sees.
 
-mod certificates;
+pub(crate) mod certificates;
 mod pods;
 mod status;
 
@@ -11,6 +11,7 @@ use crate::caches::{Caches, Key, of};
 use crate::config::Config;
 use crate::memory::Remembered;
 use crate::rights::{self, Rights};
+use crate::tls::CertificateNames;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -95,6 +96,8 @@ pub async fn observe(
     pods.sort_by_key(|pod| pod.serial);
     volumes.sort_by_key(|volume| volume.serial);
     let pod_monitors_served = desired.pod_monitor && serves_pod_monitors(client, memory, now).await;
+    let names = CertificateNames::of(&key.name, &key.namespace, spec);
+    let seen = certificates::look(client, caches, &names, (&key.namespace, &key.name), memory, now).await;
     let mut observed = Observed {
         pods,
         volumes,
@@ -107,7 +110,9 @@ pub async fn observe(
         force: force(cluster),
         restore_order: cluster.restore_order(),
         wall: jiff::Timestamp::now().as_second(),
-        certificates: certificates::certificates(caches, &key),
+        certificates: seen.facts,
+        expirations: seen.expirations,
+        unusable_certificates: seen.unusable,
         ..Observed::default()
     };
     let source = rights::source(caches, desired, spec);

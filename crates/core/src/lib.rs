@@ -24,6 +24,7 @@ pub mod lsn;
 pub mod pgconf;
 pub mod plan;
 pub mod restore;
+pub mod roles;
 pub mod rules;
 pub mod slots;
 pub mod sync;

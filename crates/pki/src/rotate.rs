@@ -1,11 +1,12 @@
 //! When a certificate is renewed: CNPG's defaults, 90 days of life, renewed in the last 7.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use x509_parser::extensions::ParsedExtension;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::pem::parse_x509_pem;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::PkiError;
 
@@ -74,6 +75,62 @@ pub fn first_certificate(pem: &str) -> Result<String, PkiError> {
     const END: &str = "-----END CERTIFICATE-----";
     let (first, _) = pem.split_once(END).ok_or_else(|| PkiError::ReadCertificate("no certificate".to_owned()))?;
     Ok(format!("{}{END}\n", first.trim_start()))
+}
+
+/// Every certificate of a PEM text, each as PEM in one form and once.
+///
+/// # Errors
+/// [`PkiError::ReadCertificate`]: one of them is damaged, or there is none.
+pub fn split_certificates(pem: &str) -> Result<Vec<String>, PkiError> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let mut found: Vec<String> = Vec::new();
+    for part in pem.split_inclusive(END) {
+        let Some((_, body)) = part.split_once(BEGIN) else { continue };
+        let lines: Vec<&str> = body.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let one = format!("{BEGIN}\n{}\n", lines.join("\n"));
+        Validity::of_pem(&one)?;
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    if found.is_empty() { Err(PkiError::ReadCertificate("no certificate".to_owned())) } else { Ok(found) }
+}
+
+/// Whether the first certificate of a PEM text is for each of these host names.
+///
+/// # Errors
+/// [`PkiError::ReadCertificate`].
+pub fn has_names(pem: &str, names: &[String]) -> Result<bool, PkiError> {
+    with_certificate(pem, |certificate| {
+        let mut known: Vec<String> = Vec::new();
+        for extension in certificate.extensions() {
+            if let ParsedExtension::SubjectAlternativeName(all) = extension.parsed_extension() {
+                known.extend(all.general_names.iter().filter_map(|name| match name {
+                    GeneralName::DNSName(name) => Some((*name).to_owned()),
+                    GeneralName::IPAddress(bytes) => address(bytes),
+                    _ => None,
+                }));
+            }
+        }
+        Ok(names.iter().all(|name| known.contains(name)))
+    })
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    let four = <[u8; 4]>::try_from(bytes).ok().map(|bytes| IpAddr::from(bytes).to_string());
+    four.or_else(|| <[u8; 16]>::try_from(bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()))
+}
+
+/// The subject's common name of a certificate in DER, if it has exactly one.
+#[must_use]
+pub fn common_name(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let mut names = certificate.subject().iter_common_name();
+    match (names.next(), names.next()) {
+        (Some(name), None) => name.as_str().ok().map(str::to_owned),
+        _ => None,
+    }
 }
 
 /// The subject's public key of the first certificate in a PEM text, as DER.

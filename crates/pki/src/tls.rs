@@ -119,7 +119,7 @@ impl ServerCertVerifier for VerifyCa {
     }
 }
 
-fn roots(pem: &str) -> Result<RootCertStore, TlsError> {
+pub(crate) fn roots(pem: &str) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(pem)? {
         store.add(certificate).map_err(TlsError::Setup)?;
@@ -127,11 +127,11 @@ fn roots(pem: &str) -> Result<RootCertStore, TlsError> {
     Ok(store)
 }
 
-fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     all.ok().filter(|list| !list.is_empty()).ok_or(TlsError::Certificate)
 }
 
-fn key(pem: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
+pub(crate) fn key(pem: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| TlsError::Key)
 }

@@ -23,6 +23,12 @@ pub fn is_of(password: &str, verifier: &str) -> Option<bool> {
     Some(own.as_slice() == STANDARD.decode(stored).ok()?)
 }
 
+/// What postgres is told in place of a password.
+#[must_use]
+pub fn verifier(password: &str) -> String {
+    postgres_protocol::password::scram_sha_256(password.as_bytes())
+}
+
 fn mac(key: &[u8], parts: &[&[u8]]) -> Option<[u8; 32]> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     parts.iter().for_each(|part| mac.update(part));

@@ -7,6 +7,8 @@ use axum::Router;
 use core::time::Duration;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use pgherd_proto::names::{CONTROLLER_COMMON_NAME, MANAGER_COMMON_NAME, REPLICATION_USER};
+use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -21,8 +23,19 @@ pub type TlsSource = watch::Receiver<Option<Arc<rustls::ServerConfig>>>;
 /// What is known about the other end of a connection; an extension of every request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
-    /// It presented a certificate that the cluster's CA signed.
+    /// It presented a certificate of a manager, or of the controller, that the cluster's own CA signed.
     pub certified: bool,
+    /// It is the controller.
+    pub controls: bool,
+}
+
+impl Peer {
+    /// By the chain that it presented, which was checked. An older manager shows its replication certificate.
+    fn of(chain: Option<&[CertificateDer<'_>]>) -> Self {
+        let name = chain.and_then(|chain| pgherd_pki::common_name(chain.first()?)).unwrap_or_default();
+        let controls = name == CONTROLLER_COMMON_NAME;
+        Self { certified: controls || name == MANAGER_COMMON_NAME || name == REPLICATION_USER, controls }
+    }
 }
 
 /// Bounds of the server.
@@ -95,8 +108,8 @@ pub async fn serve(
                 None => serve_connection(stream, Peer::default(), router, limits).await,
                 Some(acceptor) => {
                     if let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake, acceptor.accept(stream)).await {
-                        let certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
-                        serve_connection(stream, Peer { certified }, router, limits).await;
+                        let peer = Peer::of(stream.get_ref().1.peer_certificates());
+                        serve_connection(stream, peer, router, limits).await;
                     }
                 }
             }

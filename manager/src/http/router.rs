@@ -59,14 +59,17 @@ impl Shared {
 /// The router of port 8000.
 pub fn status_router(shared: Shared) -> Router {
     let controls = Router::new()
-        .route("/pg/controldata", get(control_data))
-        .route("/pg/fence", post(fence))
         .route("/pg/tail/confirm", post(confirm_tail))
         .route("/pg/wal/switch", post(switch_wal))
         .route("/failsafe", post(pledge))
         .route("/pg/wal/{name}", get(wal))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
         .route_layer(middleware::from_fn(demand_certificate));
+    let orders = Router::new()
+        .route("/pg/controldata", get(control_data))
+        .route("/pg/fence", post(fence))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
+        .route_layer(middleware::from_fn(demand_controller));
     Router::new()
         .route("/healthz", get(|State(s): State<Shared>| async move { respond(probes::healthz(&s.view())) }))
         .route("/readyz", get(|State(s): State<Shared>| async move { respond(probes::readyz(&s.view())) }))
@@ -79,6 +82,7 @@ pub fn status_router(shared: Shared) -> Router {
         .route("/health", get(|State(s): State<Shared>| async move { respond(patroni::health(&s.view())) }))
         .route("/liveness", get(|State(s): State<Shared>| async move { respond(patroni::liveness(&s.view())) }))
         .merge(controls)
+        .merge(orders)
         .merge(Router::new().route("/failsafe", get(|| async { "OK" })))
         .with_state(shared)
 }
@@ -104,8 +108,16 @@ async fn replica(State(shared): State<Shared>, Query(query): Query<HashMap<Strin
 
 async fn demand_certificate(request: Request, next: Next) -> Response {
     match request.extensions().get::<Peer>() {
-        Some(Peer { certified: true }) => next.run(request).await,
-        _ => (StatusCode::UNAUTHORIZED, "this path wants a client certificate of the cluster's CA").into_response(),
+        Some(Peer { certified: true, .. }) => next.run(request).await,
+        _ => (StatusCode::UNAUTHORIZED, "this path wants a certificate of the cluster's managers or controller")
+            .into_response(),
+    }
+}
+
+async fn demand_controller(request: Request, next: Next) -> Response {
+    match request.extensions().get::<Peer>() {
+        Some(Peer { controls: true, .. }) => next.run(request).await,
+        _ => (StatusCode::UNAUTHORIZED, "this path wants the controller's certificate").into_response(),
     }
 }
 

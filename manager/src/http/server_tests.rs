@@ -9,6 +9,7 @@ use pgherd_pki::{Authority, ClientIdentity, Leaf, Usage};
 use pgherd_proto::control::TailConfirmed;
 use pgherd_proto::member::MemberReport;
 use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
@@ -123,6 +124,47 @@ async fn a_foreign_certificate_is_not_let_in_at_all() {
     let identity = ClientIdentity { certificate_pem: &leaf.certificate_pem, key_pem: &leaf.key_pem };
     let tls = pgherd_pki::client_config(server.authority.certificate_pem(), Some(identity)).unwrap();
     assert!(ask(server.address, tls, "GET", "/readyz", "").await.is_err());
+}
+
+#[tokio::test]
+async fn orders_are_the_controllers_and_nobody_of_the_clusters_authority_but_managers_may_ask_a_manager() {
+    let server = start(Scene::primary()).await;
+    let as_who = |name: &str| {
+        let leaf = leaf(&server.authority, name, &Usage::Client);
+        let identity = ClientIdentity { certificate_pem: &leaf.certificate_pem, key_pem: &leaf.key_pem };
+        pgherd_pki::client_config(server.authority.certificate_pem(), Some(identity)).unwrap()
+    };
+    let wal = format!("/pg/wal/{SEGMENT}");
+    for (name, orders, questions) in [
+        ("pgherd-controller", 503, 409),
+        ("pgherd-manager", 401, 409),
+        ("streaming_replica", 401, 409),
+        ("app", 401, 401),
+        ("c-rw", 401, 401),
+    ] {
+        let order = ask(server.address, as_who(name), "GET", "/pg/controldata", "").await.unwrap().0;
+        let question = ask(server.address, as_who(name), "GET", &wal, "").await.unwrap().0;
+        let fence = ask(server.address, as_who(name), "POST", "/pg/fence", r#"{"term":4,"leaseVersion":"9"}"#).await;
+        assert_eq!((order, question, fence.unwrap().0), (orders, questions, orders), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn tls_older_than_1_3_is_refused() {
+    let server = start(Scene::primary()).await;
+    for (version, served) in [(&rustls::version::TLS12, false), (&rustls::version::TLS13, true)] {
+        let mut roots = rustls::RootCertStore::empty();
+        let pem = server.authority.certificate_pem().as_bytes();
+        roots.add(rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let answer = ask(server.address, tls, "GET", "/healthz", "").await;
+        assert_eq!(answer.is_ok(), served, "{version:?}: {:?}", answer.err());
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
-//! `spec.managed`: roles and services that are kept as the manifest says.
+//! `spec.managed`: roles and services that are kept as the manifest says; and what has become of the roles.
 
 use super::{Extra, LocalObjectReference, Metadata};
 use k8s_openapi::api::core::v1::ServiceSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Whether something is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -171,4 +172,30 @@ pub struct ServiceTemplateSpec {
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+/// What has become of the roles (CNPG's `managedRolesStatus`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ManagedRolesStatus {
+    /// Roles by `reconciled`, `pending-reconciliation`, `not-managed` and `reserved`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_status: BTreeMap<String, Vec<String>>,
+    /// Why not, by role.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cannot_reconcile: BTreeMap<String, Vec<String>>,
+    /// Whose password was set, and of what.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub password_status: BTreeMap<String, PasswordState>,
+}
+
+/// The password that a role has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PasswordState {
+    /// CNPG's: the transaction that set it. Ours is not known, and absent.
+    #[serde(rename = "transactionID", skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<i64>,
+    /// The version of its Secret.
+    pub resource_version: String,
 }

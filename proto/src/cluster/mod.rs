@@ -54,7 +54,7 @@ pub use asked_recovery::{Application, Archive, RecoveryError};
 pub use backup::{BackupConfiguration, BackupTarget};
 pub use bootstrap::{BootstrapConfiguration, BootstrapInitDb};
 pub use catalog::{ExtensionConfiguration, ImageCatalogRef};
-pub use certificates::CertificatesConfiguration;
+pub use certificates::{CertificatesConfiguration, CertificatesStatus};
 pub use credentials::{AzureCredentials, GoogleCredentials};
 pub use drill::DrillReport;
 pub use drill_status::{Drill, DrillOrder, Proven, phase as drill_phase};
@@ -66,8 +66,8 @@ pub use import::{BootstrapPgBaseBackup, Import, ImportKind, ImportSource, SqlRef
 pub use ldap::{LdapBindAsAuth, LdapBindSearchAuth, LdapConfig, LdapScheme};
 pub use lease_timings::PrimaryLease;
 pub use managed::{
-    Ensure, ManagedConfiguration, ManagedService, ManagedServices, RoleConfiguration, ServiceSelector,
-    ServiceTemplateSpec, ServiceUpdateStrategy,
+    Ensure, ManagedConfiguration, ManagedRolesStatus, ManagedService, ManagedServices, PasswordState,
+    RoleConfiguration, ServiceSelector, ServiceTemplateSpec, ServiceUpdateStrategy,
 };
 pub use metadata::{EmbeddedObjectMetadata, Metadata, ServiceAccountTemplate};
 pub use monitoring::{MonitoringConfiguration, MonitoringTls, RelabelConfig};

@@ -1,7 +1,8 @@
 //! `status` of a Cluster: CNPG's field names, and ours.
 
 use super::{
-    Drill, ElectionRefusal, ElectionStatus, Extra, Initialization, Proven, RestartStatus, RestorePreview, RestoreStatus,
+    CertificatesStatus, Drill, ElectionRefusal, ElectionStatus, Extra, Initialization, ManagedRolesStatus, Proven,
+    RestartStatus, RestorePreview, RestoreStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
@@ -179,6 +180,12 @@ pub struct ClusterStatus {
     /// The database system identifier, as text. Set once, after initdb.
     #[serde(rename = "systemID", skip_serializing_if = "Option::is_none")]
     pub system_id: Option<String>,
+    /// The certificates in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Box<CertificatesStatus>>,
+    /// The roles of `spec.managed.roles`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_roles_status: Option<Box<ManagedRolesStatus>>,
     /// Label selector of the instances, for the scale subresource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,

@@ -1,6 +1,6 @@
 //! What the user wants, as plain values that have passed validation.
 
-use super::DomainKeys;
+use super::{DomainKeys, SecretKind, ServiceKind};
 use crate::identity::PodUid;
 use crate::lease::Timings;
 use core::time::Duration;
@@ -91,6 +91,15 @@ pub struct Desired {
     pub owner: String,
     /// `spec.bootstrap.initdb.secret.name`: the user's own credentials in place of a generated `-app`.
     pub owner_secret: Option<String>,
+    /// The superuser may sign in (`spec.enableSuperuserAccess`), and the user brings no `spec.superuserSecret`.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub superuser_secret: bool,
+    /// Secrets of certificates that the user brings (`spec.certificates`): they are not made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub brought: Vec<SecretKind>,
+    /// `spec.managed.services.disabledDefaultServices`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disabled_services: Vec<ServiceKind>,
     /// `spec.primaryLease`.
     pub timings: Timings,
     /// Commits wait for standbys (`spec.postgresql.synchronous`, or `minSyncReplicas`).
@@ -140,6 +149,9 @@ impl Default for Desired {
             database: "app".to_owned(),
             owner: "app".to_owned(),
             owner_secret: None,
+            superuser_secret: false,
+            brought: Vec::new(),
+            disabled_services: Vec::new(),
             timings: Timings::default(),
             synchronous: false,
             sync_number: 0,

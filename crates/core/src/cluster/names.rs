@@ -38,13 +38,24 @@ pub enum SecretKind {
     Server,
     /// `-replication`: client certificate of `streaming_replica`.
     Replication,
+    /// `-instance-tls`: what the managers and their postgres use of all that (ours).
+    Instances,
     /// `-app`: the owner's credentials.
     App,
+    /// `-superuser`: the superuser's credentials, where he may sign in.
+    Superuser,
 }
 
 impl SecretKind {
     /// In the order in which they must be made.
-    pub const ALL: [SecretKind; 4] = [SecretKind::Ca, SecretKind::Server, SecretKind::Replication, SecretKind::App];
+    pub const ALL: [SecretKind; 6] = [
+        SecretKind::Ca,
+        SecretKind::Server,
+        SecretKind::Replication,
+        SecretKind::Instances,
+        SecretKind::App,
+        SecretKind::Superuser,
+    ];
 
     /// The object's name.
     #[must_use]
@@ -53,7 +64,9 @@ impl SecretKind {
             SecretKind::Ca => "ca",
             SecretKind::Server => "server",
             SecretKind::Replication => "replication",
+            SecretKind::Instances => "instance-tls",
             SecretKind::App => "app",
+            SecretKind::Superuser => "superuser",
         };
         format!("{cluster}-{suffix}")
     }

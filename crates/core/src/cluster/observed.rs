@@ -7,7 +7,7 @@ use crate::restore::{RestoreFact, RestoreOrder};
 use crate::time::Instant;
 use crate::timeline::TimelineId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the winner finds WAL that it lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -162,7 +162,8 @@ pub struct CertificateFact {
     pub kind: SecretKind,
     /// `notAfter`.
     pub expires: i64,
-    /// Of a leaf: the present authority has signed it, and stands beside it with all that are believed.
+    /// Of a leaf: the present authority has signed it, and stands beside it with all that are believed. Of what the
+    /// instances use: it is made of the others as they are.
     pub current: bool,
     /// Of the authority: since when the next one is published beside it.
     pub next_since: Option<i64>,
@@ -240,6 +241,12 @@ pub struct Observed {
     /// The certificates that could be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateFact>,
+    /// When each certificate ends, by the name of its Secret, in seconds since 1970.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub expirations: BTreeMap<String, i64>,
+    /// What cannot be used of the certificates that the user brings; what was there before is used on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unusable_certificates: Vec<String>,
     /// The API server does not know PodDisruptionBudgets of policy/v1: it is older than Kubernetes 1.21.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub budgets_unserved: bool,

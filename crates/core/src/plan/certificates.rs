@@ -5,7 +5,7 @@
 //! it signs, and the leaves are signed anew.
 
 use super::Draft;
-use super::step::Step;
+use super::step::{EventKind, Step};
 use crate::cluster::{CertificateFact, Observed, SecretKind};
 
 /// How long before its end a certificate is replaced, in seconds.
@@ -22,6 +22,19 @@ pub(super) fn plan(observed: &Observed, draft: &mut Draft) {
             draft.steps.push(step);
         }
     }
+    for why in &observed.unusable_certificates {
+        draft.report.does_not("use a certificate", why);
+        draft.steps.push(Step::Event {
+            kind: EventKind::Warning,
+            reason: "CertificateUnusable".to_owned(),
+            message: why.clone(),
+        });
+    }
+}
+
+/// For the status: what is wrong with what the user brings.
+pub(super) fn complaint(observed: &Observed) -> Option<String> {
+    (!observed.unusable_certificates.is_empty()).then(|| observed.unusable_certificates.join("; "))
 }
 
 fn of_authority(wall: i64, fact: &CertificateFact) -> Option<(Step, String, String)> {
@@ -40,7 +53,12 @@ fn of_authority(wall: i64, fact: &CertificateFact) -> Option<(Step, String, Stri
 
 fn of_leaf(wall: i64, fact: &CertificateFact) -> Option<(Step, String, String)> {
     let ends = fact.expires.saturating_sub(wall);
-    let why = if ends <= RENEW_BEFORE { left(ends) } else { "the authority has changed".to_owned() };
+    let changed = if fact.kind == SecretKind::Instances {
+        "a certificate or an authority has changed"
+    } else {
+        "the authority or a name has changed"
+    };
+    let why = if ends <= RENEW_BEFORE { left(ends) } else { changed.to_owned() };
     let due = ends <= RENEW_BEFORE || !fact.current;
     due.then(|| (Step::RenewSecret(fact.kind), format!("renew the certificate in secret {}", fact.kind.name("")), why))
 }

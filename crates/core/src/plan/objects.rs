@@ -33,6 +33,12 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
         });
     }
     budgets(desired, observed, draft);
+    for kind in desired.disabled_services.iter().map(|kind| ObjectKind::Service(*kind)) {
+        if observed.objects.contains(&kind) {
+            draft.report.does(format!("delete {kind}"), "spec.managed.services.disabledDefaultServices names it");
+            draft.steps.push(Step::Delete(kind));
+        }
+    }
     if observed.objects.contains(&ObjectKind::FailoverQuorum) && !desired.failover_quorum {
         draft.report.does("delete FailoverQuorum", "the synchronous replication that is asked for has none");
         draft.steps.push(Step::Delete(ObjectKind::FailoverQuorum));
@@ -61,10 +67,15 @@ fn budgets(desired: &Desired, observed: &Observed, draft: &mut Draft) {
 }
 
 fn wanted(desired: &Desired, observed: &Observed) -> Vec<ObjectKind> {
-    let secret = |kind: &SecretKind| *kind != SecretKind::App || desired.owner_secret.is_none();
+    let secret = |kind: &SecretKind| match kind {
+        SecretKind::App => desired.owner_secret.is_none(),
+        SecretKind::Superuser => desired.superuser_secret,
+        kind => !desired.brought.contains(kind),
+    };
     let mut kinds: Vec<ObjectKind> = SecretKind::ALL.into_iter().filter(secret).map(ObjectKind::Secret).collect();
     kinds.extend([ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding]);
-    kinds.extend(ServiceKind::ALL.map(ObjectKind::Service));
+    let services = ServiceKind::ALL.into_iter().filter(|kind| !desired.disabled_services.contains(kind));
+    kinds.extend(services.map(ObjectKind::Service));
     if desired.disruption_budgets && !observed.budgets_unserved {
         kinds.push(ObjectKind::PrimaryBudget);
         kinds.extend((desired.instances >= 3).then_some(ObjectKind::ReplicaBudget));

@@ -190,6 +190,6 @@ fn phase(
         _ if ready < desired.instances => {
             (Phase::WaitingForInstances, format!("{ready} of {} instances are ready", desired.instances))
         }
-        _ => (Phase::Healthy, String::new()),
+        _ => (Phase::Healthy, super::certificates::complaint(observed).unwrap_or_default()),
     }
 }

@@ -64,7 +64,8 @@ pub(super) fn healthy() -> (Desired, Observed) {
         lease: Some(Versioned { version: "77".into(), value: record }),
         ..Observed::default()
     };
-    observed.objects.extend(SecretKind::ALL.map(ObjectKind::Secret));
+    let made = SecretKind::ALL.into_iter().filter(|kind| *kind != SecretKind::Superuser);
+    observed.objects.extend(made.map(ObjectKind::Secret));
     observed.objects.extend(ServiceKind::ALL.map(ObjectKind::Service));
     observed.objects.extend([ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding]);
     observed.objects.extend([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]);

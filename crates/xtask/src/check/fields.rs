@@ -34,14 +34,11 @@ const FOR_PEOPLE: &[&str] = &[
 
 /// Listed fields whose Rust name means other things as well.
 const AMBIGUOUS: &[&str] = &[
-    // Certificates of ours, extensions of files, tablespaces of a backup.
-    "spec.certificates",
+    // Extensions of files, tablespaces of a backup.
     "spec.postgresql.extensions",
     "spec.tablespaces",
     // Its value is validated, and nothing is done by it.
     "annotation:cnpg.io/hibernation",
-    // The controller lets the managers read that Secret; nobody sets a password from it.
-    "spec.superuserSecret",
 ];
 
 /// Accessors of the spec that stand for a field of another name.

@@ -1,0 +1,135 @@
+//! The roles that the manifest wants (`spec.managed.roles`) and the superuser's password, kept by the primary's manager:
+//! when this instance becomes the primary, when the Cluster changes, and a few times a minute, since Secrets and roles
+//! change without the Cluster. What is to be run is decided in `core`.
+
+mod known;
+mod password;
+mod report;
+mod superuser;
+mod wanted;
+
+use crate::context::Context;
+use crate::effects::local;
+use crate::http::InstanceSnapshot;
+use core::time::Duration;
+use password::Settled;
+use pgherd_core::cluster::MemberPhase;
+use pgherd_core::roles::{Statement, statements};
+use pgherd_postgres::sql::Session;
+use pgherd_proto::cluster::{Cluster, RoleConfiguration};
+use pgherd_telemetry::chain;
+use report::Report;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::watch;
+
+/// Between two looks.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// A new primary has more urgent things to do first.
+const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
+const STATEMENT_WITHIN: Duration = Duration::from_secs(10);
+/// No log of postgres repeats what is run here, whatever it is set to: there are verifiers in it.
+const SILENCE: &str = "SET log_statement = 'none'; SET log_min_duration_statement = -1; \
+                       SET log_min_error_statement = 'panic'; SET synchronous_commit = local; ";
+
+fn serves(now: &InstanceSnapshot) -> bool {
+    now.phase == MemberPhase::Primary
+}
+
+/// What of a Cluster this is about.
+fn asked(cluster: Option<&Cluster>) -> Option<(Vec<RoleConfiguration>, bool, Option<String>)> {
+    let spec = &cluster?.spec;
+    let roles = spec.managed.as_ref().map(|managed| managed.roles.clone()).unwrap_or_default();
+    let secret = spec.superuser_secret.as_ref().map(|secret| secret.name.clone());
+    Some((roles, spec.enable_superuser_access, secret))
+}
+
+/// Works until it is dropped.
+pub async fn follow(cx: Arc<Context>, mut snapshots: watch::Receiver<Arc<InstanceSnapshot>>) {
+    let mut settled = Settled::default();
+    let mut cluster = cx.cluster.clone();
+    loop {
+        let primary = serves(&snapshots.borrow_and_update());
+        let seen = asked(cluster.borrow_and_update().as_deref());
+        if primary && cx.running().is_some() && !cx.leaving.load(Ordering::Relaxed) {
+            if let Err(why) = look(&cx, &mut settled).await {
+                tracing::debug!(%why, "the roles are not looked at yet");
+            }
+        } else {
+            settled = Settled::default();
+        }
+        let change = async {
+            tokio::select! {
+                told = snapshots.wait_for(|now| serves(now) != primary) => told.is_ok(),
+                told = cluster.wait_for(|cluster| asked(cluster.as_deref()) != seen) => told.is_ok(),
+            }
+        };
+        match tokio::time::timeout(LOOK_AGAIN, change).await {
+            Ok(false) => return,
+            Ok(true) => tokio::time::sleep(AFTER_A_CHANGE).await,
+            Err(_) => {}
+        }
+    }
+}
+
+/// One look at everything; what fails of one role keeps no other from being kept.
+async fn look(cx: &Context, settled: &mut Settled) -> Result<(), String> {
+    let cluster = cx.cluster_now().ok_or("the Cluster has not been read yet")?;
+    let roles = cluster.spec.managed.as_ref().map(|managed| managed.roles.clone()).unwrap_or_default();
+    let session = local(cx, "postgres").await.map_err(|e| chain(&e))?;
+    if let Err(why) = superuser::keep(cx, &cluster, &session, settled).await {
+        tracing::warn!(%why, "the superuser's password is not as the Cluster wants it");
+    }
+    let before = cluster.status.as_ref().and_then(|status| status.managed_roles_status.as_deref());
+    if roles.is_empty() && before.is_none() {
+        return Ok(());
+    }
+    let mut report = Report::default();
+    for role in &roles {
+        match keep(cx, role, &session, settled).await {
+            Ok(version) => report.reconciled(&role.name, version),
+            Err(why) => {
+                tracing::warn!(role = %role.name, %why, "a role is not as the Cluster wants it");
+                report.failed(&role.name, why);
+            }
+        }
+    }
+    report.others(known::names(&session).await?);
+    report.write(cx, before).await
+}
+
+/// One role; answers the version of the Secret that its password is of.
+async fn keep(
+    cx: &Context,
+    role: &RoleConfiguration,
+    session: &Session,
+    settled: &mut Settled,
+) -> Result<Option<String>, String> {
+    let known = known::read(session, &role.name).await?;
+    let mut wanted = wanted::wanted(role)?;
+    let mut version = None;
+    if let Some(secret) = role.password_secret.as_ref().filter(|_| !wanted.absent) {
+        let verifier = known.as_ref().map(|known| known.verifier.as_str()).unwrap_or_default();
+        let (password, of) = password::wanted(cx, &secret.name, &role.name, verifier, settled).await?;
+        wanted.password = password;
+        version = Some(of);
+    }
+    let all = statements(&wanted, known.as_ref().map(|known| &known.role));
+    if !all.is_empty() {
+        run(session, &all).await?;
+        let done: Vec<&str> = all.iter().map(|statement| statement.what).collect();
+        tracing::info!(role = %role.name, done = %done.join(", "), "the role is as the Cluster wants it now");
+    }
+    if let Some(version) = &version {
+        settled.note(&role.name, version);
+    }
+    Ok(version)
+}
+
+/// All of them or none: several statements in one text are one transaction.
+async fn run(session: &Session, all: &[Statement]) -> Result<(), String> {
+    session.batch("silence the log", SILENCE, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
+    let text: Vec<&str> = all.iter().map(|statement| statement.sql.as_str()).collect();
+    let what = if let [one] = all { one.what } else { "change the role" };
+    session.batch(what, &text.join("; "), STATEMENT_WITHIN).await.map_err(|e| chain(&e))
+}
