@@ -117,10 +117,9 @@ impl CertificateKeeper {
                 }
             };
             let others = cluster.wait_for(|cluster| in_use(cluster.as_deref()) != said);
-            match tokio::time::timeout(pause, others).await.map(|change| change.is_err()) {
-                // Nobody tells us any more.
-                Ok(true) => tokio::time::sleep(pause).await,
-                Ok(false) | Err(_) => {}
+            let nobody_tells = matches!(tokio::time::timeout(pause, others).await, Ok(Err(_)));
+            if nobody_tells {
+                tokio::time::sleep(pause).await;
             }
         }
     }

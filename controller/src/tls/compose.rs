@@ -31,6 +31,9 @@ pub struct Pair {
     pub key: String,
 }
 
+/// Whether a certificate can be used with these authorities.
+type Fits<'a> = &'a dyn Fn(&Pair, &str) -> Result<(), Unfit>;
+
 /// What there is; or why there is not, for people.
 pub struct Given {
     /// `ca.crt` of the cluster's own authority.
@@ -86,8 +89,8 @@ pub fn compose(given: &Given, before: &BTreeMap<String, String>, now: Timestamp)
     values.extend(changed.map(|at| (TRUST_CHANGED.to_owned(), at.to_string())));
     let as_server = |pair: &Pair, trusted: &str| fits_server(identity(pair), trusted, now);
     let as_replica = |pair: &Pair, trusted: &str| fits_client(identity(pair), REPLICATION_USER, trusted, now);
-    let leaves: [(&Trust, &Result<Pair, String>, [&str; 3], &dyn Fn(&Pair, &str) -> Result<(), Unfit>); 2] = [
-        (&server, &given.server, [SERVER_CA, SERVER_CRT, SERVER_KEY], &as_server),
+    let leaves = [
+        (&server, &given.server, [SERVER_CA, SERVER_CRT, SERVER_KEY], &as_server as Fits<'_>),
         (&client, &given.replication, [CLIENT_CA, REPLICATION_CRT, REPLICATION_KEY], &as_replica),
     ];
     for (trust, given, [trust_key, crt, key], fits) in leaves {

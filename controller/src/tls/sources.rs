@@ -32,10 +32,8 @@ impl Sources {
     #[must_use]
     pub fn with_watched(mut self, caches: &Caches, namespace: &str, cluster: &str) -> Self {
         for name in own(cluster) {
-            if !self.0.contains_key(&name) {
-                let found = caches.secret(namespace, &name).map(|secret| (*secret).clone());
-                self.0.insert(name, Ok(found));
-            }
+            let watched = || Ok(caches.secret(namespace, &name).map(|secret| (*secret).clone()));
+            self.0.entry(name.clone()).or_insert_with(watched);
         }
         self
     }
