@@ -152,13 +152,13 @@ mod tests {
 
     #[test]
     fn a_default_is_not_a_use() {
-        let quiet = json!({"spec": {"enableSuperuserAccess": false, "storage": {"size": "1Gi"}}});
+        let quiet = json!({"spec": {"monitoring": {"disableDefaultQueries": false}, "storage": {"size": "1Gi"}}});
         assert_eq!(used("Cluster", &quiet), []);
         let cnpg = json!({"spec": {"minSyncReplicas": 0, "replica": {"enabled": false}, "primaryUpdateMethod": "restart",
             "bootstrap": {"initdb": {"encoding": "UTF8", "localeCType": "C", "walSegmentSize": 16}}}});
         assert_eq!(used("Cluster", &cnpg), [], "what CNPG's own defaulting wrote");
-        let loud = json!({"spec": {"enableSuperuserAccess": true}});
-        assert_eq!(used("Cluster", &loud)[0].path, "spec.enableSuperuserAccess");
+        let loud = json!({"spec": {"monitoring": {"disableDefaultQueries": true}}});
+        assert_eq!(used("Cluster", &loud)[0].path, "spec.monitoring.disableDefaultQueries");
     }
 
     #[test]

@@ -79,7 +79,7 @@ const CONTROLLER_MAY_NOT: [(&str, &str); 11] = [
     ("update", "clusters.postgresql.cnpg.io"),
     ("delete", "secrets"),
     ("update", "secrets"),
-    ("delete", "services"),
+    ("update", "services"),
     ("delete", "leases.coordination.k8s.io"),
     ("patch", "nodes"),
     ("list", "configmaps"),
