@@ -72,7 +72,7 @@ fn a_damaged_archive_is_named_not_fetched_again_in_vain_and_recovered_once_it_is
                 Some(content) => std::fs::write(archived.file(key), content).unwrap(),
                 None => std::fs::remove_file(archived.file(key)).unwrap(),
             }
-            let why = archived.recover(&volume).await.expect_err(key);
+            let why = archived.recover_undisturbed(&volume).await.expect_err(key);
             println!("{why}");
             assert!(!volume.join("pgdata").exists());
             why
@@ -107,7 +107,7 @@ fn a_damaged_archive_is_named_not_fetched_again_in_vain_and_recovered_once_it_is
         let size = damaged.len().max(whole[1].len()) + 1;
         let [damaged, mended] = [&damaged, &whole[1]].map(|packed| padded(packed, size));
         archived.replace(&segment, damaged).await;
-        let why = archived.recover(&volume).await.unwrap_err();
+        let why = archived.recover_undisturbed(&volume).await.unwrap_err();
         assert!(why.contains(&name) && why.contains("is damaged there"), "{why}");
         archived.is_not_fetched_again(&volume, &name).await;
         assert!(!volume.join("pgdata.recovering").exists());
@@ -115,7 +115,7 @@ fn a_damaged_archive_is_named_not_fetched_again_in_vain_and_recovered_once_it_is
         let stored = archived.file(&segment).metadata().unwrap().modified().unwrap();
         archived.replace(&segment, mended).await;
         File::options().write(true).open(archived.file(&segment)).unwrap().set_modified(stored).unwrap();
-        archived.recover(&volume).await.unwrap();
+        archived.recover_undisturbed(&volume).await.unwrap();
         archived.is_whole(&volume).await;
     });
 }

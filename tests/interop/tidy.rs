@@ -51,7 +51,7 @@ async fn barman_deletes_backups_of_ours_and_we_keep_what_barman_was_asked_to_kee
     let survey = catalog.survey().await.unwrap();
     assert_eq!(survey.backups[0].entry.keep, Some(Keep::Standalone));
     let span = |number: usize| survey.backups[number].entry.span().unwrap().clone();
-    let now = Timestamp::from_seconds(span(2).end_time.seconds() + 86_400);
+    let now = Timestamp::from_seconds(span(2).end_time.seconds() + 1 + 86_400);
     let plan = retention::plan(&survey.entries(), &survey.archived, "1d".parse().unwrap(), now, TimelineId(1));
     let pruned = catalog.prune(&survey, &plan).await.unwrap();
     let names = |ids: &[pgherd_core::backup::BackupId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();

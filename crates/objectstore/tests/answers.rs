@@ -24,28 +24,76 @@ async fn put(server: &Scripted) -> Result<Put, StoreError> {
     S3Store::new(config(server)).put_new("key", Bytes::from_static(b"wal"), &PutOptions::default()).await
 }
 
+/// The requests: their methods, and whether they had the condition.
+fn requests(server: &Scripted) -> Vec<String> {
+    let asked = server.asked();
+    let told = asked.iter().map(|request| {
+        let method = request.line.split(' ').next().unwrap_or_default();
+        if request.header("if-none-match") == Some("*") { format!("{method} if none") } else { method.to_owned() }
+    });
+    told.collect()
+}
+
 #[tokio::test]
 async fn a_create_that_met_another_one_in_flight_is_tried_again() {
-    for (then, expected) in
-        [(Answer::plain(200), Put::Created), (Answer::error(412, "PreconditionFailed"), Put::Exists)]
-    {
+    let exists = Answer::error(412, "PreconditionFailed");
+    for (then, expected) in [(vec![Answer::plain(200), exists.clone()], Put::Created), (vec![exists], Put::Exists)] {
+        let nothing = Answer::plain(404);
         let conflict = Answer::error(409, "ConditionalRequestConflict");
-        let server = Scripted::start(vec![conflict.clone(), conflict, then]).await;
+        let two = vec![nothing.clone(), conflict.clone(), nothing.clone(), conflict, nothing];
+        let server = Scripted::start([two, then].concat()).await;
         assert_eq!(put(&server).await, Ok(expected));
-        let asked = server.asked();
-        assert_eq!(asked.len(), 3, "{asked:?}");
-        for request in asked {
-            assert_eq!(request.header("if-none-match"), Some("*"), "never a put that may replace: {request:?}");
-        }
+        let asked = requests(&server);
+        let never = |request: &String| request == "PUT";
+        assert!(asked.len() >= 6 && !asked.iter().any(never), "never a put that may replace: {asked:?}");
     }
 }
 
 #[tokio::test]
 async fn a_create_that_meets_others_for_ever_is_an_outage_and_not_a_success() {
-    let server = Scripted::start(vec![Answer::error(409, "ConditionalRequestConflict")]).await;
+    let one = [Answer::plain(404), Answer::error(409, "ConditionalRequestConflict")];
+    let server = Scripted::start([&one[..]; 5].concat()).await;
     let error = put(&server).await.expect_err("an outage");
     assert_eq!(error.then(), Then::RetryLater, "{error}");
-    assert_eq!(server.asked().len(), 5);
+    assert_eq!(requests(&server).iter().filter(|request| *request == "PUT if none").count(), 5);
+}
+
+#[tokio::test]
+async fn a_store_that_keeps_the_condition_shows_it_once_and_is_not_looked_at_again() {
+    let (nothing, stored) = (Answer::plain(404), Answer::plain(200));
+    let taken = Answer::error(412, "PreconditionFailed");
+    let server = Scripted::start(vec![nothing, stored.clone(), taken.clone(), stored, taken]).await;
+    let store = S3Store::new(config(&server));
+    for expected in [Put::Created, Put::Created, Put::Exists] {
+        assert_eq!(store.put_new("key", Bytes::from_static(b"wal"), &PutOptions::default()).await, Ok(expected));
+    }
+    assert_eq!(requests(&server), ["HEAD", "PUT if none", "PUT if none", "PUT if none", "PUT if none"]);
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_the_condition_is_found_out_and_looked_at_before_every_put() {
+    let (nothing, there) = (Answer::plain(404), Answer::plain(200));
+    // Stored, and replaced by the same; then another one is there already, and a third one is not.
+    let script = vec![nothing.clone(), there.clone(), there.clone(), there.clone(), nothing, there];
+    let server = Scripted::start(script).await;
+    let store = S3Store::new(config(&server));
+    for expected in [Put::Created, Put::Exists, Put::Created] {
+        assert_eq!(store.put_new("key", Bytes::from_static(b"wal"), &PutOptions::default()).await, Ok(expected));
+    }
+    assert_eq!(requests(&server), ["HEAD", "PUT if none", "PUT if none", "HEAD", "HEAD", "PUT if none"]);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_the_condition_is_written_to_without_it_after_a_look() {
+    let (nothing, stored) = (Answer::plain(404), Answer::plain(200));
+    let refused = Answer::error(501, "NotImplemented");
+    let server = Scripted::start(vec![nothing.clone(), refused, nothing, stored]).await;
+    let store = S3Store::new(config(&server));
+    let put = async || store.put_new("key", Bytes::from_static(b"wal"), &PutOptions::default()).await;
+    assert_eq!(put().await, Ok(Put::Created));
+    // From here on it says that everything is there.
+    assert_eq!(put().await, Ok(Put::Exists));
+    assert_eq!(requests(&server), ["HEAD", "PUT if none", "HEAD", "PUT", "HEAD"]);
 }
 
 /// The region that a request was signed for.

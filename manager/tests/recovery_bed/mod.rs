@@ -26,6 +26,8 @@ pub const VOLUME: &str = "PGHERD_TEST_RECOVERS";
 const ENDPOINT: &str = "PGHERD_TEST_ENDPOINT";
 /// How long an outage is put up with here: more than anything takes that works, on a busy machine too.
 const SHORT: Duration = Duration::from_secs(4);
+/// How long one call may take then.
+const CALL: Duration = Duration::from_secs(2);
 
 /// The archive of a database that is gone.
 pub struct Archived {
@@ -77,7 +79,7 @@ impl Archived {
     /// Another try says what was damaged, that it is the same still, and when it is fetched again.
     pub async fn is_not_fetched_again(&self, volume: &Path, damaged: &str) {
         let before = self.server.asked();
-        let again = self.recover(volume).await.unwrap_err();
+        let again = self.recover_undisturbed(volume).await.unwrap_err();
         assert!(again.contains(damaged) && again.contains("once that object is another"), "{again}");
         assert!(self.server.asked() - before < 8, "only what is there was looked at");
         let rests = std::fs::read_dir(volume).unwrap().flatten().filter(|entry| {
@@ -101,7 +103,17 @@ impl Archived {
 
     /// The same, with an outage of so long put up with.
     pub async fn recover_within(&self, volume: &Path, patience: Duration) -> Result<(), String> {
-        recover(&self.bed.reaper, volume, &self.server.endpoint(), Arc::clone(&self.bed.lines), patience).await
+        self.tried(volume, patience, CALL).await
+    }
+
+    /// The same, of a store that answers, however busy the machine is.
+    pub async fn recover_undisturbed(&self, volume: &Path) -> Result<(), String> {
+        self.tried(volume, SHORT, PATIENCE).await
+    }
+
+    async fn tried(&self, volume: &Path, patience: Duration, call: Duration) -> Result<(), String> {
+        let source = source(&self.server.endpoint(), patience, call);
+        recover(&self.bed.reaper, volume, &source, Arc::clone(&self.bed.lines), patience).await
     }
 
     /// What was recovered there is all that there was.
@@ -121,12 +133,11 @@ impl Archived {
 async fn recover(
     reaper: &Reaper,
     volume: &Path,
-    endpoint: &str,
+    source: &Source,
     lines: pgherd_postgres::lines::LineSink,
     patience: Duration,
 ) -> Result<(), String> {
     let lock = VolumeLock::acquire_within(volume, PATIENCE).await.map_err(|e| e.to_string())?;
-    let source = source(endpoint, patience);
     let run = volume.with_extension("run");
     let site = Site {
         volume: &Volume::of_pgdata(&volume.join("pgdata")),
@@ -142,7 +153,7 @@ async fn recover(
         },
     };
     let order = Order {
-        source: &source,
+        source,
         fingerprint: "one".to_owned(),
         system: None,
         taken: Box::pin(async { Ok(TimelineId::default()) }),
@@ -151,7 +162,7 @@ async fn recover(
     adopt(&site).await
 }
 
-fn source(endpoint: &str, patience: Duration) -> Source {
+fn source(endpoint: &str, patience: Duration, call: Duration) -> Source {
     use pgherd_objectstore::test_server::{ACCESS_KEY, SECRET_KEY};
     let store: Arc<dyn ObjectStore> = Arc::new(S3Store::new(S3Config {
         endpoint_url: Some(endpoint.to_owned()),
@@ -161,7 +172,7 @@ fn source(endpoint: &str, patience: Duration) -> Source {
             secret_access_key: SECRET_KEY.to_owned(),
             session_token: None,
         },
-        timeouts: Timeouts { call: SHORT / 2, ..Timeouts::default() },
+        timeouts: Timeouts { call, ..Timeouts::default() },
         ..S3Config::new("bucket")
     }));
     let settings = WalSettings { root: "c".into(), compression: Some(Compression::Gzip), ..WalSettings::default() };
@@ -183,7 +194,7 @@ pub fn in_this_process() -> Option<i32> {
             return 0;
         }
         let lines: pgherd_postgres::lines::LineSink = Arc::new(|_, line| println!("{}", String::from_utf8_lossy(line)));
-        match recover(&reaper, &volume, &endpoint, lines, SHORT).await {
+        match recover(&reaper, &volume, &source(&endpoint, SHORT, CALL), lines, SHORT).await {
             Ok(()) => 0,
             Err(why) => {
                 println!("failed: {why}");

@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod create;
 mod delete;
 mod multipart;
 mod read_error;
@@ -12,22 +13,20 @@ use crate::error::cut_short;
 use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::{Bytes, BytesMut};
+use create::Condition;
 use futures::future::BoxFuture;
 use read_error::{chain, read};
 use std::fmt;
-use std::time::Duration;
+use std::sync::OnceLock;
 use tokio::sync::OnceCell;
-
-/// Tries of a create that met another one of the same key in flight (409 ConditionalRequestConflict).
-const CONFLICT_TRIES: u32 = 5;
 
 /// One bucket. Connects, and looks for the region, at the first call; keeps one connection pool.
 pub struct S3Store {
     config: S3Config,
     client: OnceCell<Client>,
+    condition: OnceLock<Condition>,
 }
 
 impl fmt::Debug for S3Store {
@@ -40,7 +39,7 @@ impl S3Store {
     /// A store that will connect when it is first used.
     #[must_use]
     pub fn new(config: S3Config) -> Self {
-        Self { config, client: OnceCell::new() }
+        Self { config, client: OnceCell::new(), condition: OnceLock::new() }
     }
 
     async fn client(&self) -> Result<&Client, StoreError> {
@@ -61,67 +60,17 @@ impl S3Store {
             Encryption::AwsKms => ServerSideEncryption::AwsKms,
         })
     }
-
-    async fn put_once(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Tried, StoreError> {
-        let sent = self
-            .client()
-            .await?
-            .put_object()
-            .bucket(&self.config.bucket)
-            .key(key)
-            .if_none_match("*")
-            .set_content_type(options.content_type.clone())
-            .set_tagging(tagging(&options.tags))
-            .set_server_side_encryption(self.encryption())
-            .body(ByteStream::from(body))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Tried::Done(Put::Created)),
-            Err(error) => match error.raw_response().map(|answer| answer.status().as_u16()) {
-                Some(412) => Ok(Tried::Done(Put::Exists)),
-                Some(409) => Ok(Tried::Conflict),
-                _ => Err(read(&error, key)),
-            },
-        }
-    }
-}
-
-enum Tried {
-    Done(Put),
-    Conflict,
-}
-
-/// Tags as the header wants them: a query string.
-fn tagging(tags: &[(String, String)]) -> Option<String> {
-    let encode = |text: &str| {
-        text.bytes().fold(String::new(), |mut out, byte| {
-            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-                out.push(char::from(byte));
-            } else {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-            out
-        })
-    };
-    let pairs: Vec<_> = tags.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-    (!pairs.is_empty()).then(|| pairs.join("&"))
 }
 
 #[async_trait]
 impl ObjectStore for S3Store {
     async fn put_new(&self, key: &str, body: Bytes, options: &PutOptions) -> Result<Put, StoreError> {
-        self.bounded(Box::pin(async {
-            for attempt in 1..=CONFLICT_TRIES {
-                if let Tried::Done(put) = self.put_once(key, body.clone(), options).await? {
-                    return Ok(put);
-                }
-                let jitter = rand::random_range(20..120_u64);
-                tokio::time::sleep(Duration::from_millis(jitter.saturating_mul(u64::from(attempt)))).await;
-            }
-            Err(StoreError::Outage { reason: "409: another create of this key stayed in flight".to_owned() })
-        }))
-        .await
+        let put = self.bounded(Box::pin(create::create(self, key, &body, options))).await?;
+        if put == Put::Created && self.condition.get().is_none() {
+            // It is stored, whatever comes of this.
+            drop(self.bounded(Box::pin(create::learn(self, key, body, options))).await);
+        }
+        Ok(put)
     }
 
     async fn begin_upload(&self, key: &str, options: &PutOptions) -> Result<Upload, StoreError> {

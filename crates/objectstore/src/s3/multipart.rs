@@ -1,7 +1,8 @@
 //! Objects written in parts (S3 API Reference, "Uploading and copying objects using multipart upload").
 
+use super::S3Store;
+use super::create::tagging;
 use super::read_error::read;
-use super::{S3Store, tagging};
 use crate::{ObjectStore, Put, PutOptions, StoreError, Upload};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
