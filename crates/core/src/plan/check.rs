@@ -106,7 +106,7 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
             Step::DeleteVolume { name } => found.extend(deletes_data(observed, name)),
             Step::CreatePod { serial } => found.extend(check_pairs::pod(observed, *serial)),
             Step::KeepVolume { .. } | Step::ReviveVolume { .. } => {
-                found.extend(check_pairs::moves(observed, plan, step))
+                found.extend(check_pairs::moves(observed, plan, step));
             }
             Step::DeletePod { name, uid } => {
                 let holds = observed.holder().is_some_and(|holder| &holder.pod_uid == uid);
