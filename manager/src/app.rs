@@ -192,6 +192,7 @@ async fn settle_wal(volume: &Volume) {
             Ok(WalPlace::Lost) => {
                 return tracing::error!("WAL was lost with its volume: this instance has to be cloned anew");
             }
+            Ok(WalPlace::Back) => return tracing::warn!("the volume of WAL that had been lost is back"),
             Err(why) => tracing::warn!(%why, "WAL is not where it belongs yet: no postgres without it"),
         }
         tokio::time::sleep(TRY_AGAIN).await;

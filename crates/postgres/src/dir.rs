@@ -21,6 +21,9 @@ use crate::files::{
 };
 use crate::version::{Major, VersionError};
 
+/// In the mark of a directory that may not be started, where that is why.
+const WAL_LOST: &str = "its WAL was lost with the volume that it was on";
+
 /// The volume cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DirError {
@@ -288,7 +291,11 @@ impl Volume {
     }
 
     pub(crate) fn mark_wal_lost(&self) -> Result<(), DirError> {
-        self.write_own("rewinding", "its WAL was lost with the volume that it was on")
+        self.write_own("rewinding", WAL_LOST)
+    }
+
+    pub(crate) fn is_marked_wal_lost(&self) -> Result<bool, DirError> {
+        Ok(read_optional(&self.own_file("rewinding"))?.is_some_and(|text| text.trim() == WAL_LOST))
     }
 
     /// Says that pg_rewind ended well.

@@ -16,6 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use pgherd_core::identity::{Incarnation, Nonce};
+use pgherd_core::wal::SegmentName;
 
 use crate::dir::{DirError, Volume};
 use crate::files::{exchange_durable, failed, fsync_dir, remove_dir_durable, remove_durable};
@@ -34,6 +35,9 @@ pub enum WalPlace {
     /// The volume that it was on is another, empty one: the data directory is marked as fit for nothing but to be cloned
     /// anew, and acknowledged nothing under its new name.
     Lost,
+    /// The volume that had been taken for lost is back, with what was on it: the data directory is what it was, under its new
+    /// name.
+    Back,
 }
 
 impl Volume {
@@ -64,6 +68,11 @@ impl Volume {
             fsync_dir(&folder)?;
             fsync_dir(folder.parent().unwrap_or(&folder))?;
             return Ok(WalPlace::Lost);
+        }
+        // Nothing has run on it meanwhile: the first segment shows that this is the volume of before.
+        if self.is_marked_wal_lost()? && has_segments(&self.pgdata().join(PG_WAL))? {
+            self.clear_rewinding()?;
+            return Ok(WalPlace::Back);
         }
         moved |= self.wal_to_volume(self.pgdata())?;
         Ok(if moved { WalPlace::Moved } else { WalPlace::Here })
@@ -165,6 +174,16 @@ fn read_link(path: &Path) -> Result<Option<PathBuf>, DirError> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => Ok(None),
         Err(error) => Err(failed("read", path)(error).into()),
     }
+}
+
+fn has_segments(pg_wal: &Path) -> Result<bool, DirError> {
+    for entry in fs::read_dir(pg_wal).map_err(failed("list", pg_wal))? {
+        let name = entry.map_err(failed("list", pg_wal))?.file_name();
+        if name.to_str().is_some_and(|name| name.parse::<SegmentName>().is_ok()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn make_private(path: &Path) -> Result<(), DirError> {

@@ -88,13 +88,19 @@ fn a_data_directory_whose_wal_volume_is_another_one_is_only_to_be_cloned_under_a
     database(volume.pgdata(), "w");
     volume.set_incarnation(&Incarnation::from("old")).unwrap();
     volume.settle_wal(&anew()).unwrap();
-    fs::remove_dir_all(mount.join("pg_wal")).unwrap();
+    fs::rename(mount.join("pg_wal"), mount.with_file_name("detached")).unwrap();
     assert_eq!(volume.settle_wal(&anew()).unwrap(), WalPlace::Lost);
     let DataDirectory::Present { rewinding, incarnation, .. } = volume.inspect().unwrap().data else { panic!() };
     assert_eq!((rewinding, incarnation), (true, Some(anew())));
     assert!(volume.pgdata().join("pg_wal/archive_status").is_dir(), "it can be looked into");
     assert_eq!(volume.settle_wal(&Incarnation::from("other")).unwrap(), WalPlace::Here);
     assert_eq!(volume.incarnation().unwrap(), Some(anew()));
+    // The old one was only away.
+    fs::remove_dir_all(mount.join("pg_wal")).unwrap();
+    fs::rename(mount.with_file_name("detached"), mount.join("pg_wal")).unwrap();
+    assert_eq!(volume.settle_wal(&Incarnation::from("other")).unwrap(), WalPlace::Back);
+    let DataDirectory::Present { rewinding, incarnation, .. } = volume.inspect().unwrap().data else { panic!() };
+    assert_eq!((rewinding, incarnation), (false, Some(anew())));
 }
 
 #[test]
