@@ -117,10 +117,9 @@ impl CertificateKeeper {
                 }
             };
             let others = cluster.wait_for(|cluster| in_use(cluster.as_deref()) != said);
-            match tokio::time::timeout(pause, others).await.map(|change| change.is_err()) {
+            if tokio::time::timeout(pause, others).await.is_ok_and(|change| change.is_err()) {
                 // Nobody tells us any more.
-                Ok(true) => tokio::time::sleep(pause).await,
-                Ok(false) | Err(_) => {}
+                tokio::time::sleep(pause).await;
             }
         }
     }

@@ -28,11 +28,15 @@ pub(super) fn patch(target: &Target<'_>) -> Value {
     let mut patch = json!(status);
     if let Some(before) = before {
         // Lists that are empty, and Secrets that are not used any more, are taken away.
-        if status.server_alt_dns_names.is_empty() && !before.server_alt_dns_names.is_empty() {
-            patch["serverAltDNSNames"] = Value::Null;
+        if let Some(fields) = patch.as_object_mut()
+            && !before.server_alt_dns_names.is_empty()
+        {
+            fields.entry("serverAltDNSNames").or_insert(Value::Null);
         }
-        for name in before.expirations.keys().filter(|name| !expirations.contains_key(*name)) {
-            patch["expirations"][name] = Value::Null;
+        if let Some(ends) = patch.get_mut("expirations").and_then(Value::as_object_mut) {
+            for name in before.expirations.keys() {
+                ends.entry(name).or_insert(Value::Null);
+            }
         }
     }
     patch

@@ -32,10 +32,9 @@ impl Sources {
     #[must_use]
     pub fn with_watched(mut self, caches: &Caches, namespace: &str, cluster: &str) -> Self {
         for name in own(cluster) {
-            if !self.0.contains_key(&name) {
-                let found = caches.secret(namespace, &name).map(|secret| (*secret).clone());
-                self.0.insert(name, Ok(found));
-            }
+            let watched = || caches.secret(namespace, &name).map(|secret| (*secret).clone());
+            let found = self.0.remove(&name).unwrap_or_else(|| Ok(watched()));
+            self.0.insert(name, found);
         }
         self
     }
