@@ -25,13 +25,13 @@ model-mutants: ## Mistakes put into a copy of core, each of which the model must
 	@cargo build --quiet --profile model -p pgherd-model
 	@target/model/model mutants
 
-bench: ## WAL and backups beside barman and pgBackRest (SIZE=512 MiB), failovers (RUNS=5), fences, memory; target/bench
+bench: ## WAL and backups beside barman and pgBackRest (SIZE=512 MiB), failovers (RUNS=5), fences, memory (BUILD=release); target/bench
 	@tests/tools/setup.sh
 	@tests/tools/archive-bench.sh
 	@tests/tools/backup-bench.sh
-	@tests/tools/on-beds.sh bench-failover bench RUNS,SCENARIOS,CONFIGURATION
-	@tests/tools/on-beds.sh bench-fence bench RUNS
-	@tests/tools/memory-bench.sh
+	@BUILD=$${BUILD:-release} tests/tools/on-beds.sh bench-failover bench RUNS,SCENARIOS,CONFIGURATION
+	@BUILD=$${BUILD:-release} tests/tools/on-beds.sh bench-fence bench RUNS
+	@BUILD=$${BUILD:-release} tests/tools/memory-bench.sh
 
 pitr: ## Recovery to PITR_TARGETS=100 random positions, transactions, points and times, exact to the row (PITR_SEED)
 	@tests/tools/setup.sh
@@ -41,7 +41,7 @@ chaos: ## Clusters under random faults, judged by what clients were told (RUNS=2
 	@tests/tools/setup.sh
 	@tests/tools/on-beds.sh chaos chaos RUNS,SEED,JOBS,CONFIGURATION,SELF_TEST
 
-image: ## The image of both programs without Docker, shown to stand alone: target/image (PROFILE=release TAG=)
+image: ## The image of both programs without Docker, shown to stand alone: target/image (PROFILE=dist TAG=)
 	@images/build.sh
 	@images/check.sh
 

@@ -7,6 +7,7 @@ use pgherd_core::cluster::{AntiAffinity, Desired, PrimaryUpdate, Resources, Serv
 use pgherd_core::identity::PodUid;
 use pgherd_proto::cluster::{
     AntiAffinityType, Cluster, ClusterSpec, PrimaryUpdateMethod, PrimaryUpdateStrategy, ServiceSelector,
+    StorageConfiguration,
 };
 
 /// What is wanted of `cluster`, by a spec of it that has passed validation.
@@ -25,11 +26,8 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         image: spec.postgres_image().to_owned(),
         postgres_uid: spec.postgres_uid,
         postgres_gid: spec.postgres_gid,
-        storage: spec.storage.as_ref().map_or_else(Storage::default, |storage| Storage {
-            size: storage.requested().to_owned(),
-            class: storage.class().map(str::to_owned),
-            grows: storage.resize_in_use_volumes,
-        }),
+        storage: spec.storage.as_ref().map_or_else(Storage::default, storage),
+        wal_storage: spec.wal_storage.as_deref().map(storage),
         resources: spec.resources.as_ref().map_or_else(Resources::default, resources),
         anti_affinity: match (affinity.enable_pod_anti_affinity, affinity.pod_anti_affinity_type) {
             (Some(false), _) => AntiAffinity::Off,
@@ -58,6 +56,14 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         pod_monitor: spec.monitoring.as_ref().is_some_and(|monitoring| monitoring.enable_pod_monitor),
         disruption_budgets: spec.enable_pdb,
         fenced: cluster.fenced_instances(),
+    }
+}
+
+fn storage(from: &StorageConfiguration) -> Storage {
+    Storage {
+        size: from.requested().to_owned(),
+        class: from.class().map(str::to_owned),
+        grows: from.resize_in_use_volumes,
     }
 }
 

@@ -102,7 +102,7 @@ impl Reconciler {
         };
         let memory = self.memory.lock().await.entry(key.clone()).or_default().clone();
         let mut memory = memory.lock().await;
-        match self.step(key, cluster, &mut memory).await {
+        match Box::pin(self.step(key, cluster, &mut memory)).await {
             Ok(again) => Some(again),
             Err(Failure::Observe(error)) => {
                 tracing::warn!(cluster = %key.name, namespace = %key.namespace,
@@ -144,7 +144,7 @@ impl Reconciler {
             desired: &look.desired,
             observed: &look.observed,
         };
-        Box::pin(apply(&target, &look.plan, memory, clock::now())).await?;
+        apply(&target, &look.plan, memory, clock::now()).await?;
         Ok(look.plan.again.unwrap_or(QUIET))
     }
 
@@ -164,7 +164,7 @@ impl Reconciler {
         let desired = desired(&cluster, &verdict.spec);
         let now = clock::now();
         let stored = (&*cluster, &verdict.spec, &desired);
-        let mut observed = Box::pin(observe(&self.client, &self.caches, &self.config, stored, memory, now)).await?;
+        let mut observed = observe(&self.client, &self.caches, &self.config, stored, memory, now).await?;
         observed.invalid.clone_from(&verdict.invalid);
         let blueprint = Blueprint { spec: &verdict.spec, desired: &desired, config: &self.config };
         let restarted_at = cluster.restarted_at();

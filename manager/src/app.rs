@@ -6,6 +6,7 @@ use crate::cluster_api::{Announcer, ClusterApi, LeaseApi, watch_cluster};
 use crate::config::{Config, METRICS_PORT, POSTGRES_PORT, RunArgs, STATUS_PORT};
 use crate::context::{Context, Processes};
 use crate::driver::{Driver, Ears};
+use crate::effects::{incarnation, off_runtime};
 use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_router};
 use crate::metrics::Registry;
 use crate::sampler::{PostgresProbe, Sampler, SamplerSettings};
@@ -20,6 +21,7 @@ use pgherd_postgres::dir::Volume;
 use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::version::Major;
 use pgherd_postgres::volume_lock::VolumeLock;
+use pgherd_postgres::wal_volume::WalPlace;
 use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::{LineQueue, chain};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -59,6 +61,8 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     let terminate = tasks::termination().map_err(|e| chain(&e))?;
     let reaper = Reaper::start().map_err(|e| chain(&e))?;
     let Some(lock) = unless_told(&terminate, lock_volume(config.volume())).await else { return Ok(0) };
+    let volume = config.volumes_of(&config.pgdata);
+    let Some(()) = unless_told(&terminate, settle_wal(&volume)).await else { return Ok(0) };
     let major = major(&config.pgdata)?;
     tracing::info!(major = major.number(), nonce = %config.me.nonce, "manager started");
 
@@ -86,7 +90,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     let postgres_lines = tasks::postgres_lines(&config, queue.clone());
     let leaving = Arc::new(AtomicBool::new(false));
     let context = Arc::new(Context {
-        volume: Volume::of_pgdata(&config.pgdata),
+        volume,
         lease: LeaseApi::new(api.clone()),
         announcer: Announcer::new(api.clone(), &config.me.name, &config.me.pod_uid, &config.me.address),
         config: config.clone(),
@@ -173,6 +177,22 @@ async fn lock_volume(volume: &Path) -> VolumeLock {
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "the volume is not ours yet: no postgres without its lock");
             }
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+}
+
+/// Before anything looks into `pg_wal`.
+async fn settle_wal(volume: &Volume) {
+    loop {
+        let (settling, anew) = (volume.clone(), incarnation());
+        match off_runtime(move || settling.settle_wal(&anew).map_err(|e| chain(&e))).await {
+            Ok(WalPlace::Here) => return,
+            Ok(WalPlace::Moved) => return tracing::info!("WAL was moved to its own volume"),
+            Ok(WalPlace::Lost) => {
+                return tracing::error!("WAL was lost with its volume: this instance has to be cloned anew");
+            }
+            Err(why) => tracing::warn!(%why, "WAL is not where it belongs yet: no postgres without it"),
         }
         tokio::time::sleep(TRY_AGAIN).await;
     }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
-/// Between two looks at the Secret.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// Between two looks at the Secret; half as long again at most, so that the clusters of an API server do not keep step.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// A new primary has more urgent things to do first, and the password is as good as ever the same.
 const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
 const STATEMENT_WITHIN: Duration = Duration::from_secs(5);
@@ -39,7 +39,8 @@ pub async fn follow(cx: Arc<Context>, mut snapshots: watch::Receiver<Arc<Instanc
             settled = None;
         }
         let role_changes = snapshots.wait_for(|now| serves(now) != primary);
-        match tokio::time::timeout(LOOK_AGAIN, role_changes).await.map(|change| change.is_ok()) {
+        let pause = LOOK_AGAIN.mul_f64(1.0 + rand::random::<f64>() / 2.0);
+        match tokio::time::timeout(pause, role_changes).await.map(|change| change.is_ok()) {
             Ok(false) => return,
             Ok(true) => tokio::time::sleep(AFTER_A_CHANGE).await,
             Err(_) => {}

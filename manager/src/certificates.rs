@@ -117,8 +117,8 @@ impl CertificateKeeper {
                 }
             };
             let others = cluster.wait_for(|cluster| in_use(cluster.as_deref()) != said);
-            if tokio::time::timeout(pause, others).await.is_ok_and(|change| change.is_err()) {
-                // Nobody tells us any more.
+            let nobody_tells = matches!(tokio::time::timeout(pause, others).await, Ok(Err(_)));
+            if nobody_tells {
                 tokio::time::sleep(pause).await;
             }
         }

@@ -3,7 +3,8 @@
 use clap::Args;
 use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::lease::Holder;
-use pgherd_proto::names::LOG_LEVEL_VARIABLE;
+use pgherd_postgres::dir::Volume;
+use pgherd_proto::names::{LOG_LEVEL_VARIABLE, WAL_MOUNT_VARIABLE};
 use std::path::{Path, PathBuf};
 
 /// Environment of the postgres container. Exhaustively taken apart where it is used, so that nothing is read twice.
@@ -30,6 +31,9 @@ pub struct RunArgs {
     /// The data directory, on the pod's volume.
     #[arg(long, env = "PGDATA", default_value = "/var/lib/postgresql/data/pgdata")]
     pub pgdata: PathBuf,
+    /// Where the volume of WAL is mounted, if there is one.
+    #[arg(long, env = WAL_MOUNT_VARIABLE)]
+    pub wal_mount: Option<PathBuf>,
     /// Where our own files live in the container.
     #[arg(long, env = "PGHERD_CONTROLLER_DIR", default_value = "/controller")]
     pub controller_dir: PathBuf,
@@ -54,6 +58,8 @@ pub struct Config {
     pub node: String,
     /// The data directory.
     pub pgdata: PathBuf,
+    /// The volume of WAL, where it has one for itself.
+    pub wal_mount: Option<PathBuf>,
     /// `/controller`.
     pub controller_dir: PathBuf,
 }
@@ -80,6 +86,7 @@ impl Config {
             cluster: args.cluster_name.clone(),
             node: args.node_name.clone(),
             pgdata: args.pgdata.clone(),
+            wal_mount: args.wal_mount.clone(),
             controller_dir: args.controller_dir.clone(),
         }
     }
@@ -112,5 +119,11 @@ impl Config {
     #[must_use]
     pub fn volume(&self) -> &Path {
         self.pgdata.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// That of `pgdata`, with the one of WAL.
+    #[must_use]
+    pub fn volumes_of(&self, pgdata: &Path) -> Volume {
+        Volume::of_pgdata(pgdata).with_wal(self.wal_mount.clone())
     }
 }

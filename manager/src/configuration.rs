@@ -44,7 +44,8 @@ pub fn fingerprint(cluster: &Cluster) -> String {
         postgresql.shared_preload_libraries.hash(&mut hasher);
     }
     let slots = cluster.spec.replication_slots().high_availability;
-    (slots.enabled, slots.slot_prefix, slot_cap(cluster)).hash(&mut hasher);
+    let caps = (slot_cap(cluster, false), slot_cap(cluster, true));
+    (slots.enabled, slots.slot_prefix, caps).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
@@ -82,7 +83,7 @@ pub fn write(context: &Context, role: As) -> Result<bool, ConfigurationError> {
         port: POSTGRES_PORT,
         archive_mode: ArchiveMode::On,
         allow_alter_system: traits.forbids_alter_system.then_some(postgresql.enable_alter_system),
-        slot_cap_megabytes: slot_cap(&cluster),
+        slot_cap_megabytes: slot_cap(&cluster, context.config.wal_mount.is_some()),
         paths: paths(context),
     };
     let slots = cluster.spec.replication_slots().high_availability;
@@ -154,10 +155,12 @@ fn synchronous(spec: &ClusterSpec) -> bool {
     spec.max_sync_replicas > 0 || spec.postgresql.as_ref().is_some_and(|postgresql| postgresql.synchronous.is_some())
 }
 
-/// The WAL that a slot may keep of the volume that it is on; nothing where its size cannot be read.
-fn slot_cap(cluster: &Cluster) -> Option<u64> {
-    let size = cluster.spec.storage.as_ref()?.requested();
-    let bytes = pgherd_core::rules::quantity::storage_size(size).ok()?;
+/// The WAL that a slot may keep of the volume that it is on, its own or that of the data; nothing where its size cannot be
+/// read.
+fn slot_cap(cluster: &Cluster, apart: bool) -> Option<u64> {
+    let (data, own) = (cluster.spec.storage.as_ref(), cluster.spec.wal_storage.as_deref());
+    let storage = if apart { own.or(data) } else { data };
+    let bytes = pgherd_core::rules::quantity::storage_size(storage?.requested()).ok()?;
     Some(cap_megabytes(bytes))
 }
 

@@ -13,6 +13,7 @@ use pgherd_core::restore::given_up;
 use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::{SegmentName, WalName};
 use pgherd_postgres::online_backup::{switch_wal, written};
+use pgherd_postgres::wal_room::has_room;
 use pgherd_proto::cluster::{Cluster, RestorePreview, RestoreRequest};
 use pgherd_proto::labels;
 use pgherd_telemetry::chain;
@@ -74,6 +75,10 @@ async fn complete(cx: &Context, archive: &WalArchive) -> Result<WalPosition, Str
     let at = written(&session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
     let (lsn, size) = at.ok_or("this is a standby, which writes no WAL")?;
     let position = WalPosition { timeline: *cx.timeline.borrow(), lsn };
+    if let Err(full) = has_room(&cx.config.pgdata, 1, size) {
+        tracing::warn!(error = %chain(&full), "what a restore comes to is said without the last of the WAL");
+        return Ok(position);
+    }
     switch_wal(&session, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
     let segment = SegmentName::of(position.timeline, lsn, size);
     let archived = async {

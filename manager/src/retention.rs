@@ -21,13 +21,12 @@ use pgherd_telemetry::chain;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Between two runs.
 const EVERY: Duration = Duration::from_secs(3600);
 /// After one that failed.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
-/// Between two looks at whether it is due.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// An outage is nothing to hold on to: there will be another run.
 const PATIENCE: Patience = Patience(Duration::from_secs(30));
 
@@ -40,29 +39,46 @@ struct About {
 }
 
 /// Runs while this instance is the primary.
-pub async fn keep(context: Arc<Context>, snapshots: watch::Receiver<Arc<InstanceSnapshot>>) {
-    let mut last: Option<(About, tokio::time::Instant)> = None;
+pub async fn keep(context: Arc<Context>, mut snapshots: watch::Receiver<Arc<InstanceSnapshot>>) {
+    let mut seen = context.cluster.clone();
+    let mut last: Option<(About, Instant)> = None;
     loop {
-        tokio::time::sleep(LOOK_AGAIN).await;
-        let primary = snapshots.borrow().role == Role::Primary;
-        let Some(cluster) = context.cluster_now().filter(|cluster| primary && cluster.spec.object_store().is_some())
-        else {
-            last = None;
-            continue;
+        let primary = snapshots.borrow_and_update().role == Role::Primary;
+        let cluster = seen.borrow_and_update().clone();
+        let cluster = cluster.filter(|cluster| primary && cluster.spec.object_store().is_some());
+        last = match cluster {
+            Some(cluster) => Some(looked_after(&context, &cluster, last).await),
+            None => None,
         };
-        let about = About::of(&cluster);
-        if last.as_ref().is_some_and(|(known, again)| *known == about && tokio::time::Instant::now() < *again) {
-            continue;
-        }
-        let pause = match run(&context, &cluster).await {
-            Ok(()) => EVERY,
-            Err(why) => {
-                tracing::warn!(%why, "what can be recovered is not known, and nothing is deleted from the archive");
-                TRY_AGAIN
+        let due = async {
+            match &last {
+                Some((_, again)) => tokio::time::sleep_until(*again).await,
+                None => std::future::pending().await,
             }
         };
-        last = Some((about, tokio::time::Instant::now() + pause));
+        let role_changes = snapshots.wait_for(|now| (now.role == Role::Primary) != primary);
+        tokio::select! {
+            () = due => {}
+            changed = role_changes => if changed.is_err() { return },
+            changed = seen.changed() => if changed.is_err() { return },
+        }
     }
+}
+
+/// Runs if it is due; answers with what that was about, and when it is due again.
+async fn looked_after(context: &Context, cluster: &Cluster, last: Option<(About, Instant)>) -> (About, Instant) {
+    let about = About::of(cluster);
+    if let Some(last) = last.filter(|(known, again)| *known == about && Instant::now() < *again) {
+        return last;
+    }
+    let pause = match run(context, cluster).await {
+        Ok(()) => EVERY,
+        Err(why) => {
+            tracing::warn!(%why, "what can be recovered is not known, and nothing is deleted from the archive");
+            TRY_AGAIN
+        }
+    };
+    (about, Instant::now() + pause)
 }
 
 impl About {

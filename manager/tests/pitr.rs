@@ -80,6 +80,7 @@ async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
     let mut bed = Bed::start().await;
     let make = format!("CREATE TABLE {TABLE} (id bigserial, xid bigint DEFAULT txid_current())");
     bed.session().await.batch("make the table", &make, PATIENCE).await.unwrap();
+    let filled = format!("INSERT INTO {TABLE} DEFAULT VALUES; SELECT pg_switch_wal()");
     let mut points = Vec::new();
     bed.backup("20261101T000000").await;
     write(&bed, &mut dice, 60, &mut points).await;
@@ -89,6 +90,10 @@ async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
     write(&bed, &mut dice, 40, &mut points).await;
     bed.backup("20261101T000002").await;
     write(&bed, &mut dice, 40, &mut points).await;
+    // Whatever the dice said, there is WAL behind a segment that follows the last backup: that one is damaged below.
+    for _ in 0..2 {
+        bed.session().await.batch("fill a segment", &filled, PATIENCE).await.unwrap();
+    }
     bed.archive_all().await;
 
     let survey = bed.catalog().survey().await.unwrap();

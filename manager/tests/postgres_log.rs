@@ -104,6 +104,7 @@ async fn postgres_goes_on_while_stdout_takes_nothing_and_each_of_its_records_is_
         namespace: "ns".into(),
         cluster_name: "demo".into(),
         node_name: String::new(),
+        wal_mount: None,
         pgdata: dir.path().join("data"),
         controller_dir: dir.path().join("controller"),
         termination_log: dir.path().join("termination-log"),

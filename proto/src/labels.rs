@@ -18,10 +18,12 @@ pub const ROLE_PRIMARY: &str = "primary";
 pub const ROLE_REPLICA: &str = "replica";
 /// An old primary that is being replaced: neither `-rw` nor `-ro` leads here.
 pub const ROLE_UNHEALTHY: &str = "unhealthy";
-/// What is on a volume: [`PVC_ROLE_DATA`].
+/// What is on a volume: [`PVC_ROLE_DATA`] or [`PVC_ROLE_WAL`].
 pub const PVC_ROLE: &str = "cnpg.io/pvcRole";
 /// The value of [`PVC_ROLE`] on the volume that has PGDATA.
 pub const PVC_ROLE_DATA: &str = "PG_DATA";
+/// The value of [`PVC_ROLE`] on the volume that has WAL.
+pub const PVC_ROLE_WAL: &str = "PG_WAL";
 /// Whose credentials a Secret has: `app` or `superuser`.
 pub const USER_TYPE: &str = "cnpg.io/userType";
 /// The ScheduledBackup that made a Backup.

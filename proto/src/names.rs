@@ -21,6 +21,8 @@ pub const POSTGRES_CONTAINER: &str = "postgres";
 pub const BOOTSTRAP_CONTAINER: &str = "bootstrap-controller";
 /// Volume of the data directory.
 pub const DATA_VOLUME: &str = "pgdata";
+/// Volume of WAL, where it has one for itself.
+pub const WAL_VOLUME: &str = "pg-wal";
 /// Volume of everything that a restart may forget.
 pub const SCRATCH_VOLUME: &str = "scratch-data";
 /// Volume of shared memory.
@@ -28,6 +30,8 @@ pub const SHM_VOLUME: &str = "shm";
 
 /// Where the data volume is mounted.
 pub const DATA_MOUNT: &str = "/var/lib/postgresql/data";
+/// Where the volume of WAL is mounted.
+pub const WAL_MOUNT: &str = "/var/lib/postgresql/wal";
 /// `PGDATA`.
 pub const PGDATA: &str = "/var/lib/postgresql/data/pgdata";
 /// Where the manager's own files are.
@@ -46,6 +50,8 @@ pub const CERTIFICATES_DIR: &str = "/controller/certificates";
 pub const TMP_DIR: &str = "/controller/tmp";
 /// What a restore drill's pod is to do, JSON of [`crate::cluster::DrillOrder`].
 pub const DRILL_ORDER_VARIABLE: &str = "PGHERD_DRILL_ORDER";
+/// Where a manager reads that there is a volume of WAL: its mount point.
+pub const WAL_MOUNT_VARIABLE: &str = "PGHERD_WAL_MOUNT";
 /// Where a manager reads how much it logs.
 pub const LOG_LEVEL_VARIABLE: &str = "PGHERD_LOG_LEVEL";
 /// Where the manager writes its nonce at start, so that a terminated container can be told from another.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::bed::{Bed, CLUSTER};
 use crate::cluster::text;
+use crate::wal_volumes;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fence_keeps_an_instance_down_and_neither_it_nor_a_failover_delay_lets_a_successor_in() {
@@ -72,7 +73,7 @@ async fn changes_that_need_a_restart_reach_every_instance_one_by_one() {
     bed.nothing_lost(&load).await;
 
     let before = bed.uids().await;
-    bed.change("other resources", json!({"resources": {"requests": {"cpu": "111m"}}})).await;
+    bed.change("a volume for WAL", json!({"walStorage": wal_volumes::storage()})).await;
     bed.until("every pod made anew", 240, async || {
         let now = bed.uids().await;
         let same: Vec<&String> = now.iter().filter(|uid| before.contains(uid)).collect();
@@ -80,6 +81,7 @@ async fn changes_that_need_a_restart_reach_every_instance_one_by_one() {
     })
     .await;
     bed.healthy(180).await;
+    bed.wal_is_apart().await;
     bed.nothing_lost(&load).await;
     bed.settle(load).await;
     bed.down().await;

@@ -12,6 +12,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE};
+use crate::wal_volumes;
 
 const QUERY: &str = "SELECT count(*) = 1500 FROM orders";
 
@@ -19,6 +20,7 @@ const QUERY: &str = "SELECT count(*) = 1500 FROM orders";
 async fn a_drill_proves_an_archive_and_names_what_is_damaged_in_it() {
     let bed = Bed::start("drill", |cluster| {
         cluster["spec"]["instances"] = 1.into();
+        cluster["spec"]["walStorage"] = wal_volumes::storage();
         cluster["spec"]["bootstrap"] = json!({"initdb": {"database": "app", "owner": "app", "dataChecksums": true}});
         cluster["spec"]["backup"]["barmanObjectStore"]["data"]["immediateCheckpoint"] = true.into();
     })

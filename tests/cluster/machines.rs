@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use kube::api::{DynamicObject, PostParams};
 use pgherd_localkube::daemon::{NodeOptions, UpOptions, Volumes};
 use pgherd_localkube::fault::{ApiFault, ControllerFault, DiskFault, FaultRequest, Target, Volume};
+use pgherd_localkube::s3::S3Fault;
+use serde_json::{Value, json};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, CLUSTER};
 use crate::cluster::text;
 use crate::load::Load;
 
@@ -19,7 +22,10 @@ fn three_machines(options: &mut UpOptions) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_whose_disk_or_node_fails_is_followed_by_another() {
-    let mut bed = Bed::start_with("machines", |_| {}, three_machines).await;
+    let at_once = |cluster: &mut Value| {
+        cluster["spec"]["backup"]["barmanObjectStore"]["data"]["immediateCheckpoint"] = true.into();
+    };
+    let mut bed = Bed::start_with("machines", at_once, three_machines).await;
     let mut primary = bed.healthy(120).await;
     assert_eq!(bed.nodes().await.len(), 3, "instances of one cluster keep apart");
     let load = bed.load().await;
@@ -99,9 +105,12 @@ async fn an_api_that_goes_away_and_controllers_that_are_two_or_none_stop_no_fail
 
 impl Bed {
     /// No space is left on the primary's volume, where its WAL is too: a statement that needs more room fails, and nobody
-    /// moves; once a new WAL file is due, postgres ends, and another takes over. Answers the primary in the end.
+    /// moves, WAL that waits is archived, and a backup that would need more is refused; once a new WAL file is due, postgres ends, and another takes over. Answers the primary in the end.
     async fn full_disk(&self, load: &Load, primary: &str) -> String {
         let run = self.started(primary).await;
+        self.fault(FaultRequest::S3 { what: S3Fault::Off }).await;
+        let waits = self.ask(primary, "SELECT pg_walfile_name(pg_switch_wal())").await.unwrap();
+        self.written(load, 30).await;
         let what = DiskFault::Full { leave: 0 };
         self.fault(FaultRequest::Disk { pod: self.full(primary), volume: Volume::Data, what }).await;
         let said =
@@ -109,6 +118,17 @@ impl Bed {
         assert!(said.as_ref().is_err_and(|why| why.contains("No space left on device")), "{said:?}");
         assert_eq!(self.started(primary).await, run, "a statement failed, and nothing else");
         assert_eq!(self.primary().await, primary);
+        assert!(!self.archived().await.contains(&waits));
+        self.fault(FaultRequest::S3 { what: S3Fault::None }).await;
+        self.until(&format!("{waits} in S3"), 60, async || {
+            let archived = self.archived().await;
+            if archived.contains(&waits) { Ok(()) } else { Err(format!("{:?}", archived.last())) }
+        })
+        .await;
+        let refused = self.back_up_from(primary, "of-a-full-volume").await.unwrap_err();
+        self.say(&refused);
+        assert!(refused.contains("the volume of WAL is full"), "{refused}");
+        assert_eq!(self.started(primary).await, run, "a backup was refused, and nothing else");
 
         self.hurt(load, "the primary has no room for WAL", async || {
             let next = "SELECT pg_logical_emit_message(false, 'test', 'full'), pg_switch_wal()";
@@ -123,7 +143,31 @@ impl Bed {
         self.fault(FaultRequest::Heal).await;
         let next = self.healthy(180).await;
         self.nothing_lost(load).await;
+        self.back_up_from(&next, "with-room-again").await.unwrap();
         next
+    }
+
+    /// Has a base backup taken of that primary; why it failed, if it did.
+    async fn back_up_from(&self, primary: &str, name: &str) -> Result<(), String> {
+        let backups = self.objects("postgresql.cnpg.io", "Backup");
+        let backup: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "postgresql.cnpg.io/v1", "kind": "Backup", "metadata": {"name": name},
+            "spec": {"cluster": {"name": CLUSTER}, "target": "primary"},
+        }))
+        .unwrap();
+        backups.create(&PostParams::default(), &backup).await.unwrap();
+        self.until(&format!("{name} to end"), 120, async || {
+            let status = backups.get(name).await.map_err(|error| error.to_string())?.data["status"].clone();
+            match status["phase"].as_str() {
+                Some("completed") => Ok(Ok(())),
+                Some("failed") => {
+                    assert_eq!(status["instanceID"]["podName"], primary, "{status}");
+                    Ok(Err(text(&status, "/error")))
+                }
+                _ => Err(status.to_string()),
+            }
+        })
+        .await
     }
 
     async fn node_of(&self, pod: &str) -> String {

@@ -49,3 +49,4 @@ mod spared;
 mod switchovers;
 mod synchronous;
 mod waits;
+mod wal_volumes;

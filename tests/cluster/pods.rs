@@ -6,11 +6,13 @@ use pgherd_localkube::fault::{ControllerFault, FaultRequest, Target};
 
 use crate::bed::{Bed, NAMESPACE};
 use crate::cluster::text;
+use crate::wal_volumes;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_and_volumes_that_go_away_come_back() {
-    let bed = Bed::start("pods", |_| {}).await;
+    let bed = Bed::start("pods", |cluster| cluster["spec"]["walStorage"] = wal_volumes::storage()).await;
     let primary = bed.healthy(120).await;
+    bed.wal_is_apart().await;
     let load = bed.load().await;
 
     bed.hurt(&load, "the primary's pod deleted", async || {
@@ -78,15 +80,20 @@ async fn pods_and_volumes_that_go_away_come_back() {
     bed.healthy(120).await;
     bed.nothing_lost(&load).await;
 
-    bed.hurt(&load, "a standby's volume deleted with its pod", async || {
+    bed.wal_is_apart().await;
+
+    bed.hurt(&load, "a standby's volume of WAL deleted with its pod", async || {
         let standby = bed.standby().await;
-        bed.lose_volume(&standby).await;
+        bed.lose_wal(&standby).await;
     })
     .await;
     let primary = bed.healthy(120).await;
-    bed.hurt(&load, "the primary's volume deleted with its pod", async || bed.lose_volume(&primary).await).await;
+    bed.nothing_lost(&load).await;
+    bed.hurt(&load, "the primary's volume of data deleted with its pod", async || bed.lose_volume(&primary).await)
+        .await;
     assert_ne!(bed.healthy(120).await, primary, "another took over before the volume was gone");
     bed.settle(load).await;
+    bed.wal_is_apart().await;
 
     bed.lose_all_volumes().await;
     bed.down().await;

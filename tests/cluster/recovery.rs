@@ -9,6 +9,7 @@ use pgherd_testkit::bed::{self, FIRST};
 use serde_json::{Value, json};
 
 use crate::bed::Bed;
+use crate::wal_volumes;
 
 /// The second cluster.
 const RECOVERED: &str = "phoenix-recovered";
@@ -74,7 +75,11 @@ async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() 
 
 /// Makes another cluster by this `bootstrap.recovery`, and waits until it is healthy.
 async fn recover(bed: &Bed, name: &str, recovery: &Value, instances: u32) -> bed::Bed {
-    let other = bed.recovered(name, recovery, |spec| spec["instances"] = instances.into()).await.unwrap();
+    let other = bed.recovered(name, recovery, |spec| {
+        spec["instances"] = instances.into();
+        spec["walStorage"] = wal_volumes::storage();
+    });
+    let other = other.await.unwrap();
     let primary = other.healthy(Duration::from_secs(180)).await.unwrap_or_else(|late| panic!("{late}"));
     bed.say(&format!("{name} is healthy, {primary} is its primary"));
     other

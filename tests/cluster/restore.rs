@@ -7,11 +7,13 @@ use pgherd_localkube::s3::S3Fault;
 use serde_json::json;
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE, long};
+use crate::wal_volumes;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_back_if_asked() {
     let bed = Bed::hurried("restore", |cluster| {
         cluster["spec"]["instances"] = 2.into();
+        cluster["spec"]["walStorage"] = wal_volumes::storage();
         // So that the lease has records of who may be elected, which one history must not leave to the next.
         cluster["spec"]["postgresql"]["synchronous"] = json!({"method": "any", "number": 1});
         cluster["spec"]["backup"]["barmanObjectStore"]["data"]["immediateCheckpoint"] = true.into();
@@ -65,7 +67,8 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
     assert_eq!(ask("SELECT count(*)::text FROM pg_stat_replication WHERE state = 'streaming'").await, "1");
     let segment = bed.archive_now(&restored, 60).await;
     assert!(segment.starts_with("00000002"), "{segment}: the same archive, another timeline");
-    assert_eq!(bed.kept().await, [format!("{CLUSTER}-1"), format!("{CLUSTER}-2")]);
+    assert_eq!(bed.kept().await, pairs([1, 2]));
+    bed.wal_is_apart().await;
 
     // A second thought: everything of before is there, elected as ever, and what was written since is put aside.
     ask("CREATE TABLE since AS SELECT 2 AS id").await;
@@ -78,7 +81,8 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
     assert_eq!(ask("SELECT system_identifier::text FROM pg_control_system()").await, system);
     let timeline: u32 = ask("SELECT timeline_id::text FROM pg_control_checkpoint()").await.parse().unwrap();
     assert!(timeline > 2, "timeline {timeline} is not given out twice");
-    assert_eq!(bed.kept().await, [format!("{CLUSTER}-3"), format!("{CLUSTER}-4")]);
+    assert_eq!(bed.kept().await, pairs([3, 4]));
+    bed.wal_is_apart().await;
     let dropped = bed.program(&["restore", CLUSTER], &["--drop-old", "--yes"]).await;
     assert!(dropped.status.success(), "{dropped:?}");
     bed.until("the volumes to be gone", 30, async || {
@@ -117,6 +121,11 @@ async fn a_cluster_is_restored_in_place_to_the_second_before_a_mistake_and_goes_
         bed.to_a_position(&primary).await;
     }
     bed.down().await;
+}
+
+/// The volumes of these instances.
+fn pairs(serials: [u32; 2]) -> Vec<String> {
+    serials.iter().flat_map(|serial| [format!("{CLUSTER}-{serial}"), format!("{CLUSTER}-{serial}-wal")]).collect()
 }
 
 impl Bed {

@@ -19,7 +19,8 @@ use crate::wal::{archive, name};
 
 const ROWS: i64 = 300_000;
 
-fn target(server: &Seaweed, cluster: &str, compression: Option<Compression>) -> Target {
+/// Where a cluster's backups go.
+pub fn target(server: &Seaweed, cluster: &str, compression: Option<Compression>) -> Target {
     let settings = BaseSettings {
         compression,
         jobs: NonZeroUsize::new(2).unwrap(),
@@ -40,7 +41,7 @@ fn target(server: &Seaweed, cluster: &str, compression: Option<Compression>) -> 
 }
 
 /// Takes a backup as the manager does; where the test is the archiver.
-async fn take(postgres: &Postgres, target: &Target) -> Value {
+pub async fn take(postgres: &Postgres, target: &Target) -> Value {
     let (status, attempt) = (watch::Sender::new(json!({})), std::sync::Mutex::new(None));
     let (progress, tell) = (Arc::new(Progress::default()), Tell { status: &status, attempt: &attempt });
     let copied = copied(&postgres.server(), target, &progress, &tell).await.unwrap();

@@ -13,4 +13,5 @@ mod refusals;
 mod seaweed;
 mod server;
 mod suite;
+mod tidy;
 mod wal;

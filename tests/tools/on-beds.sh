@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # on-beds.sh PROGRAM DIRECTORY VARIABLES: builds a program that starts clusters of its own and runs it as root, since it
 # makes namespaces; it hears of the VARIABLES, and what it writes into target/DIRECTORY belongs to whoever asked.
-# BUILD=release builds what is shipped (for minutes); the default is the build of the demo and the tests.
+# BUILD=release builds what the benchmarks measure (for minutes); the default is the build of the demo and the tests.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${BUILD:-debug}

@@ -211,6 +211,7 @@ async fn apply_step(target: &Target<'_>, step: &Step, memory: &mut Remembered, n
         Step::Delete(kind) => objects::delete(target, *kind).await,
         Step::ReleaseLeaseObject => lease::let_go(target.client, &target.desired.namespace, &target.desired.name).await,
         Step::CreateVolume { serial } => volumes::create(target, *serial).await,
+        Step::CreateWalVolume { serial } => volumes::create_wal(target, *serial).await,
         Step::MarkVolumeReady { name } => volumes::mark_ready(target, name).await,
         Step::DeleteVolume { name } => volumes::delete(target, name).await,
         Step::CreatePod { serial } => pods::create(target, *serial).await,

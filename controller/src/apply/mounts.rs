@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
     ObjectFieldSelector, PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, ServiceAccountTokenProjection,
     Volume, VolumeMount, VolumeProjection,
 };
+use pgherd_core::cluster::wal_volume_name;
 use pgherd_proto::names;
 
 const SERVICE_ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -28,6 +29,9 @@ pub(super) fn mounts(blueprint: Blueprint<'_>) -> Vec<VolumeMount> {
         mount(names::SHM_VOLUME, "/dev/shm", None),
         read(mount("service-account", SERVICE_ACCOUNT_DIR, None)),
     ];
+    if blueprint.desired.wal_storage.is_some() {
+        all.push(mount(names::WAL_VOLUME, names::WAL_MOUNT, None));
+    }
     if blueprint.spec.projected_volume_template.is_some() {
         all.push(read(mount(PROJECTED_VOLUME, PROJECTED_DIR, None)));
     }
@@ -49,18 +53,17 @@ pub(super) fn volumes(blueprint: Blueprint<'_>, name: &str) -> Vec<Volume> {
             Volume { empty_dir: Some(empty), ..volume(names::SCRATCH_VOLUME) }
         }
     };
+    let claimed = |claim_name: String| PersistentVolumeClaimVolumeSource { claim_name, read_only: None };
     let mut all = vec![
-        Volume {
-            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                claim_name: name.to_owned(),
-                read_only: None,
-            }),
-            ..volume(names::DATA_VOLUME)
-        },
+        Volume { persistent_volume_claim: Some(claimed(name.to_owned())), ..volume(names::DATA_VOLUME) },
         scratch,
         Volume { empty_dir: Some(memory), ..volume(names::SHM_VOLUME) },
         Volume { projected: Some(service_account()), ..volume("service-account") },
     ];
+    if blueprint.desired.wal_storage.is_some() {
+        let claim = claimed(wal_volume_name(name));
+        all.push(Volume { persistent_volume_claim: Some(claim), ..volume(names::WAL_VOLUME) });
+    }
     if let Some(template) = blueprint.spec.projected_volume_template.as_deref() {
         all.push(Volume { projected: Some(template.clone()), ..volume(PROJECTED_VOLUME) });
     }

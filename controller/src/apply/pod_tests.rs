@@ -3,6 +3,7 @@
 use super::tests::{cluster, with_target};
 use super::{objects, pods, volumes};
 use pgherd_core::cluster::ServiceKind;
+use pgherd_proto::names;
 use serde_json::{Value, json};
 
 /// The pod of a cluster with these fields in its spec.
@@ -155,7 +156,7 @@ async fn every_object_has_what_it_inherits_and_none_of_it_is_ours() {
     let all = with_target(&stored, |target| {
         [
             json!(pods::build(target, 1)),
-            json!(volumes::build(target, 1, "c-1".into())),
+            json!(volumes::build(target, 1)),
             json!(objects::role(target)),
             json!(super::services::build(target, ServiceKind::Rw, "c-rw".into())),
         ]
@@ -172,7 +173,7 @@ async fn a_claim_is_made_by_its_template_where_size_and_class_say_nothing() {
     let claim = |storage: &Value| {
         let mut stored = cluster();
         stored.spec.storage = serde_json::from_value(storage.clone()).unwrap();
-        with_target(&stored, |target| json!(volumes::build(target, 1, "c-1".into()))["spec"].clone())
+        with_target(&stored, |target| json!(volumes::build(target, 1))["spec"].clone())
     };
     let template = json!({ "accessModes": ["ReadWriteOncePod"], "storageClassName": "slow", "volumeMode": "Filesystem",
         "resources": { "requests": { "storage": "1Gi" } } });
@@ -181,4 +182,32 @@ async fn a_claim_is_made_by_its_template_where_size_and_class_say_nothing() {
     let both = claim(&json!({ "size": "2Gi", "storageClass": "fast", "pvcTemplate": template }));
     assert_eq!((&both["resources"]["requests"]["storage"], &both["storageClassName"]), (&json!("2Gi"), &json!("fast")));
     assert_eq!(both["accessModes"], json!(["ReadWriteOncePod"]));
+}
+
+#[tokio::test]
+async fn wal_has_a_claim_of_its_own_where_it_is_asked_for_and_the_pod_mounts_it() {
+    let mut stored = cluster();
+    let bare = with_target(&stored, |target| (volumes::build_wal(target, 1), json!(pods::build(target, 1))));
+    assert_eq!(bare.0, None);
+    assert!(!bare.1.to_string().contains(names::WAL_MOUNT));
+    stored.spec.wal_storage = serde_json::from_value(json!({ "size": "3Gi", "storageClass": "fast" })).unwrap();
+    let (claim, pod) =
+        with_target(&stored, |target| (json!(volumes::build_wal(target, 1)), json!(pods::build(target, 1))));
+    let metadata = &claim["metadata"];
+    assert_eq!(metadata["name"], "c-1-wal");
+    assert_eq!(metadata["labels"]["cnpg.io/pvcRole"], "PG_WAL");
+    assert_eq!(metadata["labels"]["cnpg.io/instanceName"], "c-1");
+    assert_eq!(metadata["annotations"]["cnpg.io/nodeSerial"], "1");
+    let spec = &claim["spec"];
+    assert_eq!((&spec["resources"]["requests"]["storage"], &spec["storageClassName"]), (&json!("3Gi"), &json!("fast")));
+    let volumes = pod["spec"]["volumes"].as_array().unwrap();
+    let volume = volumes.iter().find(|volume| volume["name"] == "pg-wal").unwrap();
+    assert_eq!(volume["persistentVolumeClaim"]["claimName"], "c-1-wal");
+    for container in [&pod["spec"]["initContainers"][0], &pod["spec"]["containers"][0]] {
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["name"] == "pg-wal").unwrap();
+        assert_eq!(mount["mountPath"], "/var/lib/postgresql/wal");
+    }
+    let env = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+    assert!(env.iter().any(|variable| variable["value"] == "/var/lib/postgresql/wal"));
 }

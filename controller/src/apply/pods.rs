@@ -155,6 +155,9 @@ fn environment(blueprint: Blueprint<'_>, name: &str) -> Vec<EnvVar> {
         field("POD_UID", "metadata.uid"),
         field("POD_IP", "status.podIP"),
     ];
+    if blueprint.desired.wal_storage.is_some() {
+        all.push(set(names::WAL_MOUNT_VARIABLE, names::WAL_MOUNT));
+    }
     // Only where it is not the default, so that pods of an earlier version are as they would be made today.
     if blueprint.spec.log_level != LogLevel::Info {
         all.push(set(names::LOG_LEVEL_VARIABLE, blueprint.spec.log_level.as_str()));

@@ -3,31 +3,58 @@
 use super::{ApplyError, Target, failed, gone_is_fine};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use pgherd_core::cluster::Role;
+use pgherd_core::cluster::{Role, Storage};
+use pgherd_proto::cluster::StorageConfiguration;
 use pgherd_proto::labels;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub(super) async fn create(target: &Target<'_>, serial: u32) -> Result<(), ApplyError> {
-    let name = target.desired.instance(serial);
-    let claim = build(target, serial, name.clone());
-    target.create(target.api::<PersistentVolumeClaim>(), &claim, &format!("volume {name}")).await
+    make(target, &build(target, serial)).await
 }
 
-pub(super) fn build(target: &Target<'_>, serial: u32, name: String) -> PersistentVolumeClaim {
-    let mut metadata = target.meta(name.clone());
+/// The other half of the pair. Nothing to do where WAL has no volume.
+pub(super) async fn create_wal(target: &Target<'_>, serial: u32) -> Result<(), ApplyError> {
+    match build_wal(target, serial) {
+        Some(claim) => make(target, &claim).await,
+        None => Ok(()),
+    }
+}
+
+async fn make(target: &Target<'_>, claim: &PersistentVolumeClaim) -> Result<(), ApplyError> {
+    let what = format!("volume {}", claim.name_any());
+    target.create(target.api::<PersistentVolumeClaim>(), claim, &what).await
+}
+
+pub(super) fn build(target: &Target<'_>, serial: u32) -> PersistentVolumeClaim {
+    let (name, storage) = (target.desired.instance(serial), target.spec.storage.as_ref());
+    claim(target, serial, name, labels::PVC_ROLE_DATA, (&target.desired.storage, storage))
+}
+
+pub(super) fn build_wal(target: &Target<'_>, serial: u32) -> Option<PersistentVolumeClaim> {
+    let storage = (target.desired.wal_storage.as_ref()?, target.spec.wal_storage.as_deref());
+    Some(claim(target, serial, target.desired.wal_volume(serial), labels::PVC_ROLE_WAL, storage))
+}
+
+fn claim(
+    target: &Target<'_>,
+    serial: u32,
+    name: String,
+    role: &str,
+    (storage, asked): (&Storage, Option<&StorageConfiguration>),
+) -> PersistentVolumeClaim {
+    let mut metadata = target.meta(name);
     metadata.labels.get_or_insert_default().extend([
-        (labels::INSTANCE_NAME.to_owned(), name),
-        (labels::PVC_ROLE.to_owned(), labels::PVC_ROLE_DATA.to_owned()),
+        (labels::INSTANCE_NAME.to_owned(), target.desired.instance(serial)),
+        (labels::PVC_ROLE.to_owned(), role.to_owned()),
     ]);
     metadata.annotations.get_or_insert_default().extend([
         (labels::NODE_SERIAL.to_owned(), serial.to_string()),
         (labels::PVC_STATUS.to_owned(), "initializing".to_owned()),
     ]);
-    let storage = &target.desired.storage;
-    let template = target.spec.storage.as_ref().and_then(|storage| storage.pvc_template.as_deref().cloned());
-    let template = template.unwrap_or_default();
+    let template = asked.and_then(|asked| asked.pvc_template.as_deref().cloned()).unwrap_or_default();
     let limits = template.resources.as_ref().and_then(|resources| resources.limits.clone());
     PersistentVolumeClaim {
         metadata,

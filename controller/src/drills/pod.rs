@@ -59,7 +59,11 @@ fn spec(blueprint: Blueprint<'_>, name: &str, order: &DrillOrder) -> PodSpec {
         containers: instance.containers.iter().cloned().map(|container| program(container, name)).collect(),
         volumes: instance.volumes.clone().map(|all| {
             all.into_iter()
-                .map(|volume| if volume.name == names::DATA_VOLUME { own(blueprint) } else { volume })
+                .map(|volume| match (volume.name.as_str(), &blueprint.desired.wal_storage) {
+                    (names::DATA_VOLUME, _) => own(blueprint, names::DATA_VOLUME, &blueprint.desired.storage),
+                    (names::WAL_VOLUME, Some(storage)) => own(blueprint, names::WAL_VOLUME, storage),
+                    _ => volume,
+                })
                 .collect()
         }),
         ..instance
@@ -95,8 +99,8 @@ fn program(instance: Container, name: &str) -> Container {
 }
 
 /// A volume that Kubernetes makes with the pod and deletes with it.
-fn own(blueprint: Blueprint<'_>) -> Volume {
-    let Storage { size, class, .. } = blueprint.desired.storage.clone();
+fn own(blueprint: Blueprint<'_>, name: &str, storage: &Storage) -> Volume {
+    let Storage { size, class, .. } = storage.clone();
     let claim = PersistentVolumeClaimSpec {
         access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
         storage_class_name: class,
@@ -110,7 +114,7 @@ fn own(blueprint: Blueprint<'_>) -> Volume {
     let metadata = ObjectMeta { labels: Some(BTreeMap::from([label])), ..ObjectMeta::default() };
     let template = PersistentVolumeClaimTemplate { metadata: Some(metadata), spec: claim };
     Volume {
-        name: names::DATA_VOLUME.to_owned(),
+        name: name.to_owned(),
         ephemeral: Some(EphemeralVolumeSource { volume_claim_template: Some(template) }),
         ..Volume::default()
     }

@@ -4,7 +4,7 @@ pub(crate) mod certificates;
 mod pods;
 mod status;
 
-pub use pods::{Around, kept_view, pod_view, report_view, volume_view};
+pub use pods::{Around, kept_view, pod_view, report_view, volume_view, wal_volume_view};
 pub use status::{facts, force};
 
 use crate::caches::{Caches, Key, of};
@@ -89,6 +89,9 @@ pub async fn observe(
     let mut pods: Vec<_> = of(&caches.pods, &key).iter().filter_map(view).collect();
     let claims = of(&caches.claims, &key);
     let mut volumes: Vec<_> = claims.iter().filter_map(|claim| volume_view(&key.name, claim)).collect();
+    let wal = claims.iter().filter_map(|claim| wal_volume_view(&key.name, claim));
+    let mut wal_volumes: Vec<_> = wal.collect();
+    wal_volumes.sort_by_key(|volume| volume.serial);
     let kept = claims.iter().filter_map(|claim| kept_view(&key.name, claim)).collect();
     pods.sort_by_key(|pod| pod.serial);
     volumes.sort_by_key(|volume| volume.serial);
@@ -98,6 +101,7 @@ pub async fn observe(
     let mut observed = Observed {
         pods,
         volumes,
+        wal_volumes,
         kept,
         objects: watched_objects(caches, &key),
         lease,

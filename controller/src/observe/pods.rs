@@ -1,17 +1,18 @@
 //! Pods and volume claims as `core` sees them.
 
 use core::time::Duration;
-use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod, Volume};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 use pgherd_core::cluster::{
     DomainKeys, KeptVolume, LeaseSeen, NodeView, PodPhase, PodView, Report, Role, VolumeView, ZONE, serial_of,
+    serial_of_wal,
 };
 use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::rules::quantity::quantity as quantity_of;
 use pgherd_proto::labels;
 use pgherd_proto::member::MemberReport;
-use pgherd_proto::names::POSTGRES_CONTAINER;
+use pgherd_proto::names::{POSTGRES_CONTAINER, WAL_VOLUME};
 use std::collections::BTreeMap;
 
 /// What is known of a pod beside what it says itself.
@@ -56,11 +57,16 @@ pub fn pod_view(cluster: &str, pod: &Pod, around: &Around<'_>) -> Option<PodView
         outdated: None,
         restarts_after: restarts_after(pod),
         dead_nonces: dead_nonces(pod),
+        has_wal_volume: pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()).any(is_of_wal),
         // A report of another pod of this name was copied with its annotations: it is nobody's word.
         report: report.filter(|report| report.pod_uid == uid).map(|report| report_view(&report, false)),
         name,
         uid,
     })
+}
+
+fn is_of_wal(volume: &Volume) -> bool {
+    volume.name == WAL_VOLUME && volume.persistent_volume_claim.is_some()
 }
 
 /// The nonces in the termination messages of this pod's postgres container (hole 17). A reason that the
@@ -122,29 +128,39 @@ pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
 pub fn kept_view(cluster: &str, claim: &PersistentVolumeClaim) -> Option<KeptVolume> {
     let by = claim.labels().get(labels::KEPT_BY)?.clone();
     let name = claim.name_any();
-    Some(KeptVolume { serial: serial_of(cluster, &name)?, by, name })
+    let serial = serial_of(cluster, &name).or_else(|| serial_of_wal(cluster, &name))?;
+    Some(KeptVolume { serial, by, name })
 }
 
-/// A volume claim of `cluster`; `None` for one that a restore has put aside.
+/// A volume claim of `cluster` for data; `None` for one that a restore has put aside.
 #[must_use]
 pub fn volume_view(cluster: &str, claim: &PersistentVolumeClaim) -> Option<VolumeView> {
+    view_of(claim, serial_of(cluster, &claim.name_any())?)
+}
+
+/// The same for WAL.
+#[must_use]
+pub fn wal_volume_view(cluster: &str, claim: &PersistentVolumeClaim) -> Option<VolumeView> {
+    view_of(claim, serial_of_wal(cluster, &claim.name_any())?)
+}
+
+fn view_of(claim: &PersistentVolumeClaim, serial: u32) -> Option<VolumeView> {
     if claim.labels().contains_key(labels::KEPT_BY) {
         return None;
     }
-    let name = claim.name_any();
     let bytes = |quantity: Option<&Quantity>| quantity.and_then(|text| quantity_of(&text.0).ok());
     let spec = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"));
     let status = claim.status.as_ref();
     let capacity = status.and_then(|status| status.capacity.as_ref()?.get("storage"));
     let (requested, capacity) = (bytes(spec), bytes(capacity));
     Some(VolumeView {
-        serial: serial_of(cluster, &name)?,
+        name: claim.name_any(),
+        serial,
         has_data: claim.annotations().get(labels::PVC_STATUS).is_some_and(|status| status == "ready"),
         deleting: claim.metadata.deletion_timestamp.is_some(),
         resizing: capacity.is_some_and(|capacity| requested.is_some_and(|requested| capacity < requested)),
         requested,
         role: role(claim.labels()),
-        name,
     })
 }
 
@@ -227,6 +243,12 @@ mod tests {
         assert!(volume_view("c", &own).is_some() && kept_view("c", &own).is_none());
         let kept = KeptVolume { name: "c-2".into(), serial: 2, by: "r1".into() };
         assert_eq!((volume_view("c", &aside), kept_view("c", &aside)), (None, Some(kept)));
+        let mut wal = own.clone();
+        wal.metadata.name = Some("c-2-wal".into());
+        assert_eq!(volume_view("c", &wal), None);
+        assert!(
+            wal_volume_view("c", &wal).is_some_and(|view| view.serial == 2) && wal_volume_view("c", &own).is_none()
+        );
     }
 
     #[test]

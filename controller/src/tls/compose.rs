@@ -31,6 +31,9 @@ pub struct Pair {
     pub key: String,
 }
 
+/// Whether a certificate can be used with these authorities.
+type Fits<'a> = &'a dyn Fn(&Pair, &str) -> Result<(), Unfit>;
+
 /// What there is; or why there is not, for people.
 pub struct Given {
     /// `ca.crt` of the cluster's own authority.
@@ -86,8 +89,8 @@ pub fn compose(given: &Given, before: &BTreeMap<String, String>, now: Timestamp)
     values.extend(changed.map(|at| (TRUST_CHANGED.to_owned(), at.to_string())));
     let as_server = |pair: &Pair, trusted: &str| fits_server(identity(pair), trusted, now);
     let as_replica = |pair: &Pair, trusted: &str| fits_client(identity(pair), REPLICATION_USER, trusted, now);
-    let leaves: [Leaf<'_>; 2] = [
-        (&server, &given.server, [SERVER_CA, SERVER_CRT, SERVER_KEY], &as_server),
+    let leaves = [
+        (&server, &given.server, [SERVER_CA, SERVER_CRT, SERVER_KEY], &as_server as Fits<'_>),
         (&client, &given.replication, [CLIENT_CA, REPLICATION_CRT, REPLICATION_KEY], &as_replica),
     ];
     for (trust, given, [trust_key, crt, key], fits) in leaves {
@@ -130,9 +133,6 @@ pub fn compose(given: &Given, before: &BTreeMap<String, String>, now: Timestamp)
         .extend(fit.into_iter().flat_map(|fit| [(TLS_CRT.to_owned(), fit.certificate), (TLS_KEY.to_owned(), fit.key)]));
     Ok(Composed { values, sign, unusable })
 }
-
-/// A certificate of postgres: who is believed about it, what is given, the three keys, and whether it can be used.
-type Leaf<'a> = (&'a Trust, &'a Result<Pair, String>, [&'static str; 3], &'a dyn Fn(&Pair, &str) -> Result<(), Unfit>);
 
 /// Authorities: those that are given, and those that are believed now.
 struct Trust {

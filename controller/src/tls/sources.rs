@@ -32,9 +32,8 @@ impl Sources {
     #[must_use]
     pub fn with_watched(mut self, caches: &Caches, namespace: &str, cluster: &str) -> Self {
         for name in own(cluster) {
-            let watched = || caches.secret(namespace, &name).map(|secret| (*secret).clone());
-            let found = self.0.remove(&name).unwrap_or_else(|| Ok(watched()));
-            self.0.insert(name, found);
+            let watched = || Ok(caches.secret(namespace, &name).map(|secret| (*secret).clone()));
+            self.0.entry(name.clone()).or_insert_with(watched);
         }
         self
     }

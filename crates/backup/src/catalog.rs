@@ -7,7 +7,7 @@ use pgherd_core::backup::{
     ArchiveName, Archived, BASE, BackupId, BackupInfo, BaseObject, Entry, InfoError, Keep, Timestamp, parse_base_key,
 };
 use pgherd_core::timeline::{History, TimelineId};
-use pgherd_core::wal::{Compression, SegmentSize, WalName, object_key, parse_key};
+use pgherd_core::wal::{Compression, SegmentName, SegmentSize, WalName, object_key, parse_key};
 use pgherd_objectstore::{ObjectInfo, ObjectStore, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,6 +87,12 @@ impl Survey {
         self.backups.iter().map(|backup| backup.entry.clone()).collect()
     }
 
+    /// One segment.
+    #[must_use]
+    pub fn segment(&self, name: SegmentName) -> Option<&WalObject> {
+        self.wal.iter().find(|object| object.name == WalName::Segment(name))
+    }
+
     /// One backup.
     #[must_use]
     pub fn backup(&self, id: &BackupId) -> Option<&Backup> {
@@ -107,6 +113,21 @@ impl Catalog {
 
     fn below<'a>(&self, key: &'a str) -> Option<&'a str> {
         key.strip_prefix(&self.root).map(|rest| rest.trim_start_matches('/'))
+    }
+
+    /// Where a WAL file is.
+    #[must_use]
+    pub fn wal_key(&self, object: &WalObject) -> String {
+        self.key(&object_key(object.name, object.compression))
+    }
+
+    /// One object as it is now, by its whole key; nothing where there is none.
+    pub async fn object(&self, key: &str) -> Result<Option<ObjectInfo>, CatalogError> {
+        match self.patience.ask(|| self.store.head(key)).await {
+            Ok(object) => Ok(Some(object)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Every base backup, by id.
@@ -215,7 +236,7 @@ impl Catalog {
     }
 
     async fn history(&self, object: WalObject) -> Result<Option<History>, CatalogError> {
-        let key = self.key(&object_key(object.name, object.compression));
+        let key = self.wal_key(&object);
         let body = match self.patience.ask(|| self.store.get(&key, SMALL)).await {
             Ok(body) => body,
             Err(StoreError::NotFound { .. }) => return Ok(None),

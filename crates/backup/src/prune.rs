@@ -6,7 +6,6 @@ use crate::catalog::{Catalog, CatalogError, Survey};
 use futures::{StreamExt, TryStreamExt, stream};
 use pgherd_core::backup::retention::Plan;
 use pgherd_core::backup::{BackupId, BaseObject};
-use pgherd_core::wal::object_key;
 use pgherd_objectstore::StoreError;
 
 /// Objects in one request, and requests at once.
@@ -82,7 +81,7 @@ impl Catalog {
         let mut wal = Vec::new();
         for object in &survey.wal {
             if plan.removes(object.name) {
-                wal.push(self.key(&object_key(object.name, object.compression)));
+                wal.push(self.wal_key(object));
             }
         }
         self.delete(wal).await?;

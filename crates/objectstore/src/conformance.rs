@@ -64,11 +64,13 @@ async fn create_only(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> 
     let body = ok("get", store.get(&key, 100).await)?;
     check("the first content stays", body.as_ref() == b"first", body)?;
     let head = ok("head", store.head(&key).await)?;
-    check("head tells the size", head.size == 5 && head.key == key, head)?;
+    check("head tells the size", head.size == 5 && head.key == key, &head)?;
     let empty = format!("{root}/empty");
     ok("put an empty object", store.put_new(&empty, Bytes::new(), &plain).await)?;
     let body = ok("get an empty object", store.get(&empty, 0).await)?;
-    check("an empty object is empty", body.is_empty(), body)
+    check("an empty object is empty", body.is_empty(), body)?;
+    let other = ok("head of another content", store.head(&empty).await)?;
+    check("another content has another tag, if any", head.tag.is_none() || head.tag != other.tag, (head, other))
 }
 
 async fn missing(store: &dyn ObjectStore, root: &str) -> Result<(), Broken> {

@@ -35,6 +35,7 @@ pub enum Fault {
 pub struct FaultControl {
     fault: watch::Sender<Fault>,
     calls: Arc<AtomicUsize>,
+    aborts: Arc<AtomicUsize>,
     inside: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
 }
@@ -49,6 +50,12 @@ impl FaultControl {
     #[must_use]
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Those of them that were to give an upload up.
+    #[must_use]
+    pub fn aborts(&self) -> usize {
+        self.aborts.load(Ordering::SeqCst)
     }
 
     /// The most puts that were ever under way at once.
@@ -88,6 +95,7 @@ impl<S> Faulty<S> {
         let control = FaultControl {
             fault: watch::Sender::new(Fault::None),
             calls: Arc::default(),
+            aborts: Arc::default(),
             inside: Arc::default(),
             most: Arc::default(),
         };
@@ -187,6 +195,7 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
     }
 
     async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.control.aborts.fetch_add(1, Ordering::SeqCst);
         self.strike(&upload.key).await?;
         self.inner.abort_upload(upload).await
     }

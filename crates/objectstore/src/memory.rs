@@ -74,7 +74,7 @@ impl MemoryStore {
 }
 
 fn info(key: &str, body: &Bytes) -> ObjectInfo {
-    ObjectInfo { key: key.to_owned(), size: body.len() as u64, modified: None }
+    ObjectInfo { key: key.to_owned(), size: body.len() as u64, modified: None, tag: None }
 }
 
 #[async_trait]

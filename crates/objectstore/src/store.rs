@@ -48,6 +48,8 @@ pub struct ObjectInfo {
     pub size: u64,
     /// Seconds since the Unix epoch, by the store's clock; for people and retention, never for ordering.
     pub modified: Option<i64>,
+    /// The store's ETag: another one where the content is another. Not every store has one, and not in every list.
+    pub tag: Option<String>,
 }
 
 /// One page of a listing.

@@ -1,6 +1,6 @@
 //! pg_basebackup: a copy of a running instance, with the WAL that it needs, into a new directory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,14 +17,23 @@ pub struct CopyProgress {
     pub total_kib: u64,
 }
 
-/// Copies the instance at `source_conninfo` into `into`, which must be absent or empty, as must be where its tablespaces
-/// go (`spaces`: from where to where); pg_basebackup syncs all it writes. The checkpoint that it begins with is a fast one.
+/// Where a copy goes. All of it must be absent or empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CopyInto {
+    /// The data directory.
+    pub pgdata: PathBuf,
+    /// Its WAL, where that has a volume of its own.
+    pub wal: Option<PathBuf>,
+    /// Tablespaces: from where to where.
+    pub spaces: Vec<(String, PathBuf)>,
+}
+
+/// Copies the instance at `source_conninfo`; pg_basebackup syncs all it writes. The checkpoint that it begins with is a fast one.
 pub async fn basebackup(
     reaper: &Reaper,
     postgres: &Postgres,
     source_conninfo: &str,
-    into: &Path,
-    spaces: &[(String, PathBuf)],
+    into: &CopyInto,
     deadline: Duration,
     mut progress: impl FnMut(CopyProgress),
 ) -> Result<(), RunError> {
@@ -32,10 +41,13 @@ pub async fn basebackup(
     command
         .arg(format!("--dbname={source_conninfo}"))
         .arg("--pgdata")
-        .arg(into)
+        .arg(&into.pgdata)
         .args(["--wal-method=stream", "--checkpoint=fast", "--progress", "--no-password"])
         .env("LC_ALL", "C");
-    for (from, to) in spaces {
+    if let Some(wal) = &into.wal {
+        command.arg("--waldir").arg(wal);
+    }
+    for (from, to) in &into.spaces {
         let escaped = |path: &str| path.replace('=', "\\=");
         let mapping = format!("{}={}", escaped(from), escaped(&to.to_string_lossy()));
         command.arg("--tablespace-mapping").arg(mapping);

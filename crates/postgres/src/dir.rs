@@ -7,6 +7,7 @@
 //! <volume>/pgdata.old-<nonce>      replaced, kept until its replacement streams (I7)
 //! <volume>/pgherd/                 incarnation, fence, max_term, rewinding
 //! ```
+//! WAL may be on a volume of its own: see [`crate::wal_volume`].
 
 use std::ffi::OsStr;
 use std::io;
@@ -36,6 +37,12 @@ pub enum DirError {
         path: PathBuf,
         /// Its content.
         content: String,
+    },
+    /// WAL is on a volume that this process does not see. Needs a person: an empty folder in its place would be a loss.
+    #[error("failed to find {path:?}: the volume of WAL is not mounted")]
+    NotMounted {
+        /// Where the data directory has its WAL.
+        path: PathBuf,
     },
 }
 
@@ -86,7 +93,7 @@ pub enum DataDirectory {
         standby_signal: bool,
         /// Whether it starts as a recovery from the archive.
         recovery_signal: bool,
-        /// A pg_rewind was cut off in it: it may not be started, only cloned anew.
+        /// A pg_rewind was cut off in it, or its WAL was lost: it may not be started, only cloned anew.
         rewinding: bool,
         /// Who it is; None before the first [`Volume::set_incarnation`].
         incarnation: Option<Incarnation>,
@@ -109,6 +116,8 @@ pub struct VolumeContent {
 pub struct Volume {
     root: PathBuf,
     pgdata: PathBuf,
+    /// Mount point of the volume that WAL has for itself.
+    pub(crate) wal: Option<PathBuf>,
 }
 
 impl Volume {
@@ -116,7 +125,7 @@ impl Volume {
     #[must_use]
     pub fn of_pgdata(pgdata: &Path) -> Self {
         let root = pgdata.parent().unwrap_or(Path::new("/")).to_owned();
-        Self { root, pgdata: pgdata.to_owned() }
+        Self { root, pgdata: pgdata.to_owned(), wal: None }
     }
 
     /// The volume's mount point.
@@ -169,6 +178,7 @@ impl Volume {
         incarnation: &Incarnation,
         nonce: &Nonce,
     ) -> Result<Option<PathBuf>, DirError> {
+        self.wal_to_volume(finished)?;
         self.set_incarnation(incarnation)?;
         if !self.pgdata.exists() {
             rename_durable(finished, &self.pgdata)?;
@@ -187,6 +197,7 @@ impl Volume {
     /// Removes half-made directories.
     pub fn remove_unfinished(&self) -> Result<(), DirError> {
         for unfinished in self.inspect()?.unfinished {
+            self.drop_wal_of(&unfinished.path)?;
             remove_dir_durable(&unfinished.path)?;
         }
         self.sweep_tablespaces()
@@ -197,6 +208,7 @@ impl Volume {
         for path in self.inspect()?.replaced {
             remove_dir_durable(&path)?;
         }
+        self.sweep_wal()?;
         self.sweep_tablespaces()
     }
 
@@ -224,12 +236,14 @@ impl Volume {
 
     /// Makes a finished directory the one that replays WAL. Its content must have been fsynced.
     pub fn begin_recovery(&self, finished: &Path, purpose: &str) -> Result<(), DirError> {
+        self.wal_to_volume(finished)?;
         self.write_own("recovery", purpose)?;
         Ok(rename_durable(finished, &self.recovering())?)
     }
 
     /// Removes what a recovery left, before another one begins. Nothing may be served from this volume.
     pub fn discard_recovery(&self) -> Result<(), DirError> {
+        self.drop_wal_of(&self.recovering())?;
         for directory in [self.recovering(), self.tablespaces()] {
             if directory.exists() {
                 remove_dir_durable(&directory)?;
@@ -271,6 +285,10 @@ impl Volume {
     /// Says that pg_rewind is about to write to the data directory. Durable when it returns.
     pub fn mark_rewinding(&self) -> Result<(), DirError> {
         self.write_own("rewinding", "a pg_rewind has begun and has not ended well")
+    }
+
+    pub(crate) fn mark_wal_lost(&self) -> Result<(), DirError> {
+        self.write_own("rewinding", "its WAL was lost with the volume that it was on")
     }
 
     /// Says that pg_rewind ended well.
@@ -326,7 +344,8 @@ impl Volume {
         self.root.join("pgherd").join(name)
     }
 
-    fn write_own(&self, name: &str, content: &str) -> Result<(), DirError> {
+    /// Writes a line of ours, on this volume and beside the data directory.
+    pub fn write_own(&self, name: &str, content: &str) -> Result<(), DirError> {
         let path = self.own_file(name);
         let dir = self.root.join("pgherd");
         if !dir.exists() {

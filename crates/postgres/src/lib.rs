@@ -31,5 +31,7 @@ pub mod standstill;
 pub mod tablespaces;
 pub mod version;
 pub mod volume_lock;
+pub mod wal_room;
+pub mod wal_volume;
 pub mod walsenders;
 pub mod waltail;

@@ -12,6 +12,7 @@ use pgherd_core::lsn::Lsn;
 use pgherd_postgres::online_backup::{self, Edge, ServerFacts};
 use pgherd_postgres::sql::{Local, Session};
 use pgherd_postgres::version::Major;
+use pgherd_postgres::wal_room::has_room;
 use pgherd_proto::backup::phase;
 use pgherd_telemetry::chain;
 use serde_json::{Value, json};
@@ -106,6 +107,10 @@ pub async fn copied(
         "backupName": format!("backup-{}", id.as_str().replace('T', "")), "majorVersion": facts.version / 10_000,
     }));
 
+    if !server.pgdata.join("standby.signal").exists() {
+        // A backup of a primary begins with another segment, and ends with another one.
+        has_room(&server.pgdata, 2, facts.segment_size).map_err(|full| chain(&full))?;
+    }
     let label = format!("Barman backup cloud {id}");
     let start = online_backup::start(&session, *major, &label, target.fast, BEGIN_WITHIN).await;
     let start = start.map_err(|error| chain(&error))?;

@@ -82,7 +82,6 @@ pub(super) async fn bring(
             reaper: with.reaper,
             lock: with.lock,
             major,
-            pgdata: with.room.pgdata.clone(),
             folder: with.room.folder.clone(),
             client: with.client.to_owned(),
             lines: watched(with.lines, &heard),
@@ -92,9 +91,9 @@ pub(super) async fn bring(
         let taken = survey.archived.timelines().into_iter().max().unwrap_or(along);
         let course = Course { store: &store, target: &target, along, taken, covered: Some(choice.covers()) };
         let of_backup = |why: String| format!("backup {}: {why}", choice.backup);
-        replay(&place, &course).await.map_err(of_backup)?;
+        replay(&place, &with.room.pgdata, &course).await.map_err(of_backup)?;
         let last_commit = *heard.lock().unwrap_or_else(PoisonError::into_inner);
-        match verify(&place, &course).await? {
+        match verify(&place, &with.room.pgdata, &course).await? {
             Verdict::Reached => {}
             Verdict::Short(short) => return Err(of_backup(short.to_string())),
             Verdict::BeforeItsTimeline(ancestor) => {
@@ -131,8 +130,9 @@ async fn fetch(room: &Room, catalog: &Catalog, survey: &Survey, choice: &Choice)
     let backup = survey.backup(&choice.backup).ok_or("the chosen backup has gone")?;
     let to = destination(backup, room.pgdata.clone(), &room.spaces);
     let restored = catalog.restore(backup, &to).await.map_err(|e| chain(&e))?;
-    let (pgdata, segment) = (room.pgdata.clone(), choice.span.segment_size);
+    let (volume, pgdata, segment) = (room.volume.clone(), room.pgdata.clone(), choice.span.segment_size);
     off_runtime(move || {
+        volume.wal_to_volume(&pgdata).map_err(|e| chain(&e))?;
         make_ready(&pgdata, segment)?;
         in_english(&pgdata)
     })

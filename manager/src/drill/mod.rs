@@ -22,6 +22,7 @@ use bring::{Bringing, bring};
 use core::time::Duration;
 use pgherd_core::backup::{Checked, Findings, judge_drill};
 use pgherd_core::identity::Nonce;
+use pgherd_postgres::dir::Volume;
 use pgherd_postgres::process::{Postgres, StopMode};
 use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::volume_lock::VolumeLock;
@@ -66,10 +67,10 @@ pub async fn run(args: &RunArgs, order: &str, queue: LineQueue) -> Result<u8, St
     Ok(if report.error.is_none() { 0 } else { 1 })
 }
 
-/// Where the copy is, on the pod's volume.
+/// Where the copy is, on the pod's volumes.
 #[derive(Clone, Debug)]
 struct Room {
-    volume: PathBuf,
+    volume: Volume,
     /// The data directory.
     pgdata: PathBuf,
     /// Of tablespaces.
@@ -80,17 +81,22 @@ struct Room {
 
 impl Room {
     fn of(config: &Config) -> Self {
-        let volume = config.volume().to_owned();
+        let root = config.volume();
+        let pgdata = root.join("drill");
         Self {
-            pgdata: volume.join("drill"),
-            spaces: volume.join("drill-tablespaces"),
+            spaces: root.join("drill-tablespaces"),
             folder: config.controller_dir.join("drill"),
-            volume,
+            volume: config.volumes_of(&pgdata),
+            pgdata,
         }
     }
 
     /// Removes the copy. What cannot be removed goes with the pod's volume.
     async fn clear(&self) {
+        let (volume, pgdata) = (self.volume.clone(), self.pgdata.clone());
+        if let Err(why) = off_runtime(move || volume.drop_wal_of(&pgdata).map_err(|e| chain(&e))).await {
+            tracing::warn!(%why, "WAL of the copy is left on the pod's volume");
+        }
         for path in [&self.pgdata, &self.spaces, &self.folder] {
             match tokio::fs::remove_dir_all(path).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -106,7 +112,7 @@ async fn drill(config: &Config, room: &Room, order: &DrillOrder, queue: LineQueu
     let began = Instant::now();
     let within = order.within();
     let reaper = Reaper::start().map_err(|e| chain(&e))?;
-    let (make, temporary, volume) = (room.folder.clone(), config.temp_dir(), room.volume.clone());
+    let (make, temporary, volume) = (room.folder.clone(), config.temp_dir(), room.volume.root().to_owned());
     let lock = off_runtime(move || {
         for path in [make, temporary] {
             std::fs::create_dir_all(&path).map_err(|e| format!("failed to make {}: {e}", path.display()))?;

@@ -10,7 +10,7 @@ use crate::context::Context;
 use core::time::Duration;
 use pgherd_core::instance::{Leader, Outcome, Source, Sources};
 use pgherd_core::pgconf::Upstream;
-use pgherd_postgres::basebackup::basebackup;
+use pgherd_postgres::basebackup::{CopyInto, basebackup};
 use pgherd_postgres::dir::PartialKind;
 use pgherd_postgres::files::write_durable;
 use pgherd_postgres::process::Postgres;
@@ -66,8 +66,9 @@ async fn copy(cx: &Context, leader: &Leader, sources: Sources) -> Result<(), Str
             tracing::info!(done_kib = now.done_kib, total_kib = now.total_kib, "cloning");
         }
     };
-    let spaces = spaces(cx, leader).await;
-    let copying = basebackup(&cx.reaper, &postgres, &from, &into, &spaces, CLONE_WITHIN, progress);
+    let (spaces, wal) = (spaces(cx, leader).await, cx.volume.free_wal(nonce));
+    let place = CopyInto { pgdata: into.clone(), wal, spaces };
+    let copying = basebackup(&cx.reaper, &postgres, &from, &place, CLONE_WITHIN, progress);
     let lost = async {
         match &chosen {
             Source::Standby { address, .. } => source::lost(cx, address).await,

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::http::ControlError;
 use pgherd_core::lsn::Lsn;
 use pgherd_postgres::online_backup::{switch_wal as switch, written};
+use pgherd_postgres::wal_room::has_room;
 use pgherd_proto::control::{SwitchWalRequest, WalSwitched};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
@@ -33,6 +34,10 @@ async fn complete(cx: &Context, end: Lsn) -> Result<Lsn, ControlError> {
     match written(&session, SQL_DEADLINE).await.map_err(unavailable)? {
         None => Err(ControlError::Refused("this is a standby, which writes no WAL".to_owned())),
         Some((at, size)) if size.segment_of(at) > size.segment_ending_at(end) => Ok(at),
-        Some(_) => switch(&session, SQL_DEADLINE).await.map_err(unavailable),
+        Some((_, size)) => {
+            // A backup that another instance takes is no reason for this one to end.
+            has_room(&cx.config.pgdata, 1, size).map_err(|e| ControlError::Unavailable(chain(&e)))?;
+            switch(&session, SQL_DEADLINE).await.map_err(unavailable)
+        }
     }
 }

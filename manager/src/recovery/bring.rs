@@ -1,6 +1,6 @@
 //! A backup is chosen, brought back beside the data directory, and made ready to replay WAL.
 
-use super::notes::{noted_along, still_damaged};
+use super::notes::{damaged, noted_along, still_damaged};
 use super::said;
 use super::site::{Order, Purpose, Site};
 use super::source::Source;
@@ -27,7 +27,8 @@ const WIDE: usize = 4;
 pub(super) async fn bring(site: &Site<'_>, order: Order<'_>) -> Result<Purpose, String> {
     let Order { source, fingerprint: asked, system, taken: elsewhere } = order;
     let survey = source.catalog.survey().await.map_err(|e| format!("{}: {}", source.place, chain(&e)))?;
-    if let Some(why) = still_damaged(site.volume, &asked, &survey).await {
+    let noted = still_damaged(site.volume, &source.catalog, &asked).await;
+    if let Some(why) = noted.map_err(|why| format!("{}: {why}", source.place))? {
         return Err(format!("{}: {why}", source.place));
     }
     let mut target = source.target.clone();
@@ -42,11 +43,11 @@ pub(super) async fn bring(site: &Site<'_>, order: Order<'_>) -> Result<Purpose, 
         return Err(format!("backup {} is of database system {found}, and the cluster is {own}", choice.backup));
     }
     let major = choice.span.version / 10_000;
-    if major != u32::from(site.major.number()) {
+    if major != u32::from(site.place.major.number()) {
         return Err(format!(
             "backup {} is of PostgreSQL {major}, and this image has {}",
             choice.backup,
-            site.major.number()
+            site.place.major.number()
         ));
     }
     let along = choice.along.timeline();
@@ -80,8 +81,19 @@ async fn fetch(
         }
     };
     let restored = tokio::select! {
-        restored = source.catalog.restore(backup, &to) => restored.map_err(|e| chain(&e))?,
+        restored = source.catalog.restore(backup, &to) => restored,
         () = telling => return Err("never".to_owned()),
+    };
+    let restored = match restored {
+        Ok(restored) => restored,
+        Err(error) => {
+            let keys = error.at_fault(backup);
+            return match keys.is_empty() {
+                true => Err(chain(&error)),
+                // None of it is of use, and it may be a long way.
+                false => damaged(site.volume, &source.catalog, &purpose.asked, &keys, &chain(&error)).await,
+            };
+        }
     };
     tracing::info!(fetched = restored.fetched, written = restored.written, "the backup is back");
     let (volume, pgdata) = (site.volume.clone(), to.pgdata);

@@ -60,13 +60,15 @@ async fn run(cx: &Context, cluster: &Cluster, asked: Asked<'_>) -> Result<(), St
     let site = Site {
         volume: &cx.volume,
         nonce: &cx.config.me.nonce,
-        reaper: &cx.reaper,
-        lock: &cx.lock,
-        major: cx.major,
-        folder: cx.config.controller_dir.join("recovery"),
-        client: cx.config.controller_dir.join(WAL_CLIENT),
-        lines: Arc::clone(&cx.postgres_lines),
-        bounds: Bounds::default(),
+        place: Place {
+            reaper: &cx.reaper,
+            lock: &cx.lock,
+            major: cx.major,
+            folder: cx.config.controller_dir.join("recovery"),
+            client: cx.config.controller_dir.join(WAL_CLIENT),
+            lines: Arc::clone(&cx.postgres_lines),
+            bounds: Bounds::default(),
+        },
     };
     let order = Order {
         source: &source,

@@ -29,7 +29,7 @@ const STOPPING: &str = "stopping here: ";
 /// Lines of postgres that are kept to say why it ended.
 const LINES: usize = 200;
 
-/// Where a recovery runs.
+/// Where a recovery runs, and with what.
 pub struct Place<'a> {
     /// Owner of the processes.
     pub reaper: &'a Reaper,
@@ -37,8 +37,6 @@ pub struct Place<'a> {
     pub lock: &'a VolumeLock,
     /// The PostgreSQL that is used.
     pub major: Major,
-    /// The directory that replays.
-    pub pgdata: PathBuf,
     /// For its sockets and what is fetched ahead; made if it is not there.
     pub folder: PathBuf,
     /// The WAL client, for `restore_command`.
@@ -103,12 +101,12 @@ impl Said {
     }
 }
 
-/// Replays. Done when postgres has taken sessions as a primary and was stopped in order.
+/// Replays in `pgdata`. Done when postgres has taken sessions as a primary and was stopped in order.
 ///
 /// # Errors
 /// For people: why it ended before, in postgres' words.
-pub async fn replay(place: &Place<'_>, course: &Course<'_>) -> Result<(), String> {
-    if !place.pgdata.join("recovery.signal").exists() {
+pub async fn replay(place: &Place<'_>, pgdata: &Path, course: &Course<'_>) -> Result<(), String> {
+    if !pgdata.join("recovery.signal").exists() {
         // It had ended already: only the last steps were cut off.
         return Ok(());
     }
@@ -116,7 +114,7 @@ pub async fn replay(place: &Place<'_>, course: &Course<'_>) -> Result<(), String
     let folder = &place.folder;
     std::fs::create_dir_all(folder).map_err(|e| format!("failed to make {}: {e}", folder.display()))?;
     let paths = ArchivePaths {
-        pgdata: place.pgdata.clone(),
+        pgdata: pgdata.to_owned(),
         socket: folder.join("archive.sock"),
         spool: folder.join("spool"),
         aside: folder.join("aside"),
@@ -126,7 +124,7 @@ pub async fn replay(place: &Place<'_>, course: &Course<'_>) -> Result<(), String
     archive.set_restore_mode(RestoreMode::Recovery { along: course.along, taken: course.taken });
     archive.configure(Some(course.store.clone()));
     let said = Said::default();
-    let handle = start(place, course, &restore, &said).await?;
+    let handle = start(place, pgdata, course, &restore, &said).await?;
     let ended = ended(&handle, folder, &said).await;
     // Whatever happened, nothing of it runs on.
     let mode = if ended.is_ok() { StopMode::Fast } else { StopMode::Immediate };
@@ -136,8 +134,14 @@ pub async fn replay(place: &Place<'_>, course: &Course<'_>) -> Result<(), String
     ended.and(stopped)
 }
 
-async fn start(place: &Place<'_>, course: &Course<'_>, restore: &str, said: &Said) -> Result<PostmasterHandle, String> {
-    let Place { reaper, lock, major, pgdata, folder: sockets, .. } = place;
+async fn start(
+    place: &Place<'_>,
+    pgdata: &Path,
+    course: &Course<'_>,
+    restore: &str,
+    said: &Said,
+) -> Result<PostmasterHandle, String> {
+    let Place { reaper, lock, major, folder: sockets, .. } = place;
     let postgres = Postgres::locate(*major, pgdata, sockets, POSTGRES_PORT).map_err(|e| chain(&e))?;
     let control = ControlData::read(reaper, &postgres.bin_dir, pgdata, CONTROL_DATA_WITHIN);
     let control = control.await.map_err(|e| chain(&e))?;

@@ -7,21 +7,15 @@ use super::replay::{Course, Place, replay};
 use super::said;
 use super::source::Source;
 use super::verify::{Verdict, can_go_on, verify};
-use crate::archive::Bounds;
+use super::whole::Short;
 use crate::effects::{incarnation, off_runtime};
 use futures::future::BoxFuture;
 use pgherd_core::backup::Covered;
 use pgherd_core::identity::{Nonce, SystemId};
 use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::dir::Volume;
-use pgherd_postgres::lines::LineSink;
-use pgherd_postgres::reap::Reaper;
-use pgherd_postgres::version::Major;
-use pgherd_postgres::volume_lock::VolumeLock;
 use pgherd_telemetry::chain;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Where it is made.
 pub struct Site<'a> {
@@ -29,20 +23,8 @@ pub struct Site<'a> {
     pub volume: &'a Volume,
     /// Of this process.
     pub nonce: &'a Nonce,
-    /// Owner of the processes.
-    pub reaper: &'a Reaper,
-    /// Of the volume.
-    pub lock: &'a VolumeLock,
-    /// The PostgreSQL that is installed.
-    pub major: Major,
-    /// For sockets and what is fetched ahead.
-    pub folder: PathBuf,
-    /// The WAL client, for `restore_command`.
-    pub client: PathBuf,
-    /// Where the lines of postgres go.
-    pub lines: LineSink,
-    /// How long an outage is put up with.
-    pub bounds: Bounds,
+    /// Where it replays, and with what.
+    pub place: Place<'a>,
 }
 
 /// What is to be made.
@@ -87,21 +69,27 @@ pub async fn recover_on(site: &Site<'_>, order: Order<'_>) -> Result<(), String>
         None => bring(site, order).await?,
     };
     let Purpose { along, taken, covered, .. } = purpose;
-    let (place, course) = (place(site), Course { store: &source.store, target: &source.target, along, taken, covered });
-    let replayed = replay(&place, &course).await;
+    let (place, pgdata) = (&site.place, site.volume.recovering());
+    let course = Course { store: &source.store, target: &source.target, along, taken, covered };
+    let replayed = replay(place, &pgdata, &course).await;
     replayed.map_err(|why| format!("{} from backup {}: {why}", said(&source.target), purpose.backup))?;
-    match verify(&place, &course).await? {
+    match verify(place, &pgdata, &course).await? {
         Verdict::Reached => Ok(()),
         Verdict::BeforeItsTimeline(ancestor) => {
             // Postgres writes the history of such a recovery as if it had been on the later timeline.
             tracing::info!(timeline = %ancestor, "the target lies before its timeline began: recovered along its ancestor");
             notes::again_along(site.volume, &purpose.asked, ancestor).await
         }
-        Verdict::Short(short) => {
-            let survey = source.catalog.survey().await.ok();
-            notes::ended_short(site.volume, &purpose.asked, &short, survey.as_ref()).await
-        }
+        Verdict::Short(short) => ended_short(site.volume, source, &purpose.asked, &short).await,
     }
+}
+
+/// Notes the segment that a replay did not get through, if it is there.
+async fn ended_short(volume: &Volume, source: &Source, asked: &str, short: &Short) -> Result<(), String> {
+    let survey = source.catalog.survey().await.ok();
+    let object = survey.as_ref().and_then(|survey| survey.segment(short.segment));
+    let keys: Vec<String> = object.map(|object| source.catalog.wal_key(object)).into_iter().collect();
+    notes::damaged(volume, &source.catalog, asked, &keys, &short.to_string()).await
 }
 
 /// Makes what was recovered the data directory.
@@ -117,26 +105,13 @@ pub async fn adopt(site: &Site<'_>) -> Result<(), String> {
     .await
 }
 
-fn place<'a>(site: &Site<'a>) -> Place<'a> {
-    Place {
-        reaper: site.reaper,
-        lock: site.lock,
-        major: site.major,
-        pgdata: site.volume.recovering(),
-        folder: site.folder.clone(),
-        client: site.client.clone(),
-        lines: Arc::clone(&site.lines),
-        bounds: site.bounds,
-    }
-}
-
 /// The directory of an earlier try, if it was made for the same.
 async fn resumed(site: &Site<'_>, fingerprint: &str) -> Result<Option<Purpose>, String> {
     let volume = site.volume.clone();
     let noted = off_runtime(move || volume.recovery().map_err(|e| chain(&e))).await?;
     let purpose = noted.and_then(|text| serde_json::from_str::<Purpose>(&text).ok());
     let Some(purpose) = purpose.filter(|purpose| purpose.asked == fingerprint) else { return Ok(None) };
-    let fit = can_go_on(&place(site), purpose.along).await;
+    let fit = can_go_on(&site.place, &site.volume.recovering(), purpose.along).await;
     if !fit {
         tracing::warn!("the recovery was cut off as it ended: it is begun anew");
     }

@@ -11,6 +11,7 @@ use pgherd_core::timeline::{History, HistoryError, TimelineId};
 use pgherd_core::wal::WalName;
 use pgherd_postgres::control_data::{ClusterState, ControlData};
 use pgherd_telemetry::chain;
+use std::path::Path;
 
 const CONTROL_DATA_WITHIN: Duration = Duration::from_secs(20);
 
@@ -27,31 +28,31 @@ pub enum Verdict {
 
 /// Whether a directory that was cut off can be gone on with: it still recovers, or it had ended for good. In between,
 /// its signal is gone and its control file is not written yet: then nobody can tell.
-pub async fn can_go_on(place: &Place<'_>, along: TimelineId) -> bool {
-    if place.pgdata.join("recovery.signal").exists() {
+pub async fn can_go_on(place: &Place<'_>, pgdata: &Path, along: TimelineId) -> bool {
+    if pgdata.join("recovery.signal").exists() {
         return true;
     }
-    control(place).await.is_ok_and(|control| control.timeline > along)
+    control(place, pgdata).await.is_ok_and(|control| control.timeline > along)
 }
 
-async fn control(place: &Place<'_>) -> Result<ControlData, String> {
+async fn control(place: &Place<'_>, pgdata: &Path) -> Result<ControlData, String> {
     let bin_dir = place.major.bin_dir().map_err(|e| chain(&e))?;
-    ControlData::read(place.reaper, &bin_dir, &place.pgdata, CONTROL_DATA_WITHIN).await.map_err(|e| chain(&e))
+    ControlData::read(place.reaper, &bin_dir, pgdata, CONTROL_DATA_WITHIN).await.map_err(|e| chain(&e))
 }
 
-/// Judges what a replay that ended well came to.
+/// Judges what a replay in `pgdata` that ended well came to.
 ///
 /// # Errors
 /// For people: it is not where it should be.
-pub async fn verify(place: &Place<'_>, course: &Course<'_>) -> Result<Verdict, String> {
-    let control = control(place).await?;
+pub async fn verify(place: &Place<'_>, pgdata: &Path, course: &Course<'_>) -> Result<Verdict, String> {
+    let control = control(place, pgdata).await?;
     if control.timeline <= course.taken.max(course.along) {
         return Err(format!("postgres ended on timeline {}, which is not a new one", control.timeline));
     }
     if !matches!(control.state, ClusterState::ShutDown | ClusterState::InProduction) {
         return Err(format!("postgres did not end its recovery: its state is {:?}", control.state));
     }
-    let path = place.pgdata.join("pg_wal").join(WalName::History(control.timeline).to_string());
+    let path = pgdata.join("pg_wal").join(WalName::History(control.timeline).to_string());
     let text = off_runtime(move || {
         std::fs::read_to_string(&path).map_err(|e| format!("failed to read {}: {e}", path.display()))
     })

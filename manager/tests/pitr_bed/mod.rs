@@ -242,11 +242,11 @@ impl Bed {
             self.catalog().restore(survey.backup(&choice.backup).unwrap(), &to).await.map_err(|e| e.to_string())?;
             make_ready(&pgdata, choice.span.segment_size)?;
             self.do_spoil().await;
-            let place = self.place(&pgdata);
+            let place = self.place();
             let (along, covered) = (choice.along.timeline(), Some(choice.covers()));
             let course = Course { store: &self.store, target: &wanted, along, taken, covered };
-            let ended = match replay(&place, &course).await {
-                Ok(()) => verify(&place, &course).await,
+            let ended = match replay(&place, &pgdata, &course).await {
+                Ok(()) => verify(&place, &pgdata, &course).await,
                 Err(why) => Err(why),
             };
             let ids = match &ended {
@@ -283,12 +283,11 @@ impl Bed {
         self.objects.inner().overwrite(key, body);
     }
 
-    fn place(&self, pgdata: &Path) -> Place<'_> {
+    fn place(&self) -> Place<'_> {
         Place {
             reaper: &self.reaper,
             lock: &self.lock,
             major: Major::installed()[0],
-            pgdata: pgdata.to_owned(),
             folder: self.root.path().join("recovery"),
             client: manager(),
             lines: Arc::clone(&self.lines),

@@ -9,9 +9,9 @@ use pgherd_core::identity::Nonce;
 use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::Compression;
 use pgherd_manager::archive::{Bounds, StoreConfig};
-use pgherd_manager::recovery::{Order, Site, Source, adopt, recover_on};
+use pgherd_manager::recovery::{Order, Place, Site, Source, adopt, recover_on};
 use pgherd_objectstore::test_server::TestServer;
-use pgherd_objectstore::{ObjectStore, S3Config, S3Credentials, S3Store, Timeouts};
+use pgherd_objectstore::{ObjectStore, PutOptions, S3Config, S3Credentials, S3Store, Timeouts};
 use pgherd_postgres::dir::Volume;
 use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::version::Major;
@@ -67,6 +67,26 @@ impl Archived {
         format!("c/wals/0000000100000000/0000000100000000{:08X}.gz", begin + 2)
     }
 
+    /// Puts another object into the place of one, as its owner would.
+    pub async fn replace(&self, key: &str, body: Vec<u8>) {
+        let store = self.server.store("bucket");
+        store.delete(key).await.unwrap();
+        store.put_new(key, body.into(), &PutOptions::default()).await.unwrap();
+    }
+
+    /// Another try says what was damaged, that it is the same still, and when it is fetched again.
+    pub async fn is_not_fetched_again(&self, volume: &Path, damaged: &str) {
+        let before = self.server.asked();
+        let again = self.recover(volume).await.unwrap_err();
+        assert!(again.contains(damaged) && again.contains("once that object is another"), "{again}");
+        assert!(self.server.asked() - before < 8, "only what is there was looked at");
+        let rests = std::fs::read_dir(volume).unwrap().flatten().filter(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.contains("restore-") || name.contains("recovering")
+        });
+        assert_eq!(rests.count(), 0, "nothing half is left");
+    }
+
     /// An empty volume.
     pub fn volume(&self, name: &str) -> PathBuf {
         let path = self.bed.root.path().join(name);
@@ -111,13 +131,15 @@ async fn recover(
     let site = Site {
         volume: &Volume::of_pgdata(&volume.join("pgdata")),
         nonce: &Nonce(std::process::id().to_string()),
-        reaper,
-        lock: &lock,
-        major: Major::installed()[0],
-        folder: run,
-        client: PathBuf::from(env!("CARGO_BIN_EXE_manager")),
-        lines,
-        bounds: Bounds { recovery: patience, attempt: patience, ..Bounds::default() },
+        place: Place {
+            reaper,
+            lock: &lock,
+            major: Major::installed()[0],
+            folder: run,
+            client: PathBuf::from(env!("CARGO_BIN_EXE_manager")),
+            lines,
+            bounds: Bounds { recovery: patience, attempt: patience, ..Bounds::default() },
+        },
     };
     let order = Order {
         source: &source,

@@ -20,8 +20,11 @@ pub fn change(old: &ClusterSpec, new: &ClusterSpec) -> Vec<Finding> {
     }
     let json = |spec: &ClusterSpec| json!({ "spec": spec });
     cel::changed("Cluster", &json(old), &json(new)).into_iter().for_each(|finding| report.push(finding));
-    if let (Some(old), Some(new)) = (&old.wal_storage, &new.wal_storage) {
-        report.rule("spec.walStorage.size", quantity::storage_change(&old.size, &new.size));
+    if let (Some(old), Some(new)) = (&old.wal_storage, &new.wal_storage)
+        && !old.requested().is_empty()
+        && !new.requested().is_empty()
+    {
+        report.rule("spec.walStorage.size", quantity::storage_change(old.requested(), new.requested()));
     }
     for tablespace in &old.tablespaces {
         let path = "spec.tablespaces";

@@ -28,7 +28,7 @@ pub(super) fn check(report: &mut Report, spec: &ClusterSpec) {
         }
     }
     if let Some(postgresql) = &spec.postgresql {
-        let volume = spec.wal_storage.as_ref().and_then(|wal| quantity::quantity(&wal.size).ok());
+        let volume = spec.wal_storage.as_ref().and_then(|wal| quantity::quantity(wal.requested()).ok());
         for error in sizes::wal(&postgresql.parameters, volume) {
             report.rule::<(), _>("spec.postgresql.parameters", Err(error));
         }

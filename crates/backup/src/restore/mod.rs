@@ -95,6 +95,20 @@ pub enum RestoreError {
     },
 }
 
+impl RestoreError {
+    /// The keys of what was fetched in vain and will be again, for as long as the objects are the same.
+    #[must_use]
+    pub fn at_fault(&self, backup: &Backup) -> Vec<String> {
+        match self {
+            Self::Damaged { key, .. } => vec![key.clone()],
+            Self::Lacks { .. } => backup.archives.iter().map(|(_, object)| object.key.clone()).collect(),
+            // Found before anything is fetched, or not the object's fault.
+            Self::Info { .. } | Self::NotComplete { .. } | Self::Missing { .. } | Self::Store { .. } => Vec::new(),
+            Self::NoRoom { .. } | Self::Write { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Where a backup goes.
 #[derive(Clone, Debug)]
 pub struct Destination {

@@ -67,7 +67,7 @@ mod tests {
         let info = BackupInfo::parse(info).expect("info");
         let archives = objects.iter().filter_map(|(name, size)| {
             let key = format!("base/20261123T202108/{name}");
-            Some((name.parse().ok()?, ObjectInfo { key, size: *size, modified: None }))
+            Some((name.parse().ok()?, ObjectInfo { key, size: *size, modified: None, tag: None }))
         });
         let entry = Entry::new("20261123T202108".parse().expect("id"), Some(&info), None);
         Backup { entry, info: Some(info), unreadable: None, archives: archives.collect(), objects: Vec::new() }

@@ -76,6 +76,9 @@ pub struct Desired {
     pub postgres_gid: i64,
     /// `spec.storage`.
     pub storage: Storage,
+    /// `spec.walStorage`: WAL has a volume of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wal_storage: Option<Storage>,
     /// `spec.resources`.
     pub resources: Resources,
     /// `spec.affinity.podAntiAffinityType`.
@@ -139,6 +142,7 @@ impl Default for Desired {
             postgres_uid: 26,
             postgres_gid: 26,
             storage: Storage::default(),
+            wal_storage: None,
             resources: Resources::default(),
             anti_affinity: AntiAffinity::default(),
             topology_key: "kubernetes.io/hostname".to_owned(),
@@ -186,5 +190,11 @@ impl Desired {
     #[must_use]
     pub fn instance(&self, serial: u32) -> String {
         super::instance_name(&self.name, serial)
+    }
+
+    /// The name of one serial's volume of WAL.
+    #[must_use]
+    pub fn wal_volume(&self, serial: u32) -> String {
+        super::wal_volume_name(&self.instance(serial))
     }
 }

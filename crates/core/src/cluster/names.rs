@@ -9,6 +9,18 @@ pub fn instance_name(cluster: &str, serial: u32) -> String {
     format!("{cluster}-{serial}")
 }
 
+/// The name of the volume of WAL of an instance.
+#[must_use]
+pub fn wal_volume_name(instance: &str) -> String {
+    format!("{instance}-wal")
+}
+
+/// The serial in the name of a volume of WAL, if it belongs to this cluster.
+#[must_use]
+pub fn serial_of_wal(cluster: &str, name: &str) -> Option<u32> {
+    serial_of(cluster, name.strip_suffix("-wal")?)
+}
+
 /// The serial in an instance's name, if it belongs to this cluster. Zero and leading zeros are nobody's.
 #[must_use]
 pub fn serial_of(cluster: &str, name: &str) -> Option<u32> {

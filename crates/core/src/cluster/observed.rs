@@ -209,8 +209,11 @@ pub struct Memory {
 pub struct Observed {
     /// Its pods.
     pub pods: Vec<PodView>,
-    /// Its volumes.
+    /// Its volumes of data: with an instance's other volume they are a pair, and this one stands for both.
     pub volumes: Vec<VolumeView>,
+    /// Its volumes of WAL, where WAL has its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wal_volumes: Vec<VolumeView>,
     /// Volumes that a restore has put aside. They are nobody's until it is undone, and their names are taken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<KeptVolume>,

@@ -85,6 +85,9 @@ pub struct PodView {
     /// What of it is not as it would be made today, in words; absent while it is up to date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outdated: Option<String>,
+    /// It mounts a volume of WAL.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub has_wal_volume: bool,
     /// What its manager says.
     pub report: Option<Report>,
 }

@@ -97,7 +97,10 @@ impl Machine {
                     self.wait("leaving the synchronous set of the primary before the data is replaced", None);
                 }
                 (Some(leader), _) if data.torn || self.failures >= FAILURES_BEFORE_CLONE => self.join(leader),
-                (None, _) if data.torn => self.wait("a rewind was interrupted; waiting for a primary to clone", None),
+                (None, _) if data.torn => self.wait(
+                    "it cannot go on by itself (a rewind was interrupted, or WAL was lost): waiting for a primary to clone",
+                    None,
+                ),
                 (Some(leader), DataRole::Standby)
                     if data.end.timeline == leader.timeline && self.failures < FAILURES_BEFORE_REJOIN =>
                 {

@@ -1,7 +1,7 @@
 //! An independent look at a plan: written from the invariants, sharing no code with the planner. A plan that
 //! could break one is not applied at all.
 
-use super::{Plan, Step, check_election, check_restart, check_restore};
+use super::{Plan, Step, check_election, check_pairs, check_restart, check_restore};
 use crate::cluster::{CertificateFact, Observed, Role, SecretKind};
 use crate::lease::{HolderState, LeaseRecord, Term};
 use core::fmt;
@@ -53,6 +53,8 @@ pub enum Violation {
     LeaseFromHearsay,
     /// A restart in place would be asked of somebody who is not the open primary.
     RestartsAnother(String),
+    /// One volume of an instance would go another way than the other: its data or its WAL alone is no database.
+    HalfAPair(String),
     /// A restore would do what it may not yet, or not any more.
     RestoreOutOfOrder(String),
 }
@@ -86,6 +88,7 @@ impl fmt::Display for Violation {
             Violation::RestartsDuringElection(pod) => write!(f, "{pod} would be restarted during an election"),
             Violation::LastSyncStandby(pod) => write!(f, "commits wait for {pod}, and another could take its place"),
             Violation::RestartsAnother(pod) => write!(f, "{pod} is not the open primary"),
+            Violation::HalfAPair(volume) => write!(f, "volume {volume} would be parted from the other of its instance"),
             Violation::RestoreOutOfOrder(what) => f.write_str(what),
             Violation::TooEarly(serial) => write!(f, "instance {serial} comes before the database is initialised"),
         }
@@ -101,6 +104,10 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
         match step {
             Step::WriteElection(election) => found.extend(check_election::written(observed, election)),
             Step::DeleteVolume { name } => found.extend(deletes_data(observed, name)),
+            Step::CreatePod { serial } => found.extend(check_pairs::pod(observed, *serial)),
+            Step::KeepVolume { .. } | Step::ReviveVolume { .. } => {
+                found.extend(check_pairs::moves(observed, plan, step));
+            }
             Step::DeletePod { name, uid } => {
                 let holds = observed.holder().is_some_and(|holder| &holder.pod_uid == uid);
                 let open = observed.lease.as_ref().is_some_and(|lease| lease.value.state == HolderState::Open);
@@ -180,6 +187,9 @@ fn hearsay(observed: &Observed, record: &LeaseRecord) -> bool {
 }
 
 fn deletes_data(observed: &Observed, name: &str) -> Option<Violation> {
+    if let Some(wal) = observed.wal_volumes.iter().find(|volume| volume.name == name) {
+        return check_pairs::deletes_wal(observed, wal, |data| deletes_data(observed, data));
+    }
     let primary = observed.holder().is_some_and(|holder| holder.name == name)
         || observed.status.current_primary.as_deref() == Some(name);
     let volume = observed.volumes.iter().find(|volume| volume.name == name)?;

@@ -2,6 +2,7 @@
 
 use super::Draft;
 use super::step::Step;
+use super::wal_volumes;
 use crate::cluster::{Desired, MemberPhase, Observed, PodView, VolumeView};
 use crate::lease::HolderState;
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) ->
     for volume in observed.volumes.iter().filter(|volume| !volume.has_data && holds_database(observed, volume)) {
         draft.steps.push(Step::MarkVolumeReady { name: volume.name.clone() });
     }
+    wal_volumes::mark_ready(observed, draft);
     // Any volume that is gone back to may be the one that has most.
     let restores = observed.status.restore.as_ref().is_some_and(|restore| restore.stage.is_under_way());
     let surplus = !restores && count(serials.len()) > desired.instances;
@@ -52,8 +54,9 @@ pub(super) fn serials(observed: &Observed) -> BTreeSet<u32> {
 
 /// Serials that nobody has, the lowest first: also those of volumes that were put aside are taken.
 pub(super) fn free_serials(observed: &Observed) -> impl Iterator<Item = u32> + use<> {
-    let taken: BTreeSet<u32> =
-        serials(observed).into_iter().chain(observed.kept.iter().map(|kept| kept.serial)).collect();
+    let kept = observed.kept.iter().map(|kept| kept.serial);
+    let going = observed.wal_volumes.iter().filter(|volume| volume.deleting).map(|volume| volume.serial);
+    let taken: BTreeSet<u32> = serials(observed).into_iter().chain(kept).chain(going).collect();
     (1..=u32::MAX).filter(move |serial| !taken.contains(serial))
 }
 
@@ -90,6 +93,13 @@ fn complete(desired: &Desired, observed: &Observed, serial: u32, surplus: bool, 
     let name = desired.instance(serial);
     let pod = observed.pods.iter().find(|pod| pod.serial == serial);
     let volume = observed.volumes.iter().find(|volume| volume.serial == serial);
+    let surplus = surplus && pod.is_none();
+    if volume.is_some_and(|volume| !volume.deleting)
+        && !surplus
+        && !wal_volumes::complete(desired, observed, serial, draft)
+    {
+        return;
+    }
     match (volume, pod) {
         (Some(volume), None) if volume.deleting => draft.report.waits(format!("volume {name} to be gone")),
         (Some(_), None) if surplus => {}
@@ -111,13 +121,13 @@ fn complete(desired: &Desired, observed: &Observed, serial: u32, surplus: bool, 
     }
 }
 
-fn delete(pod: &PodView, why: &str, draft: &mut Draft) {
+pub(super) fn delete(pod: &PodView, why: &str, draft: &mut Draft) {
     draft.report.does(format!("delete pod {}", pod.name), why);
     draft.steps.push(Step::DeletePod { name: pod.name.clone(), uid: pod.uid.clone() });
 }
 
 /// Not the primary, or not the only one that serves.
-fn may_go(observed: &Observed, pod: &PodView) -> bool {
+pub(super) fn may_go(observed: &Observed, pod: &PodView) -> bool {
     let holds = observed.holder().is_some_and(|holder| holder.pod_uid == pod.uid);
     !holds || observed.pods.iter().any(|other| other.uid != pod.uid && other.ready && other.is_alive())
 }
@@ -138,6 +148,7 @@ fn add_missing(desired: &Desired, observed: &Observed, serials: &BTreeSet<u32>, 
     for serial in free_serials(observed).take(usize::try_from(number).unwrap_or(usize::MAX)) {
         draft.report.does(format!("create volume and pod {}", desired.instance(serial)), why);
         draft.steps.push(Step::CreateVolume { serial });
+        wal_volumes::add(desired, observed, serial, draft);
         draft.steps.push(Step::CreatePod { serial });
     }
 }

@@ -9,6 +9,7 @@ mod check;
 mod check_election;
 #[cfg(test)]
 mod check_election_tests;
+mod check_pairs;
 mod check_restart;
 mod check_restore;
 #[cfg(test)]
@@ -37,6 +38,9 @@ mod step;
 mod tests;
 mod topology;
 mod volumes;
+mod wal_volumes;
+#[cfg(test)]
+mod wal_volumes_tests;
 
 pub use check::{Violation, check};
 pub use explain::{ElectionNote, ElectionState};

@@ -4,7 +4,7 @@
 
 use super::tests::{NOW, golden, healthy, pod, volume};
 use super::*;
-use crate::cluster::{KeptVolume, MemberPhase, Observed, Role, serial_of};
+use crate::cluster::{KeptVolume, MemberPhase, Observed, Role, VolumeView, serial_of, serial_of_wal};
 use crate::lease::{HolderState, LeaseRecord, Term, Versioned};
 use crate::restore::{RestoreFact, RestoreOrder, Stage, attempt_of};
 use crate::timeline::TimelineId;
@@ -12,9 +12,9 @@ use crate::timeline::TimelineId;
 const LIMIT: usize = 300;
 
 /// The cluster, and the members that do their part of it.
-struct World {
+pub(super) struct World {
     desired: Desired,
-    observed: Observed,
+    pub(super) observed: Observed,
     /// Steps of each plan that are carried out.
     steps: usize,
     /// Terms and timelines as they went by.
@@ -23,12 +23,15 @@ struct World {
 
 impl World {
     fn new(steps: usize) -> Self {
-        let (desired, mut observed) = healthy();
+        Self::of(healthy(), steps)
+    }
+
+    pub(super) fn of((desired, mut observed): (Desired, Observed), steps: usize) -> Self {
         observed.status.timeline = Some(TimelineId(1));
         Self { desired, observed, steps, seen: Vec::new() }
     }
 
-    fn order(&mut self, id: &str, undo: bool) {
+    pub(super) fn order(&mut self, id: &str, undo: bool) {
         self.observed.restore_order = Some(RestoreOrder { id: id.into(), undo, ..RestoreOrder::default() });
     }
 
@@ -37,7 +40,7 @@ impl World {
     }
 
     /// One look, and what becomes of it.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         self.members();
         let plan = plan(&self.desired, &self.observed, NOW);
         assert_eq!(check(&self.observed, &plan), [], "{:#?}", plan.report);
@@ -89,13 +92,17 @@ impl World {
                 observed.pods.iter_mut().filter(|pod| pod.uid == *uid).for_each(|pod| pod.deleting = true);
             }
             Step::KeepVolume { name, restore } => {
-                let serial = serial_of("c", name).unwrap();
+                let serial = serial_of("c", name).or_else(|| serial_of_wal("c", name)).unwrap();
                 observed.volumes.retain(|volume| volume.name != *name);
+                observed.wal_volumes.retain(|volume| volume.name != *name);
                 observed.kept.push(KeptVolume { name: name.clone(), serial, by: restore.clone() });
             }
             Step::ReviveVolume { name } => {
                 observed.kept.retain(|kept| kept.name != *name);
-                observed.volumes.push(volume(serial_of("c", name).unwrap()));
+                match serial_of_wal("c", name) {
+                    Some(serial) => observed.wal_volumes.push(VolumeView { name: name.clone(), ..volume(serial) }),
+                    None => observed.volumes.push(volume(serial_of("c", name).unwrap())),
+                }
             }
             Step::CloseLease { over, record } => {
                 let lease = observed.lease.as_mut().unwrap();
@@ -116,8 +123,12 @@ impl World {
                 }
             }
             Step::CreateVolume { serial } => observed.volumes.push(volume(*serial)),
+            Step::CreateWalVolume { serial } => {
+                observed.wal_volumes.push(VolumeView { name: format!("c-{serial}-wal"), ..volume(*serial) });
+            }
             Step::CreatePod { serial } => {
                 let mut made = pod(*serial, MemberPhase::Standby, Role::Replica);
+                made.has_wal_volume = self.desired.wal_storage.is_some();
                 made.uid = format!("u{serial}-{}", self.seen.len()).as_str().into();
                 let report = made.report.as_mut().unwrap();
                 report.pod_uid = made.uid.clone();
@@ -181,7 +192,7 @@ impl World {
         }
     }
 
-    fn run(&mut self, stage: Stage) {
+    pub(super) fn run(&mut self, stage: Stage) {
         for _ in 0..LIMIT {
             self.bind();
             if self.stage() == Some(stage) && self.observed.restore_order.is_none() {

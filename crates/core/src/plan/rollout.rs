@@ -8,6 +8,7 @@ use super::Draft;
 use super::failover::Outlook;
 use super::instances::{Needs, primary_is_well};
 use super::step::Step;
+use super::wal_volumes;
 use crate::cluster::{Desired, Observed, PodView};
 use core::cmp::Reverse;
 
@@ -64,7 +65,7 @@ pub(super) fn plan(
     }
     let names: Vec<&str> = due.iter().map(|(pod, _)| pod.name.as_str()).collect();
     let progress = Progress::Upgrading(format!("To be updated: {}", names.join(", ")));
-    if let Some(waits) = not_now(observed, outlook, needs) {
+    if let Some(waits) = not_now(desired, observed, outlook, needs) {
         draft.report.waits(format!("{waits}, before {} is updated", names.join(", ")));
         return progress;
     }
@@ -101,7 +102,7 @@ pub(super) fn plan(
 }
 
 /// What has to be over first.
-fn not_now(observed: &Observed, outlook: &Outlook, needs: &Needs) -> Option<String> {
+fn not_now(desired: &Desired, observed: &Observed, outlook: &Outlook, needs: &Needs) -> Option<String> {
     let settled = *outlook == Outlook::Settled;
     let target = observed.status.target_primary.as_deref();
     let asked = observed.holder().is_some_and(|holder| target.is_some_and(|target| target != holder.name));
@@ -110,6 +111,11 @@ fn not_now(observed: &Observed, outlook: &Outlook, needs: &Needs) -> Option<Stri
     }
     if let Some(pod) = observed.pods.iter().find(|pod| !pod.is_alive()) {
         return Some(format!("{} to be replaced", pod.name));
+    }
+    // A pod is made anew only where all that it mounts can be had.
+    let lacks = |pod: &&PodView| desired.wal_storage.is_some() && wal_volumes::of(observed, pod.serial).is_none();
+    if let Some(pod) = observed.pods.iter().find(lacks) {
+        return Some(format!("volume {} to be there", desired.wal_volume(pod.serial)));
     }
     (needs.unrecoverable || !needs.incomplete.is_empty()).then(|| "all instances to be there".to_owned())
 }

@@ -3,9 +3,11 @@
 use super::Draft;
 use super::instances::{count, primary_is_well, serials};
 use super::step::Step;
+use super::wal_volumes;
 use crate::cluster::{Desired, Observed};
 
 pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
+    wal_volumes::sweep(desired, observed, draft);
     let all = serials(observed);
     if count(all.len()) <= desired.instances || observed.status.system_id.is_none() {
         return;
@@ -36,4 +38,5 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
     if observed.volumes.iter().any(|volume| volume.serial == serial && !volume.deleting) {
         draft.steps.push(Step::DeleteVolume { name });
     }
+    wal_volumes::remove(observed, serial, draft);
 }

@@ -47,6 +47,11 @@ pub enum Step {
         /// Which.
         serial: u32,
     },
+    /// Create an instance's claim of a volume for WAL.
+    CreateWalVolume {
+        /// Which.
+        serial: u32,
+    },
     /// Note on the claim that there is a database on it.
     MarkVolumeReady {
         /// Its name.

@@ -129,11 +129,17 @@ pub fn unchanged(field: &'static str, old: &str, new: &str) -> Result<(), Cluste
     if old == new { Ok(()) } else { Err(ClusterError::Immutable { field, old: old.to_owned(), new: new.to_owned() }) }
 }
 
+/// The tag of an image. A registry has its port before a slash.
+#[must_use]
+pub fn image_tag(image: &str) -> Option<&str> {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    name.rsplit_once(':').map(|(_, tag)| tag).filter(|tag| !tag.contains('/'))
+}
+
 /// The PostgreSQL major in an image's tag, if that is how the tag begins (`:15`, `:15.3-bookworm`).
 #[must_use]
 pub fn image_major(image: &str) -> Option<u32> {
-    let (_, tag) = image.split_once('@').map_or(image, |(name, _)| name).rsplit_once(':')?;
-    let digits = tag.split(|c: char| !c.is_ascii_digit()).next()?;
+    let digits = image_tag(image)?.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
 }
 

@@ -1,5 +1,8 @@
 //! Names that are not the user's: roles, databases, tablespaces, variables of the environment, and image tags.
 
+use super::cluster;
+use super::majors::{self, MajorError};
+
 /// A name cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -25,14 +28,9 @@ pub enum NameError {
     #[error("the tag {0:?} does not begin with a version of PostgreSQL, such as 15 or 15.8")]
     Tag(String),
     /// Too old, or too new.
-    #[error("PostgreSQL {0} is not supported: {OLDEST} to {NEWEST} are")]
-    Major(u32),
+    #[error(transparent)]
+    Major(#[from] MajorError),
 }
-
-/// The first PostgreSQL major that is supported.
-pub const OLDEST: u32 = 14;
-/// The last one.
-pub const NEWEST: u32 = 18;
 
 /// A role that may be managed.
 ///
@@ -84,16 +82,12 @@ pub fn variable(name: &str) -> Result<(), NameError> {
 /// # Errors
 /// [`NameError::Latest`], [`NameError::NoTag`], [`NameError::Tag`], [`NameError::Major`].
 pub fn image(image: &str) -> Result<u32, NameError> {
-    let name = image.split_once('@').map_or(image, |(name, _)| name);
-    // A registry has its port before a slash.
-    let tag = name.rsplit_once(':').map(|(_, tag)| tag).filter(|tag| !tag.contains('/'));
-    match tag {
+    match cluster::image_tag(image) {
         None => Err(NameError::NoTag),
         Some("latest") => Err(NameError::Latest),
         Some(tag) => {
-            let digits = tag.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-            let major: u32 = digits.parse().map_err(|_| NameError::Tag(tag.to_owned()))?;
-            if (OLDEST..=NEWEST).contains(&major) { Ok(major) } else { Err(NameError::Major(major)) }
+            let major = cluster::image_major(image).ok_or_else(|| NameError::Tag(tag.to_owned()))?;
+            Ok(majors::supported(major).map(|()| major)?)
         }
     }
 }
@@ -128,6 +122,6 @@ mod tests {
             assert_eq!(image(name), Err(NameError::NoTag), "{name}");
         }
         assert!(matches!(image("pg:stable"), Err(NameError::Tag(_))));
-        assert!(matches!(image("pg:12.3"), Err(NameError::Major(12))));
+        assert!(matches!(image("pg:12.3"), Err(NameError::Major(MajorError::Unsupported(12)))));
     }
 }

@@ -29,10 +29,10 @@ impl Kind {
         let everywhere = [14, 15, 16, 17];
         match self {
             Kind::Gentle => (0..6).chain([15, 16]).collect(),
-            Kind::Harsh => (0..13).chain(everywhere).collect(),
+            Kind::Harsh => (0..13).chain(everywhere).chain([18]).collect(),
             // A quorum that is partly gone for good has nobody to elect.
             Kind::Required(2) | Kind::Preferred => (0..12).chain(everywhere).collect(),
-            Kind::Required(_) => (0..14).chain(everywhere).collect(),
+            Kind::Required(_) => (0..14).chain(everywhere).chain([18]).collect(),
         }
     }
 
@@ -66,8 +66,9 @@ pub fn schedule(world: &mut World, kind: Kind) {
         let lasts = world.dice.between(200, 15_000);
         let kinds = kind.strikes();
         let which = kinds[world.dice.between(0, kinds.len() as u64) as usize];
-        let which = if which == 12 && volumes_lost > 0 { 0 } else { which };
-        volumes_lost += u64::from(which == 12);
+        let loses = |which| which == 12 || which == 18;
+        let which = if loses(which) && volumes_lost > 0 { 0 } else { which };
+        volumes_lost += u64::from(loses(which));
         healed = healed.max(at + lasts + 1_000);
         world.later(at, move |w| {
             let member = if of_primary { w.primary().unwrap_or(member) } else { member };
@@ -103,6 +104,7 @@ impl World {
             "two controllers",
             "lease touched",
             "lease deleted",
+            "WAL lost with its volume",
         ];
         self.note(|w| format!("FAULT {} of {} for {lasts} ms", names[which as usize], w.nodes[at].name));
         match which {
@@ -175,11 +177,28 @@ impl World {
                 self.restart_container(at, false, 500, 9_000);
                 self.nodes[at].uid = PodUid(format!("uid-{}-{generation}", self.nodes[at].name));
             }
+            18 => {
+                self.unreadable(at, u64::MAX / 2);
+                self.restart_container(at, true, 500, 9_000);
+                self.lose_wal(at);
+            }
             _ => {
                 self.unreadable(at, u64::MAX / 2);
                 self.restart_container(at, true, 500, 9_000);
                 self.nodes[at].disk = super::directory::Disk::default();
             }
+        }
+    }
+
+    /// What the manager finds: data up to some checkpoint, fit only to be cloned anew, under a name that acknowledged nothing.
+    fn lose_wal(&mut self, at: usize) {
+        let incarnation = self.next_id();
+        let floor = self.dice.percent(50);
+        if let Some(data) = &mut self.nodes[at].disk.data {
+            data.torn = true;
+            data.incarnation = incarnation;
+            let end = if floor { data.wal.len() / 2 } else { data.wal.len() };
+            data.wal.truncate(end);
         }
     }
 

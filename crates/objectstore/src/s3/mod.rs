@@ -216,6 +216,7 @@ impl ObjectStore for S3Store {
                     key: key.to_owned(),
                     size: found.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
                     modified: found.last_modified().map(|time| time.secs()),
+                    tag: found.e_tag().map(str::to_owned),
                 }),
                 Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => {
                     // A HEAD answer has no body to say which is missing, the key or the bucket.
@@ -248,6 +249,7 @@ impl ObjectStore for S3Store {
                     key: object.key()?.to_owned(),
                     size: object.size().and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
                     modified: object.last_modified().map(|time| time.secs()),
+                    tag: object.e_tag().map(str::to_owned),
                 })
             });
             let prefixes = found.common_prefixes().iter().filter_map(|common| common.prefix().map(str::to_owned));

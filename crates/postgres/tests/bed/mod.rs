@@ -3,7 +3,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, getuid, setgid, setgroups, setuid};
-use pgherd_postgres::basebackup::basebackup;
+use pgherd_postgres::basebackup::{CopyInto, basebackup};
 use pgherd_postgres::initdb::{InitDb, initdb};
 use pgherd_postgres::process::{Postgres, Postmaster, PostmasterHandle, StopMode};
 use pgherd_postgres::promote::wait_ready;
@@ -136,7 +136,8 @@ impl Bed {
         let mut standby = Server::at(self._root.path(), name, port);
         let source = self.primary.conninfo();
         let into = standby.postgres.pgdata.clone();
-        basebackup(&self.reaper, &standby.postgres, &source, &into, &[], PATIENCE, |_| {}).await.unwrap();
+        let place = CopyInto { pgdata: into.clone(), ..CopyInto::default() };
+        basebackup(&self.reaper, &standby.postgres, &source, &place, PATIENCE, |_| {}).await.unwrap();
         standby.configure(&format!("primary_conninfo = '{source} application_name={name}'"));
         std::fs::write(into.join("standby.signal"), "").unwrap();
         standby.start(&self.reaper).await;

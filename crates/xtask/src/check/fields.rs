@@ -27,6 +27,7 @@ const FOR_PEOPLE: &[&str] = &[
     "spec.seccompProfile",
     "spec.securityContext",
     "spec.storage.pvcTemplate",
+    "spec.walStorage.pvcTemplate",
     // It is what happens where no keys are named; the rules see to it that it is written there and only there.
     "spec.backup.barmanObjectStore.s3Credentials.inheritFromIAMRole",
 ];
