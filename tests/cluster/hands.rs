@@ -4,7 +4,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, CLUSTER, NAMESPACE};
+use crate::bed::{Bed, CLUSTER, NAMESPACE, long};
 
 const TERM: &str = "pgherd.io/term";
 
@@ -16,6 +16,9 @@ async fn a_lease_that_is_edited_or_deleted_and_a_stray_promotion_move_nobody() {
     bed.certificates_rotate(&primary).await;
     bed.certificates_that_are_not_there_change_nothing(&primary).await;
     bed.older_tls_is_refused(&primary).await;
+    if long() {
+        bed.the_users_authority_takes_over(&primary).await;
+    }
     let leases: Api<Lease> = Api::namespaced(bed.client.clone(), NAMESPACE);
     let term = term_of(&leases.get(CLUSTER).await.unwrap());
 

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
-use rustls::pki_types::ServerName;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use pgherd_pki::{Authority, Leaf, Usage};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, SupportedProtocolVersion};
 use serde_json::{Value, json};
 use tokio_postgres::Config;
@@ -49,21 +51,65 @@ impl Bed {
         assert_eq!(self.ask(primary, walsenders).await.unwrap(), streaming, "and no standby is cut off");
         self.say(&format!("rotated: {done} transactions on one connection, 0 failed"));
 
-        // Whoever connects anew does it with the new ones.
+        self.standbys_connect_anew(primary, pods.len() - 1).await;
+        let cluster = self.cluster().await.unwrap();
+        let said = text(&cluster, &format!("/status/certificates/expirations/{CLUSTER}-server"));
+        assert!(said.ends_with(" +0000 UTC"), "{said:?}");
+    }
+
+    /// Whoever connects anew does it with what is in force now.
+    async fn standbys_connect_anew(&self, primary: &str, all: usize) {
         self.ask(primary, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_replication").await.unwrap();
         self.until("the standbys streaming again", 60, async || {
             let sql = "SELECT count(*) || ' ' || count(*) FILTER (WHERE ssl) FROM pg_stat_replication \
                        JOIN pg_stat_ssl USING (pid) WHERE state = 'streaming'";
-            let all = pods.len() - 1;
             match self.ask(primary, sql).await? {
                 said if said.trim() == format!("{all} {all}") => Ok(()),
                 said => Err(said),
             }
         })
         .await;
+    }
+
+    /// Certificates of another authority are brought under load: it is believed first, and its certificates shown then.
+    pub async fn the_users_authority_takes_over(&self, primary: &str) {
+        let now = jiff::Timestamp::now();
+        let theirs = Authority::generate("theirs", now).unwrap();
+        let server = theirs.sign("db", &Usage::Server { names: vec!["db".into()] }, now).unwrap();
+        let replica = theirs.sign("streaming_replica", &Usage::Client, now).unwrap();
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let pair = |leaf: &Leaf| json!({ "tls.crt": leaf.certificate_pem, "tls.key": leaf.key_pem });
+        for (name, values) in [
+            ("theirs-ca", json!({ "ca.crt": theirs.certificate_pem() })),
+            ("theirs-server", pair(&server)),
+            ("theirs-replica", pair(&replica)),
+        ] {
+            let secret = json!({ "metadata": { "name": name }, "stringData": values });
+            secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
+        }
+        let session = self.session(primary).await;
+        self.say("the user's authority and certificates");
+        let brought = json!({ "serverCASecret": "theirs-ca", "serverTLSSecret": "theirs-server",
+            "clientCASecret": "theirs-ca", "replicationTLSSecret": "theirs-replica" });
+        let patch = Patch::Merge(json!({ "spec": { "certificates": brought } }));
+        self.clusters().patch(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
+        let wanted = CertificateDer::from_pem_slice(server.certificate_pem.as_bytes()).unwrap().to_vec();
+        let mut pods = self.standbys().await;
+        pods.push(primary.to_owned());
+        for pod in &pods {
+            self.until(&format!("{pod} showing theirs"), 200, async || match self.shown(pod).await? {
+                shown if shown == wanted => Ok(()),
+                _ => Err("it shows another".to_owned()),
+            })
+            .await;
+        }
+        session.goes_on(self).await;
+        let (done, failed) = session.end().await;
+        assert_eq!(failed, None, "no transaction fails");
+        self.say(&format!("another authority: {done} transactions on one connection, 0 failed"));
+        self.standbys_connect_anew(primary, pods.len() - 1).await;
         let cluster = self.cluster().await.unwrap();
-        let said = text(&cluster, &format!("/status/certificates/expirations/{CLUSTER}-server"));
-        assert!(said.ends_with(" +0000 UTC"), "{said:?}");
+        assert_eq!(text(&cluster, "/status/certificates/serverTLSSecret"), "theirs-server");
     }
 
     /// A manifest names secrets that nobody has made: the old certificates are shown on, and the status says why.
@@ -116,7 +162,7 @@ impl Bed {
         let tls = MakeRustlsConnect::new(pgherd_pki::client_config(&authority, None).unwrap());
         let (client, connection) = config.connect(tls).await.unwrap();
         tokio::spawn(connection);
-        client.batch_execute("CREATE TABLE rotation (n bigint)").await.unwrap();
+        client.batch_execute("CREATE TABLE IF NOT EXISTS rotation (n bigint)").await.unwrap();
         let (ends, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (told, count) = (Arc::clone(&ends), Arc::clone(&done));
         let task = tokio::spawn(async move {

@@ -150,8 +150,8 @@ mod tests {
         with_target(&cluster(), |target| build(target, &asked).unwrap())
     }
 
-    #[test]
-    fn the_template_gets_our_selector_and_our_port_and_cannot_take_our_labels() {
+    #[tokio::test]
+    async fn the_template_gets_our_selector_and_our_port_and_cannot_take_our_labels() {
         let service = json!(built("ro", &json!({ "type": "LoadBalancer" })));
         assert_eq!(service["spec"]["selector"], json!({ "cnpg.io/cluster": "c", "cnpg.io/instanceRole": "replica" }));
         assert_eq!(
@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(own.spec.unwrap().ports.unwrap().len(), 1);
     }
 
-    #[test]
-    fn what_differs_is_patched_or_replaced_what_is_gone_deleted_and_what_is_not_ours_left_alone() {
+    #[tokio::test]
+    async fn what_differs_is_patched_or_replaced_what_is_gone_deleted_and_what_is_not_ours_left_alone() {
         let (old, new) = (built("rw", &json!({ "type": "NodePort" })), built("rw", &json!({ "type": "LoadBalancer" })));
         let mut stranger = old.clone();
         stranger.metadata.owner_references = None;

@@ -3,7 +3,8 @@
 use super::Target;
 use crate::tls::CertificateNames;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use pgherd_proto::cluster::CertificatesStatus;
+use serde_json::{Value, json};
 
 /// As a merge patch over what is there; nothing before the first certificate is.
 pub(super) fn patch(target: &Target<'_>) -> Value {
@@ -13,20 +14,32 @@ pub(super) fn patch(target: &Target<'_>) -> Value {
     }
     let names = CertificateNames::of(&target.desired.name, &target.desired.namespace, target.spec);
     let at = |seconds: i64| Timestamp::from_second(seconds).ok().map(said).unwrap_or_default();
+    let alternatives = if names.brought.contains(&names.server) { Vec::new() } else { names.alternatives };
+    let status = CertificatesStatus {
+        server_ca_secret: Some(names.server_authority),
+        server_tls_secret: Some(names.server),
+        replication_tls_secret: Some(names.replication),
+        client_ca_secret: Some(names.client_authority),
+        server_alt_dns_names: alternatives,
+        expirations: expirations.iter().map(|(name, ends)| (name.clone(), at(*ends))).collect(),
+        ..CertificatesStatus::default()
+    };
     let before = target.cluster.status.as_ref().and_then(|status| status.certificates.as_deref());
-    // Secrets that are not used any more are taken away, as is a list that is empty.
-    let gone = before.into_iter().flat_map(|before| before.expirations.keys()).map(|name| (name.clone(), Value::Null));
-    let ends = expirations.iter().map(|(name, ends)| (name.clone(), Value::from(at(*ends))));
-    let expirations: Map<String, Value> = gone.chain(ends).collect();
-    let brought = names.brought.contains(&names.server) || names.alternatives.is_empty();
-    json!({
-        "serverCASecret": names.server_authority,
-        "serverTLSSecret": names.server,
-        "replicationTLSSecret": names.replication,
-        "clientCASecret": names.client_authority,
-        "serverAltDNSNames": if brought { Value::Null } else { json!(names.alternatives) },
-        "expirations": expirations,
-    })
+    let mut patch = json!(status);
+    if let Some(before) = before {
+        // Lists that are empty, and Secrets that are not used any more, are taken away.
+        if let Some(fields) = patch.as_object_mut()
+            && !before.server_alt_dns_names.is_empty()
+        {
+            fields.entry("serverAltDNSNames").or_insert(Value::Null);
+        }
+        if let Some(ends) = patch.get_mut("expirations").and_then(Value::as_object_mut) {
+            for name in before.expirations.keys() {
+                ends.entry(name).or_insert(Value::Null);
+            }
+        }
+    }
+    patch
 }
 
 /// As Go prints a time, which is what CNPG writes.
