@@ -138,6 +138,19 @@ impl ApiError {
         Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }
 
+    /// 504: the version asked for is not there yet.
+    pub fn too_large_version(asked: u64, current: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let causes = json!([{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]);
+        let details = Some(json!({"causes": causes, "retryAfterSeconds": 1}));
+        Self { details, ..Self::new(504, "Timeout", message) }
+    }
+
+    /// 410: a list at a version that has left the history.
+    pub fn list_expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
     /// 415: the body is of a type that is not understood.
     pub fn unsupported_media_type(found: &str) -> Self {
         Self::new(415, "UnsupportedMediaType", format!("the body of the request was in an unknown format: {found}"))
