@@ -75,7 +75,8 @@ pub fn apply(
         let inherited = if by.manager == "kubectl" { last_applied(shape, live) } else { FieldSet::default() };
         let left = left.minus(&inherited);
         if !left.is_empty() {
-            return Err(refuse(conflicts.into_iter().filter(|conflict| conflict.is_in(&left)).collect()));
+            let conflicts: Vec<Conflict> = conflicts.into_iter().filter(|conflict| conflict.is_in(&left)).collect();
+            return Err(refuse(&conflicts));
         }
     }
     for entry in &mut all.0 {

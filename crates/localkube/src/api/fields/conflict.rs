@@ -57,7 +57,7 @@ fn shown(edge: &str) -> String {
 }
 
 /// 409, in the words of the real server, which kubectl shows and clients take apart.
-pub fn refuse(conflicts: Vec<Conflict>) -> ApiError {
+pub fn refuse(conflicts: &[Conflict]) -> ApiError {
     let causes: Vec<Value> = conflicts
         .iter()
         .map(|conflict| {
@@ -65,7 +65,7 @@ pub fn refuse(conflicts: Vec<Conflict>) -> ApiError {
                 "field": conflict.shown()})
         })
         .collect();
-    let message = match conflicts.as_slice() {
+    let message = match conflicts {
         [one] => format!("Apply failed with 1 conflict: conflict with {}: {}", one.who, one.shown()),
         many => {
             let mut by_owner: BTreeMap<&str, Vec<String>> = BTreeMap::new();
