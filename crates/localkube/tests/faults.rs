@@ -31,8 +31,8 @@ async fn a_cut_in_one_direction_or_now_and_then_ends_alone() {
     environment.wait("web", "ready", is_ready).await;
     let address = environment.handle.forward("default", "pod/web", 8080).await.unwrap();
     eventually(address, "it answers", Result::is_ok).await.unwrap();
-    for way in [Way::In, Way::Out] {
-        let cut = Cut { pods: vec!["web".to_owned()], from: vec!["all".to_owned()], way, ..Cut::default() };
+    for (way, percent) in [(Way::In, None), (Way::Out, None), (Way::Both, Some(95))] {
+        let cut = Cut { pods: vec!["web".to_owned()], from: vec!["all".to_owned()], way, percent, ..Cut::default() };
         let done = environment.handle.inject(FaultRequest::Cut(cut)).await.unwrap();
         let id = done.id.unwrap();
         assert_eq!(listed(&environment).await, [id.as_str()]);
