@@ -156,6 +156,18 @@ impl ApiError {
         Self::new(415, "UnsupportedMediaType", format!("the body of the request was in an unknown format: {found}"))
     }
 
+    /// 415: a patch of a custom resource in a format that it does not have.
+    pub fn unsupported_patch() -> Self {
+        let why = "the body of the request was in an unknown format - accepted media types include: \
+                   application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+        Self::new(415, "UnsupportedMediaType", why)
+    }
+
+    /// 500 without a reason, as the real server refuses an apply of fields that the kind does not have.
+    pub fn undeclared_field(path: &str) -> Self {
+        Self::new(500, "", format!("failed to create typed patch object: .{path}: field not declared in schema"))
+    }
+
     /// 429: the eviction would break a PodDisruptionBudget. Retry later.
     pub fn too_many_requests(message: impl Into<String>) -> Self {
         Self::new(429, "TooManyRequests", message)

@@ -55,7 +55,7 @@ pub fn apply_patch(patch_type: PatchType, custom: bool, object: &Value, patch: &
         _ if !patch.is_object() => return Err(ApiError::bad_request("the patch must be an object")),
         PatchType::Merge => json_patch::merge(&mut patched, patch),
         PatchType::Strategic if custom => {
-            return Err(ApiError::unsupported_media_type("application/strategic-merge-patch+json"));
+            return Err(ApiError::unsupported_patch());
         }
         PatchType::Strategic => strategic_merge(&mut patched, patch),
         PatchType::Apply => return Err(ApiError::unsupported_media_type("application/apply-patch+yaml")),
