@@ -64,6 +64,15 @@ impl Managers {
         }
     }
 
+    /// Without fields and what is below them, whoever owned them.
+    #[must_use]
+    pub fn without(mut self, fields: &[&[&str]]) -> Self {
+        for entry in &mut self.0 {
+            fields.iter().for_each(|field| entry.fields.cut(field));
+        }
+        self
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -151,6 +160,22 @@ pub fn updated(info: &ResourceInfo, old: Option<&Value>, new: &Value, mut all: M
         }),
     }
     all
+}
+
+/// The fields of a new object that the server fills in after it has seen who owns what, so that they belong to nobody.
+pub fn assigned(info: &ResourceInfo, submitted: &Value) -> Vec<&'static [&'static str]> {
+    if info.kind != "Pod" {
+        return Vec::new();
+    }
+    let by_admission: [(&str, &'static [&'static str]); 4] = [
+        ("/spec/preemptionPolicy", &["f:spec", "f:preemptionPolicy"]),
+        ("/spec/priority", &["f:spec", "f:priority"]),
+        ("/spec/serviceAccount", &["f:spec", "f:serviceAccount"]),
+        ("/spec/serviceAccountName", &["f:spec", "f:serviceAccountName"]),
+    ];
+    let absent = by_admission.into_iter().filter(|(pointer, _)| submitted.pointer(pointer).is_none());
+    let status: &'static [&'static str] = &["f:status"];
+    absent.map(|(_, field)| field).chain([status]).collect()
 }
 
 /// What belongs to nobody: identity, and what the server alone writes.

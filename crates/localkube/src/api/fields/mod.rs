@@ -13,4 +13,4 @@ mod shape;
 mod tests;
 
 pub use apply::apply;
-pub use managers::{Managers, Writer, given, updated};
+pub use managers::{Managers, Writer, assigned, given, updated};

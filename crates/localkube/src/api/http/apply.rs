@@ -32,10 +32,7 @@ pub(super) fn wish(call: &Call, part: Part, config: Value) -> Result<ApplyWish, 
         return Err(ApiError::bad_request(text));
     }
     if let Some(unknown) = unknown(call, &config)?.first() {
-        let whole =
-            format!("{}/{}; {}, Kind={}", call.namespace(), call.name(), call.info.api_version(), call.info.kind);
-        let text = format!("failed to create typed patch object ({whole}): .{unknown}: field not declared in schema");
-        return Err(ApiError::internal(text));
+        return Err(ApiError::undeclared_field(unknown));
     }
     Ok(ApplyWish { part, config, force: call.query.is("force") })
 }

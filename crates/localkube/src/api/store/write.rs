@@ -156,10 +156,11 @@ impl Store {
     ) -> Result<Written, ApiError> {
         let about = circumstances();
         let object = lifecycle::prepare_create(info, in_namespace, wished.object, &about)?;
+        let assigned = fields::assigned(info, &object);
         let (mut object, dropped) = admit(info, None, object, options)?;
         let managers = wished.managers.unwrap_or_else(|| {
             let by = options.writer(Part::Main, &about.now);
-            fields::updated(info, None, &object, Managers::default(), &by)
+            fields::updated(info, None, &object, Managers::default(), &by).without(&assigned)
         });
         let key = Key::new(namespace(&object), name(&object));
         let mut state = self.lock();
