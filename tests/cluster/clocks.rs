@@ -1,11 +1,8 @@
 //! Clocks: a wall clock that jumps about under one pod, and a machine whose clocks all stand still while it is paused.
 //! Commits wait for a standby (`any 1`, `required`): what is shown of a paused machine holds only then.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use pgherd_localkube::daemon::UpOptions;
 use pgherd_localkube::fault::{Cut, FaultRequest, Target};
 use pgherd_testkit::journal::boottime;
 use serde_json::json;
@@ -15,9 +12,6 @@ use crate::bed::Bed;
 use crate::load::Load;
 
 const HOUR: i64 = 3_600_000;
-/// In the root of the data volume, and what that is inside of a pod.
-const FILE: &str = ".pgherd-clocks";
-const VOLUME: &str = "/var/lib/postgresql/data";
 /// Longer than `leaseDuration`.
 const WHILE: Duration = Duration::from_secs(10);
 
@@ -26,7 +20,7 @@ async fn clocks_that_jump_move_nobody_and_a_machine_whose_clocks_stood_still_ack
     let bed = Bed::start_with(
         "clocks",
         |cluster| cluster["spec"]["postgresql"]["synchronous"] = json!({"method": "any", "number": 1}),
-        own_clocks,
+        |options| options.clocks = true,
     )
     .await;
     let primary = bed.healthy(120).await;
@@ -43,31 +37,10 @@ async fn clocks_that_jump_move_nobody_and_a_machine_whose_clocks_stood_still_ack
     bed.down().await;
 }
 
-/// Every process of a pod sees the clocks that its volume says.
-fn own_clocks(options: &mut UpOptions) {
-    let directory = options.state_dir.join("clocks");
-    std::fs::create_dir_all(&directory).unwrap();
-    let library = directory.join("clocks.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/clocks.c");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
-    assert!(compiler.status().unwrap().success(), "a C compiler is needed");
-    for (name, value) in [("LD_PRELOAD", library.display().to_string()), ("PGHERD_CLOCKS", format!("{VOLUME}/{FILE}"))]
-    {
-        options.env.insert(name.to_owned(), value);
-    }
-    options.host_mounts.push(directory);
-}
-
 impl Bed {
     /// What is added to a pod's clocks, in milliseconds: to the wall clock, and to those that nobody can set.
-    fn clocks(&self, pod: &str, wall: i64, steady: i64) {
-        let volume = self.data_of(pod).parent().unwrap().to_owned();
-        // Renamed, so that nobody reads half of it.
-        let fresh = volume.join(format!("{FILE}.new"));
-        std::fs::write(&fresh, format!("{wall} {steady}\n")).unwrap();
-        std::fs::rename(fresh, volume.join(FILE)).unwrap();
-        self.say(&format!("clocks of {pod}: {wall} ms, {steady} ms"));
+    async fn clocks(&self, pod: &str, wall: i64, steady: i64) {
+        self.fault(FaultRequest::Clock { pod: self.full(pod), wall, steady }).await;
     }
 
     /// By an hour, ahead and back, again and again for longer than a lease: the same postgres writes on, and archives.
@@ -77,7 +50,7 @@ impl Bed {
         let (since, began) = (boottime(), Instant::now());
         let mut jumps = [HOUR, -HOUR, 0, -HOUR, HOUR].into_iter().cycle();
         while began.elapsed() < WHILE {
-            self.clocks(primary, jumps.next().unwrap(), 0);
+            self.clocks(primary, jumps.next().unwrap(), 0).await;
             self.written(load, 30).await;
         }
         self.until_rows_of(load, since, WHILE).await;
@@ -86,7 +59,7 @@ impl Bed {
         self.nothing_lost(load).await;
 
         for offset in [HOUR, -HOUR] {
-            self.clocks(primary, offset, 0);
+            self.clocks(primary, offset, 0).await;
             // Refused with RequestTimeTooSkewed, and signed again by the clock of the store.
             self.archive_now(primary, 60).await;
         }
@@ -97,7 +70,7 @@ impl Bed {
         .await;
         // Its certificates are as old as the cluster, and must be good for it too.
         self.healthy(60).await;
-        self.clocks(primary, 0, 0);
+        self.clocks(primary, 0, 0).await;
     }
 
     /// A hypervisor pauses the primary's machine for longer than a lease and does not tell it: it takes its lease for
@@ -120,7 +93,7 @@ impl Bed {
         })
         .await;
         let missed = i64::try_from(paused.elapsed().as_millis()).unwrap();
-        self.clocks(primary, -missed, -missed);
+        self.clocks(primary, -missed, -missed).await;
         let resumed = Instant::now();
         self.fault(FaultRequest::Resume { pod: self.full(primary) }).await;
         let commit = client.batch_execute("INSERT INTO paused VALUES (1)");
@@ -131,7 +104,7 @@ impl Bed {
         drop(client);
         let _it_ended_with_its_server = connection.await.unwrap();
         self.written(load, 30).await;
-        self.clocks(primary, 0, 0);
+        self.clocks(primary, 0, 0).await;
         self.fault(FaultRequest::Heal).await;
         let next = self.healthy(120).await;
         assert_eq!(self.ask_in(&next, "app", "SELECT count(*) FROM paused").await.unwrap(), "0");

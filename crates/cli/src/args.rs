@@ -219,6 +219,9 @@ pub enum LocalVerb {
         /// What claims are given.
         #[arg(long, value_enum, default_value_t)]
         volumes: Volumes,
+        /// Give pods clocks of their own, for `fault clock`; it wants a C compiler.
+        #[arg(long)]
+        clocks: bool,
         /// A folder with PostgreSQL of other majors than Debian has, one folder for each (17/bin, ...).
         #[arg(long, env = "PGHERD_POSTGRES", value_delimiter = ':')]
         postgres: Vec<PathBuf>,

@@ -52,6 +52,10 @@ fn request(verb: FaultVerb) -> anyhow::Result<Option<FaultRequest>> {
             FaultRequest::Link { pod, kbit, delay }
         }
         FaultVerb::NoNames { pod } => FaultRequest::NoNames { pod },
+        FaultVerb::Clock { pod, wall, steady } => {
+            let milliseconds = |seconds: i64| seconds.saturating_mul(1_000);
+            FaultRequest::Clock { pod, wall: milliseconds(wall), steady: milliseconds(steady) }
+        }
         FaultVerb::ForceDelete { pod } => FaultRequest::ForceDelete { pod },
         FaultVerb::KubeletApart { of } => FaultRequest::KubeletApart { of },
         FaultVerb::NodeLost { node } => FaultRequest::NodeLost { node },
@@ -149,6 +153,7 @@ fn api(what: &str) -> anyhow::Result<ApiFault> {
     Ok(match what.split_once('=') {
         None if what == "off" => ApiFault::Off,
         None if what == "silent" => ApiFault::Silent,
+        None if what == "stale-watches" => ApiFault::StaleWatches,
         None if what == "drop-watches" => ApiFault::DropWatches,
         None if what == "forget" => ApiFault::Forget,
         None if what == "none" => ApiFault::None,
@@ -158,7 +163,7 @@ fn api(what: &str) -> anyhow::Result<ApiFault> {
             ApiFault::Errors { count: count.parse()?, status: status.parse()? }
         }
         _ => bail!(
-            "expected off, silent, slow=MILLISECONDS, errors=COUNTxSTATUS, drop-watches, forget or none, not {what:?}"
+            "expected off, silent, slow=MILLISECONDS, errors=COUNTxSTATUS, stale-watches, drop-watches, forget or none, not {what:?}"
         ),
     })
 }

@@ -135,6 +135,17 @@ pub enum FaultVerb {
         /// Which pod.
         pod: String,
     },
+    /// Let the clocks of a pod be off (wants `up --clocks`).
+    Clock {
+        /// Which pod.
+        pod: String,
+        /// Seconds by which its wall clock is ahead; less than none is behind.
+        #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+        wall: i64,
+        /// Seconds by which its other clocks are ahead, those that nobody can set.
+        #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+        steady: i64,
+    },
     /// Delete a pod's object at once while its processes run on.
     ForceDelete {
         /// Which.
@@ -195,7 +206,8 @@ pub enum FaultVerb {
         /// What is wrong.
         what: String,
     },
-    /// API: off, silent, slow=MILLISECONDS, errors=COUNTxSTATUS, drop-watches, forget (410), none.
+    /// API: off, silent, slow=MILLISECONDS, errors=COUNTxSTATUS, stale-watches, drop-watches,
+    /// forget (410), none.
     Api {
         /// What is wrong.
         what: String,

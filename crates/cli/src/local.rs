@@ -27,10 +27,11 @@ const TERMINATED: u8 = 143;
 /// Does what was asked.
 pub async fn run(verb: LocalVerb, json: bool) -> anyhow::Result<u8> {
     match verb {
-        LocalVerb::Up { environment, files, s3_endpoint, nodes, volumes, postgres, no_wait, timeout } => {
+        LocalVerb::Up { environment, files, s3_endpoint, nodes, volumes, clocks, postgres, no_wait, timeout } => {
             let mut options = options(&environment, files, s3_endpoint, nodes)?;
             let given: Vec<PathBuf> = postgres.into_iter().map(std::path::absolute).collect::<Result<_, _>>()?;
             options.postgres.splice(0..0, given);
+            options.clocks = clocks;
             if volumes == args::Volumes::Ext4 {
                 options.volumes = Volumes::Ext4;
             }

@@ -14,30 +14,37 @@ use pgherd_localkube::fault::{DiskFault, FaultRequest, Volume};
 use pgherd_localkube::node::process::ProcessId;
 use serde_json::json;
 
-/// Writes a new file for each request, and answers how that went.
+/// Writes a new file to both of its volumes for each request, and answers how that went.
 const SCRIPT: &str = "import errno, http.server, itertools, os\n\
     count = itertools.count()\n\
+    def written(name):\n\
+    \x20   try:\n\
+    \x20       file = os.open(name, os.O_CREAT | os.O_WRONLY)\n\
+    \x20       try:\n\
+    \x20           os.write(file, b'x' * 65536); os.fsync(file)\n\
+    \x20       finally:\n\
+    \x20           os.close(file)\n\
+    \x20       os.unlink(name)\n\
+    \x20       return 'written'\n\
+    \x20   except OSError as error:\n\
+    \x20       return errno.errorcode[error.errno]\n\
     class H(http.server.BaseHTTPRequestHandler):\n\
     \x20   def do_GET(self):\n\
-    \x20       try:\n\
-    \x20           name = '/data/file-%d' % next(count)\n\
-    \x20           file = os.open(name, os.O_CREAT | os.O_WRONLY)\n\
-    \x20           try:\n\
-    \x20               os.write(file, b'x' * 65536); os.fsync(file)\n\
-    \x20           finally:\n\
-    \x20               os.close(file)\n\
-    \x20           os.unlink(name)\n\
-    \x20           said = 'written'\n\
-    \x20       except OSError as error:\n\
-    \x20           said = errno.errorcode[error.errno]\n\
+    \x20       data, wal = [written('/%s/file-%d' % (volume, next(count))) for volume in ('data', 'wal')]\n\
+    \x20       said = data if data == wal else 'data %s, wal %s' % (data, wal)\n\
     \x20       self.send_response(200); self.end_headers(); self.wfile.write(said.encode())\n\
     http.server.ThreadingHTTPServer(('', 8080), H).serve_forever()\n";
 
+/// Of data and of WAL, told apart by their names, as those of an instance.
+const VOLUMES: [&str; 2] = ["disk", "disk-wal"];
+
 async fn writer(name: &str) -> (Environment, SocketAddr) {
     let environment = start_with(name, |options| options.volumes = Volumes::Ext4).await;
-    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "disk"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "256Mi"}}}});
-    claims(&environment).create(&PostParams::default(), &serde_json::from_value(claim).unwrap()).await.unwrap();
+    for name in VOLUMES {
+        let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "128Mi"}}}});
+        claims(&environment).create(&PostParams::default(), &serde_json::from_value(claim).unwrap()).await.unwrap();
+    }
     environment
         .create(json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "disk"},
@@ -45,9 +52,12 @@ async fn writer(name: &str) -> (Environment, SocketAddr) {
                 "terminationGracePeriodSeconds": 1,
                 "containers": [{
                     "name": "disk", "image": "none", "command": ["/usr/bin/python3", "-c", SCRIPT],
-                    "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                    "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "wal", "mountPath": "/wal"}],
                 }],
-                "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "disk"}}],
+                "volumes": [
+                    {"name": "data", "persistentVolumeClaim": {"claimName": VOLUMES[0]}},
+                    {"name": "wal", "persistentVolumeClaim": {"claimName": VOLUMES[1]}},
+                ],
             },
         }))
         .await;
@@ -67,7 +77,11 @@ async fn says(address: SocketAddr, wanted: &str) {
 }
 
 async fn put(environment: &Environment, what: DiskFault) -> String {
-    let request = FaultRequest::Disk { pod: "disk".to_owned(), volume: Volume::Data, what };
+    put_on(environment, Volume::Data, what).await
+}
+
+async fn put_on(environment: &Environment, volume: Volume, what: DiskFault) -> String {
+    let request = FaultRequest::Disk { pod: "disk".to_owned(), volume, what };
     environment.handle.inject(request).await.unwrap().id.unwrap()
 }
 
@@ -79,11 +93,14 @@ fn mounted(environment: &Environment) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_is_full_without_inodes_hung_read_only_or_failing_and_well_again() {
     let (environment, address) = writer("disk").await;
-    for (what, said) in [(DiskFault::Full { leave: 0 }, "ENOSPC"), (DiskFault::NoInodes, "ENOSPC")] {
-        let id = put(&environment, what).await;
-        says(address, said).await;
-        environment.handle.inject(FaultRequest::HealOne { id }).await.unwrap();
-        says(address, "written").await;
+    // One of the two alone.
+    for what in [DiskFault::Full { leave: 0 }, DiskFault::NoInodes] {
+        for (volume, said) in [(Volume::Data, "data ENOSPC, wal written"), (Volume::Wal, "data written, wal ENOSPC")] {
+            let id = put_on(&environment, volume, what).await;
+            says(address, said).await;
+            environment.handle.inject(FaultRequest::HealOne { id }).await.unwrap();
+            says(address, "written").await;
+        }
     }
     let id = put(&environment, DiskFault::Hung).await;
     eventually(address, "nothing is answered", Result::is_err).await.unwrap_err();
@@ -93,13 +110,13 @@ async fn a_volume_is_full_without_inodes_hung_read_only_or_failing_and_well_agai
     says(address, "written").await;
 
     put(&environment, DiskFault::ReadOnly).await;
-    says(address, "EROFS").await;
+    says(address, "data EROFS, wal written").await;
     environment.handle.inject(FaultRequest::Heal).await.unwrap();
     environment.wait("disk", "restarted", |pod| container(pod).restart_count == 1).await;
     says(address, "written").await;
 
     put(&environment, DiskFault::IoErrors).await;
-    says(address, "EIO").await;
+    says(address, "data EIO, wal written").await;
     environment.handle.inject(FaultRequest::Heal).await.unwrap();
     environment.wait("disk", "restarted again", |pod| container(pod).restart_count == 2).await;
     says(address, "written").await;
@@ -110,7 +127,9 @@ async fn a_volume_is_full_without_inodes_hung_read_only_or_failing_and_well_agai
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_in_use_is_kept_until_its_pod_is_gone_and_then_its_data_go() {
     let (environment, address) = writer("claim").await;
-    claims(&environment).delete("disk", &DeleteParams::default()).await.unwrap();
+    for name in VOLUMES {
+        claims(&environment).delete(name, &DeleteParams::default()).await.unwrap();
+    }
     let claim = claims(&environment).get("disk").await.unwrap();
     assert!(claim.metadata.deletion_timestamp.is_some());
     says(address, "written").await;

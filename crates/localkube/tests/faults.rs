@@ -31,8 +31,8 @@ async fn a_cut_in_one_direction_or_now_and_then_ends_alone() {
     environment.wait("web", "ready", is_ready).await;
     let address = environment.handle.forward("default", "pod/web", 8080).await.unwrap();
     eventually(address, "it answers", Result::is_ok).await.unwrap();
-    for way in [Way::In, Way::Out] {
-        let cut = Cut { pods: vec!["web".to_owned()], from: vec!["all".to_owned()], way, ..Cut::default() };
+    for (way, percent) in [(Way::In, None), (Way::Out, None), (Way::Both, Some(95))] {
+        let cut = Cut { pods: vec!["web".to_owned()], from: vec!["all".to_owned()], way, percent, ..Cut::default() };
         let done = environment.handle.inject(FaultRequest::Cut(cut)).await.unwrap();
         let id = done.id.unwrap();
         assert_eq!(listed(&environment).await, [id.as_str()]);
@@ -54,6 +54,38 @@ async fn a_cut_in_one_direction_or_now_and_then_ends_alone() {
     while began.elapsed() < Duration::from_secs(5) {
         eventually(address, "it stays open", Result::is_ok).await.unwrap();
     }
+    environment.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_is_one_pods_alone_and_right_again() {
+    let environment = start_with("clock", |options| options.clocks = true).await;
+    let mut addresses = Vec::new();
+    for name in ["one", "other"] {
+        let mut pod = web(name);
+        let script = pod["spec"]["containers"][0]["command"][2].as_str().unwrap();
+        let script = script.replace("self.wfile.write(f\"", "import time; self.wfile.write(f\"{time.time()} ");
+        pod["spec"]["containers"][0]["command"][2] = script.into();
+        environment.create(pod).await;
+        environment.wait(name, "ready", is_ready).await;
+        addresses.push(environment.handle.forward("default", &format!("pod/{name}"), 8080).await.unwrap());
+    }
+    // By how many seconds its clock is ahead of ours.
+    let ahead = async |pod: usize| {
+        let answer = eventually(addresses[pod], "it answers", Result::is_ok).await.unwrap();
+        answer.split(' ').next().unwrap().parse::<f64>().unwrap() - jiff::Timestamp::now().as_duration().as_secs_f64()
+    };
+    assert!(ahead(0).await.abs() < 60.0);
+    let clock = |wall| FaultRequest::Clock { pod: "one".to_owned(), wall, steady: 0 };
+    environment.handle.inject(clock(3_600_000)).await.unwrap();
+    let (there, here) = (ahead(0).await, ahead(1).await);
+    assert!((there - 3_600.0).abs() < 60.0 && here.abs() < 60.0, "{there} {here}");
+    let id = environment.handle.inject(clock(-3_600_000)).await.unwrap().id.unwrap();
+    assert_eq!(listed(&environment).await, [id.as_str()], "the second jump takes the place of the first");
+    assert!((ahead(0).await + 3_600.0).abs() < 60.0);
+    environment.handle.inject(FaultRequest::HealOne { id }).await.unwrap();
+    assert!(ahead(0).await.abs() < 60.0);
+    assert!(listed(&environment).await.is_empty());
     environment.down().await;
 }
 
@@ -130,7 +162,7 @@ async fn an_s3_of_the_host_is_reached_through_the_same_switch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dropped_watches_and_a_forgotten_history_are_seen_by_clients() {
+async fn stale_and_dropped_watches_and_a_forgotten_history_are_seen_by_clients() {
     use futures::TryStreamExt as _;
     let environment = start("watches").await;
     environment.create(web("web")).await;
@@ -141,6 +173,19 @@ async fn dropped_watches_and_a_forgotten_history_are_seen_by_clients() {
         environment.pods().watch(&parameters, &version).await.unwrap()
     };
     let mut open = Box::pin(watch().await);
+    environment.handle.fault(FaultRequest::Api { what: ApiFault::StaleWatches }).await.unwrap();
+    assert_eq!(listed(&environment).await, ["api"]);
+    environment.create(web("unseen")).await;
+    environment.wait("unseen", "ready", is_ready).await;
+    let told = tokio::time::timeout(Duration::from_secs(1), open.try_next()).await;
+    assert!(told.is_err(), "a stale watch tells nothing new: {told:?}");
+    environment.handle.fault(FaultRequest::HealOne { id: "api".to_owned() }).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(20), open.try_next()).await.expect("it catches up").unwrap();
+    assert!(
+        matches!(&told, Some(WatchEvent::Added(pod)) if pod.metadata.name.as_deref() == Some("unseen")),
+        "{told:?}"
+    );
+
     environment.handle.fault(FaultRequest::Api { what: ApiFault::DropWatches }).await.unwrap();
     let ended =
         tokio::time::timeout(Duration::from_secs(20), async { while let Ok(Some(_)) = open.try_next().await {} });
@@ -172,7 +217,7 @@ async fn dropped_watches_and_a_forgotten_history_are_seen_by_clients() {
 const LARGE: usize = 1_500_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_is_late_loses_and_resets_nothing_and_is_itself_again() {
+async fn a_link_that_is_late_or_narrow_loses_nothing_and_is_itself_again() {
     let environment = start("late").await;
     let mut pod = web("web");
     let script = pod["spec"]["containers"][0]["command"][2].as_str().unwrap();
@@ -207,6 +252,15 @@ async fn a_link_that_is_late_loses_and_resets_nothing_and_is_itself_again() {
 
     environment.handle.inject(FaultRequest::HealOne { id }).await.unwrap();
     assert!(listed(&environment).await.is_empty());
+    let fast = took().await;
+    assert!(fast < slow / 2, "{fast:?} and {slow:?} before");
+
+    // Narrow, as told: 1.5 megabytes at 4 megabits a second.
+    let narrow = FaultRequest::Link { pod: "web".to_owned(), kbit: Some(4_000), delay: None };
+    let id = environment.handle.inject(narrow).await.unwrap().id.unwrap();
+    let slow = took().await;
+    assert!(slow > Duration::from_secs(2), "{slow:?}");
+    environment.handle.inject(FaultRequest::HealOne { id }).await.unwrap();
     let fast = took().await;
     assert!(fast < slow / 2, "{fast:?} and {slow:?} before");
     environment.down().await;

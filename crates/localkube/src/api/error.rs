@@ -138,9 +138,34 @@ impl ApiError {
         Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }
 
+    /// 504: the version asked for is not there yet.
+    pub fn too_large_version(asked: u64, current: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let causes = json!([{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]);
+        let details = Some(json!({"causes": causes, "retryAfterSeconds": 1}));
+        Self { details, ..Self::new(504, "Timeout", message) }
+    }
+
+    /// 410: a list at a version that has left the history.
+    pub fn list_expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
     /// 415: the body is of a type that is not understood.
     pub fn unsupported_media_type(found: &str) -> Self {
         Self::new(415, "UnsupportedMediaType", format!("the body of the request was in an unknown format: {found}"))
+    }
+
+    /// 415: a patch of a custom resource in a format that it does not have.
+    pub fn unsupported_patch() -> Self {
+        let why = "the body of the request was in an unknown format - accepted media types include: \
+                   application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+        Self::new(415, "UnsupportedMediaType", why)
+    }
+
+    /// 500 without a reason, as the real server refuses an apply of fields that the kind does not have.
+    pub fn undeclared_field(path: &str) -> Self {
+        Self::new(500, "", format!("failed to create typed patch object: .{path}: field not declared in schema"))
     }
 
     /// 429: the eviction would break a PodDisruptionBudget. Retry later.

@@ -27,6 +27,8 @@ pub struct Faults {
     pub latency: Duration,
     /// The next so many requests are answered with this status.
     pub errors: Option<(u32, u16)>,
+    /// Watches stay open and tell nothing new; they catch up afterwards.
+    pub stale_watches: bool,
 }
 
 impl Faults {
@@ -77,6 +79,11 @@ impl FaultSwitch {
     /// Answers the next `count` requests with `status`.
     pub fn fail_next(&self, count: u32, status: u16) {
         self.faults.send_modify(|faults| faults.errors = (count > 0).then_some((count, status)));
+    }
+
+    /// Lets watches tell nothing new.
+    pub fn hold_watches(&self) {
+        self.faults.send_modify(|faults| faults.stale_watches = true);
     }
 
     /// Resets every connection that is open now; new ones are served.

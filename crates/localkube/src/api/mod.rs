@@ -6,11 +6,11 @@
 //!
 //! RBAC is enforced where its caller says so, with the real server's rule that nobody gives more than he has.
 //!
-//! What it does not do: server-side apply is a merge without field ownership, CEL rules are not evaluated, lists are never
-//! cut into pages, admission webhooks are stored and never called. It is a test bed, not a production API.
+//! What it does not do: CEL rules are not evaluated, admission webhooks are stored and never called. It is a test bed, not
+//! a production API.
 //!
 //! Neighbours: the node of this crate uses [`Store`] without HTTP and gives the hooks ([`ClusterIps`], [`PodLogs`]);
-//! everyone else comes over HTTP. Pure parts (`patch`, `schema`, `selector`, `table`, `lifecycle`, `builtin`) know
+//! everyone else comes over HTTP. Pure parts (`fields`, `patch`, `schema`, `selector`, `table`, `lifecycle`, `builtin`) know
 //! neither the store nor HTTP.
 //!
 //! Invariants: a change is in the journal before it is seen; versions only grow, also over restarts; a watch misses no
@@ -21,6 +21,7 @@ mod crd;
 mod discovery;
 mod error;
 mod fault;
+mod fields;
 mod http;
 mod lifecycle;
 mod names;

@@ -38,7 +38,7 @@ pub fn v3_group(registry: &Registry, group: &str, version: &str) -> Option<Value
         let namespaced = if info.namespaced { "/namespaces/{namespace}" } else { "" };
         let collection = format!("{prefix}{namespaced}/{}", info.gr.plural);
         let kind = json!({"group": group, "version": version, "kind": info.kind});
-        paths.insert(format!("{collection}/{{name}}"), item(&kind, &name, info.custom.is_some()));
+        paths.insert(format!("{collection}/{{name}}"), item(&kind, &name));
         paths.insert(collection, json!({"post": operation("post", &kind, &name)}));
         schemas.insert(name, schema(info, &kind));
     }
@@ -64,13 +64,11 @@ fn schema(info: &ResourceInfo, kind: &Value) -> Value {
     schema
 }
 
-fn item(kind: &Value, name: &str, custom: bool) -> Value {
+fn item(kind: &Value, name: &str) -> Value {
     let mut patch = operation("patch", kind, name);
     // Strategic merge patches of built-in kinds are computed by kubectl from its own types, so they are not offered here.
-    let mut content = json!({"application/json-patch+json": {}, "application/merge-patch+json": {}});
-    if custom {
-        as_map(&mut content).insert("application/apply-patch+yaml".into(), json!({}));
-    }
+    let content = json!({"application/json-patch+json": {}, "application/merge-patch+json": {},
+        "application/apply-patch+yaml": {}});
     as_map(&mut patch).insert("requestBody".into(), json!({"content": content}));
     json!({"get": operation("get", kind, name), "put": operation("put", kind, name), "patch": patch,
         "delete": operation("delete", kind, name)})

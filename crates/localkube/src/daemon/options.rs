@@ -81,6 +81,9 @@ pub struct UpOptions {
     /// Folders with PostgreSQL, one folder for each major, which are looked at before Debian's.
     #[serde(default)]
     pub postgres: Vec<PathBuf>,
+    /// Pods have clocks of their own, so that they can be off. It wants a C compiler.
+    #[serde(default)]
+    pub clocks: bool,
     /// Added to the environment of every container and of the controller.
     pub env: BTreeMap<String, String>,
 }
@@ -106,6 +109,7 @@ impl UpOptions {
             node_grace: NODE_GRACE,
             host_mounts: Vec::new(),
             postgres: fetched(helper).into_iter().collect(),
+            clocks: false,
             env: BTreeMap::new(),
         }
     }

@@ -306,6 +306,9 @@ fn node_context(
         }
         Ok(copy)
     });
+    let clocks = options.clocks.then(|| {
+        crate::node::clocks::build(&layout.node()).map_err(DaemonError::file(layout.node().join("clocks.so")))
+    });
     let mut env = options.env.clone();
     for (name, value) in
         [("AWS_ENDPOINT_URL_S3", format!("http://{GATEWAY}:{S3_PORT}")), ("AWS_REGION", "us-east-1".to_owned())]
@@ -330,6 +333,7 @@ fn node_context(
         node_grace: options.node_grace,
         servers: Servers::below(&options.postgres),
         host_mounts: options.host_mounts.clone(),
+        clocks: clocks.transpose()?,
         own_file_systems: options.volumes == Volumes::Ext4,
         kubelets: Kubelets::default(),
         stopping: CancellationToken::new(),

@@ -72,6 +72,7 @@ impl Faults {
             ApiFault::Silent => self.api.cut_everyone(Cut::Silent),
             ApiFault::Slow(milliseconds) => self.api.set_latency(Duration::from_millis(milliseconds)),
             ApiFault::Errors { count, status } => self.api.fail_next(count, status),
+            ApiFault::StaleWatches => self.api.hold_watches(),
             ApiFault::DropWatches => self.api.drop_connections(),
             ApiFault::Forget => {
                 self.store.forget_history();

@@ -26,6 +26,9 @@ pub enum FaultError {
     /// A link can be late by one time only.
     #[error("the link of {0} is late already: heal that first")]
     Late(String),
+    /// Pods have no clocks of their own.
+    #[error("the clocks of pods are the machine's: start the environment with `--clocks`")]
+    Clocks,
     /// There is no such node.
     #[error("there is no node {0}")]
     Node(String),

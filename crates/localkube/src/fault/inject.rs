@@ -67,6 +67,7 @@ impl Faults {
             }
             FaultRequest::Cut(cut) => self.cut(cut).await,
             FaultRequest::Link { pod, kbit, delay } => self.link(pod, *kbit, *delay).await,
+            FaultRequest::Clock { pod, wall, steady } => self.clock(pod, *wall, *steady),
             FaultRequest::NoNames { pod } => self.no_names(pod),
             FaultRequest::ForceDelete { pod } => self.force_delete(pod),
             FaultRequest::KubeletApart { of } => self.kubelet_apart(of),
@@ -180,6 +181,7 @@ impl Faults {
                 }
             }
             Undo::Names { hosts, before } => names::remember(&hosts, &before).map_err(FaultError::File)?,
+            Undo::Clock(directory) => crate::node::clocks::reset(&directory).map_err(FaultError::File)?,
             Undo::Kubelet(whose) => self.kubelets.heal(&whose),
             Undo::Disk { directory, what } => self.heal_disk(directory, what).await?,
             Undo::Damage(saved) => {

@@ -44,6 +44,8 @@ pub(super) enum Undo {
     Disk { directory: PathBuf, what: DiskFault },
     /// This pod knows no names.
     Names { hosts: PathBuf, before: String },
+    /// The clocks of this pod are off: its directory for them.
+    Clock(PathBuf),
     /// Data were damaged.
     Damage(Saved),
     /// The controller is stopped.
@@ -112,6 +114,7 @@ impl Undo {
             Self::Frozen(all) => !all.iter().any(ProcessId::is_alive),
             Self::Cut { holders, .. } => !holders.iter().any(ProcessId::is_alive),
             Self::Narrow { holder, .. } | Self::Late { holder, .. } => !holder.is_alive(),
+            Self::Clock(directory) => !directory.exists(),
             Self::Disk { directory, .. } => !crate::node::disk::is_mounted(directory),
             _ => false,
         }

@@ -3,6 +3,7 @@
 //!
 //! A fault that lasts has an id. It ends by that id, with the pod that it was put on, or with all others.
 
+mod clocks;
 mod control_plane;
 mod controllers;
 mod cuts;

@@ -53,6 +53,8 @@ pub enum ApiFault {
         /// With what.
         status: u16,
     },
+    /// Watches stay open and tell nothing new, as from a server that lags behind.
+    StaleWatches,
     /// Every connection that is open now is reset, and with it every watch.
     DropWatches,
     /// As if everybody had been away for long: open connections are reset, and versions of before answer 410.
@@ -233,6 +235,15 @@ pub enum FaultRequest {
     NoNames {
         /// A pod.
         pod: String,
+    },
+    /// A pod's clocks are off, for the processes of its containers alone.
+    Clock {
+        /// A pod.
+        pod: String,
+        /// Milliseconds that are added to the wall clock.
+        wall: i64,
+        /// Milliseconds that are added to the clocks that nobody can set, as after a pause of the machine.
+        steady: i64,
     },
     /// The pod's object is deleted at once while its processes run on: its kubelet does not hear of it. Healed, the
     /// kubelet ends what it finds.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::NodeError;
+use super::clocks;
 use super::context::{NodeContext, PodUser};
 use super::env;
 use super::image;
@@ -117,6 +118,9 @@ pub(super) async fn launch(
         kind: MountKind::Bind(source),
     };
     mounts.push(file("/etc/hosts", sandbox.hosts_file()));
+    if let Some(library) = &context.clocks {
+        mounts.push(clocks::provide(library, &sandbox.directory).map_err(NodeError::file(library))?);
+    }
     mounts.push(file(container.termination_message_path.as_deref().unwrap_or("/dev/termination-log"), message.clone()));
     let env = env::environment(context, pod, container, &address)?;
     let spec = ContainerSpec {

@@ -88,6 +88,8 @@ pub struct NodeContext {
     pub servers: Servers,
     /// Directories of the host that containers see read-only, beside the usual ones.
     pub host_mounts: Vec<PathBuf>,
+    /// The library that gives pods clocks of their own.
+    pub clocks: Option<PathBuf>,
     /// Claims have file systems of their own.
     pub own_file_systems: bool,
     /// Kubelets that do not hear the API.

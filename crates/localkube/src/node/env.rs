@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
 use serde_json::Value;
 
 use super::NodeError;
+use super::clocks;
 use super::context::NodeContext;
 use crate::net::address::{API_PORT, GATEWAY};
 
@@ -19,6 +20,9 @@ pub(super) fn environment(
     address: &str,
 ) -> Result<BTreeMap<String, String>, NodeError> {
     let mut env: BTreeMap<String, String> = context.env.clone();
+    if context.clocks.is_some() {
+        env.extend(clocks::environment());
+    }
     let hostname = pod.metadata.name.clone().unwrap_or_default();
     for (name, value) in [
         ("PATH", PATH.to_owned()),

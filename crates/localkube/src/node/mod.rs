@@ -3,6 +3,7 @@
 
 mod backoff;
 mod binding;
+pub mod clocks;
 mod container;
 mod context;
 pub mod disk;

@@ -45,6 +45,8 @@ pub struct RunningPod {
     pub address: Option<Ipv4Addr>,
     /// Its `/etc/hosts`.
     pub hosts: Option<PathBuf>,
+    /// Its directory for clocks of its own, if it has them.
+    pub clocks: Option<PathBuf>,
     /// Directories of its volumes, by claim.
     pub volumes: BTreeMap<String, PathBuf>,
     /// Its containers that run, by name.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
 use super::NodeError;
+use super::clocks;
 use super::container::Ended;
 use super::context::NodeContext;
 use super::kubelets::Deaf;
@@ -356,6 +357,7 @@ impl Worker {
             holder: self.sandbox.as_ref().map(|sandbox| sandbox.holder),
             address: self.sandbox.as_ref().map(|sandbox| sandbox.address),
             hosts: self.sandbox.as_ref().map(PodSandbox::hosts_file),
+            clocks: self.context.clocks.as_ref().and(self.sandbox.as_ref()).map(|s| clocks::directory_of(&s.directory)),
             volumes: self.volumes.clone(),
             containers: containers.collect::<BTreeMap<_, _>>(),
         }

@@ -1,22 +1,27 @@
-//! `docs/failures.md` against the tests: every test that it names exists, and a line that names none says so.
+//! `docs/failures.md` and the list of faults against the tests: every test that they name exists, and a line that names
+//! none says so.
 
 use crate::tree;
 use anyhow::Context;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const PAGE: &str = "docs/failures.md";
+const PAGES: [&str; 2] = ["docs/failures.md", "docs/reference/faults.md"];
 const NONE: &str = "**no test**";
 
 pub fn check(root: &Path) -> anyhow::Result<Vec<String>> {
-    let page = std::fs::read_to_string(root.join(PAGE)).context(PAGE)?;
     let mut tests = BTreeSet::new();
     for (path, code) in tree::rust(root)? {
         // A test program without a harness has its own main; its scenarios are its functions.
         let program = path.components().any(|part| part.as_os_str() == "tests") && code.contains("\nfn main() {");
         tests.extend(tests_of(&code, program).map(str::to_owned));
     }
-    Ok(wrong(&page, &tests))
+    let mut found = Vec::new();
+    for name in PAGES {
+        let page = std::fs::read_to_string(root.join(name)).context(name)?;
+        found.extend(wrong(name, &page, &tests));
+    }
+    Ok(found)
 }
 
 /// The functions of which an attribute says that they are tests, or all of them.
@@ -36,12 +41,12 @@ fn tests_of(code: &str, all: bool) -> impl Iterator<Item = &str> {
     })
 }
 
-fn wrong(page: &str, tests: &BTreeSet<String>) -> Vec<String> {
+fn wrong(name: &str, page: &str, tests: &BTreeSet<String>) -> Vec<String> {
     let mut wrong = Vec::new();
     for (index, line) in
         page.lines().enumerate().filter(|(_, line)| line.starts_with("| ") && !line.contains("shown by"))
     {
-        let at = format!("{PAGE}:{}", index.saturating_add(1));
+        let at = format!("{name}:{}", index.saturating_add(1));
         let shown = line.trim_end_matches(['|', ' ']).rsplit('|').next().unwrap_or_default();
         let names: Vec<_> = shown.split('`').skip(1).step_by(2).collect();
         if names.is_empty() && !shown.contains(NONE) {
@@ -70,7 +75,7 @@ mod tests {
         let page =
             "| what | shown by |\n|---|---|\n| x | `a_b` |\n| `y` | **no test** |\n| z | `a_c`, `a_b` |\n| w | |\n";
         assert_eq!(
-            wrong(page, &tests),
+            wrong("docs/failures.md", page, &tests),
             [
                 "docs/failures.md:5: there is no test a_c",
                 "docs/failures.md:6: names no test; if there is none, it has to say **no test**"

@@ -11,10 +11,11 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 
 use super::super::error::ApiError;
-use super::super::object::text;
+use super::super::object::{as_map, text};
 use super::super::resource::ResourceInfo;
 use super::super::store::Listed;
 use super::super::table::{Include, partial, table};
+use super::pages::token;
 use super::query::Form;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -89,8 +90,14 @@ pub(super) fn in_form(info: &ResourceInfo, object: &Arc<Value>, form: Form, incl
 /// A list in the wished form.
 pub(super) fn list_answer(info: &ResourceInfo, listed: &Listed, form: Form, include: Include) -> Answer {
     let version = listed.version.to_string();
-    let metadata = json!({"resourceVersion": version});
-    let value = match form {
+    let mut metadata = json!({"resourceVersion": version});
+    if let Some(rest) = &listed.rest {
+        as_map(&mut metadata).insert("continue".to_owned(), token(listed.version, rest).into());
+        if let Some(count) = rest.count {
+            as_map(&mut metadata).insert("remainingItemCount".to_owned(), count.into());
+        }
+    }
+    let mut value = match form {
         Form::Table => table(info, &listed.items, &version, include, jiff::Timestamp::now()),
         Form::Partial => {
             let items: Vec<Value> = listed.items.iter().map(|object| partial(object)).collect();
@@ -102,6 +109,9 @@ pub(super) fn list_answer(info: &ResourceInfo, listed: &Listed, form: Form, incl
             json!({"kind": info.list_kind, "apiVersion": info.api_version(), "metadata": metadata, "items": items})
         }
     };
+    if form == Form::Table {
+        as_map(&mut value).insert("metadata".to_owned(), metadata);
+    }
     json_answer(StatusCode::OK, &value)
 }
 

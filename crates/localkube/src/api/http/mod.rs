@@ -1,9 +1,11 @@
 //! The HTTP face of the store.
 
 mod answer;
+mod apply;
 mod auth;
 mod body;
 mod listener;
+mod pages;
 mod paths;
 mod protobuf;
 mod query;

@@ -19,7 +19,7 @@ use super::answer::{self, Answer};
 use super::paths::{Route, Target, route};
 use super::query::{Form, Query, negotiate};
 use super::server::ApiServer;
-use super::{auth, body, reviews, scale, streams};
+use super::{apply, auth, body, pages, reviews, scale, streams};
 
 /// One request on objects, understood.
 pub(super) struct Call {
@@ -28,6 +28,8 @@ pub(super) struct Call {
     pub query: Query,
     pub form: Form,
     pub who: Identity,
+    /// What the client calls itself, without its version.
+    pub agent: String,
 }
 
 impl Call {
@@ -45,7 +47,11 @@ impl Call {
 
     pub fn write_options(&self) -> WriteOptions {
         let strict = self.query.get("fieldValidation") == "Strict";
-        WriteOptions { dry_run: self.query.get("dryRun") == "All", strict }
+        let manager = match self.query.get("fieldManager") {
+            "" => self.agent.clone(),
+            named => named.to_owned(),
+        };
+        WriteOptions { dry_run: self.query.get("dryRun") == "All", strict, manager }
     }
 
     pub fn answer(&self, status: StatusCode, object: &Arc<Value>, dropped: &[String]) -> Answer {
@@ -114,10 +120,17 @@ async fn dispatch(server: &ApiServer, request: Request<Incoming>, peer: Option<&
                 _ => form.ok_or_else(ApiError::not_acceptable)?,
             };
             permitted(server, &info, &target, &query, &identity, request.method())?;
-            objects(server, Call { info, target, query, form, who: identity }, request).await
+            let agent = agent(request.headers());
+            objects(server, Call { info, target, query, form, who: identity, agent }, request).await
         }
         _ => Err(ApiError::no_such_path()),
     }
+}
+
+/// `kubectl` of `kubectl/v1.35.0 (linux/amd64)`.
+fn agent(headers: &http::HeaderMap) -> String {
+    let text = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split('/').next().unwrap_or_default().chars().take(128).collect()
 }
 
 /// 403 where RBAC is enforced and does not allow it.
@@ -190,6 +203,7 @@ async fn objects(server: &ApiServer, call: Call, request: Request<Incoming>) -> 
     match *request.method() {
         Method::GET if call.query.is("watch") => streams::watch(server, call),
         Method::GET | Method::HEAD => {
+            pages::not_from_the_future(server, &call)?;
             let object = store.get_in(&call.info, call.namespace(), call.name())?;
             Ok(call.answer(StatusCode::OK, &object, &[]))
         }
@@ -197,7 +211,7 @@ async fn objects(server: &ApiServer, call: Call, request: Request<Incoming>) -> 
             let object = read_object(request).await?;
             not_more(server, &call, &object)?;
             let options = call.write_options();
-            let written = store.put_in(&call.info, call.namespace(), call.name(), part, object, options)?;
+            let written = store.put_in(&call.info, call.namespace(), call.name(), part, object, &options)?;
             let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
             Ok(call.answer(status, &written.object, &written.dropped))
         }
@@ -211,10 +225,7 @@ async fn collection(server: &ApiServer, call: Call, request: Request<Incoming>) 
     let store = &server.inner.store;
     match *request.method() {
         Method::GET if call.query.is("watch") => streams::watch(server, call),
-        Method::GET | Method::HEAD => {
-            let listed = store.list_in(&call.info, call.target.namespace.as_deref(), &call.selection()?);
-            Ok(answer::list_answer(&call.info, &listed, call.form, call.query.include()))
-        }
+        Method::GET | Method::HEAD => pages::list(server, &call),
         Method::POST => {
             let object = read_object(request).await?;
             not_more(server, &call, &object)?;
@@ -223,7 +234,7 @@ async fn collection(server: &ApiServer, call: Call, request: Request<Incoming>) 
                 None if call.info.namespaced => text(&object, "/metadata/namespace").to_owned(),
                 None => String::new(),
             };
-            let written = store.create_in(&call.info, &namespace, object, call.write_options())?;
+            let written = store.create_in(&call.info, &namespace, object, &call.write_options())?;
             Ok(call.answer(StatusCode::CREATED, &written.object, &written.dropped))
         }
         Method::DELETE => {
@@ -231,7 +242,7 @@ async fn collection(server: &ApiServer, call: Call, request: Request<Incoming>) 
             let options = delete_options(&call, request).await?;
             let namespace = call.target.namespace.as_deref();
             let items = store.delete_collection(&call.info, namespace, &selection, &options)?;
-            let listed = super::super::store::Listed { version: store.version(), items };
+            let listed = super::super::store::Listed { version: store.version(), items, rest: None };
             Ok(answer::list_answer(&call.info, &listed, call.form, call.query.include()))
         }
         _ => Err(ApiError::method_not_allowed()),
@@ -253,10 +264,11 @@ async fn patch(server: &ApiServer, call: &Call, part: Part, request: Request<Inc
     not_more(server, call, &change)?;
     let custom = call.info.custom.is_some();
     let options = call.write_options();
-    let absent = || store.get_in(&call.info, call.namespace(), call.name()).is_err();
-    if patch_type == PatchType::Apply && part == Part::Main && absent() {
-        let written = store.create_in(&call.info, call.namespace(), change, options)?;
-        return Ok(call.answer(StatusCode::CREATED, &written.object, &written.dropped));
+    if patch_type == PatchType::Apply {
+        let wish = apply::wish(call, part, change)?;
+        let written = store.apply_in(&call.info, call.namespace(), call.name(), &wish, &options)?;
+        let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+        return Ok(call.answer(status, &written.object, &written.dropped));
     }
     let apply = |old: &Value| {
         let new = apply_patch(patch_type, custom, old, &change)?;
@@ -268,7 +280,7 @@ async fn patch(server: &ApiServer, call: &Call, part: Part, request: Request<Inc
         let causes = [Cause::invalid("metadata.uid", &wanted.into(), "field is immutable")];
         Err(ApiError::invalid(&call.info.kind, &call.info.gr.group, call.name(), &causes))
     };
-    let written = store.update_in(&call.info, call.namespace(), call.name(), part, apply, options)?;
+    let written = store.update_in(&call.info, call.namespace(), call.name(), part, apply, &options)?;
     Ok(call.answer(StatusCode::OK, &written.object, &written.dropped))
 }
 

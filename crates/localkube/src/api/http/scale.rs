@@ -48,7 +48,7 @@ pub(super) async fn handle(server: &ApiServer, call: &Call, request: Request<Inc
         Ok(new)
     };
     let written =
-        store.update_in(&call.info, call.namespace(), call.name(), Part::Main, resize, call.write_options())?;
+        store.update_in(&call.info, call.namespace(), call.name(), Part::Main, resize, &call.write_options())?;
     Ok(json_answer(StatusCode::OK, &to_scale(&paths, &written.object)))
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::super::error::ApiError;
+use super::super::fault::Faults;
 use super::super::object::{as_map, version};
 use super::super::resource::ResourceInfo;
 use super::super::store::{ChangeKind, WatchStart, Watcher};
@@ -40,6 +41,7 @@ struct Open {
     mark_list_end: bool,
     until: Instant,
     finished: bool,
+    faults: tokio::sync::watch::Receiver<Faults>,
 }
 
 /// A watch on a collection or on one object.
@@ -77,6 +79,7 @@ pub(super) fn watch(server: &ApiServer, call: Call) -> Result<Answer, ApiError> 
         mark_list_end: initial,
         until: Instant::now() + timeout,
         finished: false,
+        faults: server.inner.faults.subscribe(),
     };
     let stream = futures::stream::unfold(open, |mut open| async move {
         let line = open.next_line().await?;
@@ -95,7 +98,7 @@ fn events(lines: impl futures::Stream<Item = Bytes> + Send + 'static) -> Answer 
 impl Open {
     /// The next event as a line, `None` when the watch is over.
     async fn next_line(&mut self) -> Option<Bytes> {
-        if self.finished {
+        if self.finished || !self.may_tell().await {
             return None;
         }
         if self.mark_list_end {
@@ -112,11 +115,21 @@ impl Open {
         let bookmark_at = Instant::now() + BOOKMARK_EVERY;
         tokio::select! {
             change = self.watcher.next() => match change {
-                Ok(change) => Some(self.line(change)),
+                Ok(change) => self.may_tell().await.then(|| self.line(change)),
                 Err(error) => Some(self.error(&error)),
             },
             () = tokio::time::sleep_until(self.until) => None,
             () = tokio::time::sleep_until(bookmark_at), if self.bookmarks => Some(self.bookmark(false)),
+        }
+    }
+
+    /// Waits while watches are stale. False when the watch is over.
+    async fn may_tell(&mut self) -> bool {
+        let until = self.until;
+        let fresh = async { self.faults.wait_for(|faults| !faults.stale_watches).await.is_ok() };
+        tokio::select! {
+            fresh = fresh => fresh,
+            () = tokio::time::sleep_until(until) => false,
         }
     }
 

@@ -17,7 +17,7 @@ pub enum PatchType {
     Merge,
     /// Kubernetes' own, with lists merged by key. Custom resources do not have it.
     Strategic,
-    /// Server-side apply; treated as a merge that also creates, without field ownership.
+    /// Server-side apply: [`super::fields`] does it.
     Apply,
 }
 
@@ -54,11 +54,11 @@ pub fn apply_patch(patch_type: PatchType, custom: bool, object: &Value, patch: &
         }
         _ if !patch.is_object() => return Err(ApiError::bad_request("the patch must be an object")),
         PatchType::Merge => json_patch::merge(&mut patched, patch),
-        PatchType::Apply if custom => json_patch::merge(&mut patched, patch),
         PatchType::Strategic if custom => {
-            return Err(ApiError::unsupported_media_type("application/strategic-merge-patch+json"));
+            return Err(ApiError::unsupported_patch());
         }
-        PatchType::Strategic | PatchType::Apply => strategic_merge(&mut patched, patch),
+        PatchType::Strategic => strategic_merge(&mut patched, patch),
+        PatchType::Apply => return Err(ApiError::unsupported_media_type("application/apply-patch+yaml")),
     }
     Ok(patched)
 }

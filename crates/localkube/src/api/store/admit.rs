@@ -14,7 +14,7 @@ pub(super) fn admit(
     info: &ResourceInfo,
     old: Option<&Value>,
     mut object: Value,
-    options: WriteOptions,
+    options: &WriteOptions,
 ) -> Result<(Value, Vec<String>), ApiError> {
     let about = name(&object).to_owned();
     let cannot_handle = |why: String| {

@@ -2,10 +2,12 @@
 //! for watches. Also the in-process client of the node: all rules of the API hold for it too.
 
 mod admit;
+mod apply;
 mod collect;
 mod evict;
 mod history;
 mod journal;
+mod page;
 mod read;
 mod state;
 mod upstream;
@@ -20,9 +22,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch as version_watch;
 
+pub use apply::ApplyWish;
 pub use history::{Change, ChangeKind};
 pub use journal::JournalError;
-pub use read::Listed;
+pub use page::{At, Gone, Page};
+pub use read::{Listed, Rest};
 pub use upstream::{Order, Upstream, Wish};
 pub use watch::{WatchStart, Watcher};
 pub use write::WriteOptions;

@@ -19,6 +19,17 @@ pub struct Listed {
     pub version: u64,
     /// In the order of namespace and name.
     pub items: Vec<Arc<Value>>,
+    /// What a page leaves over.
+    pub rest: Option<Rest>,
+}
+
+/// What comes after a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// Namespace and name of the last object of the page.
+    pub after: (String, String),
+    /// How many more there are; not told for a list that selects.
+    pub count: Option<usize>,
 }
 
 /// A stored object as this version of the resource shows it.
@@ -81,6 +92,6 @@ impl Store {
             .filter(|(key, object)| namespace.is_none_or(|n| n == key.namespace) && selection.matches(object))
             .map(|(_, object)| present(info, object))
             .collect();
-        Listed { version: state.version(), items }
+        Listed { version: state.version(), items, rest: None }
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::super::builtin::ClusterIps;
 use super::super::lifecycle::DeleteOptions;
-use super::{ChangeKind, Store, WatchStart};
+use super::super::selector::Selection;
+use super::{At, ChangeKind, Gone, Listed, Page, Store, WatchStart};
 
 #[derive(Default)]
 struct Ips(Mutex<Vec<String>>);
@@ -225,4 +226,32 @@ fn a_service_gets_an_ip_keeps_it_and_gives_it_back() {
     assert_eq!(store.update("services", blind).unwrap()["spec"]["clusterIP"], "10.0.0.1");
     store.delete("services", "n", "a", &DeleteOptions::default()).unwrap();
     assert_eq!(store.create("services", "n", service("b")).unwrap()["spec"]["clusterIP"], "10.0.0.1");
+}
+
+#[test]
+fn a_list_comes_in_pages_of_one_version_until_that_has_left_the_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    for name in ["a", "b", "c"] {
+        store.create("configmaps", "n", map(name)).unwrap();
+    }
+    let info = store.resource("configmaps").unwrap();
+    let page = |at, after: Option<&(String, String)>, limit| {
+        store.page_in(&info, Some("n"), &Selection::default(), &Page { at, after: after.cloned(), limit })
+    };
+    let names = |listed: &Listed| -> Vec<String> {
+        listed.items.iter().map(|object| super::super::object::name(object).to_owned()).collect()
+    };
+    let first = page(At::Now, None, Some(2)).unwrap();
+    let rest = first.rest.clone().unwrap();
+    assert_eq!((names(&first), rest.count), (vec!["a".to_owned(), "b".to_owned()], Some(1)));
+    store.delete("configmaps", "n", "c", &DeleteOptions::default()).unwrap();
+    store.create("configmaps", "n", map("d")).unwrap();
+    let of_then = page(At::Exactly(first.version), Some(&rest.after), None).unwrap();
+    assert_eq!((names(&of_then), of_then.version, of_then.rest), (vec!["c".to_owned()], first.version, None));
+    assert_eq!(names(&page(At::Now, Some(&rest.after), None).unwrap()), ["d"]);
+    store.forget_history();
+    assert!(matches!(page(At::Exactly(first.version), Some(&rest.after), None), Err(Gone::Expired)));
+    let future = page(At::NotOlderThan(store.version() + 1), None, None);
+    assert!(matches!(future, Err(Gone::Refused(error)) if error.code == 504));
 }

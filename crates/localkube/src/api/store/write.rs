@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::builtin::prepare_service;
 use super::super::crd;
 use super::super::error::ApiError;
+use super::super::fields::{self, Managers, Writer};
 use super::super::lifecycle::{self, Circumstances, Part};
 use super::super::object::{as_map, is_terminating, list, name, namespace, text, uid};
 use super::super::patch::{PatchType, apply_patch};
@@ -18,12 +19,30 @@ use super::state::{Key, State, definitions};
 use super::upstream::{Wish, merge_of};
 
 /// How a write is to be done.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct WriteOptions {
     /// All rules run, nothing is stored.
     pub dry_run: bool,
     /// Unknown fields are refused instead of dropped.
     pub strict: bool,
+    /// Who writes, for `metadata.managedFields`; the local environment itself if empty.
+    pub manager: String,
+}
+
+impl WriteOptions {
+    pub(super) fn writer<'a>(&'a self, part: Part, now: &'a str) -> Writer<'a> {
+        let manager = if self.manager.is_empty() { OURSELVES } else { &self.manager };
+        Writer { manager, subresource: if part == Part::Status { "status" } else { "" }, now }
+    }
+}
+
+/// The manager of what the local environment writes itself, as the kubelet and the kube-controller-manager do.
+const OURSELVES: &str = "pgherd-local";
+
+/// What a change wishes: the object, and its owners where the change has decided on them.
+pub(super) struct Wished {
+    pub object: Value,
+    pub managers: Option<Managers>,
 }
 
 /// What a write came to.
@@ -50,7 +69,7 @@ impl Store {
         if let Some(known) = self.pass_on(&info, namespace, name(&object), || Wish::Create(object.clone())) {
             return Ok(known);
         }
-        self.create_in(&info, namespace, object, WriteOptions::default()).map(|written| written.object)
+        self.create_in(&info, namespace, object, &WriteOptions::default()).map(|written| written.object)
     }
 
     /// Replaces an object's metadata and spec. With a resourceVersion, only if that is the current one.
@@ -71,7 +90,7 @@ impl Store {
 
     fn replace(&self, info: &ResourceInfo, object: Value, part: Part) -> Result<Arc<Value>, ApiError> {
         let (namespace, name) = (namespace(&object).to_owned(), name(&object).to_owned());
-        let written = self.put_in(info, &namespace, &name, part, object, WriteOptions::default())?;
+        let written = self.put_in(info, &namespace, &name, part, object, &WriteOptions::default())?;
         Ok(written.object)
     }
 
@@ -115,7 +134,7 @@ impl Store {
             return Ok(known);
         }
         let change = |old: &Value| apply_patch(PatchType::Merge, info.custom.is_some(), old, patch);
-        self.update_in(info, namespace, name, part, change, WriteOptions::default()).map(|written| written.object)
+        self.update_in(info, namespace, name, part, change, &WriteOptions::default()).map(|written| written.object)
     }
 
     pub(in super::super) fn create_in(
@@ -123,11 +142,26 @@ impl Store {
         info: &ResourceInfo,
         in_namespace: &str,
         object: Value,
-        options: WriteOptions,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
+        self.create_with(info, in_namespace, Wished { object, managers: None }, options)
+    }
+
+    pub(super) fn create_with(
+        &self,
+        info: &ResourceInfo,
+        in_namespace: &str,
+        wished: Wished,
+        options: &WriteOptions,
     ) -> Result<Written, ApiError> {
         let about = circumstances();
-        let object = lifecycle::prepare_create(info, in_namespace, object, &about)?;
+        let object = lifecycle::prepare_create(info, in_namespace, wished.object, &about)?;
+        let assigned = fields::assigned(info, &object);
         let (mut object, dropped) = admit(info, None, object, options)?;
+        let managers = wished.managers.unwrap_or_else(|| {
+            let by = options.writer(Part::Main, &about.now);
+            fields::updated(info, None, &object, Managers::default(), &by).without(&assigned)
+        });
         let key = Key::new(namespace(&object), name(&object));
         let mut state = self.lock();
         if info.namespaced {
@@ -137,6 +171,7 @@ impl Store {
             return Err(ApiError::already_exists(&info.gr, &key.name));
         }
         if options.dry_run {
+            managers.put(&mut object);
             return Ok(Written { object: present(info, &Arc::new(object)), dropped, created: true });
         }
         if info.kind == "Service" {
@@ -146,6 +181,7 @@ impl Store {
             let status = crd::accepted_status(&object, &about.now);
             as_map(&mut object).insert("status".into(), status);
         }
+        managers.put(&mut object);
         let owned = !list(&object, "/metadata/ownerReferences").is_empty();
         let stored = state.commit(&info.stored_as, &key, Some(object))?;
         if info.kind == "Namespace" {
@@ -165,7 +201,7 @@ impl Store {
         name: &str,
         part: Part,
         object: Value,
-        options: WriteOptions,
+        options: &WriteOptions,
     ) -> Result<Written, ApiError> {
         if part == Part::Main && info.create_on_update && self.get_in(info, namespace, name).is_err() {
             // As the real server: a UID is a precondition, a resourceVersion is not looked at when there is nothing.
@@ -188,13 +224,28 @@ impl Store {
         name: &str,
         part: Part,
         change: impl FnOnce(&Value) -> Result<Value, ApiError>,
-        options: WriteOptions,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
+        let change = |old: &Value| Ok(Wished { object: change(old)?, managers: None });
+        self.change_in(info, namespace, name, part, change, options)
+    }
+
+    pub(super) fn change_in(
+        &self,
+        info: &ResourceInfo,
+        namespace: &str,
+        name: &str,
+        part: Part,
+        change: impl FnOnce(&Value) -> Result<Wished, ApiError>,
+        options: &WriteOptions,
     ) -> Result<Written, ApiError> {
         let key = Key::new(namespace, name);
         let mut state = self.lock();
         let stored = state.get(&info.stored_as, &key).cloned().ok_or_else(|| ApiError::not_found(&info.gr, name))?;
         let old = present(info, &stored);
-        let new = lifecycle::prepare_update(info, &old, change(&old)?, part)?;
+        let wished = change(&old)?;
+        let brought = fields::given(&old, wished.object.pointer("/metadata/managedFields"));
+        let new = lifecycle::prepare_update(info, &old, wished.object, part)?;
         let (mut new, dropped) = admit(info, Some(&stored), new, options)?;
         if info.kind == "Service" {
             self.fill_service(info, &mut new, Some(&stored))?;
@@ -204,6 +255,11 @@ impl Store {
             as_map(&mut new).insert("status".into(), status);
         }
         lifecycle::count_generation(info, &stored, &mut new);
+        let managers = wished.managers.unwrap_or_else(|| {
+            let now = lifecycle::timestamp(jiff::Timestamp::now());
+            fields::updated(info, Some(&stored), &new, brought, &options.writer(part, &now))
+        });
+        managers.put(&mut new);
         if new == *stored || options.dry_run {
             // A write that changes nothing makes no version and no event, as in the real server.
             return Ok(Written { object: present(info, &Arc::new(new)), dropped, created: false });

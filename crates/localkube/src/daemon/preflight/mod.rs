@@ -2,6 +2,7 @@
 
 mod addresses;
 mod clock;
+mod root;
 
 use std::path::Path;
 
@@ -33,7 +34,7 @@ pub fn preflight(options: &UpOptions) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut say = |fatal: bool, text: String| found.push(Finding { fatal, text });
     if !nix::unistd::Uid::effective().is_root() {
-        say(true, "it must run as root, for namespaces and network (try sudo)".to_owned());
+        say(true, root::word());
     }
     for (tool, package) in TOOLS {
         if find_program(tool).is_none() {
@@ -49,6 +50,9 @@ pub fn preflight(options: &UpOptions) -> Vec<Finding> {
         if !Path::new("/dev/loop-control").exists() {
             say(true, "`--volumes ext4` wants loop devices, and this kernel has none".to_owned());
         }
+    }
+    if options.clocks && find_program("cc").is_none() {
+        say(true, "`--clocks` wants the program `cc`: apt-get install gcc libc6-dev".to_owned());
     }
     if !matches!(nix::unistd::User::from_name(&options.user), Ok(Some(_))) {
         say(true, format!("the system user {} is missing: apt-get install postgresql-common", options.user));
