@@ -179,7 +179,7 @@ impl World {
                 self.unreadable(at, u64::MAX / 2);
                 self.restart_container(at, true, 500, 9_000);
                 // One in two has its WAL on a volume of its own, and loses that one alone.
-                if lasts % 2 == 0 {
+                if lasts.is_multiple_of(2) {
                     self.nodes[at].disk = super::directory::Disk::default();
                 } else {
                     self.lose_wal(at);

@@ -96,7 +96,7 @@ impl<'a> Shape<'a> {
 
     /// The edges of the items of a list; none if it is owned as a whole.
     pub fn edges(self, items: &[Value]) -> Option<Vec<String>> {
-        let edge: Box<dyn Fn(&Value) -> Option<String>> = match self {
+        let edge: Edge<'_> = match self {
             Self::Root(schema) | Self::Custom(schema) => match schema.get("x-kubernetes-list-type")?.as_str()? {
                 "set" => Box::new(by_value),
                 "map" => {
@@ -120,6 +120,9 @@ impl<'a> Shape<'a> {
         (!twice).then_some(edges)
     }
 }
+
+/// What an item of a list is called.
+type Edge<'a> = Box<dyn Fn(&Value) -> Option<String> + 'a>;
 
 fn by_value(item: &Value) -> Option<String> {
     (!item.is_object() && !item.is_array()).then(|| format!("v:{item}"))
