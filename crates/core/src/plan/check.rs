@@ -2,7 +2,7 @@
 //! could break one is not applied at all.
 
 use super::{Plan, Step, check_election, check_pairs, check_restart, check_restore};
-use crate::cluster::{CertificateFact, Observed, Role, SecretKind};
+use crate::cluster::{CertificateFact, MemberPhase, Observed, Role, SecretKind};
 use crate::lease::{HolderState, LeaseRecord, Term};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -183,7 +183,17 @@ fn hearsay(observed: &Observed, record: &LeaseRecord) -> bool {
     });
     let long = fresh.iter().all(|report| record.lease_duration >= report.lease_seen.lease_duration);
     let held = record.held_by().map(|holder| holder.name.clone());
-    observed.lease.is_some() || !all || !above || !long || held.is_none() || held != observed.status.current_primary
+    let open = observed.pods.iter().filter(|pod| Some(&pod.name) != held.as_ref()).any(|pod| {
+        let phase = pod.report.as_ref().map(|report| report.phase);
+        matches!(phase, Some(MemberPhase::Primary | MemberPhase::Promoting | MemberPhase::Stopping))
+    });
+    observed.lease.is_some()
+        || open
+        || !all
+        || !above
+        || !long
+        || held.is_none()
+        || held != observed.status.current_primary
 }
 
 fn deletes_data(observed: &Observed, name: &str) -> Option<Violation> {

@@ -2,7 +2,9 @@
 //!
 //! Its holder makes it anew from memory. Once the last holder must have stopped, the controller does: as held by the
 //! last known primary, so that a whole leaseDuration runs before anybody may take it; with a term and a timeline above
-//! everything that any instance has seen; and only if every instance answers, since one that does not may know more.
+//! everything that any instance has seen; and only if every instance answers, since one that does not may know more, and
+//! no other says that it may write: a holder that does not reach the API lives on by pledges (L7), for as long as it gets
+//! them, and the status may not have heard of its promotion.
 
 use super::Draft;
 use super::step::{EventKind, Step};
@@ -82,6 +84,9 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
     if primary.is_none() {
         missing.push(format!("the last primary {name:?} does not answer"));
     }
+    let others = observed.pods.iter().filter(|pod| pod.name != name);
+    let writers = others.filter(|pod| pod.report.as_ref().is_some_and(may_write));
+    missing.extend(writers.map(|pod| format!("{} may still write, and makes it anew itself once it can", pod.name)));
     let unknown = reports.iter().any(|report| report.incarnation.is_none());
     if unknown && desired.synchronous {
         missing.push("not every instance knows its data directory".to_owned());
@@ -120,6 +125,11 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
         // Whoever held it goes by the timings that it was started with.
         lease_duration: durations.max().unwrap_or_default().max(desired.timings.lease_duration),
     })
+}
+
+/// Its postgres is open for clients, or about to be, or not yet known to be gone.
+fn may_write(report: &Report) -> bool {
+    matches!(report.phase, MemberPhase::Primary | MemberPhase::Promoting | MemberPhase::Stopping)
 }
 
 fn is_fresh(pod: &PodView) -> bool {

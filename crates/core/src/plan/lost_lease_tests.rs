@@ -2,7 +2,7 @@
 
 use super::tests::{NOW, golden, healthy};
 use super::*;
-use crate::cluster::Observed;
+use crate::cluster::{MemberPhase, Observed};
 use crate::lease::{HolderState, Term};
 use crate::timeline::TimelineId;
 
@@ -81,6 +81,23 @@ fn l8_while_somebody_does_not_answer_nothing_is_made_and_it_is_said_who() {
     assert_eq!(check(&whole, &forced), []);
     let empty = Plan { steps: vec![Step::CreateLease], ..forced };
     assert_eq!(check(&whole, &empty), [Violation::LeaseFromHearsay]);
+}
+
+#[test]
+fn l8_while_another_than_the_status_knows_of_may_write_nothing_is_made() {
+    let (desired, observed) = lost();
+    let record = made(&plan(&desired, &observed, NOW).steps).cloned().unwrap();
+    for phase in [MemberPhase::Primary, MemberPhase::Promoting, MemberPhase::Stopping] {
+        // Promoted without the API having heard of it, and alive by pledges.
+        let mut observed = observed.clone();
+        observed.pods[1].report.as_mut().unwrap().phase = phase;
+        let plan = plan(&desired, &observed, NOW);
+        assert!(made(&plan.steps).is_none(), "{phase:?}");
+        let said = |step: &Step| matches!(step, Step::WriteRefusal { refusal, .. } if refusal.missing.iter().any(|why| why.contains("c-2 may still write")));
+        assert!(plan.steps.iter().any(said), "{:?}", plan.steps);
+        let forced = Plan { steps: vec![Step::RecreateLease(Box::new(record.clone()))], ..plan };
+        assert_eq!(check(&observed, &forced), [Violation::LeaseFromHearsay]);
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl World {
             .nodes
             .iter()
             .enumerate()
-            .filter(|(other, node)| *other != at && node.postgres == Postgres::Primary)
+            .filter(|(other, node)| *other != at && node.postgres == Postgres::Primary && !node.gated)
             .map(|(_, node)| node.name.as_str())
             .collect();
         let holder = self.lease.value.held_by();
