@@ -27,8 +27,9 @@ fn chart() -> PathBuf {
 pub async fn install(plane: &mut Plane) {
     let client = plane.client("admin").await;
     let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/crds");
-    // This server is older than the rules in CEL: its kubectl does not know them, and it leaves them out.
-    plane.must("admin", &["apply", "--server-side", "--validate=false", "-f", crds.to_str().unwrap()]).await;
+    // This server is older than rules in CEL: its kubectl does not know them, it refuses to apply them, and where they are
+    // created it leaves them out.
+    plane.must("admin", &["create", "--validate=false", "-f", crds.to_str().unwrap()]).await;
     established(&client).await;
     plane.must("admin", &["create", "namespace", SYSTEM]).await;
     plane.must("admin", &["create", "serviceaccount", CONTROLLER, "-n", SYSTEM]).await;
