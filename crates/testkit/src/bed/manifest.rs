@@ -16,7 +16,8 @@ pub fn edited(example: &Path, directory: &Path, edit: impl FnOnce(&mut Value)) -
     let mut cluster: Value = serde_yaml_ng::from_str(&text)?;
     edit(&mut cluster);
     let path = std::path::absolute(directory.join("cluster.yaml"))?;
-    std::fs::write(&path, serde_yaml_ng::to_string(&cluster)?)
+    // JSON is YAML with every text in quotes: `on` and `off` would be booleans to kubectl.
+    std::fs::write(&path, serde_json::to_string_pretty(&cluster)?)
         .with_context(|| format!("failed to write {}", path.display()))?;
     Ok(path)
 }
