@@ -27,6 +27,7 @@ pub mod restore;
 pub mod roles;
 pub mod rules;
 pub mod slots;
+pub mod sql;
 pub mod sync;
 pub mod time;
 pub mod timeline;

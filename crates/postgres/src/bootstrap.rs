@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use postgres_protocol::password::scram_sha_256;
+use pgherd_core::sql::{identifier, literal};
 
+use crate::scram;
 use crate::sql::{Session, SqlError, within};
 
 /// The replication role, as CNPG names it; it proves itself by certificate.
@@ -34,8 +35,8 @@ impl std::fmt::Debug for Login {
 pub async fn cluster_roles(session: &Session, deadline: Duration) -> Result<(), SqlError> {
     ensure_role(session, REPLICATION_USER, "LOGIN REPLICATION", deadline).await?;
     ensure_role(session, METRICS_USER, "LOGIN", deadline).await?;
-    let user = quote_identifier(REPLICATION_USER);
-    let metrics = quote_identifier(METRICS_USER);
+    let user = identifier(REPLICATION_USER);
+    let metrics = identifier(METRICS_USER);
     let grants = format!(
         "GRANT EXECUTE ON FUNCTION \
            pg_catalog.pg_ls_dir(text, boolean, boolean), \
@@ -58,10 +59,10 @@ pub async fn application_database(
     let present = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1";
     if exists(session, "look for the database", present, database, deadline).await? {
         // One that was recovered may have been somebody else's.
-        let own = format!("ALTER DATABASE {} OWNER TO {}", quote_identifier(database), quote_identifier(&owner.name));
+        let own = format!("ALTER DATABASE {} OWNER TO {}", identifier(database), identifier(&owner.name));
         return batch(session, "give the database its owner", &own, deadline).await;
     }
-    let create = format!("CREATE DATABASE {} OWNER {}", quote_identifier(database), quote_identifier(&owner.name));
+    let create = format!("CREATE DATABASE {} OWNER {}", identifier(database), identifier(&owner.name));
     // CREATE DATABASE refuses to run in the implicit transaction that a batch of several statements is.
     session.batch("make commits local", "SET synchronous_commit = local", deadline).await?;
     session.batch("create the database", &create, deadline).await
@@ -75,14 +76,14 @@ pub async fn owner_role(session: &Session, owner: &Login, deadline: Duration) ->
 
 /// Gives a role a password.
 pub async fn set_password(session: &Session, login: &Login, deadline: Duration) -> Result<(), SqlError> {
-    let verifier = scram_sha_256(login.password.as_bytes());
-    let sql = format!("ALTER ROLE {} PASSWORD {}", quote_identifier(&login.name), quote_literal(&verifier));
+    let verifier = scram::verifier(&login.password);
+    let sql = format!("ALTER ROLE {} PASSWORD {}", identifier(&login.name), literal(&verifier));
     batch(session, "set a password", &sql, deadline).await
 }
 
 /// Takes a role's password away, so that only the socket lets it in (`enableSuperuserAccess: false`).
 pub async fn clear_password(session: &Session, role: &str, deadline: Duration) -> Result<(), SqlError> {
-    let sql = format!("ALTER ROLE {} PASSWORD NULL", quote_identifier(role));
+    let sql = format!("ALTER ROLE {} PASSWORD NULL", identifier(role));
     batch(session, "take a password away", &sql, deadline).await
 }
 
@@ -95,7 +96,7 @@ pub async fn run_text(session: &Session, text: &str, deadline: Duration) -> Resu
 async fn ensure_role(session: &Session, role: &str, options: &str, deadline: Duration) -> Result<(), SqlError> {
     let present = "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1";
     let verb = if exists(session, "look for a role", present, role, deadline).await? { "ALTER" } else { "CREATE" };
-    let sql = format!("{verb} ROLE {} WITH {options}", quote_identifier(role));
+    let sql = format!("{verb} ROLE {} WITH {options}", identifier(role));
     batch(session, "create a role", &sql, deadline).await
 }
 
@@ -113,29 +114,9 @@ async fn batch(session: &Session, what: &'static str, sql: &str, deadline: Durat
     session.batch(what, &format!("SET synchronous_commit = local; {sql}"), deadline).await
 }
 
-/// As `quote_ident()`, always quoted.
-#[must_use]
-pub fn quote_identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// As `quote_literal()`, right whatever `standard_conforming_strings` is.
-#[must_use]
-pub fn quote_literal(text: &str) -> String {
-    let escape = if text.contains('\\') { " E" } else { "" };
-    format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_and_texts_cannot_break_out() {
-        assert_eq!(quote_identifier("a\"; DROP"), "\"a\"\"; DROP\"");
-        assert_eq!(quote_literal("o'clock"), "'o''clock'");
-        assert_eq!(quote_literal("a\\'b"), " E'a\\\\''b'");
-    }
 
     #[test]
     fn a_password_is_not_in_the_debug_output() {

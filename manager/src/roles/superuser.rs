@@ -2,7 +2,8 @@
 
 use super::{STATEMENT_WITHIN, Settled, known, password, run};
 use crate::context::Context;
-use pgherd_core::roles::{Password, Statement, literal};
+use pgherd_core::roles::{Password, Statement};
+use pgherd_core::sql::literal;
 use pgherd_postgres::bootstrap::clear_password;
 use pgherd_postgres::sql::{SUPERUSER, Session};
 use pgherd_proto::cluster::Cluster;

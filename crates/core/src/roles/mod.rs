@@ -2,12 +2,10 @@
 //!
 //! Nothing here has a password in the clear: a verifier comes in, and goes out in a statement that is never shown.
 
-mod sql;
 mod statements;
 #[cfg(test)]
 mod tests;
 
-pub use sql::{identifier, literal};
 pub use statements::{Statement, statements};
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! The statements, in the order in which they are run, in one transaction.
 
-use super::sql::{identifier, literal};
 use super::{Attributes, Known, Password, Wanted};
+use crate::sql::{identifier, literal};
 
 /// One statement.
 #[derive(Clone, PartialEq, Eq)]

@@ -77,7 +77,7 @@ fn no_name_breaks_out_and_no_verifier_is_shown() {
     let evil = Wanted { name: "a\"; DROP ROLE b; --".into(), comment: "\\'".into(), ..wanted() };
     let all = sql(&evil, None);
     assert!(all[0].starts_with("CREATE ROLE \"a\"\"; DROP ROLE b; --\" "));
-    assert!(all[1].ends_with(" IS E'\\\\'''"));
+    assert!(all[1].ends_with(" IS  E'\\\\'''"));
     let secret = Wanted { password: Password::Verifier("SCRAM-SHA-256$hush".into()), ..wanted() };
     let shown = format!("{secret:?} {:?}", statements(&secret, None));
     assert!(!shown.contains("hush"), "{shown}");

@@ -9,6 +9,18 @@ pub fn identifier(name: &str) -> String {
 /// As `quote_literal()`, right whatever `standard_conforming_strings` is.
 #[must_use]
 pub fn literal(text: &str) -> String {
-    let escape = if text.contains('\\') { "E" } else { "" };
+    let escape = if text.contains('\\') { " E" } else { "" };
     format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_cannot_break_out() {
+        assert_eq!(identifier("a\"; DROP"), "\"a\"\"; DROP\"");
+        assert_eq!(literal("o'clock"), "'o''clock'");
+        assert_eq!(literal("a\\'b"), " E'a\\\\''b'");
+    }
 }
