@@ -280,6 +280,11 @@ impl Observed {
         self.pods.iter().find(|pod| &pod.uid == uid)
     }
 
+    /// Its volumes, those of data and those of WAL.
+    pub fn all_volumes(&self) -> impl Iterator<Item = &VolumeView> {
+        self.volumes.iter().chain(&self.wal_volumes)
+    }
+
     /// Who holds the lease now.
     #[must_use]
     pub fn holder(&self) -> Option<&Holder> {

@@ -14,9 +14,9 @@ pub(super) fn pod(observed: &Observed, serial: u32) -> Option<Violation> {
 pub(super) fn moves(observed: &Observed, plan: &Plan, step: &Step) -> Option<Violation> {
     let halves: Vec<&str> = match step {
         Step::KeepVolume { name, .. } => {
-            let all = || observed.volumes.iter().chain(&observed.wal_volumes);
-            let serial = all().find(|volume| volume.name == *name)?.serial;
-            all().filter(|volume| volume.serial == serial && !volume.deleting).map(|volume| &*volume.name).collect()
+            let serial = observed.all_volumes().find(|volume| volume.name == *name)?.serial;
+            let same = observed.all_volumes().filter(|volume| volume.serial == serial && !volume.deleting);
+            same.map(|volume| &*volume.name).collect()
         }
         Step::ReviveVolume { name } => {
             let found = observed.kept.iter().find(|kept| kept.name == *name)?;

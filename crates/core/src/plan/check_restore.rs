@@ -16,8 +16,7 @@ pub(super) fn step(observed: &Observed, step: &Step) -> Option<Violation> {
             wrong(format!("instance {serial} would come up on a volume that was put aside"))
         }
         Step::KeepVolume { name, .. } => {
-            let mut both = observed.volumes.iter().chain(&observed.wal_volumes);
-            let volume = both.find(|volume| &volume.name == name);
+            let volume = observed.all_volumes().find(|volume| &volume.name == name);
             let used = volume.is_some_and(|volume| observed.pods.iter().any(|pod| pod.serial == volume.serial));
             let stops = restore.is_some_and(|restore| restore.stage == Stage::Stopping);
             let free = nobody_holds(observed, restore);
@@ -39,8 +38,7 @@ pub(super) fn step(observed: &Observed, step: &Step) -> Option<Violation> {
             let known = before.is_some_and(|before| &before.version == over);
             let above =
                 lease.is_some_and(|lease| record.term > lease.value.term && record.timeline >= lease.value.timeline);
-            let bare = observed.volumes.is_empty() && observed.wal_volumes.is_empty();
-            let empty = observed.pods.is_empty() && bare;
+            let empty = observed.pods.is_empty() && observed.all_volumes().next().is_none();
             let released = record.state == HolderState::Released && record.takers.is_empty();
             let fit = known && above && empty && released && nobody_holds(observed, restore);
             if fit { None } else { wrong("the lease would be closed while somebody may write under it".to_owned()) }

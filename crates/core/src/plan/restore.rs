@@ -102,12 +102,11 @@ fn stopping(desired: &Desired, observed: &Observed, restore: &RestoreFact, now: 
         draft.look_again(left);
         return Course::Alone("Stopping: the lease of the dead primary has yet to lapse".to_owned());
     }
-    let both = || observed.volumes.iter().chain(&observed.wal_volumes);
-    for volume in both().filter(|volume| !volume.deleting) {
+    for volume in observed.all_volumes().filter(|volume| !volume.deleting) {
         draft.report.does(format!("put volume {} aside", volume.name), "it has the history of before");
         draft.steps.push(Step::KeepVolume { name: volume.name.clone(), restore: restore.id.clone() });
     }
-    if both().next().is_none() {
+    if observed.all_volumes().next().is_none() {
         advance(Stage::Closing, Some(lease), None, draft);
     }
     Course::Alone("Stopping: the old volumes are put aside".to_owned())
@@ -139,7 +138,7 @@ fn closing(desired: &Desired, observed: &Observed, restore: &RestoreFact, draft:
         return reason();
     }
     let known = restore.before.as_ref().is_some_and(|before| before.version == lease.version);
-    let volumes = observed.volumes.len().saturating_add(observed.wal_volumes.len());
+    let volumes = observed.all_volumes().count();
     if !known || !observed.pods.is_empty() || volumes > 0 {
         draft.report.does("stop once more", "somebody was there meanwhile");
         advance(Stage::Stopping, None, None, draft);

@@ -125,8 +125,8 @@ pub(super) fn of(
         observed.pods.iter().filter(|pod| pick(pod)).map(|pod| pod.name.clone()).collect::<Vec<_>>()
     };
     let volumes = |pick: &dyn Fn(&crate::cluster::VolumeView) -> bool| {
-        let both = observed.volumes.iter().chain(&observed.wal_volumes);
-        both.filter(|volume| pick(volume)).map(|volume| volume.name.clone()).collect::<Vec<_>>()
+        let picked = observed.all_volumes().filter(|volume| pick(volume));
+        picked.map(|volume| volume.name.clone()).collect::<Vec<_>>()
     };
     let has_pod = |serial: u32| observed.pods.iter().any(|pod| pod.serial == serial);
     let ready = names(&|pod| pod.ready && pod.is_alive());
@@ -138,7 +138,7 @@ pub(super) fn of(
         instances: count(observed.pods.len()),
         ready: count(ready.len()),
         names: names(&|_| true),
-        volumes: count(observed.volumes.len().saturating_add(observed.wal_volumes.len())),
+        volumes: count(observed.all_volumes().count()),
         healthy_volumes: volumes(&|volume| volume.has_data && has_pod(volume.serial)),
         initializing_volumes: volumes(&|volume| !volume.has_data),
         resizing_volumes: volumes(&|volume| volume.resizing),
