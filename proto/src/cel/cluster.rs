@@ -2,7 +2,7 @@
 
 use super::{Rule, change, has, length, number, rule, said_elsewhere, text};
 use pgherd_core::rules::presence::{at_most_one, each_once};
-use pgherd_core::rules::{initdb, synchronous};
+use pgherd_core::rules::{initdb, synchronous, wal_sizes};
 use serde_json::Value;
 
 const CLUSTER: &str = "Cluster";
@@ -56,7 +56,7 @@ pub(super) const RULES: &[Rule] = &[
         "spec.bootstrap.initdb",
         "!has(self.walSegmentSize) || self.walSegmentSize in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]",
         "WAL segment size must be a power of 2, from 1 to 1024 (MB)",
-        |initdb| number(initdb, "walSegmentSize").is_none_or(|size| initdb::segment_size(size).is_ok()),
+        |initdb| number(initdb, "walSegmentSize").is_none_or(|size| wal_sizes::segment(size).is_ok()),
     ),
     said_elsewhere(rule(
         CLUSTER,

@@ -25,9 +25,6 @@ pub enum InitDbError {
         /// The image's.
         major: u32,
     },
-    /// Not a size that postgres takes.
-    #[error("WAL segment size must be a power of 2, from 1 to 1024 (MB), and is {0}")]
-    SegmentSize(i64),
     /// A locale that could break out of a line.
     #[error("{field} is {value:?}: give a name without control characters")]
     Text {
@@ -92,15 +89,6 @@ pub fn locale(locale: Locale<'_>, major: Option<u32>) -> Result<(), InitDbError>
     }
 }
 
-/// `walSegmentSize`, in MB.
-///
-/// # Errors
-/// [`InitDbError::SegmentSize`].
-pub fn segment_size(megabytes: i64) -> Result<u32, InitDbError> {
-    let wrong = InitDbError::SegmentSize(megabytes);
-    u32::try_from(megabytes).ok().filter(|size| size.is_power_of_two() && *size <= 1024).ok_or(wrong)
-}
-
 /// A locale's or an encoding's name.
 ///
 /// # Errors
@@ -146,12 +134,6 @@ mod tests {
         assert!(matches!(locale(other, None), Err(InitDbError::Provider { field: "icuLocale", .. })));
         let odd = Locale { provider: Some("glibc"), ..Locale::default() };
         assert!(matches!(locale(odd, None), Err(InitDbError::NoSuchProvider(_))));
-    }
-
-    #[test]
-    fn a_segment_is_a_power_of_two() {
-        assert!([1, 2, 16, 64, 1024].iter().all(|size| segment_size(*size).is_ok()));
-        assert!([0, -1, 3, 2048, i64::MAX].iter().all(|size| segment_size(*size).is_err()));
     }
 
     #[test]

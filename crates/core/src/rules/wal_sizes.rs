@@ -62,10 +62,10 @@ mod tests {
 
     #[test]
     fn a_segment_is_a_power_of_two_of_megabytes() {
-        for fine in [1, 16, 64, 1024] {
+        for fine in [1, 2, 16, 64, 1024] {
             assert_eq!(segment(fine).unwrap().bytes(), fine.unsigned_abs() << 20);
         }
-        for wrong in [-16, 0, 3, 2048, i64::MAX] {
+        for wrong in [-16, -1, 0, 3, 2048, i64::MAX] {
             assert_eq!(segment(wrong), Err(WalSizeError::Segment(wrong)));
         }
     }
