@@ -5,4 +5,5 @@ mod request;
 mod run;
 
 pub use count::{Counter, Verdict};
+pub use request::AnyCertificate;
 pub use run::{ProbeKind, ProbeResult, run};

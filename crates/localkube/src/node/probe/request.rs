@@ -81,9 +81,9 @@ fn parse_status(line: &str) -> Option<u16> {
     words.next()?.parse().ok()
 }
 
-/// The kubelet does not verify whom it probes: it asks a process of its own node.
+/// Believes whoever answers. The kubelet does not verify whom it probes: it asks a process of its own node.
 #[derive(Debug)]
-struct AnyCertificate(CryptoProvider);
+pub struct AnyCertificate(pub CryptoProvider);
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
