@@ -79,9 +79,7 @@ pub fn apply(
             return Err(refuse(&conflicts));
         }
     }
-    for entry in &mut all.0 {
-        entry.fields = entry.fields.minus(&found.taken).minus(&found.removed);
-    }
+    all.lose(&found);
     let changed = !found.taken.is_empty() || !found.removed.is_empty();
     let time = match before {
         Some(before) if !changed && before.fields == wanted => before.time,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::object::{as_map, at, list, meta_mut, text};
 use super::super::resource::ResourceInfo;
-use super::compare::compare;
+use super::compare::{Compared, compare};
 use super::set::FieldSet;
 use super::shape::Shape;
 
@@ -73,6 +73,13 @@ impl Managers {
         self
     }
 
+    /// Whatever changed or has gone is no longer theirs.
+    pub(super) fn lose(&mut self, changes: &Compared) {
+        for entry in &mut self.0 {
+            entry.fields = entry.fields.minus(&changes.taken).minus(&changes.removed);
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -132,9 +139,7 @@ pub fn updated(info: &ResourceInfo, old: Option<&Value>, new: &Value, mut all: M
     let Some(old) = old.or(empty.as_ref()) else { return all };
     let mut found = compare(Shape::of(info), old, new);
     strip(&mut found.taken);
-    for entry in &mut all.0 {
-        entry.fields = entry.fields.minus(&found.taken).minus(&found.removed);
-    }
+    all.lose(&found);
     if found.taken.is_empty() {
         return all;
     }
