@@ -72,7 +72,7 @@ impl Remembered {
         }
     }
 
-    /// The user's certificates as they were read a moment ago: no election waits for them to be read again.
+    /// The user's certificates as they were read a moment ago: few looks wait for them to be read again.
     #[must_use]
     pub fn brought(&self, names: &[String], now: Instant) -> Option<Sources> {
         let (known, sources, since) = self.brought.as_ref()?;

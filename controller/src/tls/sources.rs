@@ -3,6 +3,7 @@
 use super::compose::{Given, Pair};
 use super::names::CertificateNames;
 use crate::caches::Caches;
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use pgherd_pki::Validity;
@@ -19,13 +20,12 @@ impl Sources {
     /// Those of the user, past all caches: nobody has labelled them for us.
     pub async fn brought(client: &Client, namespace: &str, wanted: &[String]) -> Self {
         let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
-        let mut found = BTreeMap::new();
-        for name in wanted {
+        // All at a time: an election may be waiting.
+        let reads = wanted.iter().map(async |name| {
             let read = secrets.get_opt(name).await;
-            found
-                .insert(name.clone(), read.map_err(|error| format!("failed to read Secret {name}: {}", chain(&error))));
-        }
-        Self(found)
+            (name.clone(), read.map_err(|error| format!("failed to read Secret {name}: {}", chain(&error))))
+        });
+        Self(join_all(reads).await.into_iter().collect())
     }
 
     /// With the cluster's own, as they are watched. A user's Secret of the same name has precedence.
