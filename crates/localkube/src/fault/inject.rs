@@ -3,7 +3,7 @@
 use super::controllers::Controllers;
 use super::lasting::{Lasting, Registry, Undo};
 use super::processes::{full_name, processes};
-use super::request::Cut;
+use super::request::{Cut, DiskFault};
 use super::{Done, FaultError, FaultRequest, Target, damage, names, network};
 use crate::api::{FaultSwitch, Store};
 use crate::net::namespace::NetworkNamespace;
@@ -138,6 +138,9 @@ impl Faults {
             "s3" => self.s3.set(S3Fault::None),
             "api" => self.api.heal(),
             _ => {
+                if self.registry.damaged(id).is_some_and(|file| self.hangs(&file)) {
+                    return Err(FaultError::Hangs(id.to_owned()));
+                }
                 let found = self.registry.take(|lasting| lasting.id == id);
                 if found.is_empty() {
                     return Err(FaultError::Unknown(id.to_owned()));
@@ -148,9 +151,11 @@ impl Faults {
         Ok(Done::at_once(format!("{id} has ended")))
     }
 
-    /// Ends them all, also after a failure; answers how many, or the first failure.
-    async fn end(&self, found: Vec<(Lasting, Undo)>) -> Result<usize, FaultError> {
+    /// Ends them all, also after a failure; answers how many, or the first failure. Disks that hang come first: others
+    /// have to write to them.
+    async fn end(&self, mut found: Vec<(Lasting, Undo)>) -> Result<usize, FaultError> {
         let (count, mut first) = (found.len(), None);
+        found.sort_by_key(|(_, undo)| !matches!(undo, Undo::Disk { what: DiskFault::Hung, .. }));
         for (_, undo) in found {
             if let Err(error) = self.undo(undo).await {
                 first.get_or_insert(error);

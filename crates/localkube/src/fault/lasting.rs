@@ -100,6 +100,15 @@ impl Registry {
         inner.all.values().any(|(_, undo)| is(undo))
     }
 
+    /// The file that this one damaged.
+    pub fn damaged(&self, id: &str) -> Option<PathBuf> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.all.get(id).and_then(|(_, undo)| match undo {
+            Undo::Damage(saved) => Some(saved.file().to_owned()),
+            _ => None,
+        })
+    }
+
     /// Takes out those for which `is` holds.
     pub fn take(&self, is: impl Fn(&Lasting) -> bool) -> Vec<(Lasting, Undo)> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
