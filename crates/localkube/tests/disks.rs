@@ -113,8 +113,11 @@ async fn a_volume_is_full_without_inodes_hung_read_only_or_failing_and_well_agai
     environment.handle.inject(FaultRequest::HealOne { id }).await.unwrap();
     says(address, "written").await;
 
+    let full = put(&environment, DiskFault::Full { leave: 0 }).await;
     put(&environment, DiskFault::ReadOnly).await;
     says(address, "data EROFS, wal written").await;
+    environment.handle.inject(FaultRequest::HealOne { id: full }).await.expect_err("nothing can be removed there");
+    assert_eq!(environment.handle.faults().await.unwrap().len(), 2, "what could not be ended lasts on");
     environment.handle.inject(FaultRequest::Heal).await.unwrap();
     environment.wait("disk", "restarted", |pod| container(pod).restart_count == 1).await;
     says(address, "written").await;

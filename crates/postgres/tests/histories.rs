@@ -156,7 +156,13 @@ async fn a_restore_to_the_latest_timeline_goes_past_an_id_that_was_given_up_only
 
 /// Cuts a standby off from its primary, and gives it an archive that has the history of timeline 2 and nothing else.
 async fn aims_at_two(bed: &mut Bed, name: &str, history: &Path) {
-    bed.configure(name, &format!("primary_conninfo = ''\nrestore_command = 'n=%f; [ $n = 00000002.history ] && cp {} %p'", history.display()));
+    bed.configure(
+        name,
+        &format!(
+            "primary_conninfo = ''\nrestore_command = 'n=%f; [ $n = 00000002.history ] && cp {} %p'",
+            history.display()
+        ),
+    );
     bed.handle_of(name).reload().unwrap();
     let aims = "new target timeline is 2";
     until(async || bed.log_of(name).contains(aims)).await;

@@ -77,7 +77,10 @@ async fn mend_histories(cx: &Context) -> Result<(), String> {
     let pg_wal = cx.config.pgdata.join("pg_wal");
     let mended = off_runtime(move || histories::mend(&pg_wal).map_err(|e| chain(&e))).await?;
     if !mended.is_empty() {
-        tracing::warn!(?mended, "the promotion was short of the timeline that was to be followed: histories are mended");
+        tracing::warn!(
+            ?mended,
+            "the promotion was short of the timeline that was to be followed: histories are mended"
+        );
     }
     Ok(())
 }

@@ -43,8 +43,7 @@ impl Faults {
 
     /// Whether what lies there is on a volume that hangs: whoever writes to it waits with it.
     pub(super) fn hangs(&self, path: &Path) -> bool {
-        let on_it =
-            |undo: &Undo| matches!(undo, Undo::Disk { directory, what: DiskFault::Hung } if path.starts_with(directory));
+        let on_it = |undo: &Undo| matches!(undo, Undo::Disk { directory, what: DiskFault::Hung } if path.starts_with(directory));
         self.registry.any(on_it)
     }
 

@@ -3,7 +3,7 @@
 use super::controllers::Controllers;
 use super::lasting::{Lasting, Registry, Undo};
 use super::processes::{full_name, processes};
-use super::request::{Cut, DiskFault};
+use super::request::Cut;
 use super::{Done, FaultError, FaultRequest, Target, damage, names, network};
 use crate::api::{FaultSwitch, Store};
 use crate::net::namespace::NetworkNamespace;
@@ -151,14 +151,18 @@ impl Faults {
         Ok(Done::at_once(format!("{id} has ended")))
     }
 
-    /// Ends them all, also after a failure; answers how many, or the first failure. Disks that hang come first: others
-    /// have to write to them.
+    /// Ends them all, also after a failure; answers how many, or the first failure. Disks that cannot be written come
+    /// first: others have to be. What a disk keeps lasts on, and is ended another time.
     async fn end(&self, mut found: Vec<(Lasting, Undo)>) -> Result<usize, FaultError> {
         let (count, mut first) = (found.len(), None);
-        found.sort_by_key(|(_, undo)| !matches!(undo, Undo::Disk { what: DiskFault::Hung, .. }));
-        for (_, undo) in found {
+        found.sort_by_key(|(_, undo)| undo.writes());
+        for (lasting, undo) in found {
+            let again = undo.again();
             if let Err(error) = self.undo(undo).await {
                 first.get_or_insert(error);
+                if let Some(undo) = again {
+                    self.registry.put_back(lasting, undo);
+                }
             }
         }
         first.map_or(Ok(count), Err)
