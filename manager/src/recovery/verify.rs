@@ -7,7 +7,7 @@ use crate::effects::off_runtime;
 use core::time::Duration;
 use pgherd_core::backup::RecoveryTarget;
 use pgherd_core::lsn::Lsn;
-use pgherd_core::timeline::{History, HistoryError, TimelineId};
+use pgherd_core::timeline::{History, TimelineId};
 use pgherd_core::wal::WalName;
 use pgherd_postgres::control_data::{ClusterState, ControlData};
 use pgherd_telemetry::chain;
@@ -67,20 +67,16 @@ pub async fn verify(place: &Place<'_>, pgdata: &Path, course: &Course<'_>) -> Re
 }
 
 fn judge(target: &RecoveryTarget, timeline: TimelineId, text: &str) -> Result<Verdict, String> {
-    match History::parse(timeline, text) {
-        Ok(history) => match history.ancestors().last() {
-            Some(left) if target.is_reached_by(&left.reason) => Ok(Verdict::Reached),
-            Some(left) => Err(format!("{} was not reached: postgres stopped {}", said(target), left.reason)),
-            None => Err("the new timeline has no parent".to_owned()),
-        },
-        Err(HistoryError::Backwards(_)) => ancestor(timeline, text).map(Verdict::BeforeItsTimeline),
-        Err(error) => Err(chain(&error)),
+    let history = History::parse(timeline, text).map_err(|e| chain(&e))?;
+    let (along, stopped) = left(timeline, text)?;
+    if along.begin_of(along.timeline()).is_some_and(|begin| stopped < begin) {
+        return Ok(Verdict::BeforeItsTimeline(along.timeline_at(stopped)));
     }
-}
-
-/// The timeline that the last switch point lies on, by the lines before it.
-fn ancestor(timeline: TimelineId, text: &str) -> Result<TimelineId, String> {
-    left(timeline, text).map(|(along, stopped)| along.timeline_at(stopped))
+    match history.ancestors().last() {
+        Some(left) if target.is_reached_by(&left.reason) => Ok(Verdict::Reached),
+        Some(left) => Err(format!("{} was not reached: postgres stopped {}", said(target), left.reason)),
+        None => Err("the new timeline has no parent".to_owned()),
+    }
 }
 
 /// The history of the timeline that was left last, and where.
