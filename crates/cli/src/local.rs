@@ -114,7 +114,7 @@ async fn bring_up(options: UpOptions, wait: Option<Duration>, shape: Output) -> 
         println!("environment {} is up: its state is in {}", status.name, handle.state_dir().display());
     }
     let ready = match wait {
-        Some(wait) => wait_for_clusters(&handle, wait, shape).await?,
+        Some(wait) => wait_for_clusters(&handle, wait, shape.is_json()).await?,
         None => true,
     };
     let status = handle.status().await?;
