@@ -15,7 +15,7 @@ fn asleep() -> Seen {
     let secret = |name: &str, key: &str| json!({"metadata": {"name": name}, "data": {key: "eA=="}});
     let cluster = json!({"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "db"},
         "spec": {"instances": 2, "imageName": "ghcr.io/cloudnative-pg/postgresql:15.8", "storage": {"size": "1Gi"},
-            "backup": {"barmanObjectStore": {"destinationPath": "s3://b/db", "s3Credentials": {
+            "backup": {"barmanObjectStore": {"destinationPath": "s3://backups/db", "s3Credentials": {
                 "accessKeyId": {"name": "s", "key": "a"}, "secretAccessKey": {"name": "s", "key": "b"}}}}},
         "status": {"systemID": "7", "currentPrimary": "db-1", "targetPrimary": "db-1"}});
     Seen {
@@ -47,7 +47,9 @@ fn a_hibernated_cluster_may_be_taken_over_with_its_volumes_secrets_and_archive()
     let seen = asleep();
     assert!(may_go(&look(&seen)), "{:#?}", look(&seen));
     let stays = texts(&seen, Verdict::Stays);
-    for word in ["database system 7", "db-1-wal, as instance db-1", "Secret db-app", "s3://b/db, server db", "db-rw"] {
+    for word in
+        ["database system 7", "db-1-wal, as instance db-1", "Secret db-app", "s3://backups/db, server db", "db-rw"]
+    {
         assert!(stays.contains(word), "{word}: {stays}");
     }
     assert!(texts(&seen, Verdict::Changes).contains("Lease of CloudNativePG"));
