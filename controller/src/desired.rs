@@ -54,7 +54,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         start_delay: spec.start_delay(),
         stop_delay: spec.stop_delay(),
         pod_monitor: spec.monitoring.as_ref().is_some_and(|monitoring| monitoring.enable_pod_monitor),
-        disruption_budgets: spec.enable_pdb,
+        disruption_budgets: spec.enable_pdb && !in_maintenance(spec),
         fenced: cluster.fenced_instances(),
     }
 }
@@ -65,6 +65,11 @@ fn storage(from: &StorageConfiguration) -> Storage {
         class: from.class().map(str::to_owned),
         grows: from.resize_in_use_volumes,
     }
+}
+
+/// Nodes are worked on, and instances wait for theirs: budgets would only keep a node from being drained (as in CNPG).
+fn in_maintenance(spec: &ClusterSpec) -> bool {
+    spec.node_maintenance_window.as_ref().is_some_and(|window| window.in_progress && window.reuse_pvc)
 }
 
 /// The primary's cannot be left out.
@@ -97,6 +102,17 @@ mod tests {
         let desired = desired(&cluster, &cluster.spec);
         assert_eq!((desired.instances, desired.postgres_uid, desired.database.as_str()), (1, 26, "app"));
         assert_eq!(desired.anti_affinity, AntiAffinity::Preferred);
+    }
+
+    #[test]
+    fn a_maintenance_window_takes_the_budgets_away_while_instances_wait_for_their_nodes() {
+        let budgets = |window: &str| {
+            let text = format!(r#"{{"instances":1,"nodeMaintenanceWindow":{window}}}"#);
+            let cluster = Cluster::new("c", serde_json::from_str(&text).unwrap());
+            desired(&cluster, &cluster.spec).disruption_budgets
+        };
+        assert!(!budgets(r#"{"inProgress":true}"#));
+        assert!(budgets(r#"{"inProgress":false}"#) && budgets(r#"{"inProgress":true,"reusePVC":false}"#));
     }
 
     #[test]

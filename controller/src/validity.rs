@@ -92,13 +92,13 @@ mod tests {
         let mut cluster = seed();
         let silent = judge(&cluster).unwrap().ignored;
         cluster.annotations_mut().extend([
-            (labels::HIBERNATION.to_owned(), "off".to_owned()),
+            (labels::HIBERNATION.to_owned(), "on".to_owned()),
             (labels::RESTARTED_AT.to_owned(), "2026-01-01T00:00:00Z".to_owned()),
             (labels::FENCED_INSTANCES.to_owned(), "[]".to_owned()),
         ]);
         assert_eq!(judge(&cluster).unwrap().ignored, silent);
-        cluster.annotations_mut().insert(labels::HIBERNATION.to_owned(), "on".to_owned());
-        assert!(judge(&cluster).unwrap().ignored.contains(&format!("annotation:{}", labels::HIBERNATION)));
+        cluster.annotations_mut().insert("cnpg.io/podPatch".to_owned(), "[]".to_owned());
+        assert!(judge(&cluster).unwrap().ignored.contains(&"annotation:cnpg.io/podPatch".to_owned()));
     }
 
     #[test]

@@ -108,15 +108,15 @@ async fn a_backup_waits_for_an_instance(client: &Client) {
 }
 
 async fn annotations_that_do_nothing_are_named(clusters: &Api<Cluster>) {
-    let annotate = |value: Value| json!({ "metadata": { "annotations": { "cnpg.io/hibernation": value } } });
+    let annotate = |value: Value| json!({ "metadata": { "annotations": { "cnpg.io/podPatch": value } } });
     let says = |wanted: bool| async move {
         let all = clusters.get(NAME).await.unwrap().status?.conditions;
         let found = all.iter().find(|condition| condition.type_ == "UnsupportedFields")?;
         // Nothing that the example's spec asks for is in vain.
         assert_eq!(found.status == "True", found.message.contains("annotation:"), "{found:?}");
-        (found.message.contains("annotation:cnpg.io/hibernation") == wanted).then_some(())
+        (found.message.contains("annotation:cnpg.io/podPatch") == wanted).then_some(())
     };
-    for (value, wanted) in [(json!("on"), true), (Value::Null, false)] {
+    for (value, wanted) in [(json!("[]"), true), (Value::Null, false)] {
         clusters.patch(NAME, &PatchParams::default(), &Patch::Merge(annotate(value))).await.unwrap();
         until("the annotation in the condition", || says(wanted)).await;
     }

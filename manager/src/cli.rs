@@ -25,7 +25,13 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// Supervise the postgres of this pod.
-    Run(Box<RunArgs>),
+    Run {
+        #[command(flatten)]
+        args: Box<RunArgs>,
+        /// It always is; CNPG's tools look for this word in the pod.
+        #[arg(long, hide = true)]
+        status_port_tls: bool,
+    },
     /// Restore the cluster's archive into a throw-away instance, and check it: a restore drill.
     Verify {
         #[command(flatten)]
@@ -53,7 +59,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(code);
     }
     match Cli::parse().verb {
-        Verb::Run(args) => run(&args, |queue| app::run(&args, queue)),
+        Verb::Run { args, status_port_tls: _ } => run(&args, |queue| app::run(&args, queue)),
         Verb::Verify { run: args, order } => run(&args, |queue| drill::run(&args, &order, queue)),
         Verb::Bootstrap { target } => reported(bootstrap(&target)),
         Verb::Watchdog => reported(match watchdog::run() {

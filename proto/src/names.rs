@@ -1,5 +1,7 @@
 //! What the objects of a cluster are called (CNPG's names), and where things lie in a pod.
 
+/// Argument of a manager: CNPG's tools reach the status port by TLS where they find it.
+pub const STATUS_PORT_TLS: &str = "--status-port-tls";
 /// Port of postgres, and its name in pods and services.
 pub const POSTGRES_PORT: u16 = 5432;
 /// Port of the metrics.

@@ -237,4 +237,56 @@ mod tests {
         }
         assert_eq!(serde_json::from_value::<PostgresqlStatus>(json).unwrap(), status);
     }
+
+    /// As `kubectl cnpg status` reads them (CNPG's `pkg/postgres/status.go`).
+    #[test]
+    fn every_name_that_cnpgs_plugin_reads_is_served() {
+        let text = String::from("x");
+        let standby = PgStatReplication {
+            sent_lsn: Some(Lsn(1)),
+            write_lsn: Some(Lsn(1)),
+            flush_lsn: Some(Lsn(1)),
+            replay_lsn: Some(Lsn(1)),
+            write_lag: text.clone(),
+            flush_lag: text.clone(),
+            replay_lag: text.clone(),
+            ..Default::default()
+        };
+        let slot = PgReplicationSlot { restart_lsn: text.clone(), wal_status: text.clone(), ..Default::default() };
+        let status = PostgresqlStatus {
+            current_lsn: Some(Lsn(1)),
+            received_lsn: Some(Lsn(1)),
+            replay_lsn: Some(Lsn(1)),
+            last_archived_wal: text.clone(),
+            last_archived_wal_time: text.clone(),
+            last_failed_wal: text.clone(),
+            last_failed_wal_time: text.clone(),
+            current_wal: text,
+            replication_info: vec![standby],
+            replication_slots_info: vec![PgReplicationSlot { safe_wal_size: Some(1), ..slot }],
+            pg_stat_basebackups_info: vec![PgStatBasebackup::default()],
+            ..Default::default()
+        };
+        let json = serde_json::to_value(&status).unwrap();
+        let names = "currentLsn receivedLsn replayLsn systemID isPrimary replayPaused pendingRestart \
+            pendingRestartForDecrease isWalReceiverActive isPgRewindRunning mightBeUnavailable isArchivingWAL node \
+            totalInstanceSize lastArchivedWAL lastArchivedWALTime lastFailedWAL lastFailedWALTime currentWAL \
+            readyWalFiles timeLineID executableHash instanceManagerVersion instanceArch isInstanceManagerUpgrading \
+            isPodReady";
+        let of_standby = "applicationName state receivedLsn writeLsn flushLsn replayLsn writeLag flushLag replayLag \
+            syncState syncPriority";
+        let of_copy = "usename application_name backend_start phase backup_total backup_streamed backup_total_pretty \
+            backup_streamed_pretty tablespaces_total tablespaces_streamed";
+        for (place, names) in [
+            ("", names),
+            ("/pod/metadata", "name"),
+            ("/replicationInfo/0", of_standby),
+            ("/replicationSlotsInfo/0", "slotName slotType restartLsn walStatus safeWalSize active"),
+            ("/pgStatBasebackupsInfo/0", of_copy),
+        ] {
+            for name in names.split_whitespace() {
+                assert!(json.pointer(place).unwrap().get(name).is_some(), "{place} has no {name}");
+            }
+        }
+    }
 }

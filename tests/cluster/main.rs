@@ -7,6 +7,7 @@
 // Test code: the lints excuse test functions, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)]
 
+mod adopt;
 mod answers;
 mod apart;
 mod archive;
@@ -48,5 +49,6 @@ mod size;
 mod spared;
 mod switchovers;
 mod synchronous;
+mod verbs;
 mod waits;
 mod wal_volumes;

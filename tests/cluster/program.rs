@@ -52,6 +52,10 @@ async fn the_program_shows_reaches_moves_and_ends_a_cluster_and_leaves_nothing_o
     assert_eq!(serde_json::from_str::<Value>(&none).unwrap().as_array().map(Vec::len), Some(0), "{none}");
 
     let primary = bed.moved_about(primary).await;
+    bed.worked_on(&primary).await;
+    bed.slept_and_adopted().await;
+    assert_eq!(said(bed.program(&["psql"], &kept).await).trim(), "42", "a cluster that was taken over has its data");
+    let primary = bed.healthy(60).await;
     said(bed.program(&["local", "trace"], &[]).await);
 
     let done = said(bed.program(&["local", "down"], &[]).await);
@@ -70,7 +74,7 @@ async fn the_program_shows_reaches_moves_and_ends_a_cluster_and_leaves_nothing_o
 }
 
 /// What it printed. It must have ended well.
-fn said(output: Output) -> String {
+pub fn said(output: Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -111,7 +111,7 @@ fn postgres(blueprint: Blueprint<'_>, name: &str) -> Container {
         name: names::POSTGRES_CONTAINER.to_owned(),
         image: Some(blueprint.desired.image.clone()),
         image_pull_policy: blueprint.spec.image_pull_policy.clone(),
-        command: Some([names::MANAGER_BINARY, "run"].map(str::to_owned).to_vec()),
+        command: Some([names::MANAGER_BINARY, "run", names::STATUS_PORT_TLS].map(str::to_owned).to_vec()),
         env: Some(environment(blueprint, name)),
         env_from: (!blueprint.spec.env_from.is_empty()).then(|| blueprint.spec.env_from.clone()),
         ports: Some(vec![

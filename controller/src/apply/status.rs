@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use pgherd_core::cluster::PodView;
-use pgherd_core::plan::{Domains, ElectionState, Phase, Plan, StatusUpdate, TopologyNote};
+use pgherd_core::plan::{Domains, ElectionState, HibernationNote, Phase, Plan, StatusUpdate, TopologyNote};
 use pgherd_proto::cluster::{Cluster, ClusterStatus, Topology, condition, phase, reason};
 use pgherd_proto::labels;
 use serde_json::{Map, Value, json};
@@ -169,9 +169,11 @@ fn conditions(target: &Target<'_>, status: &StatusUpdate, before: &ClusterStatus
         ));
     }
     wanted.extend(status.topology.as_ref().map(topology_condition));
+    wanted.extend(status.hibernation.as_ref().map(hibernation_condition));
     let mut known = before.conditions.clone();
-    // It says nothing of a cluster that asks for nothing.
+    // They say nothing of a cluster that asks for nothing.
     known.retain(|one| status.topology.is_some() || one.type_ != condition::SYNC_REPLICATION_TOPOLOGY_SATISFIED);
+    known.retain(|one| status.hibernation.is_some() || one.type_ != condition::HIBERNATION);
     merge(known, wanted, Some(target.desired.generation))
 }
 
@@ -183,6 +185,17 @@ fn topology_condition(note: &TopologyNote) -> Wanted {
         Domains::Unknown => (false, reason::TOPOLOGY_NOT_EXTRACTED),
     };
     (condition::SYNC_REPLICATION_TOPOLOGY_SATISFIED, satisfied, reason, note.message.clone())
+}
+
+/// How far a hibernation is, in CNPG's words.
+fn hibernation_condition(note: &HibernationNote) -> Wanted {
+    let (done, reason) = match note {
+        HibernationNote::Hibernated => (true, reason::HIBERNATED),
+        HibernationNote::DeletingPods => (false, reason::DELETING_PODS),
+        HibernationNote::WaitingPodsDeletion(_) => (false, reason::WAITING_PODS_DELETION),
+        HibernationNote::NotYet(_) => (false, reason::HIBERNATION_WAITS),
+    };
+    (condition::HIBERNATION, done, reason, note.to_string())
 }
 
 /// Whether there is a primary that need not be replaced; else how its election stands, and what keeps it.

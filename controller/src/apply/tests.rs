@@ -170,7 +170,7 @@ async fn a_pod_has_the_shape_that_the_manager_and_cnpgs_tools_expect() {
     let at = |path: &str| pod.pointer(path).cloned().unwrap_or_default();
     assert_eq!(at("/metadata/labels/cnpg.io~1instanceName"), "c-2");
     assert_eq!(at("/metadata/labels/cnpg.io~1podRole"), "instance");
-    assert_eq!(at("/spec/containers/0/command"), json!(["/controller/manager", "run"]));
+    assert_eq!(at("/spec/containers/0/command"), json!(["/controller/manager", "run", "--status-port-tls"]));
     assert_eq!(at("/spec/initContainers/0/command"), json!(["/manager", "bootstrap", "/controller/manager"]));
     assert_eq!(at("/spec/containers/0/startupProbe/httpGet/path"), "/startupz");
     assert_eq!(at("/spec/containers/0/readinessProbe/httpGet/scheme"), "HTTPS");

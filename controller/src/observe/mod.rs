@@ -108,6 +108,7 @@ pub async fn observe(
         status: facts(cluster),
         pod_monitors_served,
         force: force(cluster),
+        hibernate: cluster.hibernates(),
         restore_order: cluster.restore_order(),
         wall: jiff::Timestamp::now().as_second(),
         certificates: seen.facts,

@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::certificate::CertificateArguments;
 use crate::fault_args::FaultVerb;
+use crate::fencing::FencingVerb;
+use crate::hibernate::HibernateVerb;
+use crate::instance::InstanceArguments;
+use crate::maintenance::MaintenanceVerb;
+use crate::report::ReportVerb;
 use crate::restore_args::RestoreArguments;
 use crate::validate::ValidateArguments;
 
@@ -27,12 +33,14 @@ pub enum Output {
     Table,
     /// For programs.
     Json,
+    /// For programs, and for people who like it.
+    Yaml,
 }
 
 impl Output {
     /// For programs.
     pub fn is_json(self) -> bool {
-        self == Self::Json
+        self != Self::Table
     }
 }
 
@@ -85,6 +93,9 @@ pub enum Verb {
     Status {
         #[command(flatten)]
         cluster: ClusterArguments,
+        /// Look again every two seconds, until interrupted.
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Open psql on the primary of a cluster in the local environment.
     Psql {
@@ -141,10 +152,10 @@ pub enum Verb {
     /// Make an instance the primary (a switchover; the old primary hands over).
     Promote {
         #[command(flatten)]
-        cluster: ClusterArguments,
-        /// The instance.
-        #[arg(long)]
-        instance: String,
+        wanted: InstanceArguments,
+        /// The instance, by this name.
+        #[arg(long = "instance", value_name = "INSTANCE", conflicts_with = "instance")]
+        named: Option<String>,
         /// Although an election was refused, since acknowledged commits may be lost by it. What is known to be lost has
         /// to be typed.
         #[arg(long)]
@@ -152,6 +163,65 @@ pub enum Verb {
         /// That number of bytes, as `status` says it, instead of typing it.
         #[arg(long, value_name = "BYTES", requires = "force")]
         accept_loss: Option<u64>,
+    },
+    /// Restart all instances, one by one and the primary last; or one of them.
+    Restart(InstanceArguments),
+    /// Have the cluster looked at anew.
+    Reload {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+    },
+    /// Keep postgres of an instance down, its pod up.
+    Fencing {
+        #[command(subcommand)]
+        verb: FencingVerb,
+    },
+    /// Stop all pods and keep all volumes; or wake up again.
+    Hibernate {
+        #[command(subcommand)]
+        verb: HibernateVerb,
+    },
+    /// Say that nodes are worked on: no disruption budget is in the way of a drain.
+    Maintenance {
+        #[command(subcommand)]
+        verb: MaintenanceVerb,
+    },
+    /// Delete an instance with its volumes; another is made in its place.
+    Destroy(InstanceArguments),
+    /// Make a client certificate for a role, in a Secret.
+    Certificate(CertificateArguments),
+    /// Collect what somebody else needs to help, without secrets.
+    Report {
+        #[command(subcommand)]
+        verb: ReportVerb,
+    },
+    /// Show what the controller would do now, and why; or once a manifest is applied. Changes nothing.
+    Plan {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+        /// A manifest with the Cluster as it shall be; `-` is standard input.
+        #[arg(short, long)]
+        file: Option<PathBuf>,
+    },
+    /// Say what taking a CloudNativePG cluster over comes to. Changes nothing unless it is told to.
+    Migrate {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+        /// Take it over, if nothing stands in the way: delete the old lease, and wake the cluster up.
+        #[arg(long)]
+        take_over: bool,
+    },
+    /// Print what a shell completes by: source <(pgherd completion bash).
+    Completion {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man {
+        /// Write a page for each verb into this directory instead.
+        #[arg(long)]
+        directory: Option<PathBuf>,
     },
 }
 

@@ -12,7 +12,7 @@ use pgherd_proto::cluster::{BackupTarget, Extra, LocalObjectReference};
 use pgherd_proto::labels;
 use serde_json::json;
 
-use crate::args::{BackupFrom, ClusterArguments};
+use crate::args::{BackupFrom, ClusterArguments, Output};
 use crate::cluster::find_cluster;
 use crate::output;
 
@@ -27,7 +27,7 @@ pub async fn run(
     name: Option<String>,
     target: Option<BackupFrom>,
     wait: bool,
-    json: bool,
+    shape: Output,
 ) -> anyhow::Result<u8> {
     let found = find_cluster(cluster).await?;
     let stamp = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S");
@@ -55,33 +55,33 @@ pub async fn run(
     backups.create(&PostParams::default(), &backup).await.context("failed to make the Backup")?;
     if !wait {
         let asked = json!({"backup": name, "cluster": found.name, "namespace": found.namespace});
-        output::print(json, &asked, || {
+        output::print(shape, &asked, || {
             format!("asked for backup {name}; `kubectl get -n {} backup {name}` shows how it goes", found.namespace)
         })?;
         return Ok(0);
     }
-    let status = follow(&backups, &name, json).await?;
+    let status = follow(&backups, &name, shape).await?;
     let done = status.phase.as_deref() == Some(phase::COMPLETED);
-    output::print(json, &json!({"backup": name, "status": status}), || ended(&name, &status))?;
+    output::print(shape, &json!({"backup": name, "status": status}), || ended(&name, &status))?;
     Ok(if done { 0 } else { 1 })
 }
 
 /// Shows how far it is, until it has ended: on a terminal one line that changes, else one line for each phase.
-async fn follow(backups: &Api<Backup>, name: &str, json: bool) -> anyhow::Result<BackupStatus> {
+async fn follow(backups: &Api<Backup>, name: &str, shape: Output) -> anyhow::Result<BackupStatus> {
     let terminal = std::io::stderr().is_terminal();
     let mut shown = String::new();
     loop {
         let Some(found) = backups.get_opt(name).await? else { bail!("backup {name} was deleted") };
         let status = found.status.unwrap_or_default();
         let line = if terminal { bar(&status) } else { status.phase.clone().unwrap_or_default() };
-        if !json && line != shown {
+        if !shape.is_json() && line != shown {
             let (begin, end) = if terminal { ("\r\x1b[K", "") } else { ("", "\n") };
             // Nobody may be reading any more.
             let _closed = write!(std::io::stderr(), "{begin}{line}{end}");
             shown = line;
         }
         if status.is_done() {
-            if !json && terminal {
+            if !shape.is_json() && terminal {
                 let _closed = writeln!(std::io::stderr());
             }
             return Ok(status);

@@ -28,8 +28,8 @@ pub async fn client_of(kubeconfig: &std::path::Path) -> anyhow::Result<Client> {
     Ok(Client::try_from(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)?)
 }
 
-/// The one that is meant.
-pub async fn find_cluster(wanted: &ClusterArguments) -> anyhow::Result<Found> {
+/// The API that is meant, and the local environment if it is that one's.
+pub async fn client_for(wanted: &ClusterArguments) -> anyhow::Result<(Client, Option<Handle>)> {
     let local = if wanted.kube { None } else { find(&wanted.environment.directory()).ok() };
     let client = match &local {
         Some(handle) => client_of(&handle.api_kubeconfig()).await?,
@@ -40,6 +40,12 @@ pub async fn find_cluster(wanted: &ClusterArguments) -> anyhow::Result<Found> {
         // Its text has all of its causes in it already.
         None => Client::try_default().await.map_err(|error| anyhow!("{error}"))?,
     };
+    Ok((client, local))
+}
+
+/// The one that is meant.
+pub async fn find_cluster(wanted: &ClusterArguments) -> anyhow::Result<Found> {
+    let (client, local) = client_for(wanted).await?;
     let clusters: Api<Cluster> = match &wanted.namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
@@ -71,7 +77,8 @@ fn elsewhere() -> bool {
     set("KUBECONFIG") || set("KUBERNETES_SERVICE_HOST") || of_home
 }
 
-fn full_name(cluster: &Cluster) -> String {
+/// Namespace and name.
+pub fn full_name(cluster: &Cluster) -> String {
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
     format!("{}/{}", part(&cluster.metadata.namespace), part(&cluster.metadata.name))
 }

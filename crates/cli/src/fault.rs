@@ -7,16 +7,16 @@ use pgherd_localkube::fault::{
 };
 use pgherd_localkube::s3::S3Fault;
 
-use crate::args::Environment;
+use crate::args::{Environment, Output};
 use crate::fault_args::{ControllerWhat, Direction, DiskWhat, FaultVerb, WalWhat, Who};
 use crate::output;
 
 /// Puts it on, and says what was done.
-pub async fn run(environment: &Environment, verb: FaultVerb, json: bool) -> anyhow::Result<u8> {
+pub async fn run(environment: &Environment, verb: FaultVerb, shape: Output) -> anyhow::Result<u8> {
     let handle = find(&environment.directory())?;
     let Some(request) = request(verb)? else {
         let faults = handle.faults().await?;
-        output::print(json, &faults, || match faults.as_slice() {
+        output::print(shape, &faults, || match faults.as_slice() {
             [] => "no fault lasts".to_owned(),
             some => output::table(
                 &some.iter().map(|f| vec![f.id.clone(), format!("{:.0}", f.since), f.what.clone()]).collect::<Vec<_>>(),
@@ -25,7 +25,7 @@ pub async fn run(environment: &Environment, verb: FaultVerb, json: bool) -> anyh
         return Ok(0);
     };
     let done = handle.inject(request).await?;
-    output::print(json, &done, || match &done.id {
+    output::print(shape, &done, || match &done.id {
         Some(id) => format!("{}\nends with: pgherd local fault heal {id}", done.text),
         None => done.text.clone(),
     })?;

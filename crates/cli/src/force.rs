@@ -12,8 +12,8 @@ use pgherd_proto::cluster::{Cluster, ForcedPromotion};
 use pgherd_proto::labels::FORCE_PROMOTION;
 use serde_json::json;
 
-use crate::args::ClusterArguments;
-use crate::cluster::{Found, find_cluster};
+use crate::args::Output;
+use crate::cluster::Found;
 use crate::output;
 
 /// The controller asks the members and judges well within this.
@@ -29,13 +29,7 @@ struct Offer {
 }
 
 /// Asks, demands, and waits for the judgement.
-pub async fn run(
-    cluster: &ClusterArguments,
-    instance: &str,
-    accept_loss: Option<u64>,
-    json: bool,
-) -> anyhow::Result<u8> {
-    let found = find_cluster(cluster).await?;
+pub async fn run(found: &Found, instance: &str, accept_loss: Option<u64>, shape: Output) -> anyhow::Result<u8> {
     let Offer { demand, text } = offer(&found.cluster, instance).map_err(|why| anyhow!(why))?;
     eprint!("{text}");
     let typed = match accept_loss {
@@ -43,13 +37,13 @@ pub async fn run(
         None => ask()?,
     };
     accepted(&demand, &typed).map_err(|why| anyhow!(why))?;
-    demand_it(&found, &demand).await?;
-    let said = judgement(&found, &demand).await?;
+    demand_it(found, &demand).await?;
+    let said = judgement(found, &demand).await?;
     let told = json!({"cluster": found.name, "namespace": found.namespace, "instance": instance,
         "acceptedLossBytes": demand.accept_loss_bytes, "elected": said.is_ok()});
     match said {
         Ok(()) => {
-            output::print(json, &told, || format!("{instance} was elected; what it lacked is given up"))?;
+            output::print(shape, &told, || format!("{instance} was elected; what it lacked is given up"))?;
             Ok(0)
         }
         Err(why) => bail!(why),

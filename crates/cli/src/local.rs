@@ -14,7 +14,7 @@ use pgherd_proto::validate::{Checked, for_people};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{Environment, LocalVerb};
+use crate::args::{Environment, LocalVerb, Output};
 use crate::cluster::client_of;
 use crate::{args, env, fault, output, validate};
 
@@ -25,7 +25,7 @@ const INTERRUPTED: u8 = 130;
 const TERMINATED: u8 = 143;
 
 /// Does what was asked.
-pub async fn run(verb: LocalVerb, json: bool) -> anyhow::Result<u8> {
+pub async fn run(verb: LocalVerb, shape: Output) -> anyhow::Result<u8> {
     match verb {
         LocalVerb::Up { environment, files, s3_endpoint, nodes, volumes, clocks, postgres, no_wait, timeout } => {
             let mut options = options(&environment, files, s3_endpoint, nodes)?;
@@ -36,15 +36,15 @@ pub async fn run(verb: LocalVerb, json: bool) -> anyhow::Result<u8> {
                 options.volumes = Volumes::Ext4;
             }
             let wait = (!no_wait).then(|| Duration::from_secs(timeout));
-            start(options, wait, json).await
+            start(options, wait, shape).await
         }
-        LocalVerb::Down { environment, purge } => stop(&environment, purge, json).await,
-        LocalVerb::Status { environment } => status(&environment, json).await,
-        LocalVerb::Env { environment } => env::run(&environment, json).await,
-        LocalVerb::Logs { environment } => logs(&environment, json),
-        LocalVerb::Preflight { environment } => look(&environment, json),
-        LocalVerb::Trace { environment, svg, all } => trace(&environment, svg.as_deref(), all, json),
-        LocalVerb::Fault { environment, verb } => fault::run(&environment, verb, json).await,
+        LocalVerb::Down { environment, purge } => stop(&environment, purge, shape).await,
+        LocalVerb::Status { environment } => status(&environment, shape).await,
+        LocalVerb::Env { environment } => env::run(&environment, shape).await,
+        LocalVerb::Logs { environment } => logs(&environment, shape),
+        LocalVerb::Preflight { environment } => look(&environment, shape),
+        LocalVerb::Trace { environment, svg, all } => trace(&environment, svg.as_deref(), all, shape),
+        LocalVerb::Fault { environment, verb } => fault::run(&environment, verb, shape).await,
     }
 }
 
@@ -71,12 +71,12 @@ fn options(
 
 /// Starts one. Interrupted (Ctrl-C) before it is ready, it is taken down again, and removed unless there
 /// was something in its place before.
-async fn start(options: UpOptions, wait: Option<Duration>, json: bool) -> anyhow::Result<u8> {
+async fn start(options: UpOptions, wait: Option<Duration>, shape: Output) -> anyhow::Result<u8> {
     let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let directory = options.state_dir.clone();
     let (is_new, is_up) = (!directory.exists(), find(&directory).is_ok());
     let code = tokio::select! {
-        done = bring_up(options, wait, json) => return done,
+        done = bring_up(options, wait, shape) => return done,
         _ = interrupted.recv() => INTERRUPTED,
         _ = terminated.recv() => TERMINATED,
     };
@@ -99,7 +99,7 @@ async fn take_down(directory: &Path, purge: bool) -> anyhow::Result<Vec<String>>
     Ok(found)
 }
 
-async fn bring_up(options: UpOptions, wait: Option<Duration>, json: bool) -> anyhow::Result<u8> {
+async fn bring_up(options: UpOptions, wait: Option<Duration>, shape: Output) -> anyhow::Result<u8> {
     for finding in preflight(&options).iter().filter(|finding| !finding.fatal) {
         eprintln!("note: {}", finding.text);
     }
@@ -107,18 +107,18 @@ async fn bring_up(options: UpOptions, wait: Option<Duration>, json: bool) -> any
     let handle = up(options).await?;
     let status = handle.status().await?;
     say_what_is_to_be_known(&files)?;
-    if !json {
+    if !shape.is_json() {
         for sentence in &status.made {
             println!("{sentence}");
         }
         println!("environment {} is up: its state is in {}", status.name, handle.state_dir().display());
     }
     let ready = match wait {
-        Some(wait) => wait_for_clusters(&handle, wait, json).await?,
+        Some(wait) => wait_for_clusters(&handle, wait, shape.is_json()).await?,
         None => true,
     };
     let status = handle.status().await?;
-    output::print(json, &status, || {
+    output::print(shape, &status, || {
         format!(
             "kubectl:  export KUBECONFIG={}\npsql:     pgherd psql\nstatus:   pgherd status\nend:      pgherd local down\n",
             status.kubeconfig.display()
@@ -187,7 +187,7 @@ fn progress(cluster: &Cluster, pods: &[Pod]) -> Option<String> {
     (ready < i64::from(wanted)).then(|| format!("{name}: {ready} of {wanted} ready, {phase}"))
 }
 
-async fn stop(environment: &Environment, purge: bool, json: bool) -> anyhow::Result<u8> {
+async fn stop(environment: &Environment, purge: bool, shape: Output) -> anyhow::Result<u8> {
     let directory = environment.directory();
     let text = match find(&directory) {
         Ok(handle) => {
@@ -199,15 +199,15 @@ async fn stop(environment: &Environment, purge: bool, json: bool) -> anyhow::Res
             if found.is_empty() { "nothing was up".to_owned() } else { format!("swept {}", found.join(", ")) }
         }
     };
-    output::print(json, &json!({"environment": environment.name, "done": text}), || {
+    output::print(shape, &json!({"environment": environment.name, "done": text}), || {
         format!("environment {}: {text}", environment.name)
     })?;
     Ok(0)
 }
 
-async fn status(environment: &Environment, json: bool) -> anyhow::Result<u8> {
+async fn status(environment: &Environment, shape: Output) -> anyhow::Result<u8> {
     let status = find(&environment.directory())?.status().await?;
-    output::print(json, &status, || {
+    output::print(shape, &status, || {
         let mut rows = vec![
             vec!["API".to_owned(), format!("https://{}", status.api)],
             vec!["kubeconfig".to_owned(), status.kubeconfig.display().to_string()],
@@ -221,7 +221,7 @@ async fn status(environment: &Environment, json: bool) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn logs(environment: &Environment, json: bool) -> anyhow::Result<u8> {
+fn logs(environment: &Environment, shape: Output) -> anyhow::Result<u8> {
     let read = |name: &str| {
         let path = environment.directory().join(name);
         std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))
@@ -230,11 +230,11 @@ fn logs(environment: &Environment, json: bool) -> anyhow::Result<u8> {
     let controller = read("controller.log").unwrap_or_default();
     let value =
         json!({"daemon": daemon.lines().collect::<Vec<_>>(), "controller": controller.lines().collect::<Vec<_>>()});
-    output::print(json, &value, || format!("--- daemon\n{daemon}\n--- controller\n{controller}"))?;
+    output::print(shape, &value, || format!("--- daemon\n{daemon}\n--- controller\n{controller}"))?;
     Ok(0)
 }
 
-fn trace(environment: &Environment, picture: Option<&Path>, all: bool, json: bool) -> anyhow::Result<u8> {
+fn trace(environment: &Environment, picture: Option<&Path>, all: bool, shape: Output) -> anyhow::Result<u8> {
     let path = environment.directory().join("events.jsonl");
     let log = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     let events = trace::read(&log);
@@ -246,14 +246,14 @@ fn trace(environment: &Environment, picture: Option<&Path>, all: bool, json: boo
         std::fs::write(picture, trace::svg(&events))
             .with_context(|| format!("failed to write {}", picture.display()))?;
     }
-    output::print(json, &events, || trace::text(&events))?;
+    output::print(shape, &events, || trace::text(&events))?;
     Ok(0)
 }
 
-fn look(environment: &Environment, json: bool) -> anyhow::Result<u8> {
+fn look(environment: &Environment, shape: Output) -> anyhow::Result<u8> {
     let findings = preflight(&options(environment, Vec::new(), None, 1)?);
     let values: Vec<_> = findings.iter().map(|f| json!({"fatal": f.fatal, "text": f.text})).collect();
-    output::print(json, &values, || match findings.as_slice() {
+    output::print(shape, &values, || match findings.as_slice() {
         [] => "this machine has everything that a local environment needs".to_owned(),
         some => some.iter().map(|f| format!("{}: {}\n", if f.fatal { "lacks" } else { "note" }, f.text)).collect(),
     })?;

@@ -7,7 +7,7 @@ use kube::api::{ListParams, LogParams};
 use pgherd_proto::{labels, names};
 use serde_json::{Value, json};
 
-use crate::args::ClusterArguments;
+use crate::args::{ClusterArguments, Output};
 use crate::cluster::find_cluster;
 
 /// Prints the lines of one instance or of all, each with the instance's name before it.
@@ -16,7 +16,7 @@ pub async fn run(
     pod: Option<String>,
     follow: bool,
     tail: i64,
-    json: bool,
+    shape: Output,
 ) -> anyhow::Result<u8> {
     let found = find_cluster(cluster).await?;
     let pods: Api<Pod> = Api::namespaced(found.client.clone(), &found.namespace);
@@ -38,7 +38,7 @@ pub async fn run(
         async move {
             let mut lines = pods.log_stream(&name, &wanted).await?.lines();
             while let Some(line) = lines.try_next().await? {
-                if json {
+                if shape.is_json() {
                     let record = serde_json::from_str::<Value>(&line).unwrap_or(Value::String(line));
                     println!("{}", json!({"pod": name, "record": record}));
                 } else {

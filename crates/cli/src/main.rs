@@ -1,20 +1,36 @@
 //! `pgherd`: the tool for people. Hidden verbs first, since those must run before there are other threads.
 
+mod annotate;
 mod args;
 mod backup;
+mod certificate;
 mod cluster;
+mod destroy;
 mod env;
 mod fault;
 mod fault_args;
+mod fencing;
 mod force;
+mod hibernate;
+mod instance;
 mod local;
 mod logs;
+mod maintenance;
+mod migrate;
+mod migrate_look;
+#[cfg(test)]
+mod migrate_tests;
 mod output;
+mod plan;
 mod promote;
 mod psql;
+mod redact;
+mod report;
+mod restart;
 mod restore;
 mod restore_args;
 mod restore_text;
+mod shell;
 mod status;
 mod validate;
 mod verify;
@@ -25,6 +41,7 @@ use std::process::ExitCode;
 
 use args::{Arguments, BackupVerb, Verb};
 use clap::{CommandFactory, FromArgMatches};
+use instance::InstanceArguments;
 use pgherd_proto::cluster::DrillOrder;
 
 fn main() -> ExitCode {
@@ -49,21 +66,26 @@ fn called() -> &'static str {
     name_of(std::env::args_os().next().as_deref())
 }
 
+/// The file that a shell completes for.
+fn called_file() -> &'static str {
+    if called() == "pgherd" { "pgherd" } else { "kubectl-pgherd" }
+}
+
 fn name_of(program: Option<&OsStr>) -> &'static str {
     let file = program.map(Path::new).and_then(Path::file_name).and_then(OsStr::to_str);
     if file.is_some_and(|file| file.starts_with("kubectl-")) { "kubectl pgherd" } else { "pgherd" }
 }
 
 fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
-    let json = output.is_json();
+    let shape = output;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         match verb {
-            Verb::Validate(arguments) => validate::run(&arguments, json),
-            Verb::Local { verb } => local::run(verb, json).await,
-            Verb::Status { cluster } => status::run(&cluster, json).await,
+            Verb::Validate(arguments) => validate::run(&arguments, shape),
+            Verb::Local { verb } => local::run(verb, shape).await,
+            Verb::Status { cluster, watch } => status::run(&cluster, watch, shape).await,
             Verb::Psql { cluster, superuser, pod, rest } => psql::run(&cluster, superuser, pod, rest).await,
-            Verb::Logs { cluster, pod, follow, tail } => logs::run(&cluster, pod, follow, tail, json).await,
+            Verb::Logs { cluster, pod, follow, tail } => logs::run(&cluster, pod, follow, tail, shape).await,
             Verb::Backup {
                 verb: Some(BackupVerb::Verify { cluster, backup_id, to, query, timeout, wait }), ..
             } => {
@@ -74,16 +96,33 @@ fn run(Arguments { output, verb }: Arguments) -> anyhow::Result<u8> {
                     timeout_seconds: timeout.map(i64::from),
                     ..DrillOrder::default()
                 };
-                verify::run(&cluster, order, wait, json).await
+                verify::run(&cluster, order, wait, shape).await
             }
             Verb::Backup { cluster, backup_name, target, wait, verb: None } => {
-                backup::run(&cluster, backup_name, target, wait, json).await
+                backup::run(&cluster, backup_name, target, wait, shape).await
             }
-            Verb::Restore { cluster, what } => restore::run(&cluster, &what, json).await,
-            Verb::Promote { cluster, instance, force: true, accept_loss } => {
-                force::run(&cluster, &instance, accept_loss, json).await
+            Verb::Restore { cluster, what } => restore::run(&cluster, &what, shape).await,
+            Verb::Promote { wanted, named, force, accept_loss } => {
+                let instance = named.or(wanted.instance);
+                let (found, instance) = instance::find_one(&InstanceArguments { instance, ..wanted }).await?;
+                if force {
+                    force::run(&found, &instance, accept_loss, shape).await
+                } else {
+                    promote::run(&found, &instance, shape).await
+                }
             }
-            Verb::Promote { cluster, instance, .. } => promote::run(&cluster, &instance, json).await,
+            Verb::Restart(instance) => restart::run(&instance, shape).await,
+            Verb::Reload { cluster } => restart::reload(&cluster, shape).await,
+            Verb::Fencing { verb } => fencing::run(&verb, shape).await,
+            Verb::Hibernate { verb } => hibernate::run(&verb, shape).await,
+            Verb::Maintenance { verb } => maintenance::run(&verb, shape).await,
+            Verb::Destroy(instance) => destroy::run(&instance, shape).await,
+            Verb::Certificate(wanted) => certificate::run(&wanted, shape).await,
+            Verb::Report { verb } => report::run(&verb, shape).await,
+            Verb::Plan { cluster, file } => Box::pin(plan::run(&cluster, file.as_deref(), shape)).await,
+            Verb::Migrate { cluster, take_over } => migrate::run(&cluster, take_over, shape).await,
+            Verb::Completion { shell } => shell::completion(Arguments::command(), called_file(), shell),
+            Verb::Man { directory } => shell::man(Arguments::command(), directory.as_deref()),
         }
     })
 }

@@ -1,19 +1,39 @@
-//! Printing: tables for people, JSON for programs. A closed pipe is no error.
+//! Printing: tables for people, JSON or YAML for programs, colours on a terminal only. A closed pipe is no error.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
+use anyhow::Context;
 use serde::Serialize;
 
-/// One JSON document, or the text.
-pub fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-    let mut shown = if json { serde_json::to_string_pretty(value)? } else { text() };
+use crate::args::Output;
+
+/// One document, or the text.
+pub fn print(shape: Output, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let mut shown = match shape {
+        Output::Table => text(),
+        Output::Json => serde_json::to_string_pretty(value)?,
+        Output::Yaml => serde_yaml_ng::to_string(value).context("failed to write YAML")?,
+    };
     if !shown.ends_with('\n') {
         shown.push('\n');
     }
-    match std::io::stdout().lock().write_all(shown.as_bytes()) {
+    write(shown.as_bytes())
+}
+
+/// The bytes as they are.
+pub fn write(bytes: &[u8]) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether a person looks at standard output, on something that knows colours and was not told to go without
+/// (`NO_COLOR`).
+pub fn has_colours() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|kind| kind == "dumb");
+    std::io::stdout().is_terminal() && !dumb && !set("NO_COLOR")
 }
 
 /// Columns as wide as their widest cell.

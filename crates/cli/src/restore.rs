@@ -14,7 +14,7 @@ use pgherd_proto::cluster::{Cluster, RestorePreview, RestoreRequest, RestoreStat
 use pgherd_proto::labels;
 use serde_json::json;
 
-use crate::args::ClusterArguments;
+use crate::args::{ClusterArguments, Output};
 use crate::cluster::{Found, find_cluster};
 use crate::output;
 use crate::restore_args::RestoreArguments;
@@ -28,10 +28,10 @@ const RULED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
 /// Shows, asks, orders, and follows it if that is wanted.
-pub async fn run(arguments: &ClusterArguments, what: &RestoreArguments, json: bool) -> anyhow::Result<u8> {
+pub async fn run(arguments: &ClusterArguments, what: &RestoreArguments, shape: Output) -> anyhow::Result<u8> {
     let found = find_cluster(arguments).await?;
     if what.drop_old {
-        return drop_old(&found, what, json).await;
+        return drop_old(&found, what, shape).await;
     }
     let request = RestoreRequest {
         id: new_id(),
@@ -52,7 +52,7 @@ pub async fn run(arguments: &ClusterArguments, what: &RestoreArguments, json: bo
     let (text, preview) = if what.undo { (undoing(&found.cluster), None) } else { shown(&found, &request).await? };
     eprint!("{text}");
     if what.dry_run {
-        output::print(json, &json!({"cluster": found.name, "preview": preview}), || "nothing was done".to_owned())?;
+        output::print(shape, &json!({"cluster": found.name, "preview": preview}), || "nothing was done".to_owned())?;
         return Ok(0);
     }
     confirmed(&found.name, what.yes)?;
@@ -61,7 +61,7 @@ pub async fn run(arguments: &ClusterArguments, what: &RestoreArguments, json: bo
     let restore = if what.wait { follow(&found, &restore.id).await? } else { restore };
     let told = json!({"cluster": found.name, "namespace": found.namespace, "restore": restore.id,
         "stage": restore.stage, "preview": preview});
-    output::print(json, &told, || match restore.stage {
+    output::print(shape, &told, || match restore.stage {
         Stage::Done => format!(
             "{} is back. The volumes that were put aside are kept: `{} restore {} --drop-old` deletes them, --undo goes \
              back to them",
@@ -191,7 +191,7 @@ async fn kept(found: &Found) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 /// For good: the cluster has to be well without them (I7).
-async fn drop_old(found: &Found, what: &RestoreArguments, json: bool) -> anyhow::Result<u8> {
+async fn drop_old(found: &Found, what: &RestoreArguments, shape: Output) -> anyhow::Result<u8> {
     let kept = kept(found).await?;
     let status = found.cluster.status.clone().unwrap_or_default();
     let healthy = status.phase.as_deref() == Some(phase::HEALTHY);
@@ -211,7 +211,7 @@ async fn drop_old(found: &Found, what: &RestoreArguments, json: bool) -> anyhow:
     }
     let names: Vec<&String> = kept.iter().map(|(name, _)| name).collect();
     let dropped = if what.dry_run { 0 } else { names.len() };
-    output::print(json, &json!({"cluster": found.name, "volumes": names, "deleted": dropped}), || {
+    output::print(shape, &json!({"cluster": found.name, "volumes": names, "deleted": dropped}), || {
         format!("{dropped} volumes are deleted")
     })?;
     Ok(0)

@@ -1,5 +1,7 @@
 //! `pgherd status`: one screen that says whether the data is safe, and why.
 
+use std::time::Duration;
+
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -10,9 +12,12 @@ use pgherd_proto::labels;
 use pgherd_proto::member::{MemberReport, Phase};
 use serde::Serialize;
 
-use crate::args::ClusterArguments;
+use crate::args::{ClusterArguments, Output};
 use crate::cluster::find_cluster;
 use crate::output;
+
+/// Between two looks of `--watch`.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What is shown.
 #[derive(Debug, Serialize)]
@@ -60,7 +65,17 @@ struct Member {
 }
 
 /// Prints it. Exit code 2 if the data is not safe.
-pub async fn run(cluster: &ClusterArguments, json: bool) -> anyhow::Result<u8> {
+pub async fn run(cluster: &ClusterArguments, watch: bool, shape: Output) -> anyhow::Result<u8> {
+    if !watch {
+        return show(cluster, false, shape).await;
+    }
+    loop {
+        show(cluster, true, shape).await?;
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn show(cluster: &ClusterArguments, clears: bool, shape: Output) -> anyhow::Result<u8> {
     let found = find_cluster(cluster).await?;
     let pods: Api<Pod> = Api::namespaced(found.client.clone(), &found.namespace);
     let of_cluster = ListParams::default().labels(&format!("{}={}", labels::CLUSTER, found.name));
@@ -68,7 +83,11 @@ pub async fn run(cluster: &ClusterArguments, json: bool) -> anyhow::Result<u8> {
     let leases: Api<Lease> = Api::namespaced(found.client.clone(), &found.namespace);
     let lease = leases.get_opt(&found.name).await?;
     let view = look(&found.cluster, &pods, lease.as_ref());
-    output::print(json, &view, || screen(&view))?;
+    let colours = output::has_colours();
+    output::print(shape, &view, || {
+        let clear = if clears && colours { "\x1b[H\x1b[J" } else { "" };
+        format!("{clear}{}", screen(&view, colours))
+    })?;
     Ok(if view.safe { 0 } else { 2 })
 }
 
@@ -115,7 +134,8 @@ fn proof(cluster: &Cluster) -> Option<String> {
 /// With how far it is, where the cluster is being restored.
 fn phase_of(status: &ClusterStatus) -> String {
     let phase = status.phase.clone().unwrap_or_else(|| "not seen by the controller yet".to_owned());
-    match status.phase_reason.as_deref().filter(|reason| phase == phase::RESTORING && !reason.is_empty()) {
+    let explained = [phase::RESTORING, phase::HIBERNATED].contains(&phase.as_str());
+    match status.phase_reason.as_deref().filter(|reason| explained && !reason.is_empty()) {
         Some(reason) => format!("{phase} ({reason})"),
         None => phase,
     }
@@ -211,8 +231,13 @@ fn verdict(view: &View) -> (bool, Vec<String>) {
     (safe, reasons)
 }
 
-fn screen(view: &View) -> String {
-    let word = if view.safe { "The data is safe" } else { "The data is NOT safe now" };
+fn screen(view: &View, colours: bool) -> String {
+    let word = match (view.safe, colours) {
+        (true, false) => "The data is safe",
+        (false, false) => "The data is NOT safe now",
+        (true, true) => "\x1b[32mThe data is safe\x1b[0m",
+        (false, true) => "\x1b[1;31mThe data is NOT safe now\x1b[0m",
+    };
     let mut rows = vec![["INSTANCE", "PHASE", "READY", "WAL", "MESSAGE"].map(str::to_owned).to_vec()];
     for member in &view.members {
         let ready = if member.ready { "yes" } else { "no" }.to_owned();
@@ -296,7 +321,7 @@ mod tests {
             "annotations": {"pgherd.io/member": report.to_string()}},
             "status": {"conditions": [{"type": "Ready", "status": "True"}]}}))
         .unwrap();
-        screen(&look(&cluster, &[pod], Some(&lease)))
+        screen(&look(&cluster, &[pod], Some(&lease)), false)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `pgherd validate FILE...`: what is to be said about manifests before they are applied.
 
+use crate::args::Output;
 use crate::output;
 use anyhow::Context;
 use pgherd_proto::differences;
@@ -28,14 +29,14 @@ pub struct ValidateArguments {
 ///
 /// # Errors
 /// A file cannot be read, or standard output not written.
-pub fn run(arguments: &ValidateArguments, json: bool) -> anyhow::Result<u8> {
+pub fn run(arguments: &ValidateArguments, shape: Output) -> anyhow::Result<u8> {
     if arguments.differences {
-        output::print(json, &differences::rows(), || differences::TEXT.to_owned())?;
+        output::print(shape, &differences::rows(), || differences::TEXT.to_owned())?;
         return Ok(0);
     }
     let files: Vec<PathBuf> = arguments.files.iter().chain(&arguments.more).cloned().collect();
     let all = check(&files)?;
-    output::print(json, &all, || for_people(&all))?;
+    output::print(shape, &all, || for_people(&all))?;
     let in_vain = |checked: &Checked| {
         let ignored = |kind| matches!(kind, Kind::Ignored | Kind::Unknown);
         checked.findings.iter().any(|finding| finding.severity == Severity::Warning && ignored(finding.kind))

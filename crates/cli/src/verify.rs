@@ -9,7 +9,7 @@ use pgherd_proto::cluster::{Cluster, Drill, DrillOrder, Proven, drill_phase};
 use pgherd_proto::labels;
 use serde_json::{Value, json};
 
-use crate::args::ClusterArguments;
+use crate::args::{ClusterArguments, Output};
 use crate::cluster::find_cluster;
 use crate::output;
 
@@ -18,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Puts the request on the Cluster; with `wait`, goes on until it has been carried out. The exit code is 1 if nothing was
 /// proven.
-pub async fn run(cluster: &ClusterArguments, order: DrillOrder, wait: bool, json: bool) -> anyhow::Result<u8> {
+pub async fn run(cluster: &ClusterArguments, order: DrillOrder, wait: bool, shape: Output) -> anyhow::Result<u8> {
     // Better now than by a pod.
     order.target().context("this is no moment to restore to, or no backup")?;
     let found = find_cluster(cluster).await?;
@@ -32,15 +32,15 @@ pub async fn run(cluster: &ClusterArguments, order: DrillOrder, wait: bool, json
         .context("failed to put the request on the Cluster")?;
     if !wait {
         let told = json!({"cluster": found.name, "namespace": found.namespace, "request": stamp});
-        output::print(json, &told, || {
+        output::print(shape, &told, || {
             format!("asked for a restore drill; `{} status {}` shows how it went", crate::called(), found.name)
         })?;
         return Ok(0);
     }
-    let (drill, proven) = follow(&clusters, &found.name, &stamp, json).await?;
+    let (drill, proven) = follow(&clusters, &found.name, &stamp, shape).await?;
     let good = drill.phase.as_deref() == Some(drill_phase::PROVEN);
     let proven = proven.filter(|_| good);
-    output::print(json, &json!({"drill": drill, "proven": proven}), || ended(&drill, proven.as_ref()))?;
+    output::print(shape, &json!({"drill": drill, "proven": proven}), || ended(&drill, proven.as_ref()))?;
     Ok(if good { 0 } else { 1 })
 }
 
@@ -58,7 +58,7 @@ async fn follow(
     clusters: &Api<Cluster>,
     name: &str,
     request: &str,
-    json: bool,
+    shape: Output,
 ) -> anyhow::Result<(Drill, Option<Proven>)> {
     let mut shown = String::new();
     loop {
@@ -80,7 +80,7 @@ async fn follow(
         } else {
             "waiting for the controller".to_owned()
         };
-        if !json && line != shown {
+        if !shape.is_json() && line != shown {
             eprintln!("{line}");
             shown = line;
         }

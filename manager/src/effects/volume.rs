@@ -1,6 +1,7 @@
 //! Reading the volume: what kind of directory, whose, and how far its WAL goes.
 
 use super::Effect;
+use super::bootstrap::incarnation;
 use crate::context::Context;
 use crate::http::ControlError;
 use core::time::Duration;
@@ -103,7 +104,10 @@ async fn look(cx: &Context) -> Result<Volume, String> {
             let floor = WalPosition { timeline: facts.control.timeline, lsn: facts.control.checkpoint };
             Ok(Volume::Data(Data {
                 system_id: facts.control.system_id,
-                incarnation: incarnation.unwrap_or_else(|| Incarnation("unmarked".to_owned())),
+                incarnation: match incarnation {
+                    Some(known) => known,
+                    None => adopted(cx).await?,
+                },
                 role: if standby_signal { DataRole::Standby } else { DataRole::Primary },
                 end: facts.end.unwrap_or(floor),
                 lineage: known(&facts.history),
@@ -113,6 +117,15 @@ async fn look(cx: &Context) -> Result<Volume, String> {
             }))
         }
     }
+}
+
+/// Another operator's data directory, or one whose mark was lost, is somebody of its own from now on: two that had no mark
+/// must never be counted as one.
+async fn adopted(cx: &Context) -> Result<Incarnation, String> {
+    let (volume, anew) = (cx.volume.clone(), incarnation());
+    let given = off_runtime(move || volume.set_incarnation(&anew).map(|()| anew).map_err(|e| chain(&e))).await?;
+    tracing::info!(incarnation = %given.0, "the data directory had no identity, and was given one");
+    Ok(given)
 }
 
 /// A timeline after the first has ancestors: without its file they are not known.

@@ -13,6 +13,8 @@ pub const CONSISTENT_SYSTEM_ID: &str = "ConsistentSystemID";
 pub const SYNC_REPLICATION_TOPOLOGY_SATISFIED: &str = "SyncReplicationTopologySatisfied";
 /// The first database was made.
 pub const INITIALIZED: &str = "Initialized";
+/// Whether no pod runs, as annotation `cnpg.io/hibernation` asks; absent where nobody asks.
+pub const HIBERNATION: &str = "cnpg.io/hibernation";
 /// Ours, of a ScheduledBackup: its cluster is in its namespace; if not, the message says where there is one.
 pub const CLUSTER_FOUND: &str = "ClusterFound";
 /// Ours: there is a primary that need not be replaced; else the message says how its election stands: who is eligible,

@@ -36,6 +36,8 @@ pub const UNRECOVERABLE: &str = "Cluster is unrecoverable and needs manual inter
 pub const CANNOT_CREATE_OBJECTS: &str = "Unable to create required cluster objects";
 /// Ours: the cluster is being brought back out of its archive, in place.
 pub const RESTORING: &str = "Restoring in place";
+/// Ours: a person wants no pods (annotation `cnpg.io/hibernation`).
+pub const HIBERNATED: &str = "Hibernated";
 /// The spec is invalid; the last valid one stays in force.
 pub const INVALID: &str = "Invalid cluster definition";
 /// A volume is full.

@@ -26,6 +26,14 @@ pub const TOPOLOGY_SATISFIED: &str = "TopologySatisfied";
 pub const INSUFFICIENT_CROSS_DOMAIN_REPLICAS: &str = "InsufficientCrossDomainReplicas";
 /// Of `SyncReplicationTopologySatisfied`: the primary's domain is not known.
 pub const TOPOLOGY_NOT_EXTRACTED: &str = "TopologyNotExtracted";
+/// Of `cnpg.io/hibernation`, status True.
+pub const HIBERNATED: &str = "Hibernated";
+/// Of `cnpg.io/hibernation`, status False.
+pub const DELETING_PODS: &str = "DeletingPods";
+/// Of `cnpg.io/hibernation`, status False: the message says for whom, or for what.
+pub const WAITING_PODS_DELETION: &str = "WaitingPodsDeletion";
+/// Ours, of `cnpg.io/hibernation`, status False: it has not begun.
+pub const HIBERNATION_WAITS: &str = "HibernationWaits";
 /// Of `ClusterFound`, status True.
 pub const CLUSTER_FOUND: &str = "ClusterFound";
 /// Of `ClusterFound`, status False.

@@ -37,6 +37,12 @@ impl Cluster {
         text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
+    /// Annotation `cnpg.io/hibernation` is `on`: no pods, and every volume kept.
+    #[must_use]
+    pub fn hibernates(&self) -> bool {
+        self.annotations().get(labels::HIBERNATION).is_some_and(|value| value == "on")
+    }
+
     /// Annotation `kubectl.kubernetes.io/restartedAt`: a new value restarts the instances, one by one.
     #[must_use]
     pub fn restarted_at(&self) -> Option<String> {

@@ -232,6 +232,9 @@ pub struct Observed {
     /// What a person asks to have restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_order: Option<RestoreOrder>,
+    /// Annotation `cnpg.io/hibernation` is `on`: a person wants no pods, and every volume kept.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub hibernate: bool,
     /// `minAvailable` of the replicas' budget, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica_budget: Option<u32>,
@@ -283,6 +286,13 @@ impl Observed {
     /// Its volumes, those of data and those of WAL.
     pub fn all_volumes(&self) -> impl Iterator<Item = &VolumeView> {
         self.volumes.iter().chain(&self.wal_volumes)
+    }
+
+    /// Whether it is time to have no pods: there is a database to wake up with, and no restore goes on.
+    #[must_use]
+    pub fn hibernates(&self) -> bool {
+        let restores = self.status.restore.as_ref().is_some_and(|restore| restore.stage.is_under_way());
+        self.hibernate && self.status.system_id.is_some() && !restores
     }
 
     /// Who holds the lease now.

@@ -77,7 +77,7 @@ pub enum Next {
 /// Whether an election is due, is under way, or has come to nothing.
 #[must_use]
 pub fn next(desired: &Desired, observed: &Observed, now: Instant) -> Next {
-    let Some(lease) = observed.lease.as_ref() else { return Next::Nothing };
+    let Some(lease) = observed.lease.as_ref().filter(|_| !observed.hibernates()) else { return Next::Nothing };
     if observed.status.restore.as_ref().is_some_and(|restore| restore.suspends_elections(&lease.value)) {
         return Next::Nothing;
     }

@@ -113,7 +113,7 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
                 let open = observed.lease.as_ref().is_some_and(|lease| lease.value.state == HolderState::Open);
                 let living = observed.pods.iter().any(|pod| &pod.uid == uid && pod.is_alive());
                 let heir = observed.pods.iter().any(|pod| &pod.uid != uid && pod.ready && !pod.deleting);
-                let asked = check_restore::is_asked_to_stop(observed);
+                let asked = check_restore::is_asked_to_stop(observed) || observed.hibernates();
                 found.extend(
                     (holds && open && living && !heir && !asked).then(|| Violation::DeletesOnlyPrimary(name.clone())),
                 );

@@ -28,7 +28,7 @@ pub enum LostLease {
 /// Whether the lease is lost, and whose turn it is.
 #[must_use]
 pub fn lost_lease(desired: &Desired, observed: &Observed, now: Instant) -> LostLease {
-    if observed.lease.is_some() || observed.status.system_id.is_none() {
+    if observed.lease.is_some() || observed.status.system_id.is_none() || observed.hibernates() {
         return LostLease::No;
     }
     // After that it has no right to write left that it could store.

@@ -18,6 +18,9 @@ mod explain;
 mod failover;
 #[cfg(test)]
 mod failover_tests;
+mod hibernation;
+#[cfg(test)]
+mod hibernation_tests;
 mod instances;
 mod lost_lease;
 #[cfg(test)]
@@ -44,6 +47,7 @@ mod wal_volumes_tests;
 
 pub use check::{Violation, check};
 pub use explain::{ElectionNote, ElectionState};
+pub use hibernation::HibernationNote;
 pub use lost_lease::{LostLease, lost_lease};
 pub use report::{Line, Report};
 pub use status::{Phase, StatusUpdate};
@@ -91,6 +95,13 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
         let status = status::restoring(desired, observed, reason);
         return draft.finish(status);
     }
+    if observed.hibernates() {
+        let note = hibernation::plan(observed, &mut draft);
+        objects::plan(desired, observed, &mut draft);
+        certificates::plan(observed, &mut draft);
+        let status = status::hibernating(desired, observed, note);
+        return draft.finish(status);
+    }
     let outlook = failover::plan(desired, observed, now, &mut draft);
     roles::plan(observed, &outlook, &mut draft);
     objects::plan(desired, observed, &mut draft);
@@ -114,7 +125,8 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
         _ => status,
     };
     let election = draft.election.take();
-    draft.finish(StatusUpdate { election, ..status })
+    let hibernation = hibernation::waits(observed);
+    draft.finish(StatusUpdate { election, hibernation, ..status })
 }
 
 /// A plan in the making.

@@ -2,6 +2,7 @@
 
 use super::explain::ElectionNote;
 use super::failover::Outlook;
+use super::hibernation::HibernationNote;
 use super::instances::{Needs, count, primary_is_well};
 use super::rollout::Progress;
 use super::topology::{self, TopologyNote};
@@ -41,6 +42,8 @@ pub enum Phase {
     Invalid,
     /// The cluster is being brought back out of its archive, in place (ours).
     Restoring,
+    /// A person wants no pods (ours; CNPG says so in the condition alone).
+    Hibernated,
 }
 
 impl fmt::Display for Phase {
@@ -59,6 +62,7 @@ impl fmt::Display for Phase {
             Phase::Unrecoverable => "Cluster is unrecoverable and needs manual intervention",
             Phase::Invalid => "Invalid cluster definition",
             Phase::Restoring => "Restoring in place",
+            Phase::Hibernated => "Hibernated",
         })
     }
 }
@@ -106,12 +110,21 @@ pub struct StatusUpdate {
     /// absent where nobody asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topology: Option<TopologyNote>,
+    /// How far a hibernation is (condition `cnpg.io/hibernation`); absent where nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hibernation: Option<HibernationNote>,
 }
 
 /// While nothing but the restore goes on.
 pub(super) fn restoring(desired: &Desired, observed: &Observed, reason: String) -> StatusUpdate {
     let plain = of(desired, observed, &Outlook::Settled, &Needs::default(), &Progress::UpToDate);
     StatusUpdate { phase: Phase::Restoring, reason, ..plain }
+}
+
+/// While a person wants no pods.
+pub(super) fn hibernating(desired: &Desired, observed: &Observed, note: HibernationNote) -> StatusUpdate {
+    let plain = of(desired, observed, &Outlook::Settled, &Needs::default(), &Progress::UpToDate);
+    StatusUpdate { phase: Phase::Hibernated, reason: note.to_string(), hibernation: Some(note), ..plain }
 }
 
 pub(super) fn of(
@@ -154,6 +167,7 @@ pub(super) fn of(
         }),
         election: None,
         topology: topology::of(desired, observed),
+        hibernation: None,
     }
 }
 

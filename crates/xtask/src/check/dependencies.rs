@@ -32,7 +32,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pgherd-controller", &["pgherd-core", "pgherd-proto", "pgherd-telemetry", "pgherd-pki", "pgherd-dial"]),
     ("pgherd-localkube", &["pgherd-core", "pgherd-proto", "pgherd-telemetry", "pgherd-pki", "pgherd-objectstore"]),
     ("pgherd-testkit", &["pgherd-core", "pgherd-proto", "pgherd-telemetry", "pgherd-objectstore", "pgherd-localkube"]),
-    ("pgherd-cli", &["pgherd-core", "pgherd-proto", "pgherd-telemetry", "pgherd-localkube"]),
+    (
+        "pgherd-cli",
+        &["pgherd-core", "pgherd-proto", "pgherd-telemetry", "pgherd-pki", "pgherd-controller", "pgherd-localkube"],
+    ),
     ("xtask", &["pgherd-proto"]),
 ];
 /// Crates that may use all of the workspace: nothing uses them.

@@ -37,8 +37,8 @@ const AMBIGUOUS: &[&str] = &[
     // Extensions of files, tablespaces of a backup.
     "spec.postgresql.extensions",
     "spec.tablespaces",
-    // Its value is validated, and nothing is done by it.
-    "annotation:cnpg.io/hibernation",
+    // Only with `true`, budgets go; with `false` nothing else happens.
+    "spec.nodeMaintenanceWindow.reusePVC",
 ];
 
 /// Accessors of the spec that stand for a field of another name.
