@@ -10,7 +10,7 @@ use bed::{Environment, container, eventually, start_with};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Api, DeleteParams, PostParams};
 use pgherd_localkube::daemon::{Volumes, sweep};
-use pgherd_localkube::fault::{DiskFault, FaultRequest, Volume};
+use pgherd_localkube::fault::{Damage, DiskFault, FaultRequest, Volume};
 use pgherd_localkube::node::process::ProcessId;
 use serde_json::json;
 
@@ -105,12 +105,19 @@ async fn a_volume_is_full_without_inodes_hung_read_only_or_failing_and_well_agai
     let id = put(&environment, DiskFault::Hung).await;
     eventually(address, "nothing is answered", Result::is_err).await.unwrap_err();
     let again = FaultRequest::Disk { pod: "disk".to_owned(), volume: Volume::Data, what: DiskFault::NoInodes };
-    environment.handle.inject(again).await.expect_err("whoever writes there waits with it");
+    let page = Damage::Page { file: None, block: 0 };
+    for again in [again, FaultRequest::Damage { pod: "disk".to_owned(), what: page }] {
+        let refused = environment.handle.inject(again).await.expect_err("whoever writes there waits with it");
+        assert!(format!("{refused:?}").contains("hangs"), "{refused:?}");
+    }
     environment.handle.inject(FaultRequest::HealOne { id }).await.unwrap();
     says(address, "written").await;
 
+    let full = put(&environment, DiskFault::Full { leave: 0 }).await;
     put(&environment, DiskFault::ReadOnly).await;
     says(address, "data EROFS, wal written").await;
+    environment.handle.inject(FaultRequest::HealOne { id: full }).await.expect_err("nothing can be removed there");
+    assert_eq!(environment.handle.faults().await.unwrap().len(), 2, "what could not be ended lasts on");
     environment.handle.inject(FaultRequest::Heal).await.unwrap();
     environment.wait("disk", "restarted", |pod| container(pod).restart_count == 1).await;
     says(address, "written").await;

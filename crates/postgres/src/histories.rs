@@ -1,5 +1,6 @@
 //! History files in `pg_wal` that postgres itself does not put there: stand-ins for timeline ids that were given up
-//! (docs/adr/0012-stand-ins-for-histories.md). Everything here blocks, and may be done again.
+//! (docs/adr/0012-stand-ins-for-histories.md), and what it should have written where it was promoted short of its
+//! target (docs/adr/0019-a-parent-that-was-not-reached.md). Everything here blocks, and may be done again.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -76,20 +77,47 @@ pub fn offer_to_archive(pg_wal: &Path, timeline: TimelineId) -> Result<usize, Hi
 /// # Errors
 /// [`HistoriesError`].
 pub fn drop_blanks(pg_wal: &Path) -> Result<Vec<TimelineId>, HistoriesError> {
-    let failed = |source| HistoriesError::List { path: pg_wal.to_owned(), source };
     let mut dropped = Vec::new();
-    for entry in std::fs::read_dir(pg_wal).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        let digits = name.to_str().and_then(|name| name.strip_suffix(".history")).filter(|digits| digits.len() == 8);
-        let Some(id) = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).map(TimelineId) else { continue };
+    for id in listed(pg_wal)? {
         let path = history_file(pg_wal, id);
         if read_optional(&path)?.is_some_and(|present| is_blank(id, &present)) {
             remove_durable(&path)?;
             dropped.push(id);
         }
     }
-    dropped.sort_unstable();
     Ok(dropped)
+}
+
+/// Takes ancestors that were never reached out of every history ([`History::mended`]): after a promotion before anybody
+/// may follow it or its history is archived, and before a start, since a manager may have been killed in between, or a
+/// receiver have been faster. What cannot be read is left as it is. Answers which ids' it was.
+///
+/// # Errors
+/// [`HistoriesError`].
+pub fn mend(pg_wal: &Path) -> Result<Vec<TimelineId>, HistoriesError> {
+    let mut mended = Vec::new();
+    for id in listed(pg_wal)? {
+        let path = history_file(pg_wal, id);
+        let text = read_optional(&path)?.and_then(|present| History::mended(id, &present).ok().flatten());
+        if let Some(text) = text {
+            write_durable(&path, text.as_bytes(), 0o600)?;
+            mended.push(id);
+        }
+    }
+    Ok(mended)
+}
+
+/// The ids that there is a history file of, in ascending order.
+fn listed(pg_wal: &Path) -> Result<Vec<TimelineId>, HistoriesError> {
+    let failed = |source| HistoriesError::List { path: pg_wal.to_owned(), source };
+    let mut ids = Vec::new();
+    for entry in std::fs::read_dir(pg_wal).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let digits = name.to_str().and_then(|name| name.strip_suffix(".history")).filter(|digits| digits.len() == 8);
+        ids.extend(digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).map(TimelineId));
+    }
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 fn is_blank(id: TimelineId, text: &str) -> bool {
@@ -116,7 +144,7 @@ mod tests {
         dir
     }
 
-    fn listed(dir: &Path) -> Vec<String> {
+    fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<_> =
             fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -141,7 +169,7 @@ mod tests {
             let dir = pg_wal(&files);
             assert!(fill_gaps(dir.path(), TimelineId(id)).unwrap().is_empty());
             assert_eq!(offer_to_archive(dir.path(), TimelineId(id)).unwrap(), 0);
-            assert_eq!(listed(dir.path()).len(), 1 + files.len());
+            assert_eq!(names(dir.path()).len(), 1 + files.len());
         }
     }
 
@@ -157,9 +185,24 @@ mod tests {
         assert_eq!(fill_gaps(dir.path(), TimelineId(6)).unwrap(), [TimelineId(3), TimelineId(5)]);
         for _ in 0..2 {
             assert_eq!(offer_to_archive(dir.path(), TimelineId(6)).unwrap(), 3);
-            let status = listed(&dir.path().join("archive_status"));
+            let status = names(&dir.path().join("archive_status"));
             assert_eq!(status, [3, 4, 5, 6].map(|id| format!("{id:08X}.history.ready")));
         }
+    }
+
+    #[test]
+    fn a_history_with_a_parent_that_was_not_reached_is_mended_once() {
+        let broken = "1\t0/9\tlost\n2\t0/5\tnow\n";
+        let dir = pg_wal(&[
+            ("00000002.history", "1\t0/9\tlost\n"),
+            ("00000003.history", broken),
+            ("00000004.history", "no history\n"),
+            ("00000005.history", BLANK),
+        ]);
+        assert_eq!(mend(dir.path()).unwrap(), [TimelineId(3)]);
+        assert_eq!(fs::read_to_string(dir.path().join("00000003.history")).unwrap(), "1\t0/5\tnow\n");
+        assert!(mend(dir.path()).unwrap().is_empty());
+        assert_eq!(listed(dir.path()).unwrap(), [2, 3, 4, 5].map(TimelineId));
     }
 
     #[test]
@@ -172,6 +215,6 @@ mod tests {
             ("notes.history", BLANK),
         ]);
         assert_eq!(drop_blanks(dir.path()).unwrap(), [TimelineId(2)]);
-        assert_eq!(listed(dir.path()), ["00000003.history", "00000004.history", "archive_status", "notes.history"]);
+        assert_eq!(names(dir.path()), ["00000003.history", "00000004.history", "archive_status", "notes.history"]);
     }
 }

@@ -6,7 +6,7 @@ mod bed;
 
 use bed::{Bed, PATIENCE, execute, until};
 use pgherd_core::timeline::{BLANK, TimelineId};
-use pgherd_postgres::histories::{drop_blanks, fill_gaps};
+use pgherd_postgres::histories::{drop_blanks, fill_gaps, mend};
 use pgherd_postgres::process::StopMode;
 use pgherd_postgres::promote::promote;
 use pgherd_postgres::sql::Session;
@@ -152,4 +152,63 @@ async fn a_restore_to_the_latest_timeline_goes_past_an_id_that_was_given_up_only
     bed.resume("c-3").await;
     let restored = bed.standby("c-3").await;
     until(async || sees(&restored, "after_it").await).await;
+}
+
+/// Cuts a standby off from its primary, and gives it an archive that has the history of timeline 2 and nothing else.
+async fn aims_at_two(bed: &mut Bed, name: &str, history: &Path) {
+    bed.configure(
+        name,
+        &format!(
+            "primary_conninfo = ''\nrestore_command = 'n=%f; [ $n = 00000002.history ] && cp {} %p'",
+            history.display()
+        ),
+    );
+    bed.handle_of(name).reload().unwrap();
+    let aims = "new target timeline is 2";
+    until(async || bed.log_of(name).contains(aims)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_is_promoted_short_of_its_target_is_followed_once_its_history_is_mended() {
+    let mut bed = Bed::with_standbys(5741, &["c-2", "c-3", "c-4"]).await;
+    for name in ["c-3", "c-4"] {
+        bed.configure(name, "primary_conninfo = ''");
+        bed.handle_of(name).reload().unwrap();
+        let gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver)";
+        let session = bed.standby(name).await;
+        until(async || session.scalar::<bool>("look for the receiver", gone, PATIENCE).await.unwrap()).await;
+    }
+    execute(&bed.session().await, "CREATE TABLE before_it AS SELECT 1 AS a").await;
+    let lost = bed.standby("c-2").await;
+    until(async || sees(&lost, "before_it").await).await;
+    bed.stop_primary(StopMode::Fast).await;
+    assert_eq!(promote(&bed.handle_of("c-2"), &lost, PATIENCE).await.unwrap(), TimelineId(2));
+    let history = bed.pgdata_of("c-2").join("pg_wal/00000002.history");
+    for name in ["c-3", "c-4"] {
+        aims_at_two(&mut bed, name, &history).await;
+    }
+
+    let leader = bed.standby("c-3").await;
+    assert_eq!(promote(&bed.handle_of("c-3"), &leader, PATIENCE).await.unwrap(), TimelineId(3));
+    let own = bed.pgdata_of("c-3").join("pg_wal/00000003.history");
+    let parents = || {
+        let text = std::fs::read_to_string(&own).unwrap();
+        text.lines().filter_map(|line| line.chars().next()).filter(char::is_ascii_digit).collect::<String>()
+    };
+    assert_eq!(parents(), "12", "postgres takes its target for its parent");
+    assert_eq!(mend(own.parent().unwrap()).unwrap(), [TimelineId(3)]);
+    assert_eq!(parents(), "1");
+    execute(&leader, "CREATE TABLE after_it AS SELECT 1 AS a").await;
+
+    // The target of this one is no ancestor of the new timeline: it finds the way when it starts again.
+    let conninfo = bed.conninfo_of("c-3");
+    bed.configure("c-4", &format!("primary_conninfo = '{conninfo} application_name=c-4'"));
+    bed.handle_of("c-4").reload().unwrap();
+    let astray = "new timeline 3 is not a child of database system timeline";
+    until(async || bed.log_of("c-4").contains(astray)).await;
+    bed.stop("c-4").await;
+    bed.resume("c-4").await;
+    let follower = bed.standby("c-4").await;
+    until(async || sees(&follower, "after_it").await).await;
+    assert!(!sees(&follower, "before_it").await);
 }

@@ -44,7 +44,10 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
     cx.archiving.promoting(None);
     match promoted {
         Ok(timeline) => {
-            // Whoever follows asks for them as soon as this one is known to be open.
+            // Whoever follows asks for them as soon as this one is known to be open, and nothing is archived before.
+            if let Err(why) = mend_histories(cx).await {
+                return Outcome::Failed(why);
+            }
             fill_gaps(cx, timeline).await;
             cx.timeline.send_replace(timeline);
             Outcome::Promoted(timeline, lineage(cx, timeline).await)
@@ -67,6 +70,19 @@ pub async fn announce(cx: &Arc<Context>, timeline: TimelineId) -> Effect {
         tracing::warn!("the Cluster's status does not name this primary: it is not the primary any more");
     }
     Effect::Quiet
+}
+
+/// Postgres may have taken its target for its parent, though it never was there.
+async fn mend_histories(cx: &Context) -> Result<(), String> {
+    let pg_wal = cx.config.pgdata.join("pg_wal");
+    let mended = off_runtime(move || histories::mend(&pg_wal).map_err(|e| chain(&e))).await?;
+    if !mended.is_empty() {
+        tracing::warn!(
+            ?mended,
+            "the promotion was short of the timeline that was to be followed: histories are mended"
+        );
+    }
+    Ok(())
 }
 
 /// Without them standbys cannot follow, and are cloned: worse than slow, but nothing to break a promotion off for.

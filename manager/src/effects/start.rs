@@ -7,7 +7,7 @@ use crate::context::{Context, Running};
 use core::time::Duration;
 use pgherd_core::instance::{Event, Leader, Outcome, StartAs};
 use pgherd_postgres::files::{remove_durable, write_durable};
-use pgherd_postgres::histories::drop_blanks;
+use pgherd_postgres::histories;
 use pgherd_postgres::process::{Postgres, PostmasterHandle};
 use pgherd_postgres::sql::{Local, Session, is_listening};
 use pgherd_telemetry::chain;
@@ -78,12 +78,17 @@ pub fn names(cx: &Context) -> String {
 
 fn prepare(cx: &Context, role: As) -> Result<(), String> {
     let signal = cx.config.pgdata.join("standby.signal");
+    let pg_wal = cx.config.pgdata.join("pg_wal");
     configuration::write(cx, role).map_err(|error| chain(&error))?;
+    let mended = histories::mend(&pg_wal).map_err(|error| chain(&error))?;
+    if !mended.is_empty() {
+        tracing::info!(?mended, "histories named a timeline that was never reached; they are mended");
+    }
     match role {
         As::Primary => remove_durable(&signal).map_err(|error| chain(&error)),
         As::Standby => {
             write_durable(&signal, b"", 0o600).map_err(|error| chain(&error))?;
-            let dropped = drop_blanks(&cx.config.pgdata.join("pg_wal")).map_err(|error| chain(&error))?;
+            let dropped = histories::drop_blanks(&pg_wal).map_err(|error| chain(&error))?;
             if !dropped.is_empty() {
                 tracing::info!(?dropped, "a promotion that did not take place left blank histories; they are gone");
             }

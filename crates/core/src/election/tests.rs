@@ -135,6 +135,21 @@ fn a_stale_lease_may_be_taken_only_by_those_whom_the_holder_named() {
 }
 
 #[test]
+fn a_holder_that_stopped_without_the_api_and_was_heard_since_hands_its_tail_over() {
+    let (desired, mut observed) = cluster(HolderState::Open);
+    report(&mut observed, 2).lease_seen = LeaseSeen { version: "77".into(), stale: true, ..LeaseSeen::default() };
+    // c-3 has most of the two, and has pledged itself to the holder still: it does not answer.
+    report(&mut observed, 3).fresh = false;
+    let election = winner(&desired, &observed);
+    assert_eq!((election.fact.winner.as_str(), election.fact.tail), ("c-2", None), "all that its pod says is old");
+    let holder = report(&mut observed, 1);
+    (holder.fresh, holder.phase, holder.tail) = (false, MemberPhase::Released, Some(at(0x500)));
+    let election = winner(&desired, &observed);
+    let tail = election.fact.tail.unwrap();
+    assert_eq!((election.fact.winner.as_str(), tail.pod.as_str(), tail.end), ("c-2", "c-1", at(0x500)));
+}
+
+#[test]
 fn a_stale_view_of_a_lease_that_was_renewed_since_is_no_reason() {
     let (_, mut observed) = cluster(HolderState::Open);
     report(&mut observed, 2).lease_seen = LeaseSeen { version: "76".into(), stale: true, ..LeaseSeen::default() };

@@ -4,12 +4,13 @@
 //! last known primary, so that a whole leaseDuration runs before anybody may take it; with a term and a timeline above
 //! everything that any instance has seen; and only if every instance answers, since one that does not may know more, and
 //! no other says that it may write: a holder that does not reach the API lives on by pledges (L7), for as long as it gets
-//! them, and the status may not have heard of its promotion.
+//! them, and the status may not have heard of its promotion. If the last primary is there and its volume is lost, the
+//! lease is made anew as held by nobody who lives, so that the others elect one of them when its time is over.
 
 use super::Draft;
 use super::step::{EventKind, Step};
 use crate::cluster::{Desired, MemberPhase, Observed, PodView, RefusalFact, Report, VolumeView};
-use crate::identity::AttemptId;
+use crate::identity::{AttemptId, Incarnation, Nonce};
 use crate::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Timings};
 use crate::time::Instant;
 
@@ -72,15 +73,15 @@ fn tell(message: String, draft: &mut Draft) {
 /// The lease as it is made anew, or who keeps it from being.
 fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<String>> {
     let reports: Vec<&Report> = observed.pods.iter().filter_map(answer).collect();
-    // Whose volume is empty, and who says so, has nothing to tell: it waits for a primary to be cloned from.
     let answers = |volume: &VolumeView| {
         let of_it = |pod: &&PodView| pod.serial == volume.serial;
-        observed.pods.iter().filter(of_it).any(|pod| answer(pod).is_some() || !volume.has_data && is_fresh(pod))
+        observed.pods.iter().filter(of_it).any(|pod| answer(pod).is_some() || is_emptied(observed, pod))
     };
     let volumes = observed.volumes.iter().filter(|volume| !answers(volume));
     let mut missing: Vec<String> = volumes.map(|volume| format!("{} does not answer", volume.name)).collect();
     let name = observed.status.current_primary.clone().unwrap_or_default();
-    let primary = observed.pod(&name).and_then(|pod| Some((pod, answer(pod)?)));
+    let emptied = observed.pod(&name).filter(|pod| is_emptied(observed, pod));
+    let primary = observed.pod(&name).and_then(|pod| Some((pod, answer(pod).or_else(|| emptied?.report.as_ref())?)));
     if primary.is_none() {
         missing.push(format!("the last primary {name:?} does not answer"));
     }
@@ -99,7 +100,10 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
     let known = reports.iter().filter_map(|report| report.lineage.as_ref()).map(|lineage| lineage.timeline);
     let timeline = held.chain(known).chain(observed.status.timeline).max().unwrap_or_default();
     let others = || reports.iter().filter(|other| other.pod_uid != report.pod_uid);
-    let record = report.incarnation.clone().filter(|_| desired.synchronous).map(|writer| ElectableRecord {
+    // Nobody has the directory of that name, so that every other instance is needed.
+    let lost = emptied.map(|pod| Incarnation(format!("lost-by-{}", pod.uid)));
+    let writer = lost.clone().or_else(|| report.incarnation.clone());
+    let record = writer.filter(|_| desired.synchronous).map(|writer| ElectableRecord {
         term,
         writer,
         voters: others().filter_map(|other| other.incarnation.clone()).collect(),
@@ -111,7 +115,7 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
         holder: Some(Holder {
             name,
             pod_uid: pod.uid.clone(),
-            nonce: report.nonce.clone(),
+            nonce: if lost.is_some() { Nonce(format!("lost-by-{}", pod.uid)) } else { report.nonce.clone() },
             address: pod.ip.clone().unwrap_or_default(),
         }),
         attempt: AttemptId(format!("anew-{}", term.next())),
@@ -134,6 +138,13 @@ fn may_write(report: &Report) -> bool {
 
 fn is_fresh(pod: &PodView) -> bool {
     pod.report.as_ref().is_some_and(|report| report.fresh)
+}
+
+/// Its volume is empty, and it says so: it has nothing to tell, and waits for a primary to be cloned from.
+fn is_emptied(observed: &Observed, pod: &PodView) -> bool {
+    let empty = |volume: &&VolumeView| volume.serial == pod.serial && !volume.has_data;
+    let says = pod.report.as_ref().is_some_and(|report| report.fresh && report.system_id.is_none());
+    says && observed.volumes.iter().any(|volume| empty(&volume))
 }
 
 /// What it answered in this round.

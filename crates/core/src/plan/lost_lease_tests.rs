@@ -127,3 +127,29 @@ fn budgets_follow_the_number_of_instances() {
     let shrunk = plan(&desired, &observed, NOW).steps;
     assert!(shrunk.contains(&Step::Delete(crate::cluster::ObjectKind::ReplicaBudget)), "{shrunk:?}");
 }
+
+#[test]
+fn l8_the_lease_is_made_anew_as_nobodys_who_lives_where_the_last_primary_has_lost_its_volume_too() {
+    let (mut desired, mut observed) = lost();
+    desired.synchronous = true;
+    observed.volumes[0].has_data = false;
+    let report = observed.pods[0].report.as_mut().unwrap();
+    (report.system_id, report.incarnation, report.position) = (None, None, None);
+    report.phase = MemberPhase::Joining;
+    let nonce = report.nonce.clone();
+    let plan = plan(&desired, &observed, NOW);
+    assert_eq!(check(&observed, &plan), []);
+    let record = made(&plan.steps).expect("it is made anew");
+    let holder = record.held_by().unwrap();
+    assert!(holder.name == "c-1" && holder.nonce != nonce, "{holder:?}");
+    // Whoever may have acknowledged the last commit with it is among the others, and all of them are needed to know.
+    let others = ["i2".into(), "i3".into()];
+    assert_eq!(record.records[0].voters, others);
+    for alone in &others {
+        assert_eq!(crate::election::sat(&record.records, &[alone.clone()].into()).len(), 1);
+    }
+    assert!(crate::election::sat(&record.records, &others.into()).is_empty());
+    // A volume that is not known to be empty may hold what nobody else has.
+    observed.volumes[0].has_data = true;
+    assert!(made(&super::plan(&desired, &observed, NOW).steps).is_none());
+}

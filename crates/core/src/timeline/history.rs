@@ -94,19 +94,27 @@ impl History {
         }
     }
 
-    /// Reads the file `TTTTTTTT.history` of `timeline`.
+    /// Reads the file `TTTTTTTT.history` of `timeline`, without ancestors that were never reached ([`Self::mended`]).
     ///
     /// # Errors
     /// [`HistoryError`] says which line is wrong; an empty file is timeline 1's.
     pub fn parse(timeline: TimelineId, text: &str) -> Result<Self, HistoryError> {
-        let mut ancestors = Vec::new();
-        for (line, content) in (1..).zip(text.lines()) {
-            let content = content.trim();
-            if !content.is_empty() && !content.starts_with('#') {
-                ancestors.push(parse_line(line, content)?);
-            }
-        }
-        Self::new(timeline, ancestors)
+        Self::new(timeline, reached(lines(text)?)?)
+    }
+
+    /// What the file should say, where it names an ancestor that was left before it began.
+    ///
+    /// A standby takes the newest timeline for its target as soon as it finds the history, which may be long before it
+    /// is there; where that timeline's primary is lost meanwhile and the standby is promoted, postgres takes the target
+    /// for the parent (`writeTimeLineHistory` is called with `recoveryTargetTLI`). Nobody can follow such a history: the
+    /// timeline that was really left would be served beyond its end.
+    ///
+    /// # Errors
+    /// [`HistoryError`] as [`Self::parse`].
+    pub fn mended(timeline: TimelineId, text: &str) -> Result<Option<String>, HistoryError> {
+        let all = lines(text)?.len();
+        let read = Self::parse(timeline, text)?;
+        Ok((read.ancestors.len() < all).then(|| read.render()))
     }
 
     /// The file's content, as postgres writes it.
@@ -136,6 +144,29 @@ impl History {
         ancestors.push(Switch { timeline: self.timeline, lsn, reason: one_line(reason) });
         Self::new(child, ancestors)
     }
+}
+
+fn lines(text: &str) -> Result<Vec<Switch>, HistoryError> {
+    let numbered = (1..).zip(text.lines().map(str::trim));
+    let said = numbered.filter(|(_, content)| !content.is_empty() && !content.starts_with('#'));
+    said.map(|(line, content)| parse_line(line, content)).collect()
+}
+
+/// Leaves out who was left before it began: what was left at that point is the ancestor that the point lies on.
+fn reached(ancestors: Vec<Switch>) -> Result<Vec<Switch>, HistoryError> {
+    let mut reached: Vec<Switch> = Vec::with_capacity(ancestors.len());
+    let mut highest = TimelineId(0);
+    for mut left in ancestors {
+        if left.timeline <= highest {
+            return Err(HistoryError::Order(left.timeline));
+        }
+        highest = left.timeline;
+        while let Some(before) = reached.pop_if(|before| before.lsn > left.lsn) {
+            left.timeline = before.timeline;
+        }
+        reached.push(left);
+    }
+    Ok(reached)
 }
 
 fn parse_line(line: usize, content: &str) -> Result<Switch, HistoryError> {

@@ -35,10 +35,28 @@ fn refuses_what_no_promotion_could_have_written() {
     assert!(matches!(parse(2, "\n1\tnowhere\t"), HistoryError::SwitchPoint { line: 2, .. }));
     assert_eq!(parse(3, "2\t0/1\t\n1\t0/2\t"), HistoryError::Order(TimelineId(1)));
     assert_eq!(parse(3, "1\t0/2\t\n1\t0/3\t"), HistoryError::Order(TimelineId(1)));
-    assert_eq!(parse(3, "1\t0/2\t\n2\t0/1\t"), HistoryError::Backwards(TimelineId(2)));
     assert_eq!(parse(2, "2\t0/1\t"), HistoryError::NotAnAncestor { ancestor: TimelineId(2), timeline: TimelineId(2) });
     assert_eq!(parse(0, ""), HistoryError::Zero);
-    assert_eq!(parse(2, "0\t0/1\t"), HistoryError::Zero);
+    assert_eq!(parse(2, "0\t0/1\t"), HistoryError::Order(TimelineId(0)));
+    let backwards = vec![switch(1, 2, ""), switch(2, 1, "")];
+    assert_eq!(History::new(TimelineId(3), backwards), Err(HistoryError::Backwards(TimelineId(2))));
+    assert_eq!(History::new(TimelineId(2), vec![switch(0, 1, "")]), Err(HistoryError::Zero));
+}
+
+#[test]
+fn a_target_that_was_never_reached_is_no_ancestor() {
+    let mended = |timeline, text| History::mended(TimelineId(timeline), text).unwrap();
+    // On timeline 1, short of where its target, 2, begins; promoted there.
+    assert_eq!(mended(3, "1\t0/9\tlost\n2\t0/5\tnow\n").as_deref(), Some("1\t0/5\tnow\n"));
+    // The target's parents were not reached either.
+    let deep = "1\t0/4\ta\n2\t0/7\tb\n3\t0/9\tc\n5\t0/6\td\n";
+    assert_eq!(mended(6, deep).as_deref(), Some("1\t0/4\ta\n2\t0/6\td\n"));
+    // One that was promoted again since.
+    assert_eq!(mended(4, "1\t0/9\ta\n2\t0/5\tb\n3\t0/9\tc\n").as_deref(), Some("1\t0/5\tb\n3\t0/9\tc\n"));
+    // A timeline that nothing was written on is left where it begins, and is an ancestor.
+    assert_eq!(mended(3, "1\t0/5\ta\n2\t0/5\tb\n"), None);
+    assert_eq!(mended(3, "# a comment\n1\t0/5\n"), None);
+    assert!(History::mended(TimelineId(3), "2\t0/5\ta\n1\t0/1\tb\n").is_err());
 }
 
 #[test]

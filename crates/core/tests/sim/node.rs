@@ -37,6 +37,8 @@ pub struct Node {
     pub loses_answers: bool,
     /// Its disk hangs: nothing reaches it.
     pub wedged: bool,
+    /// The last look at its volume that its manager asked for.
+    pub inspecting: Option<Op>,
     /// In milliseconds: what the watch of the lease has yet to tell comes after this.
     pub watched_until: u64,
     pub disk: Disk,
@@ -82,6 +84,7 @@ impl Node {
             cut_from_peers: false,
             loses_answers: false,
             wedged: false,
+            inspecting: None,
             watched_until: 0,
             disk: Disk::default(),
             postgres: Postgres::Down,

@@ -27,6 +27,15 @@ pub(super) enum Saved {
     File { file: PathBuf, kept: PathBuf },
 }
 
+impl Saved {
+    /// What was damaged.
+    pub(super) fn file(&self) -> &Path {
+        match self {
+            Self::Bytes { file, .. } | Self::File { file, .. } => file,
+        }
+    }
+}
+
 /// Damages something; says what, and keeps what was there. `data` and `wal` are the roots of the volumes.
 pub(super) fn put(what: &Damage, data: &Path, wal: &Path, id: &str) -> io::Result<(String, Saved)> {
     match what {

@@ -24,9 +24,7 @@ impl Faults {
         if !disk::is_mounted(&directory) {
             return Err(FaultError::Directory);
         }
-        // Whoever writes to a volume that hangs waits with it.
-        let hangs = |undo: &Undo| matches!(undo, Undo::Disk { directory: d, what: DiskFault::Hung } if *d == directory);
-        if self.registry.any(hangs) {
+        if self.hangs(&directory) {
             return Err(FaultError::Hangs(found.name));
         }
         match what {
@@ -41,6 +39,12 @@ impl Faults {
         let id = self.registry.next("disk");
         self.registry.add(&id, Some(&full_name(&found)), &text, Undo::Disk { directory, what });
         Ok(Done::lasts(id, text))
+    }
+
+    /// Whether what lies there is on a volume that hangs: whoever writes to it waits with it.
+    pub(super) fn hangs(&self, path: &Path) -> bool {
+        let on_it = |undo: &Undo| matches!(undo, Undo::Disk { directory, what: DiskFault::Hung } if path.starts_with(directory));
+        self.registry.any(on_it)
     }
 
     /// Ends a disk's fault. One that became read-only or failed is repaired, for which its users are killed; they start
@@ -70,6 +74,9 @@ impl Faults {
         let found = self.find(pod)?;
         let data = volume_of(&found, Volume::Data)?;
         let wal = volume_of(&found, Volume::Wal)?;
+        if self.hangs(&data) || self.hangs(&wal) {
+            return Err(FaultError::Hangs(found.name));
+        }
         let id = self.registry.next("damage");
         let (what, saved_as) = (what.clone(), id.clone());
         let damaged = tokio::task::spawn_blocking(move || damage::put(&what, &data, &wal, &saved_as));

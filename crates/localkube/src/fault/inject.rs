@@ -138,6 +138,9 @@ impl Faults {
             "s3" => self.s3.set(S3Fault::None),
             "api" => self.api.heal(),
             _ => {
+                if self.registry.damaged(id).is_some_and(|file| self.hangs(&file)) {
+                    return Err(FaultError::Hangs(id.to_owned()));
+                }
                 let found = self.registry.take(|lasting| lasting.id == id);
                 if found.is_empty() {
                     return Err(FaultError::Unknown(id.to_owned()));
@@ -148,12 +151,18 @@ impl Faults {
         Ok(Done::at_once(format!("{id} has ended")))
     }
 
-    /// Ends them all, also after a failure; answers how many, or the first failure.
-    async fn end(&self, found: Vec<(Lasting, Undo)>) -> Result<usize, FaultError> {
+    /// Ends them all, also after a failure; answers how many, or the first failure. Disks that cannot be written come
+    /// first: others have to be. What a disk keeps lasts on, and is ended another time.
+    async fn end(&self, mut found: Vec<(Lasting, Undo)>) -> Result<usize, FaultError> {
         let (count, mut first) = (found.len(), None);
-        for (_, undo) in found {
+        found.sort_by_key(|(_, undo)| undo.writes());
+        for (lasting, undo) in found {
+            let again = undo.again();
             if let Err(error) = self.undo(undo).await {
                 first.get_or_insert(error);
+                if let Some(undo) = again {
+                    self.registry.put_back(lasting, undo);
+                }
             }
         }
         first.map_or(Ok(count), Err)

@@ -100,6 +100,21 @@ impl Registry {
         inner.all.values().any(|(_, undo)| is(undo))
     }
 
+    /// The file that this one damaged.
+    pub fn damaged(&self, id: &str) -> Option<PathBuf> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.all.get(id).and_then(|(_, undo)| match undo {
+            Undo::Damage(saved) => Some(saved.file().to_owned()),
+            _ => None,
+        })
+    }
+
+    /// Notes one again that could not be ended.
+    pub fn put_back(&self, lasting: Lasting, undo: Undo) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.all.insert(lasting.id.clone(), (lasting, undo));
+    }
+
     /// Takes out those for which `is` holds.
     pub fn take(&self, is: impl Fn(&Lasting) -> bool) -> Vec<(Lasting, Undo)> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +124,24 @@ impl Registry {
 }
 
 impl Undo {
+    /// Whether its end writes to a volume.
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::Disk { what, .. } => matches!(what, DiskFault::Full { .. } | DiskFault::NoInodes),
+            Self::Damage(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The same, for another try, of what a volume may refuse for a while.
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            Self::Disk { directory, what } => Some(Self::Disk { directory: directory.clone(), what: *what }),
+            Self::Damage(saved) => Some(Self::Damage(saved.clone())),
+            _ => None,
+        }
+    }
+
     fn is_over(&self) -> bool {
         match self {
             Self::Frozen(all) => !all.iter().any(ProcessId::is_alive),
