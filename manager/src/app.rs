@@ -82,6 +82,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         period: Duration::from_secs(1),
         deadline: Duration::from_secs(3),
         pg_wal: config.pgdata.join("pg_wal"),
+        wal_mount: config.wal_mount.clone(),
         clock: clock::now,
     });
     let (events, events_in) = mpsc::channel(64);

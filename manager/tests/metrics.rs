@@ -74,6 +74,7 @@ fn sampler(dir: &Path) -> (tokio::task::JoinHandle<()>, watch::Receiver<Option<A
         period: Duration::from_millis(100),
         deadline: Duration::from_secs(30),
         pg_wal: dir.join("data/pg_wal"),
+        wal_mount: None,
         clock: pgherd_manager::clock::now,
     };
     let (sampler, seen) = Sampler::new(settings);

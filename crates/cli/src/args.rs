@@ -50,7 +50,7 @@ pub struct Environment {
     /// Name of the local environment.
     #[arg(long, default_value = "default", global = true)]
     pub name: String,
-    /// Where it is kept (default: /var/lib/pgherd/NAME).
+    /// Where it is kept (default: /var/lib/pgherd/NAME; without root ~/.local/share/pgherd/NAME).
     #[arg(long, global = true)]
     pub state_dir: Option<PathBuf>,
 }
@@ -58,7 +58,7 @@ pub struct Environment {
 impl Environment {
     /// Where it is kept.
     pub fn directory(&self) -> PathBuf {
-        let default = || PathBuf::from(pgherd_localkube::daemon::STATE_ROOT).join(&self.name);
+        let default = || pgherd_localkube::daemon::state_root().join(&self.name);
         self.state_dir.clone().unwrap_or_else(default)
     }
 }
@@ -84,7 +84,7 @@ pub enum Verb {
     /// Check manifests before they are applied.
     #[command(arg_required_else_help = true)]
     Validate(ValidateArguments),
-    /// A whole environment on this machine, without Kubernetes (needs root).
+    /// A whole environment on this machine, without Kubernetes.
     Local {
         #[command(subcommand)]
         verb: LocalVerb,

@@ -51,13 +51,18 @@ async fn over_the_socket(found: &Found, pod: Option<String>) -> anyhow::Result<C
     let primary = found.cluster.status.as_ref().and_then(|status| status.current_primary.clone());
     let pod = pod.or(primary).context("the cluster has no primary yet; name an instance with --pod")?;
     let inside = local.process(&found.namespace, &pod, POSTGRES_CONTAINER).await?;
-    let user = nix::unistd::User::from_name("postgres")?.context("there is no system user postgres")?;
     let mut command = Command::new("nsenter");
-    command
-        .arg(format!("--target={}", inside.pid))
-        .args(["--mount", "--pid", "--net", "--ipc", "--uts"])
-        .arg(format!("--setuid={}", user.uid))
-        .arg(format!("--setgid={}", user.gid))
-        .args(["--", "psql", "-h", RUN_DIR, "-U", "postgres", "-d", "postgres"]);
+    let target = format!("--target={}", inside.pid);
+    let namespaces = ["--mount", "--pid", "--net", "--ipc", "--uts"];
+    if nix::unistd::Uid::effective().is_root() {
+        let user = nix::unistd::User::from_name("postgres")?.context("there is no system user postgres")?;
+        command.arg(target).args(namespaces);
+        command.args([format!("--setuid={}", user.uid), format!("--setgid={}", user.gid)]);
+    } else {
+        // By way of the environment, whose namespaces those of the container are; there it is postgres already.
+        command.arg(format!("--user=/proc/{}/ns/user", local.daemon()?.pid)).arg("--preserve-credentials");
+        command.arg("nsenter").arg(target).args(namespaces).args(["--user", "--preserve-credentials"]);
+    }
+    command.args(["--", "psql", "-h", RUN_DIR, "-U", "postgres", "-d", "postgres"]);
     Ok(command)
 }

@@ -6,7 +6,7 @@ mod server;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use serde_json::json;
 use server::{Running, THINGS};
@@ -185,5 +185,34 @@ async fn the_example_manifests_are_applied_as_they_are() {
     assert_eq!(server.kubectl(&instances, "").await, "2");
     assert!(server.kubectl(&["get", "clusters", "-A"], "").await.contains("phoenix-guardian-db"));
     assert!(server.kubectl(&["delete", "-f", &cluster], "").await.contains("deleted"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_allows_bookmarks_has_one_with_its_version_before_it_ends_and_another_has_none() {
+    let server = Running::start().await;
+    let client = server.client().await;
+    let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::default_namespaced(client);
+    let from = maps.list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    let map = |name: &str| serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+    maps.create(&PostParams::default(), &map("seen")).await.unwrap();
+    let watched = async |params: WatchParams| {
+        let stream = maps.watch(&params.timeout(3), &from).await.unwrap();
+        stream.map(Result::unwrap).collect::<Vec<WatchEvent<_>>>().await
+    };
+    let allowed = WatchParams { bookmarks: true, ..WatchParams::default() };
+    let plain = WatchParams { bookmarks: false, ..WatchParams::default() };
+    // Together: each lasts as long as it is told to.
+    let (with, without) = tokio::join!(watched(allowed), watched(plain));
+    let [WatchEvent::Added(seen), WatchEvent::Bookmark(mark)] = with.as_slice() else { panic!("{with:?}") };
+    assert_eq!(mark.metadata.resource_version, seen.metadata.resource_version.clone().unwrap(), "of all that was told");
+    assert_eq!((mark.types.api_version.as_str(), mark.types.kind.as_str()), ("v1", "ConfigMap"));
+    assert!(matches!(without.as_slice(), [WatchEvent::Added(_)]), "{without:?}");
+
+    maps.create(&PostParams::default(), &map("later")).await.unwrap();
+    let stream = maps.watch(&WatchParams::default().timeout(1), &mark.metadata.resource_version).await.unwrap();
+    let after: Vec<_> = stream.map(Result::unwrap).collect().await;
+    let [WatchEvent::Added(later)] = after.as_slice() else { panic!("{after:?}") };
+    assert_eq!(later.metadata.name.as_deref(), Some("later"), "nothing again, nothing left out");
     server.stop().await;
 }

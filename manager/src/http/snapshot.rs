@@ -1,6 +1,6 @@
 //! What the server answers from: the driver's and the sampler's last words, each with its time.
 
-use crate::sampler::{Look, WalFiles};
+use crate::sampler::{Look, Rooms, WalFiles};
 use core::time::Duration;
 use pgherd_core::identity::{Incarnation, Nonce, PodUid, SystemId};
 use pgherd_core::lease::Term;
@@ -202,6 +202,8 @@ pub struct Sampled {
     pub postgres: Result<Look, String>,
     /// What is in `pg_wal`; known while postgres is down too.
     pub files: WalFiles,
+    /// How large its volumes are; known then too.
+    pub rooms: Rooms,
     /// When it was asked; the answer is at least this old.
     pub taken_at: Instant,
     /// How long it took.

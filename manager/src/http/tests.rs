@@ -3,7 +3,7 @@
 use super::patroni::{health, parse_lag, primary, read_only, replica};
 use super::probes::{healthz, pg_status, readyz, startupz};
 use super::*;
-use crate::sampler::{Look, WalFiles};
+use crate::sampler::{Look, Room, Rooms, WalFiles};
 use core::time::Duration;
 use pgherd_core::identity::SystemId;
 use pgherd_core::lsn::Lsn;
@@ -117,9 +117,12 @@ impl Scene {
             ..InstanceSnapshot::default()
         };
         let files = WalFiles { segments: 3, bytes: 3 << 24, ready: 2, done: 1 };
+        let room = |size: u64| Some(Room { size, free: size / 4 });
+        let rooms = Rooms { data: room(100 << 30), wal: room(2 << 30) };
         let sample = Sampled {
             postgres: Ok(look),
             files,
+            rooms,
             taken_at: ago(1),
             took: Duration::from_millis(2),
             count: 9,

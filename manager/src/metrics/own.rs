@@ -3,6 +3,7 @@
 use crate::http::{Role, View, phase_name};
 use crate::metrics::Registry;
 use crate::metrics::text::{Exposition, Kind, float};
+use crate::sampler::Room;
 
 /// `pgherd_*`.
 pub fn instance(page: &mut Exposition, view: &View, registry: &Registry) {
@@ -47,6 +48,7 @@ pub fn instance(page: &mut Exposition, view: &View, registry: &Registry) {
         view.age().map(|age| age.as_secs_f64()),
     );
     replication(page, view);
+    volumes(page, view);
     page.counter(
         "pgherd_checksum_failures_total",
         "Damaged pages that postgres read; only with data checksums.",
@@ -92,6 +94,18 @@ pub fn instance(page: &mut Exposition, view: &View, registry: &Registry) {
         "Lines of postgres' log dropped because stdout was slow.",
         Some(registry.log_lines_dropped()),
     );
+}
+
+/// What is free of the volumes: what a kubelet tells of claims, from inside and where nothing reads the kubelet.
+fn volumes(page: &mut Exposition, view: &View) {
+    let Some(rooms) = view.sample.as_deref().map(|sampled| sampled.rooms) else { return };
+    let there = [("data", rooms.data), ("wal", rooms.wal)].into_iter();
+    let known: Vec<_> = there.filter_map(|(name, room)| Some(([("volume", name)], room?))).collect();
+    let family = |page: &mut Exposition, name: &str, help: &str, of: fn(&Room) -> u64| {
+        page.family(name, Kind::Gauge, help, known.iter().map(|(label, room)| (&label[..], float(of(room)))));
+    };
+    family(page, "pgherd_volume_size_bytes", "Size of a volume.", |room| room.size);
+    family(page, "pgherd_volume_free_bytes", "What is free of a volume for postgres.", |room| room.free);
 }
 
 /// Where this instance is in WAL, and who streams from it.

@@ -14,7 +14,8 @@ pub fn wal(page: &mut Exposition, view: &View) {
 
 /// The directory is counted while postgres is down too; its bounds are settings, and are in segments.
 fn files(page: &mut Exposition, view: &View) {
-    let Some(files) = view.sample.as_deref().map(|sampled| sampled.files) else { return };
+    let Some(sampled) = view.sample.as_deref() else { return };
+    let (files, own) = (sampled.files, sampled.rooms.wal);
     let look = view.fresh().ok();
     let limits = look.and_then(|look| look.limits.map(|limits| (limits, float(look.segment_size.bytes()))));
     let mut values = vec![("count", float(files.segments)), ("size", float(files.bytes))];
@@ -23,11 +24,16 @@ fn files(page: &mut Exposition, view: &View) {
         let bounds = bounds.into_iter().chain([("slots_max", limits.slots_max)]);
         values.extend(bounds.filter_map(|(name, bytes)| Some((name, float(bytes?) / segment))));
     }
+    // As with CNPG: of a volume of WAL's own only.
+    values.extend(own.map(|room| ("volume_size", float(room.size))));
+    let fit = own.zip(look).and_then(|(room, look)| room.size.checked_div(look.segment_size.bytes()));
+    values.extend(fit.map(|segments| ("volume_max", float(segments))));
     let labelled: Vec<_> = values.iter().map(|(name, value)| ([("value", *name)], *value)).collect();
     page.family(
         "cnpg_collector_pg_wal",
         Kind::Gauge,
-        "WAL segments in pg_wal: their number, their bytes (size), and the bounds set, in segments.",
+        "WAL segments in pg_wal: their number, their bytes (size), the bytes of a volume of their own (volume_size), and \
+         the bounds set and that volume's (volume_max), in segments.",
         labelled.iter().map(|(label, value)| (&label[..], *value)),
     );
     page.family(

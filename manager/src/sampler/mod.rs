@@ -5,11 +5,13 @@
 mod files;
 mod look;
 mod probe;
+mod room;
 mod task;
 
 pub use files::{WalFiles, count_wal_files};
 pub use look::{Look, WalCounters, WalLimits};
 pub use probe::PostgresProbe;
+pub use room::{Room, Rooms, room_of};
 pub use task::{Probe, Sampler, SamplerSettings};
 
 #[cfg(test)]

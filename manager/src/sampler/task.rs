@@ -1,7 +1,7 @@
 //! The sampling loop: a period, a nudge, a deadline, one writer of the watch.
 
 use crate::http::Sampled;
-use crate::sampler::{Look, WalFiles, count_wal_files};
+use crate::sampler::{Look, Rooms, WalFiles, count_wal_files, room_of};
 use core::time::Duration;
 use pgherd_core::time::Instant;
 use std::path::PathBuf;
@@ -28,6 +28,8 @@ pub struct SamplerSettings {
     pub deadline: Duration,
     /// The directory to count.
     pub pg_wal: PathBuf,
+    /// Where WAL's own volume is mounted, if it has one.
+    pub wal_mount: Option<PathBuf>,
     /// `CLOCK_BOOTTIME`.
     pub clock: fn() -> Instant,
 }
@@ -70,18 +72,21 @@ impl Sampler {
                 Err(_) => Err(format!("no answer within {:?}", self.settings.deadline)),
             };
             errors += u64::from(postgres.is_err());
-            let files = self.count_files().await;
+            let (files, rooms) = self.look_at_files().await;
             let took = (self.settings.clock)().since(taken_at);
-            self.out.send_replace(Some(Arc::new(Sampled { postgres, files, taken_at, took, count, errors })));
+            self.out.send_replace(Some(Arc::new(Sampled { postgres, files, rooms, taken_at, took, count, errors })));
         }
     }
 
-    async fn count_files(&self) -> WalFiles {
-        let directory = self.settings.pg_wal.clone();
-        let counted = tokio::task::spawn_blocking(move || count_wal_files(&directory));
-        match timeout(self.settings.deadline, counted).await {
-            Ok(Ok(Ok(files))) => files,
-            _ => WalFiles::default(),
+    async fn look_at_files(&self) -> (WalFiles, Rooms) {
+        let (directory, wal) = (self.settings.pg_wal.clone(), self.settings.wal_mount.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let rooms = Rooms { data: directory.parent().and_then(room_of), wal: wal.as_deref().and_then(room_of) };
+            (count_wal_files(&directory).unwrap_or_default(), rooms)
+        });
+        match timeout(self.settings.deadline, looked).await {
+            Ok(Ok(seen)) => seen,
+            _ => (WalFiles::default(), Rooms::default()),
         }
     }
 }

@@ -31,6 +31,7 @@ fn start(
         period: Duration::from_secs(1),
         deadline: Duration::from_millis(700),
         pg_wal: "/nonexistent".into(),
+        wal_mount: None,
         clock: crate::clock::now,
     };
     let (sampler, seen) = Sampler::new(settings);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::endpoint::EndpointError;
 use crate::api::{ApiError, ServerError, TlsError};
 use crate::net::NetError;
+use crate::node::sandbox::SandboxError;
 use crate::s3::S3Error;
 
 /// Final for this attempt; the message says what to do where something can be done.
@@ -54,6 +55,9 @@ pub enum DaemonError {
     /// The real API server cannot be worked for.
     #[error("failed to work for the API server that was given")]
     Upstream(#[from] crate::upstream::UpstreamError),
+    /// The namespaces of an environment without root could not be made.
+    #[error("failed to become root in namespaces of its own")]
+    Rootless(#[from] SandboxError),
     /// The network could not be set up.
     #[error("failed to set up the network")]
     Network(#[from] NetError),

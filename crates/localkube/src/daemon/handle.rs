@@ -14,7 +14,7 @@ use super::control::{Request, Status};
 use super::options::Layout;
 use super::preflight::preflight;
 use super::sweep::{living, sweep};
-use super::{DaemonError, UpOptions, endpoint};
+use super::{DaemonError, UpOptions, endpoint, rootless};
 use crate::fault::{ControllerFault, Done, FaultRequest, Lasting};
 use crate::node::process::ProcessId;
 
@@ -86,6 +86,7 @@ pub async fn up(options: UpOptions) -> Result<Handle, DaemonError> {
         .arg("local-daemon")
         .arg(layout.options())
         .current_dir("/")
+        .env("PATH", rootless::search_path())
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
@@ -130,6 +131,14 @@ impl Handle {
     /// For kubectl and clients on the host.
     pub fn api_kubeconfig(&self) -> PathBuf {
         self.layout.kubeconfig()
+    }
+
+    /// The daemon's process.
+    ///
+    /// # Errors
+    /// If it is not up any more.
+    pub fn daemon(&self) -> Result<ProcessId, DaemonError> {
+        living(&self.layout.root).ok_or_else(|| DaemonError::NotUp(self.layout.root.clone()))
     }
 
     /// The state directory.

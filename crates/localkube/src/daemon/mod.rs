@@ -19,6 +19,7 @@ mod logs;
 mod manifests;
 mod options;
 mod preflight;
+mod rootless;
 mod serve;
 mod sweep;
 
@@ -27,7 +28,7 @@ pub use endpoint::EndpointError;
 pub use error::DaemonError;
 pub use events::Event;
 pub use handle::{Handle, find, up};
-pub use options::{NodeOptions, RealApi, STATE_ROOT, UpOptions, Volumes};
+pub use options::{NodeOptions, RealApi, STATE_ROOT, UpOptions, Volumes, state_root};
 pub use preflight::{Finding, preflight};
 pub use sweep::sweep;
 

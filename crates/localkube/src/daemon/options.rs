@@ -10,6 +10,18 @@ use serde::{Deserialize, Serialize};
 /// Where environments are kept, each in a directory of its name.
 pub const STATE_ROOT: &str = "/var/lib/pgherd";
 
+/// Where the environments of whoever asks are kept: [`STATE_ROOT`] for root, `$XDG_DATA_HOME/pgherd` or
+/// `~/.local/share/pgherd` for others.
+#[must_use]
+pub fn state_root() -> PathBuf {
+    if nix::unistd::Uid::effective().is_root() {
+        return PathBuf::from(STATE_ROOT);
+    }
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let data = folder("XDG_DATA_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/share")));
+    data.map_or_else(|| PathBuf::from(STATE_ROOT), |data| data.join("pgherd"))
+}
+
 /// As the node controller's default (`--node-monitor-grace-period`).
 const NODE_GRACE: Duration = Duration::from_secs(40);
 
@@ -94,7 +106,7 @@ impl UpOptions {
         let beside = |program: &str| helper.parent().map(|dir| dir.join(program)).filter(|path| path.is_file());
         Self {
             name: name.to_owned(),
-            state_dir: Path::new(STATE_ROOT).join(name),
+            state_dir: state_root().join(name),
             files: Vec::new(),
             helper: helper.to_owned(),
             manager: beside("manager").filter(|_| beside(WAL_CLIENT).is_some()),
@@ -159,6 +171,11 @@ impl Layout {
 
     pub fn node(&self) -> PathBuf {
         self.root.join("node")
+    }
+
+    /// Without root, and where the host has no `/run/netns`, the host's `/run` is seen here.
+    pub fn covered_run(&self) -> PathBuf {
+        self.root.join("host-run")
     }
 
     pub fn events(&self) -> PathBuf {

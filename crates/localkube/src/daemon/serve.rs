@@ -21,7 +21,7 @@ use super::control::{self, Control};
 use super::events::EventLog;
 use super::furnish::{self, S3Keys};
 use super::options::{Layout, UpOptions, Volumes};
-use super::{DaemonError, api_side, controller, endpoint};
+use super::{DaemonError, api_side, controller, endpoint, rootless};
 use crate::fault::{Controllers, FaultRequest, FaultSetup, Faults};
 use crate::net::address::{GATEWAY, PodAddresses, S3_PORT};
 use crate::net::forward::Forwards;
@@ -30,6 +30,7 @@ use crate::net::namespace::NetworkNamespace;
 use crate::net::{NetError, services};
 use crate::node::process::ProcessId;
 use crate::node::records::Records;
+use crate::node::sandbox::is_single;
 use crate::node::spawner::Spawner;
 use crate::node::{self, Kubelets, LocalNode, NodeContext, PodUser, RunningPods, Servers, disk};
 use crate::s3::{Behind, S3Gate, serve_folder};
@@ -68,6 +69,7 @@ fn run(options: &str) -> Result<(), DaemonError> {
     let options: UpOptions = serde_json::from_slice(&text)
         .map_err(|error| DaemonError::Parse { path: options.into(), why: error.to_string() })?;
     let layout = Layout::new(&options.state_dir);
+    rootless::enter(&layout.covered_run())?;
     // Pods read what is written for them, whatever the mask of the shell that started this.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     // Away from the terminal: Ctrl-C there is not meant for this.
@@ -136,8 +138,8 @@ async fn serve(
     let spawner = start_spawner(&network, runtime.clone())?;
     let context =
         Arc::new(node_context(&options, &layout, &api, network.clone(), names, spawner.clone(), records.clone())?);
-    let claims =
-        Claims { store: store.clone(), directory: layout.node(), volumes: options.volumes, user: context.user };
+    let user = context.owner_for(context.user);
+    let claims = Claims { store: store.clone(), directory: layout.node(), volumes: options.volumes, user };
     tasks.spawn(claims.run(stop.clone()));
     let pods = RunningPods::default();
     let node_stop = CancellationToken::new();
@@ -322,6 +324,7 @@ fn node_context(
         manager: manager.transpose()?,
         directory: layout.node(),
         user: PodUser { uid: user.uid.as_raw(), gid: user.gid.as_raw() },
+        single_identity: is_single(),
         network,
         addresses: PodAddresses::default(),
         names,

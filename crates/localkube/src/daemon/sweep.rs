@@ -4,8 +4,8 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use super::DaemonError;
 use super::options::{Layout, UpOptions};
+use super::{DaemonError, rootless};
 use crate::net::namespace::NetworkNamespace;
 use crate::node::disk;
 use crate::node::process::ProcessId;
@@ -42,7 +42,8 @@ pub async fn sweep(state_dir: &Path) -> Result<Vec<String>, DaemonError> {
         found.push(format!("{volumes} mounted volumes"));
     }
     let options = std::fs::read(layout.options()).ok().and_then(|text| serde_json::from_slice::<UpOptions>(&text).ok());
-    if let Some(options) = options {
+    // Without root it has gone with the daemon; one of that name is another's.
+    if let Some(options) = options.filter(|_| !rootless::is_wanted()) {
         let network = NetworkNamespace::of(&options.name);
         if network.exists() {
             network.delete().await?;

@@ -53,9 +53,7 @@ pub(super) fn put(what: &Damage, data: &Path, wal: &Path, id: &str) -> io::Resul
             Ok((format!("page {block} of {} is damaged", file.display()), Saved::Bytes { file, at, content }))
         }
         Damage::Wal { segment, how } => {
-            let inside = [data.join("pgdata/pg_wal"), wal.join("pg_wal")];
-            let directory = inside.into_iter().find(|path| path.join("archive_status").is_dir());
-            let directory = directory.ok_or_else(|| io::Error::other("no pg_wal was found"))?;
+            let directory = wal_directory(data, wal)?;
             let name = match segment {
                 Some(segment) => segment.clone(),
                 None => last_complete(&directory)?,
@@ -113,6 +111,18 @@ pub(super) fn take_back(saved: Saved) -> io::Result<()> {
     }
 }
 
+/// Where the data directory has its WAL. With a volume of its own that is a link, good inside of the container only: its
+/// last part is the folder on the volume, which after a copy is not the first one's (`pg_wal.<nonce>-<n>`).
+fn wal_directory(data: &Path, wal: &Path) -> io::Result<PathBuf> {
+    let own = data.join("pgdata/pg_wal");
+    let directory = match fs::read_link(&own) {
+        Ok(leads_to) => wal.join(leads_to.file_name().unwrap_or_default()),
+        Err(_) => own,
+    };
+    let is_there = directory.join("archive_status").is_dir();
+    is_there.then_some(directory).ok_or_else(|| io::Error::other("no pg_wal was found"))
+}
+
 /// The largest file of a user's relation, else of any.
 fn largest_relation(base: &Path) -> io::Result<PathBuf> {
     let mut found: Vec<(bool, u64, PathBuf)> = Vec::new();
@@ -166,6 +176,32 @@ mod tests {
         assert_eq!(now, SCRIBBLE);
         take_back(saved).unwrap();
         assert_eq!(fs::read(base.join("16400")).unwrap(), vec![7; 16384]);
+    }
+
+    #[test]
+    fn the_wal_that_is_damaged_is_that_of_the_copy_and_not_of_what_it_replaced() {
+        let (data, wal) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(data.path().join("pgdata")).unwrap();
+        let name = "000000010000000000000003";
+        let folders = ["pg_wal", "pg_wal.f00d-1"].map(|folder| wal.path().join(folder));
+        for folder in &folders {
+            fs::create_dir_all(folder.join("archive_status")).unwrap();
+            fs::write(folder.join(name), vec![3; 4096]).unwrap();
+        }
+        let link = data.path().join("pgdata/pg_wal");
+        for (leads_to, bitten) in [("pg_wal.f00d-1", 1), ("pg_wal", 0)] {
+            let _none_yet = fs::remove_file(&link);
+            std::os::unix::fs::symlink(format!("/nowhere/wal/{leads_to}"), &link).unwrap();
+            let what = Damage::Wal { segment: Some(name.to_owned()), how: WalDamage::Missing };
+            let (_, saved) = put(&what, data.path(), wal.path(), "damage-4").unwrap();
+            let there = folders.each_ref().map(|folder| folder.join(name).exists());
+            assert_eq!((there[bitten], there[1 - bitten]), (false, true), "{leads_to}");
+            take_back(saved).unwrap();
+            assert_eq!(fs::read(folders[bitten].join(name)).unwrap(), vec![3; 4096]);
+        }
+        let what = Damage::Wal { segment: None, how: WalDamage::Missing };
+        fs::remove_file(&link).unwrap();
+        assert!(put(&what, data.path(), wal.path(), "damage-5").is_err(), "no pg_wal of the data directory");
     }
 
     #[test]

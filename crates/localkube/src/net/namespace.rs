@@ -42,7 +42,8 @@ impl NetworkNamespace {
     /// If `ip` refuses.
     pub async fn create(&self) -> Result<(), NetError> {
         self.delete().await?;
-        link::run(&["ip", "netns", "add", &self.name], "").await?;
+        // From within a network of its own: `ip` goes back to where it was, and to the host's only root may go back.
+        link::run(&["unshare", "--net", "ip", "netns", "add", &self.name], "").await?;
         link::create_bridge(self).await
     }
 

@@ -101,17 +101,18 @@ pub(super) async fn launch(
 ) -> Result<Launched, NodeError> {
     let address = sandbox.address.to_string();
     let user = user_of(context, pod, container);
+    let owner = context.owner_for(user);
     let directory = attempt_directory(sandbox, &container.name, attempt);
     let root = directory.join("root");
     std::fs::create_dir_all(&root).map_err(NodeError::file(&root))?;
     let message = directory.join("termination-log");
-    write_for(&message, b"", user)?;
+    write_for(&message, b"", owner)?;
     let log = log_file(context, pod, &container.name, attempt);
     if let Some(parent) = log.parent() {
         std::fs::create_dir_all(parent).map_err(NodeError::file(parent))?;
     }
     let mut mounts = image::mounts(&context.servers, pod, container, &directory)?;
-    mounts.extend(volumes::mounts(context, pod, container, &sandbox.directory, &address, user)?);
+    mounts.extend(volumes::mounts(context, pod, container, &sandbox.directory, &address, owner)?);
     let file = |target: &str, source: PathBuf| Mount {
         target: PathBuf::from(target),
         read_only: false,
@@ -132,6 +133,7 @@ pub(super) async fn launch(
         working_dir: container.working_dir.clone().unwrap_or_default(),
         uid: user.uid,
         gid: user.gid,
+        own_identity: context.single_identity,
         log: log.clone(),
     };
     let spec_file = directory.join("spec.json");

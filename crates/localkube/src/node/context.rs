@@ -66,6 +66,8 @@ pub struct NodeContext {
     pub directory: PathBuf,
     /// Who pods run as (`runAsUser` 26, the image's user, is mapped to it).
     pub user: PodUser,
+    /// There is only one identity, root's here: files are all its own, and programs get their user in a namespace of theirs.
+    pub single_identity: bool,
     /// The cluster's network.
     pub network: NetworkNamespace,
     /// Addresses of pods.
@@ -96,4 +98,11 @@ pub struct NodeContext {
     pub kubelets: Kubelets,
     /// Nothing is started any more.
     pub stopping: CancellationToken,
+}
+
+impl NodeContext {
+    /// Who the files of a container are to belong to whose program is `user`.
+    pub fn owner_for(&self, user: PodUser) -> PodUser {
+        if self.single_identity { PodUser { uid: 0, gid: 0 } } else { user }
+    }
 }

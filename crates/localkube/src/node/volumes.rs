@@ -63,7 +63,8 @@ pub(super) fn place(
     target: &Path,
     file: &Path,
 ) -> Result<(), NodeError> {
-    let all = mounts(context, pod, container, &sandbox.directory, &sandbox.address.to_string(), context.user)?;
+    let owner = context.owner_for(context.user);
+    let all = mounts(context, pod, container, &sandbox.directory, &sandbox.address.to_string(), owner)?;
     let found = all.iter().rev().find_map(|mount| match (&mount.kind, target.strip_prefix(&mount.target)) {
         (MountKind::Bind(source), Ok(rest)) => Some(source.join(rest)),
         _ => None,

@@ -18,6 +18,9 @@ pub struct Run {
     pub configuration: String,
     /// Its volumes were file systems of their own.
     pub disks: bool,
+    /// Its pods had clocks of their own.
+    #[serde(default)]
+    pub clocks: bool,
     /// What was to be done.
     pub planned: Vec<Planned>,
     /// What was done.

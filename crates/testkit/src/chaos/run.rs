@@ -37,6 +37,9 @@ const NODES: u8 = 3;
 /// One of so many seeds has volumes that can fail.
 const WITH_DISKS: u64 = 3;
 
+/// What seeds leave, divided by the same, that have pods with clocks of their own.
+const WITH_CLOCKS: u64 = 2;
+
 /// What every environment of a run is called first; then comes the process that made it.
 const PREFIX: &str = "pgherd-chaos-";
 
@@ -116,11 +119,16 @@ impl Ordeal for Scheduled {
 /// # Errors
 /// What the cluster says that it does not support.
 pub async fn run(ground: &Ground, seed: u64, configuration: Configuration) -> Result<Run, String> {
-    let terms = Terms { disks: seed.is_multiple_of(WITH_DISKS), required: configuration == Configuration::Synchronous };
+    let terms = Terms {
+        disks: seed.is_multiple_of(WITH_DISKS),
+        required: configuration == Configuration::Synchronous,
+        clocks: seed % WITH_DISKS == WITH_CLOCKS,
+    };
     let planned = schedule(seed, terms);
     let name = format!("{}{seed}", configuration.name().get(..1).unwrap_or("x"));
     let configured = configuration.name().to_owned();
-    let run = Run { seed, configuration: configured, disks: terms.disks, planned: planned.clone(), ..Run::default() };
+    let Terms { disks, clocks, .. } = terms;
+    let run = Run { seed, configuration: configured, disks, clocks, planned: planned.clone(), ..Run::default() };
     with(ground, &name, configuration, run, &Scheduled(planned)).await
 }
 
@@ -137,7 +145,7 @@ pub async fn with(
 ) -> Result<Run, String> {
     let began = Instant::now();
     let history = ground.directory.join("histories").join(name);
-    let bed = match start(ground, name, configuration, run.disks, &history).await {
+    let bed = match start(ground, name, configuration, &run, &history).await {
         Ok(Ok(bed)) => bed,
         Ok(Err(why)) => return Err(why),
         Err(error) => {
@@ -172,7 +180,7 @@ async fn start(
     ground: &Ground,
     name: &str,
     how: Configuration,
-    disks: bool,
+    Run { disks, clocks, .. }: &Run,
     history: &Path,
 ) -> anyhow::Result<Result<Bed, String>> {
     let _earlier = std::fs::remove_dir_all(history);
@@ -183,11 +191,12 @@ async fn start(
     options.state_dir = state;
     let node = |number: u8| NodeOptions { name: format!("n{number}"), zone: format!("z{number}") };
     options.nodes = (1..=NODES).map(node).collect();
-    options.volumes = if disks { Volumes::Ext4 } else { Volumes::Directory };
+    options.volumes = if *disks { Volumes::Ext4 } else { Volumes::Directory };
+    options.clocks = *clocks;
     let example = ground.sources.join(EXAMPLE);
     let edit = |cluster: &mut Value| {
         how.edit(cluster);
-        if disks {
+        if *disks {
             checksums(cluster);
         }
     };

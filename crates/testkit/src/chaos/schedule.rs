@@ -36,8 +36,8 @@ const FIRST: u64 = 3_000;
 /// None comes later.
 const LAST: u64 = 40_000;
 
-/// How much likelier a fault of a disk is where disks can fail at all.
-const OF_DISKS: u64 = 4;
+/// How much likelier a fault of a disk, or of a clock, is where there can be any at all.
+const WHERE_ONE_CAN: u64 = 4;
 
 /// What a run's cluster is made of, as far as it decides which faults there can be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,15 +46,18 @@ pub struct Terms {
     pub disks: bool,
     /// Commits wait for a standby, whatever happens.
     pub required: bool,
+    /// Pods have clocks of their own.
+    pub clocks: bool,
 }
 
 impl Terms {
     fn weight(self, kind: &Kind) -> u64 {
         match kind.needs {
             Needs::Nothing => kind.weight,
-            Needs::Disks if self.disks => kind.weight * OF_DISKS,
+            Needs::Disks if self.disks => kind.weight * WHERE_ONE_CAN,
             Needs::Required if self.required => kind.weight,
-            Needs::Disks | Needs::Required => 0,
+            Needs::Clocks if self.clocks => kind.weight * WHERE_ONE_CAN,
+            Needs::Disks | Needs::Required | Needs::Clocks => 0,
         }
     }
 }
@@ -99,7 +102,7 @@ mod tests {
     use crate::chaos::kinds::kind;
     use std::collections::BTreeSet;
 
-    const ALL: Terms = Terms { disks: true, required: true };
+    const ALL: Terms = Terms { disks: true, required: true, clocks: true };
 
     #[test]
     fn a_seed_brings_one_schedule_and_another_seed_another() {
@@ -125,16 +128,18 @@ mod tests {
     }
 
     #[test]
-    fn disks_fail_and_primaries_lose_their_volumes_only_where_they_can() {
+    fn disks_and_clocks_fail_and_primaries_lose_their_volumes_only_where_they_can() {
         let needs = |terms| {
             let of = move |seed| schedule(seed, terms).into_iter().map(|one| kind(&one.kind).unwrap().needs);
             (0..300).flat_map(of).collect::<Vec<_>>()
         };
         assert!(needs(Terms::default()).iter().all(|needs| *needs == Needs::Nothing));
-        let disks = needs(Terms { disks: true, required: false });
+        let disks = needs(Terms { disks: true, ..Terms::default() });
         assert!(disks.contains(&Needs::Disks) && !disks.contains(&Needs::Required));
+        let clocks = needs(Terms { clocks: true, ..Terms::default() });
+        assert!(clocks.contains(&Needs::Clocks) && !clocks.contains(&Needs::Disks));
         let runs = (0..300).filter(|seed| {
-            let planned = schedule(*seed, Terms { disks: true, required: false });
+            let planned = schedule(*seed, Terms { disks: true, ..Terms::default() });
             planned.iter().any(|one| kind(&one.kind).unwrap().needs == Needs::Disks)
         });
         assert!(runs.count() > 200, "where disks can fail, they do in most runs");

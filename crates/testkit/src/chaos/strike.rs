@@ -14,6 +14,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How long a fault waits for somebody whom it can be put on.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The kind that leaves this program in the dark too.
+pub(super) const STALE: &str = "api_stale_watches";
+
 /// A fault that was put on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Struck {
@@ -132,6 +135,19 @@ impl<'a> Striker<'a> {
         Ok(())
     }
 
+    /// Who holds the lease, or held it last. What is known comes from a watch: where watches tell nothing, the lease is
+    /// asked.
+    async fn holder(&self) -> Option<String> {
+        let is_stale = |one: &Lasting| self.struck.get(one.index).is_some_and(|struck| struck.kind == STALE);
+        if self.lasting.iter().any(is_stale)
+            && let Ok(Ok(change)) = timeout(PATIENCE, lease_now(self.bed)).await
+            && !change.holder.is_empty()
+        {
+            return Some(change.holder);
+        }
+        self.knowledge.holder()
+    }
+
     /// Who is meant now, and whether that is the primary.
     async fn cast(&self, kind: &Kind, role: Role, dice: &mut Dice) -> anyhow::Result<(Cast, bool)> {
         let status = self.bed.handle.status().await?;
@@ -140,7 +156,7 @@ impl<'a> Striker<'a> {
         pods.retain(|name| name.starts_with(&prefix));
         pods.sort();
         // What takes data away must not take them from another than it is meant for: the lease is asked, not remembered.
-        let holder = if kind.ruins { open_holder(self.bed).await? } else { self.knowledge.holder() };
+        let holder = if kind.ruins { open_holder(self.bed).await? } else { self.holder().await };
         let holder = holder.map(|name| self.bed.full(&name));
         let mine = |pod: &&String| (Some(*pod) == holder.as_ref()) == (role == Role::Primary);
         let wanted: Vec<&String> = pods.iter().filter(|pod| role == Role::Everybody || mine(pod)).collect();

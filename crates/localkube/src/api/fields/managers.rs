@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::object::{as_map, at, list, meta_mut, text};
 use super::super::resource::ResourceInfo;
+use super::cap::capped;
 use super::compare::{Compared, compare};
 use super::set::FieldSet;
 use super::shape::Shape;
@@ -141,7 +142,7 @@ pub fn updated(info: &ResourceInfo, old: Option<&Value>, new: &Value, mut all: M
     strip(&mut found.taken);
     all.lose(&found);
     if found.taken.is_empty() {
-        return all;
+        return capped(all);
     }
     let api_version = info.api_version();
     let own = all.0.iter_mut().find(|entry| {
@@ -164,7 +165,7 @@ pub fn updated(info: &ResourceInfo, old: Option<&Value>, new: &Value, mut all: M
             fields: found.taken,
         }),
     }
-    all
+    capped(all)
 }
 
 /// The fields of a new object that the server fills in after it has seen who owns what, so that they belong to nobody.

@@ -3,6 +3,7 @@
 //! The rules are those of sigs.k8s.io/structured-merge-diff, which the real server uses. Pure functions on JSON.
 
 mod apply;
+mod cap;
 mod compare;
 mod conflict;
 mod managers;

@@ -25,8 +25,10 @@ use super::query::Form;
 use super::resources::Call;
 use super::server::{ApiServer, LogOptions};
 
-/// How often a watch that allows bookmarks gets one.
+/// How often a watch that allows bookmarks gets one (there: a minute).
 const BOOKMARK_EVERY: Duration = Duration::from_secs(20);
+/// So long before a watch ends it gets a last one, as in the real server: whoever goes on starts from there.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// The longest a watch stays open, as in the real server (there a random time up to an hour).
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -36,7 +38,8 @@ struct Open {
     info: Arc<ResourceInfo>,
     form: Form,
     include: Include,
-    bookmarks: bool,
+    /// When the next bookmark is due, where they are allowed.
+    bookmark_at: Option<Instant>,
     /// The list comes first and is closed by a marked bookmark (`sendInitialEvents`).
     mark_list_end: bool,
     until: Instant,
@@ -61,7 +64,8 @@ pub(super) fn watch(server: &ApiServer, call: Call) -> Result<Answer, ApiError> 
         }
     };
     let timeout = query.number("timeoutSeconds").map_or(LONGEST, Duration::from_secs).min(LONGEST);
-    let bookmarks = query.is("allowWatchBookmarks");
+    let until = Instant::now() + timeout;
+    let bookmark_at = query.is("allowWatchBookmarks").then(|| next_bookmark(Instant::now(), until));
     let (form, include) = (call.form, query.include());
     let info = Arc::clone(&call.info);
     let watcher = match server.inner.store.watch_in(call.info, call.target.namespace, selection, start) {
@@ -75,9 +79,9 @@ pub(super) fn watch(server: &ApiServer, call: Call) -> Result<Answer, ApiError> 
         info,
         form,
         include,
-        bookmarks,
+        bookmark_at,
         mark_list_end: initial,
-        until: Instant::now() + timeout,
+        until,
         finished: false,
         faults: server.inner.faults.subscribe(),
     };
@@ -86,6 +90,12 @@ pub(super) fn watch(server: &ApiServer, call: Call) -> Result<Answer, ApiError> 
         Some((line, open))
     });
     Ok(events(stream))
+}
+
+/// As the real server's `nextBookmarkTime`.
+fn next_bookmark(now: Instant, until: Instant) -> Instant {
+    let regular = now + BOOKMARK_EVERY;
+    until.checked_sub(LAST_BOOKMARK).filter(|last| *last > now && *last < regular).unwrap_or(regular)
 }
 
 fn events(lines: impl futures::Stream<Item = Bytes> + Send + 'static) -> Answer {
@@ -112,15 +122,24 @@ impl Open {
                 Err(error) => return Some(self.error(&error)),
             }
         }
-        let bookmark_at = Instant::now() + BOOKMARK_EVERY;
+        // A watch that has much to tell gets them too.
+        if self.bookmark_at.is_some_and(|at| at <= Instant::now()) {
+            return Some(self.due_bookmark());
+        }
+        let bookmark_at = self.bookmark_at.unwrap_or(self.until);
         tokio::select! {
             change = self.watcher.next() => match change {
                 Ok(change) => self.may_tell().await.then(|| self.line(change)),
                 Err(error) => Some(self.error(&error)),
             },
             () = tokio::time::sleep_until(self.until) => None,
-            () = tokio::time::sleep_until(bookmark_at), if self.bookmarks => Some(self.bookmark(false)),
+            () = tokio::time::sleep_until(bookmark_at), if self.bookmark_at.is_some() => Some(self.due_bookmark()),
         }
+    }
+
+    fn due_bookmark(&mut self) -> Bytes {
+        self.bookmark_at = Some(next_bookmark(Instant::now(), self.until));
+        self.bookmark(false)
     }
 
     /// Waits while watches are stale. False when the watch is over.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::Finding;
 use crate::daemon::UpOptions;
-use crate::daemon::endpoint;
 use crate::daemon::options::Layout;
+use crate::daemon::{endpoint, rootless};
 use crate::net::namespace::NetworkNamespace;
 
 /// Bytes of a socket's path, with the zero at its end (`sun_path` of unix(7)).
@@ -30,7 +30,8 @@ pub(super) fn look(options: &UpOptions) -> Vec<Finding> {
         say(true, format!("the path {} is too long for a socket: choose a shorter --state-dir", socket.display()));
     }
     let namespace = NetworkNamespace::of(&options.name);
-    if !was_here(options, &layout) && namespace.exists() && is_used(&namespace.path()) {
+    // Without root it is made out of the host's sight.
+    if !rootless::is_wanted() && !was_here(options, &layout) && namespace.exists() && is_used(&namespace.path()) {
         say(
             true,
             format!(

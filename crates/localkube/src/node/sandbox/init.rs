@@ -4,12 +4,13 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sched::CloneFlags;
 use nix::sys::prctl::{set_no_new_privs, set_pdeathsig};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, chdir, execve, setgroups, setresgid, setresuid};
 
 use super::root::build_root;
-use super::{ContainerSpec, SandboxError};
+use super::{ContainerSpec, SandboxError, become_within};
 
 pub(super) fn run(path: &Path) -> Result<(), SandboxError> {
     let spec = ContainerSpec::read(path)?;
@@ -21,10 +22,14 @@ pub(super) fn run(path: &Path) -> Result<(), SandboxError> {
 }
 
 fn drop_rights(spec: &ContainerSpec) -> Result<(), SandboxError> {
-    let (uid, gid) = (Uid::from_raw(spec.uid), Gid::from_raw(spec.gid));
-    setgroups(&[gid]).map_err(SandboxError::system("set the groups"))?;
-    setresgid(gid, gid, gid).map_err(SandboxError::system("set the group"))?;
-    setresuid(uid, uid, uid).map_err(SandboxError::system("set the user"))?;
+    if spec.own_identity {
+        become_within(CloneFlags::empty(), spec.uid, spec.gid)?;
+    } else {
+        let (uid, gid) = (Uid::from_raw(spec.uid), Gid::from_raw(spec.gid));
+        setgroups(&[gid]).map_err(SandboxError::system("set the groups"))?;
+        setresgid(gid, gid, gid).map_err(SandboxError::system("set the group"))?;
+        setresuid(uid, uid, uid).map_err(SandboxError::system("set the user"))?;
+    }
     set_no_new_privs().map_err(SandboxError::system("forbid new privileges"))?;
     // After the change of the user, which clears it.
     set_pdeathsig(Signal::SIGKILL).map_err(SandboxError::system("tie the container to its keeper"))

@@ -8,6 +8,7 @@
 //! Each dies with its parent (`PR_SET_PDEATHSIG`), so a killed daemon leaves no process behind.
 
 mod error;
+mod identity;
 mod init;
 mod log;
 mod pause;
@@ -16,6 +17,7 @@ mod shim;
 mod spec;
 
 pub use error::SandboxError;
+pub use identity::{become_within, is_single};
 pub use shim::{Exit, Started};
 pub use spec::{ContainerSpec, Mount, MountKind};
 

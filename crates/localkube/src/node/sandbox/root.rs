@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{chdir, pivot_root};
 
 use super::{ContainerSpec, Mount, MountKind, SandboxError};
@@ -115,9 +116,21 @@ fn bind(source: &Path, target: &Path, read_only: bool) -> Result<(), SandboxErro
     mount(Some(source), target, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING).map_err(mounting(target))?;
     if read_only {
         let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_REC;
+        let flags = flags | kept_flags(target)?;
         mount(NOTHING, target, NOTHING, flags, NOTHING).map_err(mounting(target))?;
     }
     Ok(())
+}
+
+/// What a mount forbids already. Without root it cannot be allowed again, and need not be with root.
+fn kept_flags(target: &Path) -> Result<MsFlags, SandboxError> {
+    let found = statvfs(target).map_err(mounting(target))?.flags();
+    let pairs = [
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+    ];
+    Ok(pairs.into_iter().filter(|(is, _)| found.contains(*is)).map(|(_, keep)| keep).collect())
 }
 
 fn mounting(path: impl Into<PathBuf>) -> impl FnOnce(nix::errno::Errno) -> SandboxError {

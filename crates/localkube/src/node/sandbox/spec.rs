@@ -26,6 +26,8 @@ pub struct ContainerSpec {
     pub uid: u32,
     /// Its group.
     pub gid: u32,
+    /// It becomes that user in a user namespace of its own, since here there is only one.
+    pub own_identity: bool,
     /// The log; rotated to `.1` at 10 MiB.
     pub log: PathBuf,
 }

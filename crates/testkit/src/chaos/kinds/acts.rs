@@ -98,6 +98,13 @@ pub(super) fn damage_wal(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
     fault(FaultRequest::Damage { pod: cast.pod.clone(), what: Damage::Wal { segment: None, how } })
 }
 
+/// Up to an hour ahead or back: what is signed stays good for as long.
+pub(super) fn wall_jumps(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
+    let by = i64::try_from(dice.between(1_000, 3_600_000)).unwrap_or(1_000);
+    let wall = if dice.percent(50) { by } else { -by };
+    fault(FaultRequest::Clock { pod: cast.pod.clone(), wall, steady: 0 })
+}
+
 pub(super) fn controller(what: ControllerFault) -> Vec<Act> {
     fault(FaultRequest::Controller { what })
 }

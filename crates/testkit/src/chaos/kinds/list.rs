@@ -3,6 +3,7 @@
 use super::acts::{
     api, api_errors, controller, cut_from, cut_from_one, damage_page, damage_wal, delete, delete_object, disk,
     flapping, freeze, full, kill, kubelet_apart, lose_node, lose_volume, lossy, one_way, s3, s3_errors, slow_link,
+    wall_jumps,
 };
 use super::{Act, Cast, Harm, Kind, Needs, Whom};
 use crate::chaos::dice::Dice;
@@ -103,6 +104,8 @@ pub const KINDS: &[Kind] = &[
     short_or_long(held("cut_lossy", Harm::Hidden, 4, lossy)),
     brief(held("blink", Harm::Hidden, 4, |cast, _| cut_from(cast, &["all", "api"]))),
     short_or_long(held("slow_link", Harm::Hidden, 5, slow_link)),
+    // Nothing that a cluster decides hangs on the time of day: it costs nobody anything.
+    Kind { needs: Needs::Clocks, ..held("clock_jumps", Harm::None, 4, wall_jumps) },
     // A full volume can be read. Statements fail, or postgres does; whether the primary goes is not said.
     of_disk("disk_full", Harm::None, 5, full),
     of_disk("disk_no_inodes", Harm::None, 4, |cast, _| disk(cast, DiskFault::NoInodes)),
@@ -128,6 +131,7 @@ pub const KINDS: &[Kind] = &[
     shared("api_silent", 4, |_, _| api(ApiFault::Silent)),
     shared("api_slow", 3, |_, dice| api(ApiFault::Slow(dice.between(50, 900)))),
     at_once(shared("api_errors", 4, api_errors)),
+    shared("api_stale_watches", 4, |_, _| api(ApiFault::StaleWatches)),
     at_once(shared("api_drops_watches", 3, |_, _| api(ApiFault::DropWatches))),
     at_once(shared("api_forgets", 3, |_, _| api(ApiFault::Forget))),
     at_once(shared("kill_controller", 5, |_, _| controller(ControllerFault::Kill))),

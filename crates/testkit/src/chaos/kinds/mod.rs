@@ -54,6 +54,8 @@ pub enum Needs {
     Disks,
     /// Commits that wait for a standby, whatever happens.
     Required,
+    /// Pods that have clocks of their own.
+    Clocks,
 }
 
 /// One thing to do.

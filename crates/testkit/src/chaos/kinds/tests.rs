@@ -92,6 +92,7 @@ fn every_fault_that_the_daemon_has_is_asked_for_by_a_kind() {
         ApiFault::Silent,
         ApiFault::Slow(1),
         ApiFault::Errors { count: 1, status: 1 },
+        ApiFault::StaleWatches,
         ApiFault::DropWatches,
         ApiFault::Forget,
     ];
@@ -103,11 +104,20 @@ fn every_fault_that_the_daemon_has_is_asked_for_by_a_kind() {
     wanted.push(FaultRequest::ForceDelete { pod: pod() });
     wanted.push(FaultRequest::KubeletApart { of: pod() });
     wanted.push(FaultRequest::NodeLost { node: node() });
+    wanted.push(FaultRequest::Clock { pod: pod(), wall: 1, steady: 0 });
     wanted.push(FaultRequest::LoseVolume { pod: pod() });
     let cuts = ["flapping", "lossy", "In", "Out", "api", "s3", "pods", "controller", "clients", "all api"];
     let wanted = wanted.iter().map(essence).chain(cuts.map(|from| format!("cut {from}")));
     let missing: Vec<String> = wanted.filter(|what| !found.contains(what)).collect();
     assert!(missing.is_empty(), "{missing:?} are not among {found:?}");
+}
+
+#[test]
+fn the_kind_that_leaves_this_program_in_the_dark_is_known_by_its_name() {
+    let kind = super::kind(crate::chaos::strike::STALE).unwrap();
+    let cast = Cast { pod: String::new(), others: Vec::new() };
+    let acts = (kind.acts)(&cast, &mut Dice::new(1));
+    assert_eq!(acts, [Act::Fault(FaultRequest::Api { what: ApiFault::StaleWatches })]);
 }
 
 #[test]

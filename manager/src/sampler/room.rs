@@ -1,0 +1,41 @@
+//! How large the volumes are, and what is free of them for postgres: known while it is down as well.
+
+use std::path::Path;
+
+/// A file system, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// All of it.
+    pub size: u64,
+    /// What is left for whoever is not root.
+    pub free: u64,
+}
+
+/// The volumes of an instance; each is left out while it cannot be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rooms {
+    /// Of the data directory, and of WAL where that has none of its own.
+    pub data: Option<Room>,
+    /// Of WAL alone.
+    pub wal: Option<Room>,
+}
+
+/// Asks the file system of a path. Blocking: a disk that hangs may not answer.
+#[must_use]
+pub fn room_of(path: &Path) -> Option<Room> {
+    let space = nix::sys::statvfs::statvfs(path).ok()?;
+    let unit = space.fragment_size();
+    Some(Room { size: space.blocks().saturating_mul(unit), free: space.blocks_available().saturating_mul(unit) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_has_a_size_of_which_some_is_free_and_one_that_is_not_there_has_none() {
+        let here = room_of(tempfile::tempdir().unwrap().path()).unwrap();
+        assert!(here.size > 0 && here.free <= here.size, "{here:?}");
+        assert_eq!(room_of(Path::new("/nowhere/at/all")), None);
+    }
+}
