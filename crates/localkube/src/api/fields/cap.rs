@@ -77,7 +77,7 @@ mod tests {
         );
         assert_eq!(all.0[0].time, "2026-01-01T00:00:03Z", "of the newest in it");
 
-        let mut next = all.clone();
+        let mut next = all;
         next.0.push(entry("update-12", Operation::Update, 13));
         let next = capped(next);
         assert_eq!(names(&next)[..2], ["ancient-changes", "update-4"]);
