@@ -34,12 +34,13 @@ pub async fn run(client: Client, namespace: String, name: String, leads: watch::
     }
 }
 
+/// Says only what is new: whoever hears that it leads begins anew, and forgets since when it knows what.
 fn tell(leads: &watch::Sender<bool>, now: bool) {
-    let before = leads.send_replace(now);
-    match (before, now) {
-        (false, true) => tracing::info!("leads from now on"),
+    let changed = leads.send_if_modified(|before| core::mem::replace(before, now) != now);
+    match (changed, now) {
+        (true, true) => tracing::info!("leads from now on"),
         (true, false) => tracing::warn!("leads no more: the lease could not be renewed, or is another's"),
-        _ => {}
+        (false, _) => {}
     }
 }
 
@@ -118,4 +119,20 @@ async fn release(leases: &Api<Lease>, me: &Candidate) -> Result<(), LeaderError>
     spec.holder_identity = None;
     lease.spec = Some(spec);
     in_time(leases.replace(LEASE, &PostParams::default(), &lease)).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_goes_on_leading_is_told_so_once() {
+        let (tells, mut leads) = watch::channel(false);
+        tell(&tells, true);
+        assert!(*leads.borrow_and_update());
+        tell(&tells, true);
+        assert!(!leads.has_changed().unwrap());
+        tell(&tells, false);
+        assert!(leads.has_changed().unwrap());
+    }
 }
