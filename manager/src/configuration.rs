@@ -3,11 +3,13 @@
 use crate::alter_system;
 use crate::config::POSTGRES_PORT;
 use crate::context::Context;
+use kube::ResourceExt;
 use pgherd_core::pgconf::{self, ArchiveMode, Facts, Inputs, Paths, Role, Upstream};
 use pgherd_core::slots::{cap_megabytes, slot_name};
 use pgherd_core::sync::streaming_name;
 use pgherd_postgres::files::{FileError, write_durable_if_changed, write_for_now_if_changed};
 use pgherd_proto::cluster::{Cluster, ClusterSpec};
+use pgherd_proto::labels::RELOADED_AT;
 use pgherd_proto::names::WAL_CLIENT;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -32,7 +34,7 @@ pub enum ConfigurationError {
     NoCluster,
 }
 
-/// Changes with everything of the Cluster that ends up in a configuration file.
+/// Changes with everything of the Cluster that ends up in a configuration file, and whenever somebody asks for a reload.
 #[must_use]
 pub fn fingerprint(cluster: &Cluster) -> String {
     let mut hasher = DefaultHasher::new();
@@ -46,6 +48,7 @@ pub fn fingerprint(cluster: &Cluster) -> String {
     let slots = cluster.spec.replication_slots().high_availability;
     let caps = (slot_cap(cluster, false), slot_cap(cluster, true));
     (slots.enabled, slots.slot_prefix, caps).hash(&mut hasher);
+    cluster.annotations().get(RELOADED_AT).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 

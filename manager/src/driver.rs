@@ -185,12 +185,6 @@ impl Driver {
                 self.waiting.insert(op, Waiting::Fence(reply));
                 Some(Event::FenceRequested(op, FenceCall { term: request.term }))
             }
-            ControlRequest::Member { reply } => {
-                let report = publish::member_report(&self.context, &self.machine.report(clock::now()));
-                // Whoever asked may have gone.
-                drop(reply.send(Ok(report)));
-                None
-            }
             ControlRequest::ConfirmTail { request, reply } => {
                 self.waiting.insert(op, Waiting::Tail(reply));
                 let call = TailCall { term: request.term, position: request.position, candidate: request.winner };

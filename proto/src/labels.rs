@@ -69,7 +69,7 @@ pub const SKIP_EMPTY_WAL_ARCHIVE_CHECK: &str = "cnpg.io/skipEmptyWalArchiveCheck
 pub const FAILOVER_QUORUM: &str = "alpha.cnpg.io/failoverQuorum";
 /// Annotation on a Secret or ConfigMap: a change of it reloads the instances (label in CNPG).
 pub const RELOAD: &str = "cnpg.io/reload";
-/// Annotation on a Cluster: a new value has it looked at anew (CNPG's `kubectl cnpg reload`).
+/// Annotation on a Cluster: a new value has its instances reload their configuration (CNPG's `kubectl cnpg reload`).
 pub const RELOADED_AT: &str = "cnpg.io/reloadedAt";
 /// Annotation on a Cluster: a new value restarts its instances.
 pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";

@@ -17,7 +17,14 @@ impl Bed {
         assert!(fenced.contains(&standby), "{fenced}");
         let lifted = said(self.program(&["fencing", "off"], &[CLUSTER, &standby]).await);
         assert!(lifted.contains("no instance"), "{lifted}");
+        let loaded = "SELECT pg_conf_load_time()";
+        let before = self.ask(primary, loaded).await.unwrap();
         said(self.program(&["reload"], &[]).await);
+        self.until("the configuration loaded again", 30, async || {
+            let now = self.ask(primary, loaded).await?;
+            if now == before { Err(now) } else { Ok(()) }
+        })
+        .await;
         said(self.program(&["maintenance", "set"], &[]).await);
         self.budgets(0).await;
         said(self.program(&["maintenance", "unset"], &[CLUSTER]).await);
@@ -74,7 +81,10 @@ impl Bed {
         .await;
         let manifest = std::fs::read_to_string(self.directory.join("cluster.yaml")).unwrap();
         let edited = self.directory.join("edited.yaml");
-        std::fs::write(&edited, manifest.replace("instances: 3", "instances: 2")).unwrap();
+        let fewer = ["instances: ", "\"instances\":", "\"instances\": "]
+            .iter()
+            .fold(manifest, |text, field| text.replace(&format!("{field}3"), &format!("{field}2")));
+        std::fs::write(&edited, fewer).unwrap();
         let text = said(self.program(&["plan"], &["-n", NAMESPACE, "-f", edited.to_str().unwrap()]).await);
         assert!(text.contains("spec.instances: 3 -> 2") && text.contains("remove instance"), "{text}");
     }

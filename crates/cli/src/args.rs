@@ -166,7 +166,7 @@ pub enum Verb {
     },
     /// Restart all instances, one by one and the primary last; or one of them.
     Restart(InstanceArguments),
-    /// Have the cluster looked at anew.
+    /// Have every instance reload its configuration, and the controller look at the cluster anew.
     Reload {
         #[command(flatten)]
         cluster: ClusterArguments,

@@ -39,12 +39,13 @@ pub async fn run(wanted: &InstanceArguments, shape: Output) -> anyhow::Result<u8
     Ok(0)
 }
 
-/// Has the controller look at the cluster anew. It and the managers do so by themselves whenever something changes.
+/// Has every instance reload its configuration, and the controller look at the cluster anew. Both do so by themselves
+/// whenever something changes in the Cluster.
 pub async fn reload(wanted: &ClusterArguments, shape: Output) -> anyhow::Result<u8> {
     let found = find_cluster(wanted).await?;
     annotate(&found, labels::RELOADED_AT, Some(&now())).await?;
     let told = json!({"cluster": found.name, "namespace": found.namespace, "reloaded": true});
-    output::print(shape, &told, || format!("{} is looked at anew", found.name))?;
+    output::print(shape, &told, || format!("the instances of {} reload their configuration", found.name))?;
     Ok(0)
 }
 

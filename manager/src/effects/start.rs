@@ -159,7 +159,8 @@ pub async fn follow(cx: &Arc<Context>, leader: Option<Leader>) -> Effect {
     Effect::Quiet
 }
 
-/// Renders the configuration of the role that postgres has now, and reloads it.
+/// Renders the configuration of the role that postgres has now, and reloads it, changed or not: a person may have asked
+/// for that alone, for a file that it includes.
 pub async fn reconfigure(cx: &Arc<Context>) -> Effect {
     if cx.running().is_none() {
         return Effect::Quiet; // The next start renders it.
@@ -167,6 +168,7 @@ pub async fn reconfigure(cx: &Arc<Context>) -> Effect {
     let standby = cx.config.pgdata.join("standby.signal").exists();
     let role = if standby { As::Standby } else { As::Primary };
     rewrite(cx, role).await;
+    reload(cx);
     Effect::Quiet
 }
 

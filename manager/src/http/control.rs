@@ -30,11 +30,6 @@ pub enum ControlRequest {
         /// What this member has on disk, after the fence.
         reply: Reply<MemberReport>,
     },
-    /// GET /pg/member: report, and do nothing.
-    Member {
-        /// What this member says of itself now.
-        reply: Reply<MemberReport>,
-    },
     /// POST /pg/tail/confirm: the winner has all of our WAL; release the lease.
     ConfirmTail {
         /// Who, at which term, up to where.

@@ -68,7 +68,6 @@ pub fn status_router(shared: Shared) -> Router {
     let orders = Router::new()
         .route("/pg/controldata", get(control_data))
         .route("/pg/fence", post(fence))
-        .route("/pg/member", get(member))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
         .route_layer(middleware::from_fn(demand_controller));
     Router::new()
@@ -124,12 +123,6 @@ async fn demand_controller(request: Request, next: Next) -> Response {
 
 async fn fence(State(shared): State<Shared>, Json(request): Json<FenceRequest>) -> Response {
     ask(&shared, |reply| ControlRequest::Fence { request, reply })
-        .await
-        .map_or_else(|error| refuse(&error), |report| Json(report).into_response())
-}
-
-async fn member(State(shared): State<Shared>) -> Response {
-    ask(&shared, |reply| ControlRequest::Member { reply })
         .await
         .map_or_else(|error| refuse(&error), |report| Json(report).into_response())
 }

@@ -185,10 +185,6 @@ impl World {
                 self.controllers[who].answers.extend(report.map(|report| (at, report)));
             } else if !observed.pods[at].holds(&lease.value) {
                 self.ask_to_fence(at, round, lease.value.term);
-            } else if why == Why::Stale {
-                // Heard, as its annotation would say it; not fenced, and no candidate.
-                let report = self.fresh_report(at).filter(|_| self.nodes[at].reaches_peers());
-                self.controllers[who].answers.extend(report.map(|report| (at, Report { fresh: false, ..report })));
             }
         }
         let all_at_once = self.dice.between(150, ANSWER_WITHIN);
