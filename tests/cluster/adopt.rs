@@ -55,6 +55,9 @@ impl Bed {
             leases.create(&PostParams::default(), &lease).await.map(drop).map_err(|error| error.to_string())
         })
         .await;
+        // Absent, it means another major to the other operator.
+        let image = Patch::Merge(json!({"spec": {"imageName": "ghcr.io/cloudnative-pg/postgresql:15"}}));
+        self.objects("postgresql.cnpg.io", "Cluster").patch(CLUSTER, &PatchParams::default(), &image).await.unwrap();
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), NAMESPACE);
         for claim in claims.list(&ListParams::default()).await.unwrap().items {
             let label =
@@ -62,7 +65,7 @@ impl Bed {
             claims.patch(claim.metadata.name.as_deref().unwrap(), &PatchParams::default(), &label).await.unwrap();
         }
         let mut volumes = 0;
-        for volume in std::fs::read_dir(self.directory.join("volumes")).unwrap().flatten() {
+        for volume in std::fs::read_dir(self.directory.join("node/volumes")).unwrap().flatten() {
             let pgdata = volume.path().join("pgdata");
             if !pgdata.join("PG_VERSION").exists() {
                 continue;
