@@ -39,7 +39,7 @@ pub enum Output {
 
 impl Output {
     /// For programs.
-    pub fn is_json(self) -> bool {
+    pub fn is_for_programs(self) -> bool {
         self != Self::Table
     }
 }
@@ -68,6 +68,13 @@ impl Environment {
 pub struct ClusterArguments {
     /// The cluster; may be left out where there is only one.
     pub cluster: Option<String>,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where a cluster is.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
     /// Its namespace.
     #[arg(short, long)]
     pub namespace: Option<String>,

@@ -74,14 +74,14 @@ async fn follow(backups: &Api<Backup>, name: &str, shape: Output) -> anyhow::Res
         let Some(found) = backups.get_opt(name).await? else { bail!("backup {name} was deleted") };
         let status = found.status.unwrap_or_default();
         let line = if terminal { bar(&status) } else { status.phase.clone().unwrap_or_default() };
-        if !shape.is_json() && line != shown {
+        if !shape.is_for_programs() && line != shown {
             let (begin, end) = if terminal { ("\r\x1b[K", "") } else { ("", "\n") };
             // Nobody may be reading any more.
             let _closed = write!(std::io::stderr(), "{begin}{line}{end}");
             shown = line;
         }
         if status.is_done() {
-            if !shape.is_json() && terminal {
+            if !shape.is_for_programs() && terminal {
                 let _closed = writeln!(std::io::stderr());
             }
             return Ok(status);

@@ -15,7 +15,7 @@ use pgherd_proto::secrets::{CA_CRT, CA_KEY, TLS, TLS_CRT, TLS_KEY};
 use pgherd_proto::{labels, names};
 use serde_json::json;
 
-use crate::args::{ClusterArguments, Environment, Output};
+use crate::args::{ClusterArguments, Output, Place};
 use crate::cluster::find_cluster;
 use crate::output;
 
@@ -30,14 +30,8 @@ pub struct CertificateArguments {
     /// The cluster; may be left out where there is only one.
     #[arg(long = "cluster", visible_alias = "cnpg-cluster", value_name = "CLUSTER")]
     pub cluster: Option<String>,
-    /// Its namespace.
-    #[arg(short, long)]
-    pub namespace: Option<String>,
-    /// Use the present kubeconfig even if a local environment is up.
-    #[arg(long)]
-    pub kube: bool,
     #[command(flatten)]
-    pub environment: Environment,
+    pub place: Place,
     /// Print the Secret, with its key, and make nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -45,13 +39,8 @@ pub struct CertificateArguments {
 
 /// Signs it here: the key of the authority is read, so that whoever runs this may read that Secret.
 pub async fn run(wanted: &CertificateArguments, shape: Output) -> anyhow::Result<u8> {
-    let found = find_cluster(&ClusterArguments {
-        cluster: wanted.cluster.clone(),
-        namespace: wanted.namespace.clone(),
-        kube: wanted.kube,
-        environment: wanted.environment.clone(),
-    })
-    .await?;
+    let cluster = ClusterArguments { cluster: wanted.cluster.clone(), place: wanted.place.clone() };
+    let found = find_cluster(&cluster).await?;
     let secrets: Api<Secret> = Api::namespaced(found.client.clone(), &found.namespace);
     let name = authority_of(&found.cluster);
     let stored = secrets.get(&name).await.with_context(|| format!("failed to read Secret {name}"))?;

@@ -1,12 +1,13 @@
 //! Finding the cluster that is meant, in the local environment if one is up, else by kubeconfig.
 
 use anyhow::{anyhow, bail};
+use kube::api::{DeleteParams, Preconditions};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, ResourceExt};
 use pgherd_localkube::daemon::{Handle, find};
 use pgherd_proto::cluster::Cluster;
 
-use crate::args::ClusterArguments;
+use crate::args::{ClusterArguments, Place};
 
 /// One cluster and how to reach it.
 pub struct Found {
@@ -29,7 +30,7 @@ pub async fn client_of(kubeconfig: &std::path::Path) -> anyhow::Result<Client> {
 }
 
 /// The API that is meant, and the local environment if it is that one's.
-pub async fn client_for(wanted: &ClusterArguments) -> anyhow::Result<(Client, Option<Handle>)> {
+pub async fn client_for(wanted: &Place) -> anyhow::Result<(Client, Option<Handle>)> {
     let local = if wanted.kube { None } else { find(&wanted.environment.directory()).ok() };
     let client = match &local {
         Some(handle) => client_of(&handle.api_kubeconfig()).await?,
@@ -45,8 +46,8 @@ pub async fn client_for(wanted: &ClusterArguments) -> anyhow::Result<(Client, Op
 
 /// The one that is meant.
 pub async fn find_cluster(wanted: &ClusterArguments) -> anyhow::Result<Found> {
-    let (client, local) = client_for(wanted).await?;
-    let clusters: Api<Cluster> = match &wanted.namespace {
+    let (client, local) = client_for(&wanted.place).await?;
+    let clusters: Api<Cluster> = match &wanted.place.namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
@@ -78,7 +79,11 @@ fn elsewhere() -> bool {
 }
 
 /// Namespace and name.
-pub fn full_name(cluster: &Cluster) -> String {
-    let part = |text: &Option<String>| text.clone().unwrap_or_default();
-    format!("{}/{}", part(&cluster.metadata.namespace), part(&cluster.metadata.name))
+pub fn full_name(object: &impl ResourceExt) -> String {
+    format!("{}/{}", object.namespace().unwrap_or_default(), object.meta().name.as_deref().unwrap_or_default())
+}
+
+/// Deletes the object of this uid, and no other that has its name by then.
+pub fn only(uid: Option<String>) -> DeleteParams {
+    DeleteParams { preconditions: Some(Preconditions { uid, ..Preconditions::default() }), ..DeleteParams::default() }
 }

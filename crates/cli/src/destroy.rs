@@ -3,12 +3,13 @@
 use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::api::ListParams;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::{labels, names};
 use serde_json::json;
 
 use crate::args::Output;
+use crate::cluster::only;
 use crate::instance::{InstanceArguments, find_one};
 use crate::output;
 
@@ -30,21 +31,17 @@ pub async fn run(wanted: &InstanceArguments, shape: Output) -> anyhow::Result<u8
     let mut gone = Vec::new();
     for claim in own {
         let name = claim.metadata.name.clone().unwrap_or_default();
-        claims.delete(&name, &this(claim.metadata.uid.clone())).await.context("failed to delete a volume")?;
+        claims.delete(&name, &only(claim.metadata.uid.clone())).await.context("failed to delete a volume")?;
         gone.push(name);
     }
     if let Some(pod) = pod {
-        pods.delete(&instance, &this(pod.metadata.uid)).await.context("failed to delete the pod")?;
+        pods.delete(&instance, &only(pod.metadata.uid)).await.context("failed to delete the pod")?;
     }
     let told = json!({"cluster": found.name, "namespace": found.namespace, "instance": instance, "volumes": gone});
     output::print(shape, &told, || {
         format!("instance {instance} is destroyed, with {}; another is made in its place", gone.join(", "))
     })?;
     Ok(0)
-}
-
-fn this(uid: Option<String>) -> DeleteParams {
-    DeleteParams { preconditions: Some(Preconditions { uid, ..Preconditions::default() }), ..DeleteParams::default() }
 }
 
 /// Of its data or its WAL; what a restore has put aside is not its own any more.

@@ -107,14 +107,14 @@ async fn bring_up(options: UpOptions, wait: Option<Duration>, shape: Output) -> 
     let handle = up(options).await?;
     let status = handle.status().await?;
     say_what_is_to_be_known(&files)?;
-    if !shape.is_json() {
+    if !shape.is_for_programs() {
         for sentence in &status.made {
             println!("{sentence}");
         }
         println!("environment {} is up: its state is in {}", status.name, handle.state_dir().display());
     }
     let ready = match wait {
-        Some(wait) => wait_for_clusters(&handle, wait, shape.is_json()).await?,
+        Some(wait) => wait_for_clusters(&handle, wait, shape.is_for_programs()).await?,
         None => true,
     };
     let status = handle.status().await?;

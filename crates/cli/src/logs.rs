@@ -38,7 +38,7 @@ pub async fn run(
         async move {
             let mut lines = pods.log_stream(&name, &wanted).await?.lines();
             while let Some(line) = lines.try_next().await? {
-                if shape.is_json() {
+                if shape.is_for_programs() {
                     let record = serde_json::from_str::<Value>(&line).unwrap_or(Value::String(line));
                     println!("{}", json!({"pod": name, "record": record}));
                 } else {

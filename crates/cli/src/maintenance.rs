@@ -5,10 +5,11 @@ use std::io::Write;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use pgherd_proto::cluster::Cluster;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::annotate::patch;
 use crate::args::{ClusterArguments, Output};
 use crate::cluster::{client_for, find_cluster, full_name};
 use crate::output;
@@ -52,7 +53,7 @@ pub async fn run(verb: &MaintenanceVerb, shape: Output) -> anyhow::Result<u8> {
         MaintenanceVerb::Unset { which } => (which, json!({"inProgress": false})),
     };
     let (client, clusters) = if which.all_namespaces {
-        let (client, _) = client_for(&which.cluster).await?;
+        let (client, _) = client_for(&which.cluster.place).await?;
         let all = Api::<Cluster>::all(client.clone()).list(&ListParams::default()).await?.items;
         (client, all)
     } else {
@@ -64,7 +65,7 @@ pub async fn run(verb: &MaintenanceVerb, shape: Output) -> anyhow::Result<u8> {
         bail!("nothing was done");
     }
     for cluster in &clusters {
-        set(&client, cluster, &window).await?;
+        patch(&client, cluster, &json!({"spec": {"nodeMaintenanceWindow": window}})).await?;
     }
     let begun = window.get("inProgress") == Some(&json!(true));
     output::print(shape, &json!({"clusters": names, "nodeMaintenanceWindow": window}), || {
@@ -72,15 +73,6 @@ pub async fn run(verb: &MaintenanceVerb, shape: Output) -> anyhow::Result<u8> {
         format!("{word} {}", names.join(", "))
     })?;
     Ok(0)
-}
-
-async fn set(client: &kube::Client, cluster: &Cluster, window: &Value) -> anyhow::Result<()> {
-    let clusters: Api<Cluster> =
-        Api::namespaced(client.clone(), cluster.metadata.namespace.as_deref().unwrap_or_default());
-    let name = cluster.metadata.name.as_deref().unwrap_or_default();
-    let change = Patch::Merge(json!({"spec": {"nodeMaintenanceWindow": window}}));
-    clusters.patch(name, &PatchParams::default(), &change).await?;
-    Ok(())
 }
 
 fn agreed(names: &[String]) -> anyhow::Result<bool> {

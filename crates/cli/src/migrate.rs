@@ -6,14 +6,14 @@ use anyhow::{Context, bail};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::api::ListParams;
 use pgherd_proto::labels;
 use serde_json::json;
 
 use crate::annotate::annotate;
 use crate::args::{ClusterArguments, Output};
-use crate::cluster::{Found, find_cluster};
-use crate::migrate_look::{Line, Seen, Verdict, look, may_go};
+use crate::cluster::{Found, find_cluster, full_name, only};
+use crate::migrate_look::{Line, Seen, Verdict, foreign_lease, look, may_go};
 use crate::output;
 
 /// The label of CloudNativePG's operator.
@@ -53,29 +53,24 @@ async fn seen(found: &Found) -> anyhow::Result<Seen> {
     let leases: Api<Lease> = Api::namespaced(found.client.clone(), &found.namespace);
     // Whoever may not list pods of all namespaces has to know about the operator without us.
     let operators = Api::<Pod>::all(found.client.clone()).list(&ListParams::default().labels(OPERATOR)).await;
-    let full = |pod: &Pod| {
-        let part = |text: &Option<String>| text.clone().unwrap_or_default();
-        format!("{}/{}", part(&pod.metadata.namespace), part(&pod.metadata.name))
-    };
     Ok(Seen {
         cluster: Some(found.cluster.clone()),
         pods: pods.list(&of_cluster).await.context("failed to list the pods")?.items,
         claims: claims.list(&of_cluster).await.context("failed to list the volumes")?.items,
         secrets: secrets.list(&ListParams::default()).await.context("failed to list the Secrets")?.items,
         lease: leases.get_opt(&found.name).await.context("failed to read the lease")?,
-        operators: operators.map(|list| list.items.iter().map(full).collect()).unwrap_or_default(),
+        operators: operators.map(|list| list.items.iter().map(full_name).collect()).unwrap_or_default(),
     })
 }
 
 /// The lease first: as it is, the controller would touch nothing.
 async fn go(found: &Found, seen: &Seen) -> anyhow::Result<()> {
-    let foreign =
-        |lease: &&Lease| !lease.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(labels::LEASE_TERM));
-    if let Some(lease) = seen.lease.as_ref().filter(foreign) {
+    if let Some(lease) = foreign_lease(seen) {
         let leases: Api<Lease> = Api::namespaced(found.client.clone(), &found.namespace);
-        let this = Preconditions { uid: lease.metadata.uid.clone(), ..Preconditions::default() };
-        let only = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
-        leases.delete(&found.name, &only).await.context("failed to delete CloudNativePG's lease")?;
+        leases
+            .delete(&found.name, &only(lease.metadata.uid.clone()))
+            .await
+            .context("failed to delete CloudNativePG's lease")?;
     }
     annotate(found, labels::HIBERNATION, Some("off")).await
 }

@@ -182,10 +182,15 @@ fn secrets(cluster: &Cluster, secrets: &[Secret], said: &mut Said) {
     said.say(Verdict::Changes, format!("Secret {instances} is made: what the instances show each other"));
 }
 
+/// The lease, if it is not pgherd's.
+pub fn foreign_lease(seen: &Seen) -> Option<&Lease> {
+    let ours =
+        |lease: &Lease| lease.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(labels::LEASE_TERM));
+    seen.lease.as_ref().filter(|lease| !ours(lease))
+}
+
 fn lease(seen: &Seen, said: &mut Said) {
-    let Some(lease) = &seen.lease else { return };
-    let ours = lease.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(labels::LEASE_TERM));
-    if !ours {
+    if foreign_lease(seen).is_some() {
         said.say(Verdict::Changes, "the Lease of CloudNativePG is deleted, and made anew with what pgherd keeps in it");
     }
 }

@@ -22,9 +22,9 @@ pub async fn run(wanted: &ClusterArguments, file: Option<&Path>, shape: Output) 
             (found.client, Key { namespace: found.namespace, name: found.name }, Some(found.cluster))
         }
         Some(edited) => {
-            let (client, _) = client_for(wanted).await?;
+            let (client, _) = client_for(&wanted.place).await?;
             let name = edited.metadata.name.clone().context("the Cluster has no metadata.name")?;
-            let namespace = wanted.namespace.clone().or_else(|| edited.metadata.namespace.clone());
+            let namespace = wanted.place.namespace.clone().or_else(|| edited.metadata.namespace.clone());
             let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
             let stored = kube::Api::<Cluster>::namespaced(client.clone(), &namespace).get_opt(&name).await?;
             (client, Key { namespace, name }, stored)

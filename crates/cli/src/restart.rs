@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Patch, PatchParams};
 use pgherd_proto::cluster::{Cluster, RestartStatus};
 use pgherd_proto::labels;
 use pgherd_proto::lease::read as read_lease;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::annotate::{annotate, now};
 use crate::args::{ClusterArguments, Output};
-use crate::cluster::{Found, find_cluster};
+use crate::cluster::{Found, find_cluster, only};
 use crate::instance::{ALL, InstanceArguments, find};
 use crate::output;
 
@@ -74,7 +74,8 @@ async fn in_place(found: &Found, instance: &str) -> anyhow::Result<()> {
 async fn replace(found: &Found, instance: &str) -> anyhow::Result<()> {
     let pods: Api<Pod> = Api::namespaced(found.client.clone(), &found.namespace);
     let pod = pods.get(instance).await.with_context(|| format!("failed to find pod {instance}"))?;
-    let this = Preconditions { uid: pod.metadata.uid, ..Preconditions::default() };
-    let only = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
-    pods.delete(instance, &only).await.map(drop).with_context(|| format!("failed to delete pod {instance}"))
+    pods.delete(instance, &only(pod.metadata.uid))
+        .await
+        .map(drop)
+        .with_context(|| format!("failed to delete pod {instance}"))
 }

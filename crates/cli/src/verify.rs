@@ -80,7 +80,7 @@ async fn follow(
         } else {
             "waiting for the controller".to_owned()
         };
-        if !shape.is_json() && line != shown {
+        if !shape.is_for_programs() && line != shown {
             eprintln!("{line}");
             shown = line;
         }
