@@ -88,23 +88,32 @@ pub fn drop_blanks(pg_wal: &Path) -> Result<Vec<TimelineId>, HistoriesError> {
     Ok(dropped)
 }
 
-/// Takes ancestors that were never reached out of every history ([`History::mended`]): after a promotion before anybody
-/// may follow it or its history is archived, and before a start, since a manager may have been killed in between, or a
-/// receiver have been faster. What cannot be read is left as it is. Answers which ids' it was.
+/// Takes ancestors that were never reached out of every history, as [`mend_one`] does: before a start, since a manager
+/// may have been killed right after a promotion, or a receiver have been faster. Answers which ids' it was.
 ///
 /// # Errors
 /// [`HistoriesError`].
 pub fn mend(pg_wal: &Path) -> Result<Vec<TimelineId>, HistoriesError> {
     let mut mended = Vec::new();
     for id in listed(pg_wal)? {
-        let path = history_file(pg_wal, id);
-        let text = read_optional(&path)?.and_then(|present| History::mended(id, &present).ok().flatten());
-        if let Some(text) = text {
-            write_durable(&path, text.as_bytes(), 0o600)?;
+        if mend_one(pg_wal, id)? {
             mended.push(id);
         }
     }
     Ok(mended)
+}
+
+/// Takes ancestors that were never reached out of a history ([`History::mended`]): that of a promotion, before anybody may
+/// follow it or it is archived. What cannot be read is left as it is. Answers whether there was one.
+///
+/// # Errors
+/// [`HistoriesError`].
+pub fn mend_one(pg_wal: &Path, id: TimelineId) -> Result<bool, HistoriesError> {
+    let path = history_file(pg_wal, id);
+    let text = read_optional(&path)?.and_then(|present| History::mended(id, &present).ok().flatten());
+    let Some(text) = text else { return Ok(false) };
+    write_durable(&path, text.as_bytes(), 0o600)?;
+    Ok(true)
 }
 
 /// The ids that there is a history file of, in ascending order.

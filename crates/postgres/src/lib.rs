@@ -21,6 +21,7 @@ pub mod process;
 pub mod promote;
 pub mod reap;
 pub mod rewind;
+pub mod room;
 pub mod run;
 pub mod sample;
 pub mod scram;

@@ -1,6 +1,7 @@
 //! Whether the volume of WAL has room for another segment. Postgres ends with PANIC where it has none, so that nobody asks
 //! it to begin one for a purpose that can wait.
 
+use crate::room::room_of;
 use pgherd_core::wal::SegmentSize;
 use std::path::{Path, PathBuf};
 
@@ -35,9 +36,10 @@ pub enum WalRoomError {
 /// [`WalRoomError`].
 pub fn has_room(pgdata: &Path, segments: u64, size: SegmentSize) -> Result<(), WalRoomError> {
     let path = pgdata.join("pg_wal");
-    let space = nix::sys::statvfs::statvfs(&path)
-        .map_err(|errno| WalRoomError::Look { path, source: std::io::Error::from(errno) })?;
-    let free = space.blocks_available().saturating_mul(space.fragment_size());
+    let free = match room_of(&path) {
+        Ok(room) => room.free,
+        Err(source) => return Err(WalRoomError::Look { path, source }),
+    };
     let needed = segments.saturating_mul(size.bytes());
     if free < needed { Err(WalRoomError::Full { free, needed }) } else { Ok(()) }
 }

@@ -4,6 +4,7 @@
 use super::ready::list_ready;
 use pgherd_core::wal::WalName;
 use pgherd_postgres::files::{FileError, fsync_dir, remove_durable};
+use pgherd_postgres::room::room_of;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,8 +56,7 @@ pub(super) fn put_aside(pg_wal: &Path, aside: &Path) -> Result<usize, AsideError
         let path = pg_wal.join(name.to_string());
         needed = needed.saturating_add(std::fs::metadata(&path).map_err(failed(&path))?.len());
     }
-    let space = nix::sys::statvfs::statvfs(aside).map_err(|errno| failed(aside)(errno.into()))?;
-    let free = space.blocks_available().saturating_mul(space.fragment_size());
+    let free = room_of(aside).map_err(failed(aside))?.free;
     if free < needed {
         return Err(AsideError::NoRoom { needed, free });
     }

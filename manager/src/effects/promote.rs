@@ -45,7 +45,7 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
     match promoted {
         Ok(timeline) => {
             // Whoever follows asks for them as soon as this one is known to be open, and nothing is archived before.
-            if let Err(why) = mend_histories(cx).await {
+            if let Err(why) = mend_history(cx, timeline).await {
                 return Outcome::Failed(why);
             }
             fill_gaps(cx, timeline).await;
@@ -73,14 +73,10 @@ pub async fn announce(cx: &Arc<Context>, timeline: TimelineId) -> Effect {
 }
 
 /// Postgres may have taken its target for its parent, though it never was there.
-async fn mend_histories(cx: &Context) -> Result<(), String> {
+async fn mend_history(cx: &Context, timeline: TimelineId) -> Result<(), String> {
     let pg_wal = cx.config.pgdata.join("pg_wal");
-    let mended = off_runtime(move || histories::mend(&pg_wal).map_err(|e| chain(&e))).await?;
-    if !mended.is_empty() {
-        tracing::warn!(
-            ?mended,
-            "the promotion was short of the timeline that was to be followed: histories are mended"
-        );
+    if off_runtime(move || histories::mend_one(&pg_wal, timeline).map_err(|e| chain(&e))).await? {
+        tracing::warn!(%timeline, "the promotion was short of the timeline that was to be followed: its history is mended");
     }
     Ok(())
 }

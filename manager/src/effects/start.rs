@@ -167,21 +167,28 @@ pub async fn reconfigure(cx: &Arc<Context>) -> Effect {
     }
     let standby = cx.config.pgdata.join("standby.signal").exists();
     let role = if standby { As::Standby } else { As::Primary };
-    rewrite(cx, role).await;
+    render(cx, role).await;
     reload(cx);
     Effect::Quiet
 }
 
-/// Writes the files and reloads; an error is logged, since the next change of the world tries again.
+/// Writes the files, and reloads where they are others now.
 pub async fn rewrite(cx: &Arc<Context>, role: As) {
+    if render(cx, role).await {
+        reload(cx);
+    }
+}
+
+/// Writes the files, and says whether they are others now; an error is logged, since the next change of the world tries
+/// again.
+async fn render(cx: &Arc<Context>, role: As) -> bool {
     let writing = Arc::clone(cx);
-    let written = tokio::task::spawn_blocking(move || configuration::write(&writing, role)).await;
-    match written {
-        Ok(Ok(true)) => reload(cx),
-        Ok(Ok(false)) => {}
+    match tokio::task::spawn_blocking(move || configuration::write(&writing, role)).await {
+        Ok(Ok(changed)) => return changed,
         Ok(Err(error)) => tracing::error!(error = %chain(&error), "the configuration was not changed"),
         Err(error) => tracing::error!(%error, "the configuration was not changed"),
     }
+    false
 }
 
 /// CHECKPOINT, within a bound; without one nothing is lost but time, so an error is only logged.

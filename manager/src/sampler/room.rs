@@ -1,15 +1,7 @@
 //! How large the volumes are, and what is free of them for postgres: known while it is down as well.
 
+pub use pgherd_postgres::room::Room;
 use std::path::Path;
-
-/// A file system, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Room {
-    /// All of it.
-    pub size: u64,
-    /// What is left for whoever is not root.
-    pub free: u64,
-}
 
 /// The volumes of an instance; each is left out while it cannot be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,12 +12,10 @@ pub struct Rooms {
     pub wal: Option<Room>,
 }
 
-/// Asks the file system of a path. Blocking: a disk that hangs may not answer.
+/// The room of a path, if it can be asked. Blocking.
 #[must_use]
 pub fn room_of(path: &Path) -> Option<Room> {
-    let space = nix::sys::statvfs::statvfs(path).ok()?;
-    let unit = space.fragment_size();
-    Some(Room { size: space.blocks().saturating_mul(unit), free: space.blocks_available().saturating_mul(unit) })
+    pgherd_postgres::room::room_of(path).ok()
 }
 
 #[cfg(test)]

@@ -142,9 +142,8 @@ fn is_fresh(pod: &PodView) -> bool {
 
 /// Its volume is empty, and it says so: it has nothing to tell, and waits for a primary to be cloned from.
 fn is_emptied(observed: &Observed, pod: &PodView) -> bool {
-    let empty = |volume: &&VolumeView| volume.serial == pod.serial && !volume.has_data;
     let says = pod.report.as_ref().is_some_and(|report| report.fresh && report.system_id.is_none());
-    says && observed.volumes.iter().any(|volume| empty(&volume))
+    says && observed.volumes.iter().any(|volume| volume.serial == pod.serial && !volume.has_data)
 }
 
 /// What it answered in this round.

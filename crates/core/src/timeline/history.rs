@@ -112,9 +112,10 @@ impl History {
     /// # Errors
     /// [`HistoryError`] as [`Self::parse`].
     pub fn mended(timeline: TimelineId, text: &str) -> Result<Option<String>, HistoryError> {
-        let all = lines(text)?.len();
-        let read = Self::parse(timeline, text)?;
-        Ok((read.ancestors.len() < all).then(|| read.render()))
+        let all = lines(text)?;
+        let named = all.len();
+        let read = Self::new(timeline, reached(all)?)?;
+        Ok((read.ancestors.len() < named).then(|| read.render()))
     }
 
     /// The file's content, as postgres writes it.
