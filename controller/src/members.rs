@@ -6,10 +6,12 @@ use crate::clock;
 use crate::observe::report_view;
 use crate::tls::text;
 use core::time::Duration;
-use futures::future::join_all;
+use futures::future::{join, join_all};
+use http::StatusCode;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use pgherd_core::cluster::{Observed, PodView, Report, SecretKind};
+use pgherd_core::election::{Why, hears_holder};
 use pgherd_core::lease::{LeaseRecord, Versioned, WalPosition};
 use pgherd_core::time::Instant;
 use pgherd_core::timeline::TimelineId;
@@ -25,6 +27,8 @@ use std::sync::{Arc, Mutex};
 
 /// An election does not wait longer for anybody.
 const DEADLINE: Duration = Duration::from_secs(1);
+/// Nor longer than this for a holder that has not renewed its lease: mostly it does not answer at all.
+const HOLDER_DEADLINE: Duration = Duration::from_millis(300);
 
 /// There is no certificate to show, so nobody can be asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,23 +55,44 @@ impl Members {
     }
 
     /// Fences every member but the holder at this lease's term, and puts the answers into `observed`. Whoever
-    /// does not answer keeps its annotation, which counts for nothing in an election.
-    pub async fn fence(&self, caches: &Caches, key: &Key, lease: &Versioned<LeaseRecord>, observed: &mut Observed) {
+    /// does not answer keeps its annotation, which counts for nothing in an election. A holder that stopped because it
+    /// did not reach the API could not say so there: it is heard where no record says who else has what it wrote.
+    pub async fn fence(
+        &self,
+        caches: &Caches,
+        key: &Key,
+        lease: &Versioned<LeaseRecord>,
+        why: &Why,
+        observed: &mut Observed,
+    ) {
         let Some(config) = self.config_or_say(caches, key) else { return };
         let request = FenceRequest { term: lease.value.term, lease_version: lease.version.clone() };
         let Ok(body) = serde_json::to_vec(&request) else { return };
-        let asked = observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive() && !pod.holds(&lease.value));
-        let answers = join_all(asked.map(|(at, pod)| {
+        let alive = observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive());
+        let (holder, others): (Vec<_>, Vec<_>) = alive.partition(|(_, pod)| pod.holds(&lease.value));
+        let fence = others.into_iter().map(|(at, pod)| {
             let (config, call) = (&config, Call::post("/pg/fence", body.clone(), DEADLINE));
             async move { (at, pod.name.clone(), self.ask::<MemberReport>(config, pod, call).await) }
-        }))
-        .await;
+        });
+        let hear = async {
+            let (at, pod) = holder.first().filter(|_| hears_holder(&lease.value, why))?;
+            let call = Call::get("/pg/member", HOLDER_DEADLINE);
+            Some((*at, self.ask::<MemberReport>(&config, pod, call).await.ok()?))
+        };
+        let (answers, heard) = join(join_all(fence), hear).await;
+        if let Some((at, report)) = heard
+            && let Some(pod) = observed.pods.get_mut(at).filter(|pod| pod.uid == report.pod_uid)
+        {
+            // As its annotation would say: it is no candidate, but it may offer WAL.
+            pod.report = Some(report_view(&report, false));
+        }
         for (at, name, answer) in answers {
             let Some(pod) = observed.pods.get_mut(at) else { continue };
             match answer {
                 Ok(report) if report.pod_uid == pod.uid => pod.report = Some(report_view(&report, true)),
                 Ok(_) => tracing::warn!(member = %name, "another pod answered at this member's address"),
                 Err(error) => {
+                    pod.counts_on_holder = error.refusal() == Some(StatusCode::TOO_EARLY);
                     tracing::info!(member = %name, error = %pgherd_telemetry::chain(&error), "a member was not fenced");
                 }
             }

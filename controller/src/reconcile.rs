@@ -181,7 +181,7 @@ impl Reconciler {
             match why {
                 _ if !ask => believe_annotations(&mut observed),
                 why if why.is_handover() => self.members.look(&self.caches, key, &mut observed).await,
-                _ => self.members.fence(&self.caches, key, &lease, &mut observed).await,
+                why => self.members.fence(&self.caches, key, &lease, &why, &mut observed).await,
             }
         }
         let plan = plan(&desired, &observed, clock::now());

@@ -8,7 +8,7 @@ use crate::effects::{self, Effect, Placed};
 use crate::http::{ControlError, ControlRequest, InstanceSnapshot};
 use crate::publish;
 use core::time::Duration;
-use pgherd_core::instance::{Command, Event, FenceCall, Machine, Me, Op, PledgeCall, TailCall};
+use pgherd_core::instance::{Command, Event, FenceCall, FenceRefusal, Machine, Me, Op, PledgeCall, TailCall};
 use pgherd_core::sync::Pledge;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::control::{PledgeGiven, PledgeRequest, TailConfirmed};
@@ -129,7 +129,7 @@ impl Driver {
             Command::Exit(code) => self.exit = Some(code),
             Command::AnswerTail(op, answer) => self.answer_tail(op, answer),
             Command::AnswerPledge(op, answer) => self.answer_pledge(op, answer),
-            Command::RefuseFence(op, why) => self.refuse_fence(op, why),
+            Command::RefuseFence(op, why) => self.refuse_fence(op, &why),
             command => effects::carry_out(&self.context, command, &mut self.tasks),
         }
     }
@@ -185,6 +185,12 @@ impl Driver {
                 self.waiting.insert(op, Waiting::Fence(reply));
                 Some(Event::FenceRequested(op, FenceCall { term: request.term }))
             }
+            ControlRequest::Member { reply } => {
+                let report = publish::member_report(&self.context, &self.machine.report(clock::now()));
+                // Whoever asked may have gone.
+                drop(reply.send(Ok(report)));
+                None
+            }
             ControlRequest::ConfirmTail { request, reply } => {
                 self.waiting.insert(op, Waiting::Tail(reply));
                 let call = TailCall { term: request.term, position: request.position, candidate: request.winner };
@@ -220,9 +226,10 @@ impl Driver {
         drop(reply.send(answer));
     }
 
-    fn refuse_fence(&mut self, op: Op, why: String) {
+    fn refuse_fence(&mut self, op: Op, why: &FenceRefusal) {
         if let Some(Waiting::Fence(reply)) = self.waiting.remove(&op) {
-            drop(reply.send(Err(ControlError::Refused(why))));
+            let kind = if why.counts_on_holder() { ControlError::TooEarly } else { ControlError::Refused };
+            drop(reply.send(Err(kind(why.to_string()))));
         }
     }
 

@@ -30,7 +30,7 @@ pub struct LeaseSeen {
     pub lease_duration: Duration,
 }
 
-/// What a member says about itself; also the answer to POST `/pg/fence`.
+/// What a member says about itself; also the answer to POST `/pg/fence` and GET `/pg/member`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MemberReport {

@@ -41,6 +41,7 @@ async fn a_primary_writes_on_without_the_api_while_all_takers_promise_and_stops_
     for partition in partitions() {
         bed.apart(&load, &primary, &partition).await;
     }
+    bed.one_behind(&load).await;
     load.stop().await;
     bed.down().await;
 }
@@ -103,6 +104,28 @@ impl Bed {
         self.written(load, 90).await;
         self.healthy(180).await;
         self.lost_only_apart(load).await;
+    }
+
+    /// The primary does not reach the API, and one of its takers only: that one promises and follows to the end, the other
+    /// is behind. The lease lapses for the other first, which must not be elected for that.
+    async fn one_behind(&self, load: &Load) {
+        let primary = self.primary().await;
+        let [behind, follows] = <[String; 2]>::try_from(self.standbys().await).unwrap();
+        let before = self.verdict(load).await.lost;
+        let cut = async |from: String| {
+            self.fault(FaultRequest::Partition { pod: self.full(&primary), from }).await;
+        };
+        self.hurt(load, "the primary cut off from the API, and from one standby before", async || {
+            cut(self.full(&behind)).await;
+            self.until_rows_of(load, boottime(), Duration::from_secs(1)).await;
+            cut("api".to_owned()).await;
+            assert_eq!(self.another_primary(&primary, 90).await, follows);
+        })
+        .await;
+        self.fault(FaultRequest::Heal).await;
+        self.written(load, 90).await;
+        self.healthy(180).await;
+        assert_eq!(self.verdict(load).await.lost, before, "{behind} lacked them");
     }
 
     /// Rows are acknowledged for so long after `since`, all on one timeline.

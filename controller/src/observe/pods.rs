@@ -38,6 +38,7 @@ pub fn pod_view(cluster: &str, pod: &Pod, around: &Around<'_>) -> Option<PodView
     let conditions = status.conditions.unwrap_or_default();
     let report = pod.annotations().get(labels::MEMBER).and_then(|text| serde_json::from_str::<MemberReport>(text).ok());
     Some(PodView {
+        counts_on_holder: false,
         serial,
         ip: status.pod_ip.filter(|ip| !ip.is_empty()),
         phase: match status.phase.as_deref() {

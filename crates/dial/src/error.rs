@@ -50,6 +50,14 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// The HTTP status of a refusal.
+    #[must_use]
+    pub fn refusal(&self) -> Option<StatusCode> {
+        if let Self::Refused { status, .. } = self { Some(*status) } else { None }
+    }
+}
+
 /// Where an exchange broke.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {

@@ -74,6 +74,10 @@ fn paths(generator: &mut SchemaGenerator) -> Value {
         json!({"get": guarded("What pg_controldata prints.", &control_data, &error)}),
     );
     paths.insert(
+        "/pg/member".to_owned(),
+        json!({"get": guarded("What the member says of itself now; nothing is done.", &report, &error)}),
+    );
+    paths.insert(
         "/pg/wal/{name}".to_owned(),
         json!({"get": {
             "summary": "A file of pg_wal of a crashed primary that hands over its tail.",

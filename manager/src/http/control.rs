@@ -12,6 +12,9 @@ pub enum ControlError {
     /// The request names a version, term or position that is not the current one: void (I10). Do not retry it.
     #[error("refused: {0}")]
     Refused(String),
+    /// By what this member knows the holder may write yet. Asked again a little later, the answer may be another.
+    #[error("too early: {0}")]
+    TooEarly(String),
     /// It may work later.
     #[error("not possible now: {0}")]
     Unavailable(String),
@@ -28,6 +31,11 @@ pub enum ControlRequest {
         /// The election's term and lease version.
         request: FenceRequest,
         /// What this member has on disk, after the fence.
+        reply: Reply<MemberReport>,
+    },
+    /// GET /pg/member: report, and do nothing.
+    Member {
+        /// What this member says of itself now.
         reply: Reply<MemberReport>,
     },
     /// POST /pg/tail/confirm: the winner has all of our WAL; release the lease.

@@ -68,6 +68,7 @@ pub fn status_router(shared: Shared) -> Router {
     let orders = Router::new()
         .route("/pg/controldata", get(control_data))
         .route("/pg/fence", post(fence))
+        .route("/pg/member", get(member))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
         .route_layer(middleware::from_fn(demand_controller));
     Router::new()
@@ -127,6 +128,12 @@ async fn fence(State(shared): State<Shared>, Json(request): Json<FenceRequest>) 
         .map_or_else(|error| refuse(&error), |report| Json(report).into_response())
 }
 
+async fn member(State(shared): State<Shared>) -> Response {
+    ask(&shared, |reply| ControlRequest::Member { reply })
+        .await
+        .map_or_else(|error| refuse(&error), |report| Json(report).into_response())
+}
+
 async fn confirm_tail(State(shared): State<Shared>, Json(request): Json<TailRequest>) -> Response {
     ask(&shared, |reply| ControlRequest::ConfirmTail { request, reply })
         .await
@@ -174,6 +181,7 @@ async fn ask<T>(shared: &Shared, make: impl FnOnce(Reply<T>) -> ControlRequest) 
 fn refuse(error: &ControlError) -> Response {
     let status = match error {
         ControlError::Refused(_) => StatusCode::CONFLICT,
+        ControlError::TooEarly(_) => StatusCode::TOO_EARLY,
         ControlError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, error.to_string()).into_response()

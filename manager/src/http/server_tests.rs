@@ -107,6 +107,7 @@ async fn probes_are_open_and_control_wants_a_certificate_of_the_cluster() {
     for (method, path) in [
         ("GET", "/pg/controldata"),
         ("POST", "/pg/fence"),
+        ("GET", "/pg/member"),
         ("POST", "/pg/tail/confirm"),
         ("GET", "/pg/wal/000000010000000000000003"),
     ] {

@@ -88,6 +88,9 @@ pub struct PodView {
     /// It mounts a volume of WAL.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub has_wal_volume: bool,
+    /// Asked just now, it did not fence itself: by what it knows the holder may write yet.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub counts_on_holder: bool,
     /// What its manager says.
     pub report: Option<Report>,
 }

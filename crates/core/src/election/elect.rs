@@ -34,6 +34,8 @@ pub enum Answer {
     Elected(Box<Election>),
     /// Nobody.
     Refused(Refusal),
+    /// Nobody yet: these count on the holder for a moment more, and may hold WAL that the best of the others lacks.
+    Awaits(Vec<String>),
 }
 
 /// What an election found out, beside who won it.
@@ -79,6 +81,10 @@ fn replace(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseRecord
         let force = force::judge(observed, lease, why, &[], &rejected).and_then(Result::err);
         return Answer::Refused(Refusal { reason, members: rejected, force, ..Refusal::default() });
     };
+    let awaited = counting_on_holder(observed, &lease.value, why);
+    if !awaited.is_empty() {
+        return Answer::Awaits(awaited);
+    }
     let tail = find_tail(observed, &lease.value, &best);
     let answered = answered(observed, &lease.value, &best, tail.as_ref());
     let shortages = sat(&lease.value.records, &answered);
@@ -99,6 +105,22 @@ fn replace(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseRecord
             force: verdict.and_then(Result::err),
         }),
     }
+}
+
+/// Whether the holder itself is heard before an election, without a fence: its lease lapsed without a word of where its
+/// WAL ends, and no record says who else has all of it that was acknowledged.
+#[must_use]
+pub fn hears_holder(lease: &LeaseRecord, why: &Why) -> bool {
+    *why == Why::Stale && lease.records.is_empty()
+}
+
+/// Whose word an asynchronous election waits for (E3): with no record of who has what, a member that is not heard may
+/// have commits that all others lack. It ends by the members' own clocks. A holder that gave up says where its WAL ends.
+fn counting_on_holder(observed: &Observed, lease: &LeaseRecord, why: &Why) -> Vec<String> {
+    if !lease.records.is_empty() || !matches!(why, Why::Stale | Why::ProofOfDeath) {
+        return Vec::new();
+    }
+    observed.pods.iter().filter(|pod| pod.counts_on_holder).map(|pod| pod.name.clone()).collect()
 }
 
 /// A person accepts the loss: only rule E4 is left out.

@@ -19,7 +19,7 @@ mod tests;
 mod why;
 
 pub use drain::DRAIN_REFUSED;
-pub use elect::{Answer, Election, elect};
+pub use elect::{Answer, Election, elect, hears_holder};
 pub use evidence::{Doubt, is_current, is_named, verify};
 pub use force::void as force_is_void;
 pub use loss::Loss;

@@ -77,9 +77,11 @@ impl Rejection {
             Rejection::Unreachable | Rejection::NoData | Rejection::NoPosition => true,
             // It has yet to follow, or to say that it does.
             Rejection::Diverged { .. } => true,
-            Rejection::Busy(phase) => {
-                matches!(phase, MemberPhase::Starting | MemberPhase::Rejoining | MemberPhase::Standby)
-            }
+            // A stuck one may only pause before it starts its postgres again.
+            Rejection::Busy(phase) => matches!(
+                phase,
+                MemberPhase::Starting | MemberPhase::Rejoining | MemberPhase::Standby | MemberPhase::Stuck
+            ),
             _ => false,
         }
     }

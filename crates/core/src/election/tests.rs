@@ -85,8 +85,35 @@ fn answer(desired: &Desired, observed: &Observed) -> Answer {
 fn winner(desired: &Desired, observed: &Observed) -> Election {
     match answer(desired, observed) {
         Answer::Elected(election) => *election,
-        Answer::Refused(refusal) => panic!("refused: {refusal:?}"),
+        answer => panic!("{answer:?}"),
     }
+}
+
+#[test]
+fn asynchronous_a_member_that_counts_on_the_holder_yet_is_waited_for_since_it_may_have_what_all_others_lack() {
+    let (desired, mut observed) = cluster(HolderState::Open);
+    report(&mut observed, 1).fresh = false;
+    report(&mut observed, 3).fresh = false;
+    observed.pods[2].counts_on_holder = true;
+    let lapsed = LeaseSeen { version: "77".into(), stale: true, ..LeaseSeen::default() };
+    report(&mut observed, 2).lease_seen = lapsed;
+    assert_eq!(answer(&desired, &observed), Answer::Awaits(vec!["c-3".into()]));
+    // By its own clock it does so no more, and is fenced.
+    observed.pods[2].counts_on_holder = false;
+    report(&mut observed, 3).fresh = true;
+    assert_eq!(winner(&desired, &observed).fact.winner, "c-3");
+    // Who has what was acknowledged is on record: the others need not be waited for.
+    observed.pods[2].counts_on_holder = true;
+    report(&mut observed, 3).fresh = false;
+    record(&mut observed).records =
+        vec![ElectableRecord { term: Term(4), writer: "i1".into(), voters: vec!["i2".into()], needed: 1 }];
+    assert_eq!(winner(&desired, &observed).fact.winner, "c-2");
+    // A holder that gave up has said where its WAL ends.
+    let (desired, mut observed) = cluster(HolderState::Recovering);
+    record(&mut observed).tail = Some(at(0x500));
+    report(&mut observed, 3).fresh = false;
+    observed.pods[2].counts_on_holder = true;
+    assert_eq!(winner(&desired, &observed).fact.winner, "c-2");
 }
 
 #[test]

@@ -6,6 +6,9 @@ use core::time::Duration;
 pub const TAIL_BOUND: Duration = Duration::from_secs(3);
 /// A candidate gives an election up when it cannot get the tail by then.
 pub const CANDIDATE_BOUND: Duration = Duration::from_secs(10);
+/// A candidate goes on without the WAL of a holder that could not say in its lease that it offers any, if it does not get
+/// it by then: it may not reach who was heard by the controller.
+pub const UNANNOUNCED_TAIL_BOUND: Duration = Duration::from_secs(3);
 /// Between two requests of a candidate to a holder that would not release yet.
 pub const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// An election that was given up is not run for again before this has passed.

@@ -1,5 +1,6 @@
 //! What the machine tells the shell to do. Imperatives; each asynchronous one carries the [`Op`] to answer with.
 
+use super::fencing::FenceRefusal;
 use super::source::Sources;
 use super::stop::Stop;
 use super::view::{Leader, Peer};
@@ -140,7 +141,7 @@ pub enum Command {
     /// Answer a request of [`super::Event::TailConfirmed`] with the version of the released lease, or refuse.
     AnswerTail(Op, Result<String, String>),
     /// Refuse a request of [`super::Event::FenceRequested`].
-    RefuseFence(Op, String),
+    RefuseFence(Op, FenceRefusal),
     /// Leave with this exit code: everything is stopped.
     Exit(u8),
 }

@@ -1,4 +1,4 @@
-//! A standby's life: following whoever is open, noticing that it cannot, being fenced.
+//! A standby's life: following whoever is open, noticing that it cannot.
 
 use super::bounds::{DECLINE_PAUSE, LINK_PATIENCE, RETRY_PAUSE};
 use super::command::{Command, Op, StartAs};
@@ -7,7 +7,6 @@ use super::machine::{Declined, Machine};
 use super::phase::{AfterKill, Crashed, Initializing, Phase, Standby};
 use super::stop::Stop;
 use super::view::Leader;
-use crate::lease::{HolderState, Term};
 use crate::time::Instant;
 use core::time::Duration;
 
@@ -109,36 +108,6 @@ impl Machine {
             Phase::Initializing(_) => self.lose_and_pause(now),
             // Whoever waits for a start, a stop or a kill learns of it by that command's outcome.
             _ => self.start_is_void = true,
-        }
-    }
-
-    /// Rule E3 for the asynchronous case: a member fences itself unless it sees a holder that is alive and open.
-    pub(super) fn fence_requested(&mut self, op: Op, term: Term, now: Instant) {
-        let Some(lease) = &self.lease else {
-            return self.out.push(Command::RefuseFence(op, "this member has not seen the lease yet".to_owned()));
-        };
-        let alive = lease.value.held_by().is_some_and(|holder| {
-            lease.value.state == HolderState::Open && !self.dead.contains(&holder.nonce) && !self.has_lapsed(lease, now)
-        });
-        let refusal = if let Some(why) = self.went_back() {
-            return self.out.push(Command::RefuseFence(op, why));
-        } else if self.hold.is_some() {
-            Some("this member holds the lease")
-        } else if self.is_pledged(now) {
-            Some("this member has pledged itself to the holder, which cannot reach the API")
-        } else if lease.value.term > term {
-            Some("the lease has a later term")
-        } else if alive {
-            Some("the holder is open and renews its lease")
-        } else {
-            None
-        };
-        match refusal {
-            Some(why) => self.out.push(Command::RefuseFence(op, why.to_owned())),
-            None => {
-                self.fence = self.fence.max(term);
-                self.out.push(Command::Fence(op, term));
-            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod command;
 mod doubt;
 mod event;
 mod failsafe;
+mod fencing;
 mod following;
 mod keeping;
 mod leading;
@@ -27,6 +28,7 @@ mod winning;
 
 pub use command::{ArchiveMode, Command, Op, PledgeRound, StartAs};
 pub use event::{Event, FenceCall, Link, Outcome, PledgeCall, TailCall};
+pub use fencing::FenceRefusal;
 pub use machine::Machine;
 pub use phase::Phase;
 pub use report::Report;

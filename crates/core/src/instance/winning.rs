@@ -1,6 +1,6 @@
 //! From an election won to a primary: the missing WAL, the lease, the promotion (E5, L2, I2).
 
-use super::bounds::{ASK_AGAIN, CANDIDATE_BOUND, DECLINE_PAUSE};
+use super::bounds::{ASK_AGAIN, CANDIDATE_BOUND, DECLINE_PAUSE, UNANNOUNCED_TAIL_BOUND};
 use super::command::{Command, Op};
 use super::event::Outcome;
 use super::keeping::IoKind;
@@ -40,12 +40,27 @@ impl Machine {
             return self.decline(candidate, now);
         }
         match candidate.step {
+            CandidateStep::Gathering(_) if self.goes_without(&candidate, now) => {
+                let needs = candidate.election.evidence;
+                self.candidate_take(Candidate { step: CandidateStep::Ready, needs, ..candidate }, now);
+            }
             CandidateStep::Pausing(until) if now < until => {}
             CandidateStep::Ready | CandidateStep::Pausing(_) => self.candidate_take(candidate, now),
             // The take came to nothing.
             CandidateStep::Taking if !asked => self.candidate_take(candidate, now),
             _ => {}
         }
+    }
+
+    /// The WAL that it waits for is of a holder whose lease lapsed without a word about it, and no record says that a
+    /// commit in it was acknowledged by anybody else: it is worth a moment, and not the cluster.
+    fn goes_without(&self, candidate: &Candidate, now: Instant) -> bool {
+        let source = candidate.election.tail.as_ref().map(|tail| &tail.pod_uid);
+        let unannounced = self.lease.as_ref().is_some_and(|Versioned { value, .. }| {
+            let holds = value.held_by().is_some_and(|holder| Some(&holder.pod_uid) == source);
+            holds && value.state == HolderState::Open && value.records.is_empty()
+        });
+        unannounced && now.since(candidate.since) >= UNANNOUNCED_TAIL_BOUND
     }
 
     fn candidate_take(&mut self, candidate: Candidate, now: Instant) {

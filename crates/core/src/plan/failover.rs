@@ -12,6 +12,8 @@ use core::time::Duration;
 
 /// Between two tries to elect while nobody can be: members that could not answer may do so soon.
 const RETRY_REFUSED: Duration = Duration::from_millis(250);
+/// Between two tries while members count on the holder: mostly they have yet to see what another saw just now.
+const RETRY_UNFENCED: Duration = Duration::from_millis(100);
 /// Between two looks for somebody who could take over from a primary on a node that is to be left.
 const RETRY_DRAIN: Duration = Duration::from_secs(2);
 
@@ -71,6 +73,12 @@ fn ask(desired: &Desired, observed: &Observed, why: &Why, now: Instant, draft: &
             Some(until) => awaits_target(&refusal, until.since(now), draft),
             None => refused(observed, lease, why, &refusal, draft),
         },
+        Answer::Awaits(members) => {
+            let waiting = Waiting::Members(members).to_string();
+            draft.report.waits(&waiting);
+            draft.look_again(RETRY_UNFENCED);
+            Outlook::FailingOver(format!("Waiting for {waiting}"))
+        }
     }
 }
 

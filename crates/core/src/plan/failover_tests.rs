@@ -2,7 +2,7 @@
 
 use super::tests::{NOW, golden, healthy};
 use super::*;
-use crate::cluster::{Desired, ForceFact, LeaseSeen, Observed, RefusalFact};
+use crate::cluster::{Desired, ForceFact, LeaseSeen, MemberPhase, Observed, RefusalFact};
 use crate::election::{DRAIN_REFUSED, is_switchover};
 use crate::lease::{ElectableRecord, HolderState, Term, WalPosition};
 use crate::lsn::Lsn;
@@ -98,6 +98,10 @@ fn a_target_that_has_only_just_begun_is_waited_for_and_refused_only_when_its_tim
     assert_eq!(election(&asked(&observed, 3)).unwrap().winner, "c-2", "as soon as it has said so");
     observed.pods[1].ready = false;
     assert_eq!(refusal(&asked(&observed, 3)), None, "the kubelet has yet to say that it is ready");
+    observed.pods[1].report.as_mut().unwrap().phase = MemberPhase::Stuck;
+    assert_eq!(refusal(&asked(&observed, 3)), None, "it may pause before it starts its postgres again");
+    assert_eq!(refusal(&asked(&observed, 11)).unwrap().missing, ["c-2 is stuck"]);
+    observed.pods[1].report.as_mut().unwrap().phase = MemberPhase::Standby;
     observed.pods[1].report.as_mut().unwrap().fresh = false;
     assert_eq!(refusal(&asked(&observed, 3)), None);
     observed.pods[1].deleting = true;

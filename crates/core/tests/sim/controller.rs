@@ -3,7 +3,7 @@
 
 use super::world::{MEMBERS, World};
 use pgherd_core::cluster::{Desired, Memory, Observed, PodView, Report, VolumeView};
-use pgherd_core::election::{Answer, Next, Why, elect, next, why};
+use pgherd_core::election::{Answer, Next, Why, elect, hears_holder, next, why};
 use pgherd_core::identity::Nonce;
 use pgherd_core::lease::{HolderState, Term};
 use pgherd_core::plan::{Step, plan};
@@ -25,6 +25,8 @@ pub struct Controller {
     again: bool,
     round: u64,
     answers: Vec<(usize, Report)>,
+    /// Who counts on the holder.
+    unfenced: Vec<usize>,
     lease: Option<(LeaseKey, Instant)>,
     election: Option<(String, Instant)>,
     unhealthy: Option<Instant>,
@@ -178,6 +180,7 @@ impl World {
         let round = (self.controllers[who].round / CONTROLLERS as u64 + 1) * CONTROLLERS as u64 + who as u64;
         self.controllers[who].round = round;
         self.controllers[who].answers.clear();
+        self.controllers[who].unfenced.clear();
         let Some(lease) = observed.lease.clone() else { return self.controller_rests(who, None) };
         for at in 0..MEMBERS {
             if matches!(why, Why::Switchover { .. }) {
@@ -185,6 +188,10 @@ impl World {
                 self.controllers[who].answers.extend(report.map(|report| (at, report)));
             } else if !observed.pods[at].holds(&lease.value) {
                 self.ask_to_fence(at, round, lease.value.term);
+            } else if hears_holder(&lease.value, &why) {
+                // As its annotation would say it; it is not fenced, and no candidate.
+                let report = self.fresh_report(at).filter(|_| self.nodes[at].reaches_peers());
+                self.controllers[who].answers.extend(report.map(|report| (at, Report { fresh: false, ..report })));
             }
         }
         let all_at_once = self.dice.between(150, ANSWER_WITHIN);
@@ -198,6 +205,13 @@ impl World {
         }
     }
 
+    pub fn not_fenced(&mut self, round: u64, member: usize) {
+        let who = round as usize % CONTROLLERS;
+        if self.controllers[who].round == round {
+            self.controllers[who].unfenced.push(member);
+        }
+    }
+
     fn controller_elects(&mut self, who: usize, round: u64, mut observed: Observed, why: &Why) {
         if self.controllers[who].round != round || self.controllers[who].down {
             return self.controller_rests(who, None);
@@ -206,6 +220,9 @@ impl World {
             if observed.pods[at].uid == report.pod_uid {
                 observed.pods[at].report = Some(report);
             }
+        }
+        for at in core::mem::take(&mut self.controllers[who].unfenced) {
+            observed.pods[at].counts_on_holder = true;
         }
         let Some(lease) = observed.lease.clone() else { return self.controller_rests(who, None) };
         match elect(&desired(), &observed, &lease, why) {
@@ -219,6 +236,10 @@ impl World {
                 self.controller_rests(who, None);
             }
             Answer::Elected(_) => self.controller_rests(who, Some(1)),
+            Answer::Awaits(members) => {
+                self.note(|_| format!("controller: waits for {members:?}"));
+                self.controller_rests(who, Some(RETRY));
+            }
             Answer::Refused(refusal) => {
                 self.note(|_| format!("controller: refuses ({}): {:?}", refusal.reason, refusal.lines()));
                 if matches!(why, Why::Switchover { .. }) {

@@ -3,7 +3,7 @@
 use super::node::Postgres;
 use super::world::World;
 use pgherd_core::cluster::TailFact;
-use pgherd_core::instance::{Event, FenceCall, Op, Outcome, TailCall};
+use pgherd_core::instance::{Event, FenceCall, FenceRefusal, Op, Outcome, TailCall};
 use pgherd_core::lease::{Term, WalPosition};
 
 const LOOK_AGAIN: u64 = 15;
@@ -90,9 +90,13 @@ impl World {
         });
     }
 
-    pub fn refuse_fence(&mut self, request: Op, why: &str) {
-        if let Some(Asked::Fence { member, .. }) = self.asked.remove(&request.0) {
+    pub fn refuse_fence(&mut self, request: Op, why: &FenceRefusal) {
+        if let Some(Asked::Fence { member, round }) = self.asked.remove(&request.0) {
             self.note(|w| format!("{} refuses the fence: {why}", w.nodes[member].name));
+            if why.counts_on_holder() {
+                let delay = self.dice.between(1, 30);
+                self.later(delay, move |w| w.not_fenced(round, member));
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::*;
 use super::bench::*;
 use crate::identity::{Nonce, PodUid};
-use crate::lease::{HolderState, LeaseRecord, Term, released};
+use crate::lease::{ElectableRecord, HolderState, LeaseRecord, Term, released};
 use crate::timeline::TimelineId;
 use core::time::Duration;
 
@@ -112,6 +112,28 @@ fn a_tail_that_does_not_come_ends_the_candidacy_after_its_bound() {
     assert!(matches!(bench.machine.phase(), Phase::Candidate(_)));
     bench.after(Duration::from_millis(100));
     assert!(matches!(bench.machine.phase(), Phase::Standby(_)));
+}
+
+#[test]
+fn the_wal_of_a_holder_that_was_heard_beside_its_lapsed_lease_is_waited_for_a_moment_and_then_done_without() {
+    let lapses = Duration::from_secs(8);
+    let heard = ClusterView { election: Some(election("c-2", Some(wal(2, 300)))), ..cluster() };
+    let elected = |lease: LeaseRecord| {
+        let mut bench = Bench::standby();
+        bench.see(lease);
+        bench.after(lapses);
+        let said = bench.tell(Event::ClusterSeen(heard.clone()));
+        assert_eq!(said, ["AwaitPosition 0/12C on timeline 2", "UseTail c-1"]);
+        bench
+    };
+    let take = ["GateClients(true)", "PutLease over 11: Promoting, term 5, timeline 3"];
+    assert_eq!(elected(held("c-1", HolderState::Open)).done(), take, "at once, where it comes");
+    let mut bench = elected(held("c-1", HolderState::Open));
+    assert!(bench.after(Duration::from_millis(2900)).is_empty());
+    assert_eq!(bench.after(Duration::from_millis(100)), take);
+    let record = ElectableRecord { term: Term(4), writer: "i-c-1".into(), voters: Vec::new(), needed: 0 };
+    let mut bench = elected(LeaseRecord { records: vec![record], ..held("c-1", HolderState::Open) });
+    assert!(bench.after(Duration::from_millis(3000)).is_empty(), "it may have been acknowledged by who is on record");
 }
 
 #[test]
