@@ -102,15 +102,8 @@ impl Members {
     /// Hears from everybody, without fencing anybody: who answers is there, and what its annotation says is its own.
     pub async fn call(&self, caches: &Caches, key: &Key, observed: &mut Observed) {
         let Some(config) = self.config_or_say(caches, key) else { return };
-        let asked = observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive());
-        let answers = join_all(asked.map(|(at, pod)| {
-            let (config, call) = (&config, Call::get("/pg/status", DEADLINE));
-            async move { (at, self.ask::<PostgresqlStatus>(config, pod, call).await) }
-        }))
-        .await;
-        for (at, answer) in answers {
-            let report = observed.pods.get_mut(at).and_then(|pod| pod.report.as_mut());
-            if let (Some(report), Ok(status)) = (report, answer) {
+        for (at, status) in self.statuses(&config, observed).await {
+            if let Some(report) = observed.pods.get_mut(at).and_then(|pod| pod.report.as_mut()) {
                 // Of another process, the annotation may be a predecessor's.
                 report.fresh = status.session_id == report.nonce.0;
             }
@@ -120,18 +113,25 @@ impl Members {
     /// Looks at the target and the primary of a switchover, without fencing anybody.
     pub async fn look(&self, caches: &Caches, key: &Key, observed: &mut Observed) {
         let Some(config) = self.config_or_say(caches, key) else { return };
-        let asked = observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive());
-        let answers = join_all(asked.map(|(at, pod)| {
-            let (config, call) = (&config, Call::get("/pg/status", DEADLINE));
-            async move { (at, self.ask::<PostgresqlStatus>(config, pod, call).await) }
-        }))
-        .await;
-        for (at, answer) in answers {
-            let report = observed.pods.get_mut(at).and_then(|pod| pod.report.as_mut());
-            if let (Some(report), Ok(status)) = (report, answer) {
+        for (at, status) in self.statuses(&config, observed).await {
+            if let Some(report) = observed.pods.get_mut(at).and_then(|pod| pod.report.as_mut()) {
                 refresh(report, &status);
             }
         }
+    }
+
+    /// What those answer who do, by their place among the pods.
+    async fn statuses(
+        &self,
+        config: &Arc<rustls::ClientConfig>,
+        observed: &Observed,
+    ) -> Vec<(usize, PostgresqlStatus)> {
+        let alive = observed.pods.iter().enumerate().filter(|(_, pod)| pod.is_alive());
+        let answers = alive.map(|(at, pod)| async move {
+            let status = self.ask(config, pod, Call::get("/pg/status", DEADLINE)).await;
+            status.ok().map(|status| (at, status))
+        });
+        join_all(answers).await.into_iter().flatten().collect()
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(

@@ -114,12 +114,22 @@ async fn a_volume_is_full_without_inodes_hung_read_only_or_failing_and_well_agai
     says(address, "written").await;
 
     let full = put(&environment, DiskFault::Full { leave: 0 }).await;
-    put(&environment, DiskFault::ReadOnly).await;
+    let read_only = put(&environment, DiskFault::ReadOnly).await;
     says(address, "data EROFS, wal written").await;
-    environment.handle.inject(FaultRequest::HealOne { id: full }).await.expect_err("nothing can be removed there");
+    let heal = async |id: &str| environment.handle.inject(FaultRequest::HealOne { id: id.to_owned() }).await;
+    heal(&full).await.expect_err("nothing can be removed there");
     assert_eq!(environment.handle.faults().await.unwrap().len(), 2, "what could not be ended lasts on");
-    environment.handle.inject(FaultRequest::Heal).await.unwrap();
+    let repaired = async { heal(&read_only).await.unwrap() };
+    let looks = async {
+        loop {
+            let last = environment.handle.faults().await.unwrap();
+            assert!(last.iter().any(|fault| fault.id == full), "off for its repair, it is full still: {last:?}");
+        }
+    };
+    tokio::select! { _ = repaired => {}, () = looks => {} }
     environment.wait("disk", "restarted", |pod| container(pod).restart_count == 1).await;
+    says(address, "data ENOSPC, wal written").await;
+    heal(&full).await.unwrap();
     says(address, "written").await;
 
     put(&environment, DiskFault::IoErrors).await;

@@ -24,7 +24,10 @@ pub const SQL_DEADLINE: Duration = Duration::from_secs(5);
 pub async fn start(cx: &Arc<Context>, role: StartAs) -> Outcome {
     match begin(cx, &role).await {
         Ok(handle) => ready(cx, &role, &handle).await,
-        Err(why) => Outcome::Failed(why),
+        Err(why) => {
+            tracing::warn!(%why, "postgres was not started");
+            Outcome::Failed(why)
+        }
     }
 }
 

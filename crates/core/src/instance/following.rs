@@ -67,7 +67,7 @@ impl Machine {
             (Standby::StartingPostgres(o, leader), Outcome::Done) if o == op => {
                 self.phase = Phase::Standby(Standby::Running { leader, unlinked: None });
             }
-            (Standby::StartingPostgres(o, _), Outcome::Failed(_)) if o == op => self.standby_failed(now),
+            (Standby::StartingPostgres(o, _), Outcome::Failed(why)) if o == op => self.standby_failed(why, now),
             (Standby::Stopping(o), _) if o == op => self.kill(AfterKill::Restart),
             _ => {}
         }
@@ -80,19 +80,19 @@ impl Machine {
         self.failures > 0 && matches!(self.phase, Phase::Standby(Standby::Running { unlinked: Some(_), .. }))
     }
 
-    fn standby_failed(&mut self, now: Instant) {
+    fn standby_failed(&mut self, why: String, now: Instant) {
         self.failures = self.failures.saturating_add(1);
-        self.kill(AfterKill::Pause(now.plus(RETRY_PAUSE)));
+        self.kill(AfterKill::Pause(now.plus(RETRY_PAUSE), why));
     }
 
     /// The postmaster ended by itself.
-    pub(super) fn postgres_exited(&mut self, now: Instant) {
+    pub(super) fn postgres_exited(&mut self, why: String, now: Instant) {
         match &self.phase {
-            Phase::Standby(Standby::Running { .. }) => self.standby_failed(now),
+            Phase::Standby(Standby::Running { .. }) => self.standby_failed(why, now),
             Phase::Candidate(_) => {
                 let until = now.plus(DECLINE_PAUSE);
                 self.declined = self.election().cloned().map(|election| Declined { election, until, lacks_wal: false });
-                self.standby_failed(now);
+                self.standby_failed(why, now);
             }
             // A client may have written as soon as postgres was promoted, whatever the lease says of it yet.
             Phase::Primary
@@ -105,7 +105,7 @@ impl Machine {
             }
             // Nothing was promised to a client yet: start over from what is on disk.
             Phase::Initializing(Initializing::StartingPostgres(_)) => self.start_is_void = true,
-            Phase::Initializing(_) => self.lose_and_pause(now),
+            Phase::Initializing(_) => self.lose_and_pause(why, now),
             // Whoever waits for a start, a stop or a kill learns of it by that command's outcome.
             _ => self.start_is_void = true,
         }

@@ -181,8 +181,8 @@ impl Machine {
     }
 
     /// The same after a failure, which would only happen again at once.
-    pub(super) fn lose_and_pause(&mut self, now: Instant) {
-        self.lose_and(AfterKill::Pause(now.plus(RETRY_PAUSE)));
+    pub(super) fn lose_and_pause(&mut self, why: String, now: Instant) {
+        self.lose_and(AfterKill::Pause(now.plus(RETRY_PAUSE), why));
     }
 
     fn lose_and(&mut self, then: AfterKill) {

@@ -87,7 +87,9 @@ impl Machine {
                 self.out.push(Command::KillEverything(op));
                 self.phase = Phase::Crashed(Crashed::Killing(op));
             }
-            Crashed::StartingInPlace(_, since) if now.since(since) >= RECOVERY_BOUND => self.lose_and_pause(now),
+            Crashed::StartingInPlace(_, since) if now.since(since) >= RECOVERY_BOUND => {
+                self.lose_and_pause(format!("it did not recover within {} s", RECOVERY_BOUND.as_secs()), now);
+            }
             Crashed::Opening(past) => {
                 let opened = |lease: &LeaseRecord| lease.state == HolderState::Open && lease.term > past;
                 if self.hold.as_ref().is_some_and(|hold| opened(&hold.lease.value)) {
@@ -125,7 +127,8 @@ impl Machine {
                 self.volume = Some(Volume::Data(data.clone()));
                 self.lineage.clone_from(&data.lineage);
                 if self.hold.as_ref().is_some_and(|hold| hold.lease.value.timeline != data.end.timeline) {
-                    return self.lose_and_pause(now); // It was not promoted: there is no tail of this term.
+                    // There is no tail of this term.
+                    return self.lose_and_pause("it ended before it was promoted".to_owned(), now);
                 }
                 self.phase = Phase::Crashed(Crashed::Offered { since: now, end: data.end });
             }
@@ -133,9 +136,10 @@ impl Machine {
                 let past = self.hold.as_ref().map(|hold| hold.lease.value.term).unwrap_or_default();
                 self.phase = Phase::Crashed(Crashed::Opening(past));
             }
-            (Crashed::Killing(o) | Crashed::Reading(o) | Crashed::StartingInPlace(o, _), _) if o == op => {
+            (Crashed::Killing(o) | Crashed::Reading(o) | Crashed::StartingInPlace(o, _), outcome) if o == op => {
                 self.failures = self.failures.saturating_add(1);
-                self.lose_and_pause(now);
+                let why = if let Outcome::Failed(why) = outcome { why } else { format!("{outcome:?}") };
+                self.lose_and_pause(why, now);
             }
             _ => {}
         }

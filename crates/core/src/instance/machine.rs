@@ -193,7 +193,7 @@ impl Machine {
                     }
                 }
             }
-            Event::PostgresExited(_) => self.postgres_exited(now),
+            Event::PostgresExited(why) => self.postgres_exited(why, now),
             Event::LinkSampled(link) => self.link = Some(link),
             Event::LineageRead(lineage) => self.lineage = Some(lineage),
             Event::TerminationRequested => self.terminating = true,
@@ -240,7 +240,9 @@ impl Machine {
         match (outcome, then) {
             (Outcome::Failed(_) | Outcome::Unknown { .. }, then) => self.kill(then),
             (_, AfterKill::Restart) => self.restart(),
-            (_, AfterKill::Pause(until)) => self.wait("postgres failed; it is started again soon", Some(until)),
+            (_, AfterKill::Pause(until, why)) => {
+                self.wait(format!("postgres is started again soon; it failed: {why}"), Some(until));
+            }
             (_, AfterKill::Exit(code)) => self.exit(code),
         }
     }

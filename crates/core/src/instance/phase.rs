@@ -8,12 +8,12 @@ use crate::lease::{Term, WalPosition};
 use crate::time::Instant;
 
 /// What comes after everything was killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AfterKill {
     /// Look at the volume again and go on from what is there.
     Restart,
-    /// The same, but not before this instant: something failed.
-    Pause(Instant),
+    /// The same, but not before this instant: this failed.
+    Pause(Instant, String),
     /// Leave.
     Exit(u8),
 }

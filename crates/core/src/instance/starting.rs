@@ -266,8 +266,8 @@ impl Machine {
             }
             (
                 Initializing::StartingPostgres(o) | Initializing::Bootstrapping(o) | Initializing::Publishing(o, _),
-                Outcome::Failed(_),
-            ) if o == op => self.lose_and_pause(now),
+                Outcome::Failed(why),
+            ) if o == op => self.lose_and_pause(why, now),
             _ => {}
         }
     }

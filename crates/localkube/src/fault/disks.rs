@@ -21,6 +21,7 @@ impl Faults {
     pub(super) async fn disk(&self, pod: &str, volume: Volume, what: DiskFault) -> Result<Done, FaultError> {
         let found = self.find(pod)?;
         let directory = volume_of(&found, volume)?;
+        let _none_is_repaired = self.repairs.lock().await;
         if !disk::is_mounted(&directory) {
             return Err(FaultError::Directory);
         }
@@ -50,6 +51,7 @@ impl Faults {
     /// Ends a disk's fault. One that became read-only or failed is repaired, for which its users are killed; they start
     /// again.
     pub(super) async fn heal_disk(&self, directory: PathBuf, what: DiskFault) -> Result<(), FaultError> {
+        let _alone = self.repairs.lock().await;
         if !disk::is_mounted(&directory) {
             return Ok(());
         }
@@ -139,6 +141,8 @@ fn fill(volume: &Path, leave: u64) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+    // It is full after a crash, too; on a disk that fails as far as that takes it.
+    let _kept = file.sync_all();
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use crate::net::namespace::NetworkNamespace;
 use crate::node::{Kubelets, RunningPod, RunningPods};
 use crate::s3::{S3Fault, S3Gate};
 use nix::sys::signal::Signal;
+use std::sync::Arc;
 
 /// Everything that faults can be put on.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct Faults {
     pub(super) nodes: Vec<String>,
     pub(super) store: Store,
     pub(super) registry: Registry,
+    /// A volume that is repaired is off for a moment: nobody looks at one meanwhile.
+    pub(super) repairs: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What [`Faults`] are made of.
@@ -49,7 +52,18 @@ impl Faults {
     /// No fault is on.
     pub fn new(setup: FaultSetup) -> Self {
         let FaultSetup { pods, api, s3, kubelets, controllers, network, nodes, store } = setup;
-        Self { pods, api, s3, kubelets, controllers, network, nodes, store, registry: Registry::default() }
+        Self {
+            pods,
+            api,
+            s3,
+            kubelets,
+            controllers,
+            network,
+            nodes,
+            store,
+            registry: Registry::default(),
+            repairs: Arc::default(),
+        }
     }
 
     /// Carries out a request; answers what was done.

@@ -148,7 +148,7 @@ impl Undo {
             Self::Cut { holders, .. } => !holders.iter().any(ProcessId::is_alive),
             Self::Narrow { holder, .. } | Self::Late { holder, .. } => !holder.is_alive(),
             Self::Clock(directory) => !directory.exists(),
-            Self::Disk { directory, .. } => !crate::node::disk::is_mounted(directory),
+            Self::Disk { directory, .. } => !crate::node::disk::image_of(directory).exists(),
             _ => false,
         }
     }

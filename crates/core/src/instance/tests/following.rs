@@ -130,6 +130,19 @@ fn a_rejoin_that_finds_only_a_clone_will_do_clones() {
 }
 
 #[test]
+fn a_standby_that_cannot_be_started_says_why_until_it_is_tried_again() {
+    let at = data(DataRole::Standby, wal(2, 100));
+    let (mut bench, said) = Bench::started("c-2", cluster(), held("c-1", HolderState::Open), at);
+    assert_eq!(said, ["StartPostgres Standby of c-1"]);
+    assert!(bench.answer(Outcome::Failed("No space left on device".to_owned())).contains(&"KillEverything".to_owned()));
+    bench.done();
+    let report = bench.machine.report(bench.now);
+    assert_eq!(report.phase, crate::cluster::MemberPhase::Stuck);
+    assert!(report.message.ends_with("it failed: No space left on device"), "{}", report.message);
+    assert_eq!(bench.after(Duration::from_secs(1)), ["InspectVolume"]);
+}
+
+#[test]
 fn clones_that_fail_are_made_of_the_leader_itself_until_one_succeeds() {
     let (mut bench, said) = Bench::started("c-2", cluster(), held("c-1", HolderState::Open), Volume::Empty);
     assert_eq!(said, ["CloneFrom c-1"]);
