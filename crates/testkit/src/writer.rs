@@ -1,7 +1,7 @@
 //! A client as impatient as clients are: one row after the other through a service, each attempt on a number of
-//! its own, a new connection every 20 ms after a failure, nothing waited for longer than 200 ms. Who waited that long for
-//! a connection waits twice as long the next time, as pools do: sixty clients who give up what a server of two cores has
-//! half done, and ask again at once, are never served.
+//! its own, a new connection every 20 ms after a failure. It waits for a row no longer than 200 ms, and for a connection
+//! no longer than a second: half of the shortest `connect_timeout` that libpq has, and time enough for a server of two
+//! cores to let sixty in who come at once.
 
 use crate::journal::{Entry, Journal, boottime};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,16 +9,15 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
-use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 /// Between the beginnings of two attempts to connect.
 pub const RECONNECT: Duration = Duration::from_millis(20);
-/// For a row, and at first for a connection.
+/// For a row.
 pub const TIMEOUT: Duration = Duration::from_millis(200);
-/// For a connection at most.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// For a connection.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// The table that rows go to. It has no key, so that a row written twice would be there twice.
 pub const TABLE: &str = "pgherd_journal";
 
@@ -115,8 +114,8 @@ impl Drop for Session {
     }
 }
 
-async fn connect(config: &Config, patience: Duration) -> Result<Option<Session>, Elapsed> {
-    let opened = timeout(patience, async {
+async fn connect(config: &Config) -> Option<Session> {
+    let opened = timeout(PATIENCE, async {
         let (client, connection) = config.connect(NoTls).await.ok()?;
         let driver = tokio::spawn(async move {
             // Its end shows in the client's next call.
@@ -133,7 +132,7 @@ async fn connect(config: &Config, patience: Duration) -> Result<Option<Session>,
             }
         }
     });
-    opened.await
+    opened.await.ok().flatten()
 }
 
 async fn write(
@@ -146,13 +145,11 @@ async fn write(
 ) -> Result<Counts, WriterError> {
     let mut counts = Counts::default();
     let mut session: Option<Session> = None;
-    let (mut row, mut patience) = (before, TIMEOUT);
+    let mut row = before;
     while !stop.load(Ordering::Relaxed) {
         let Some(open) = &session else {
             let began = Instant::now();
-            let opened = connect(&config, patience).await;
-            patience = if opened.is_err() { (patience * 2).min(PATIENCE) } else { TIMEOUT };
-            session = opened.ok().flatten();
+            session = connect(&config).await;
             if session.is_none() {
                 counts.refused += 1;
                 sleep_until(began + RECONNECT).await;
