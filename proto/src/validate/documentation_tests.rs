@@ -91,7 +91,8 @@ fn classify(document: Value) -> Document {
         return Document::Ours(whole(&Value::Null, &document));
     }
     // What a Role has.
-    if only(&|name| name == "rules") && Vec::<PolicyRule>::deserialize(&document["rules"]).is_ok() {
+    let rules = Vec::<PolicyRule>::deserialize(&document["rules"]).unwrap_or_default();
+    if only(&|name| name == "rules") && !rules.is_empty() && rules.iter().all(|rule| !rule.verbs.is_empty()) {
         return Document::Other;
     }
     let values: Map<String, Value> =
