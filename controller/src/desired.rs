@@ -40,6 +40,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         owner_secret: app.secret,
         disabled_services: disabled_services(spec),
         superuser_secret: spec.enable_superuser_access && spec.superuser_secret.is_none(),
+        service_account: spec.service_account_name.clone().filter(|name| !name.is_empty()),
         brought: CertificateNames::of(&cluster.name_any(), "", spec).brought_kinds,
         timings: spec.timings(),
         synchronous: sync.is_some(),

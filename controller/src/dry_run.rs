@@ -1,7 +1,9 @@
 //! `controller plan`: the plan and its reasons for a live cluster, with nothing applied and nobody fenced.
 
 use crate::caches::{Caches, Key, of};
+use crate::catalog;
 use crate::cli::Output;
+use crate::clock;
 use crate::config::{Config, DEFAULT_MANAGER_IMAGE};
 use crate::drift::manager_image_of;
 use crate::memory::Remembered;
@@ -63,14 +65,16 @@ pub async fn planned(
         (None, Some(edited)) => Arc::new(edited),
         (None, None) => return Err(anyhow!("there is no cluster {} in namespace {}", key.name, key.namespace)),
     };
-    let verdict =
-        judge(&stored).map_err(|why| anyhow!("the cluster's spec is invalid, and none before it was valid: {why}"))?;
+    let mut memory = Remembered::default();
+    let chosen = catalog::chosen(&client, &stored, &mut memory, clock::now()).await;
+    let verdict = judge(&stored, chosen.as_ref())
+        .map_err(|why| anyhow!("the cluster's spec is invalid, and none before it was valid: {why}"))?;
     let manager_image = manager_image
         .filter(|image| !image.is_empty())
         .or_else(|| manager_image_of(&of(&caches.pods, &key)))
         .unwrap_or_else(|| DEFAULT_MANAGER_IMAGE.to_owned());
     let reconciler = Reconciler::new(client, caches, Config { manager_image, ..Config::default() });
-    let look = reconciler.look(&key, stored, verdict, &mut Remembered::default(), false).await?;
+    let look = reconciler.look(&key, stored, verdict, &mut memory, false).await?;
     let violations = check(&look.observed, &look.plan);
     tasks.shutdown().await;
     Ok(Planned { look, manager_image: reconciler.config.manager_image, violations })

@@ -9,6 +9,7 @@ mod admission;
 pub mod apply;
 mod backups;
 pub mod caches;
+mod catalog;
 pub mod cli;
 mod clock;
 mod conditions;

@@ -1,5 +1,6 @@
 //! What is remembered of a cluster between two looks: only when something began. Losing it restarts the timers.
 
+use crate::catalog::Chosen;
 use crate::rights::Rights;
 use crate::tls::Sources;
 use core::time::Duration;
@@ -8,12 +9,13 @@ use pgherd_core::election::why;
 use pgherd_core::identity::Nonce;
 use pgherd_core::lease::{HolderState, Term};
 use pgherd_core::time::Instant;
+use pgherd_proto::cluster::ImageCatalogRef;
 use std::collections::BTreeSet;
 
 /// How long an object that was seen is taken to be there still; those that are watched are not remembered.
 const SEEN_FOR: Duration = Duration::from_secs(600);
 
-/// How old what was read of the user's certificates may be.
+/// How old what was read of the user's certificates and catalogs may be.
 const BROUGHT_FOR: Duration = Duration::from_secs(5);
 
 type LeaseKey = (Option<Nonce>, Term, HolderState);
@@ -33,6 +35,7 @@ pub struct Remembered {
     pub looked_for_quorum: bool,
     rights: Option<Rights>,
     brought: Option<(Vec<String>, Sources, Instant)>,
+    image: Option<(ImageCatalogRef, Chosen, Instant)>,
     seen: BTreeSet<ObjectKind>,
     seen_since: Option<Instant>,
     /// What was told last by an Event, and when.
@@ -82,6 +85,24 @@ impl Remembered {
     /// They were read now.
     pub fn remember_brought(&mut self, names: &[String], sources: Sources, now: Instant) {
         self.brought = Some((names.to_vec(), sources, now));
+    }
+
+    /// What a catalog said a moment ago.
+    #[must_use]
+    pub fn image(&self, reference: &ImageCatalogRef, now: Instant) -> Option<Chosen> {
+        let (known, chosen, since) = self.image.as_ref()?;
+        (known == reference && now.since(*since) < BROUGHT_FOR).then(|| chosen.clone())
+    }
+
+    /// What it said last, however long ago.
+    #[must_use]
+    pub fn image_of_before(&self, reference: &ImageCatalogRef) -> Option<Chosen> {
+        self.image.as_ref().filter(|(known, ..)| known == reference).map(|(_, chosen, _)| chosen.clone())
+    }
+
+    /// It was read now.
+    pub fn remember_image(&mut self, reference: &ImageCatalogRef, chosen: Chosen, now: Instant) {
+        self.image = Some((reference.clone(), chosen, now));
     }
 
     /// Once other rights are wanted than before, what is stored of them is looked at again.

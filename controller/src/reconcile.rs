@@ -3,6 +3,7 @@
 use crate::apply::{ApplyError, Blueprint, Target, apply, let_go_of_lease, mark_invalid};
 use crate::backups::{self, Silences};
 use crate::caches::{Caches, Key, of};
+use crate::catalog;
 use crate::clock;
 use crate::config::Config;
 use crate::desired::desired;
@@ -27,6 +28,8 @@ use tokio::sync::Mutex;
 const RETRY: Duration = Duration::from_secs(1);
 /// After somebody else wrote first: his write wakes us, this is in case it does not.
 const RETRY_CONFLICT: Duration = Duration::from_millis(50);
+/// While the image's catalog is not there.
+const RETRY_CATALOG: Duration = Duration::from_secs(5);
 /// Where nothing is due.
 const QUIET: Duration = Duration::from_secs(30);
 
@@ -115,11 +118,13 @@ impl Reconciler {
     }
 
     async fn step(&self, key: &Key, cluster: Arc<Cluster>, memory: &mut Remembered) -> Result<Duration, Failure> {
-        let verdict = match judge(&cluster) {
+        let chosen = catalog::chosen(&self.client, &cluster, memory, clock::now()).await;
+        let verdict = match judge(&cluster, chosen.as_ref()) {
             Ok(verdict) => verdict,
             Err(why) => {
                 mark_invalid(&self.client, &cluster, &why).await?;
-                return Ok(QUIET);
+                // Nobody tells of a catalog.
+                return Ok(if chosen.is_some() { RETRY_CATALOG } else { QUIET });
             }
         };
         remember(&self.client, &cluster, &verdict).await?;

@@ -1,7 +1,8 @@
 //! What a manager may do: as it is wanted, and how far what is stored differs. Rules change with the version of the
 //! controller and with the spec, so that what was made once is not what is needed for good.
 
-use crate::caches::Caches;
+use crate::caches::{Caches, Key, of};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
@@ -9,6 +10,8 @@ use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, SecretKind};
 use pgherd_proto::backup::{Backup, BackupStatus};
 use pgherd_proto::cluster::{BarmanObjectStore, Cluster, ClusterSpec, S3Credentials, SecretKeySelector, SqlRefs};
 use pgherd_proto::names;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The rights of one cluster's managers.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,15 +28,39 @@ pub struct Rights {
 /// seldom changes.
 const SERIALS: u32 = 8;
 
-/// What a manager needs, of its own cluster and namespace, and no more. `latest` is the last serial that was given.
+/// What beside the spec says who needs which rights.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// The Backup that the first database is recovered from, as far as it is known.
+    pub source: Option<BackupStatus>,
+    /// The last serial that was given to an instance, as far as it is known.
+    pub latest: u32,
+    /// The ServiceAccounts of the instances' pods that there are: one that is not wanted any more keeps its rights until
+    /// the last of its pods is gone, or a primary could not renew its lease.
+    pub accounts: Vec<String>,
+}
+
+/// As it is seen now.
+#[must_use]
+pub fn around(caches: &Caches, cluster: &Cluster, desired: &Desired, spec: &ClusterSpec) -> Around {
+    let key = Key { namespace: desired.namespace.clone(), name: desired.name.clone() };
+    let account = |pod: &Arc<Pod>| {
+        let owned = pod.owner_references().iter().any(|owner| owner.uid == desired.uid.0);
+        pod.spec.as_ref()?.service_account_name.clone().filter(|_| owned)
+    };
+    let accounts = of(&caches.pods, &key).iter().filter_map(account).collect();
+    Around { source: source(caches, desired, spec), latest: latest(cluster), accounts }
+}
+
+/// What a manager needs, of its own cluster and namespace, and no more.
 ///
 /// A watch of one object by its name is one of that name to the API server too; one by label is of the whole
 /// namespace, and so is what has no name yet: a tenant is a namespace.
 #[must_use]
-pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>, latest: u32) -> Rights {
+pub fn wanted(desired: &Desired, spec: &ClusterSpec, around: &Around) -> Rights {
     let name = desired.name.clone();
     let own = [name.clone()];
-    let ahead = desired.instances.max(latest).saturating_add(SERIALS).next_multiple_of(SERIALS);
+    let ahead = desired.instances.max(around.latest).saturating_add(SERIALS).next_multiple_of(SERIALS);
     let instances: Vec<String> = (1..=ahead).map(|serial| desired.instance(serial)).collect();
     let mut rules = vec![
         rule(names::API_GROUP, &["clusters"], &own, &["get", "list", "watch"]),
@@ -47,26 +74,27 @@ pub fn wanted(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatu
         rule("", &["pods"], &[], &["get", "list", "watch"]),
         // Each its own; RBAC cannot tell one instance from the other.
         rule("", &["pods"], &instances, &["patch"]),
-        rule("", &["secrets"], &secrets(desired, spec, source), &["get"]),
+        rule("", &["secrets"], &secrets(desired, spec, around.source.as_ref()), &["get"]),
         rule("", &["events"], &[], &["create"]),
     ];
     let (_, maps) = sql(spec);
     if !maps.is_empty() {
         rules.push(rule("", &["configmaps"], &maps, &["get"]));
     }
-    let subject = Subject {
+    let subject = |account: &str| Subject {
         kind: "ServiceAccount".to_owned(),
-        name: name.clone(),
+        name: account.to_owned(),
         namespace: Some(desired.namespace.clone()),
         ..Subject::default()
     };
+    let former: BTreeSet<&str> = around.accounts.iter().map(String::as_str).collect();
+    let former = former.into_iter().filter(|account| *account != desired.account());
+    let subjects = core::iter::once(desired.account()).chain(former).map(subject).collect();
     let role_ref = RoleRef { api_group: "rbac.authorization.k8s.io".to_owned(), kind: "Role".to_owned(), name };
-    Rights { rules, subjects: vec![subject], role_ref }
+    Rights { rules, subjects, role_ref }
 }
 
-/// The last serial that was given to an instance, as far as it is known.
-#[must_use]
-pub fn latest(cluster: &Cluster) -> u32 {
+fn latest(cluster: &Cluster) -> u32 {
     let known = cluster.status.as_ref().and_then(|status| status.latest_generated_node);
     known.and_then(|serial| u32::try_from(serial).ok()).unwrap_or(0)
 }
@@ -112,9 +140,7 @@ fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> 
     }
 }
 
-/// The Backup that the first database is recovered from, as far as it is known.
-#[must_use]
-pub fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<BackupStatus> {
+fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<BackupStatus> {
     let name = &spec.recovery()?.backup.as_ref()?.name;
     caches.backups.get(&ObjectRef::<Backup>::new(name).within(&desired.namespace))?.status.clone()
 }
@@ -135,6 +161,9 @@ fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>)
     of_roles.sort();
     of_roles.dedup();
     secrets.extend(of_roles);
+    let ldap = spec.postgresql.as_ref().and_then(|postgresql| postgresql.ldap.as_ref());
+    let search = ldap.and_then(|ldap| ldap.bind_search_auth.as_ref()?.bind_password.as_ref());
+    secrets.extend(search.map(|key| key.name.clone()));
     secrets.extend(store_secrets(spec, source));
     secrets.extend(sql(spec).0);
     secrets
@@ -184,7 +213,7 @@ mod tests {
 
     fn rights() -> Rights {
         let desired = Desired { name: "c".into(), namespace: "ns".into(), ..Desired::default() };
-        wanted(&desired, &ClusterSpec::default(), None, 0)
+        wanted(&desired, &ClusterSpec::default(), &Around::default())
     }
 
     fn metadata(owner: &str) -> Value {
@@ -224,7 +253,8 @@ mod tests {
     fn pods_that_may_be_changed_are_instances_and_there_is_a_name_ahead_of_each_new_one() {
         let desired = Desired { name: "c".into(), instances: 3, ..Desired::default() };
         let names = |latest| {
-            let rules = wanted(&desired, &ClusterSpec::default(), None, latest).rules;
+            let around = Around { latest, ..Around::default() };
+            let rules = wanted(&desired, &ClusterSpec::default(), &around).rules;
             let patched =
                 rules.into_iter().find(|rule| rule.verbs == ["patch"] && rule.resources == Some(vec!["pods".into()]));
             patched.unwrap().resource_names.unwrap()
@@ -238,6 +268,24 @@ mod tests {
         let spec: ClusterSpec = serde_json::from_value(json!({ "superuserSecret": { "name": "admin" } })).unwrap();
         let desired = Desired { name: "c".into(), ..Desired::default() };
         assert!(secrets(&desired, &spec, None).contains(&"admin".to_owned()));
-        assert_ne!(wanted(&desired, &spec, None, 0).rules, wanted(&desired, &ClusterSpec::default(), None, 0).rules);
+        let rules = |spec: &ClusterSpec| wanted(&desired, spec, &Around::default()).rules;
+        assert_ne!(rules(&spec), rules(&ClusterSpec::default()));
+        let search = json!({ "bindPassword": { "name": "of-ldap", "key": "password" } });
+        let ldap = json!({ "postgresql": { "ldap": { "server": "l", "bindSearchAuth": search } } });
+        let spec: ClusterSpec = serde_json::from_value(ldap).unwrap();
+        assert!(secrets(&desired, &spec, None).contains(&"of-ldap".to_owned()));
+    }
+
+    #[test]
+    fn the_users_account_has_the_rights_and_a_former_one_has_them_while_there_is_a_pod_of_it() {
+        let account = Some("shared".to_owned());
+        let desired = Desired { name: "c".into(), service_account: account, ..Desired::default() };
+        let bound = |pods: &[&str]| -> Vec<String> {
+            let accounts = pods.iter().map(|account| (*account).to_owned()).collect();
+            let rights = wanted(&desired, &ClusterSpec::default(), &Around { accounts, ..Around::default() });
+            rights.subjects.into_iter().map(|subject| subject.name).collect()
+        };
+        assert_eq!(bound(&["c", "c", "shared"]), ["shared", "c"]);
+        assert_eq!((bound(&["shared"]), bound(&[])), (vec!["shared".to_owned()], vec!["shared".to_owned()]));
     }
 }

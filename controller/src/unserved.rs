@@ -19,13 +19,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Kind, plural, and whether its status has `applied` and `message`.
-const KINDS: [(&str, &str, bool); 6] = [
+const KINDS: [(&str, &str, bool); 5] = [
     ("Pooler", "poolers", false),
     ("Database", "databases", true),
     ("DatabaseRole", "databaseroles", true),
     ("Publication", "publications", true),
     ("Subscription", "subscriptions", true),
-    ("ImageCatalog", "imagecatalogs", false),
 ];
 const REASON: &str = "NotServed";
 /// After a watch that was refused: the definition may not be there, or not be ours to see.
@@ -136,9 +135,9 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_that_is_listed_as_a_whole_is_told_unless_it_has_no_namespace() {
+    fn every_kind_that_is_listed_as_a_whole_is_told() {
         let listed = unsupported::fields().iter().filter(|field| field.path == "spec").map(|field| field.object);
-        for kind in listed.filter(|kind| *kind != "ClusterImageCatalog") {
+        for kind in listed {
             assert!(KINDS.iter().any(|(known, ..)| *known == kind), "{kind}");
         }
     }

@@ -2,6 +2,7 @@
 //! stays in force, and the status says what is wrong with the new one.
 
 use crate::apply::ApplyError;
+use crate::catalog::{Chosen, with_image};
 use crate::conditions;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -20,15 +21,27 @@ pub struct Verdict {
     pub ignored: Vec<String>,
 }
 
-/// Judges the stored spec; falls back on the last valid one.
+/// Judges the stored spec; falls back on the last valid one. `chosen` is what a catalog says where the spec names one:
+/// the spec in force then has the image itself, so that a catalog that is lost stops nothing either.
 ///
 /// # Errors
 /// What is wrong, where there was never a valid one.
-pub fn judge(cluster: &Cluster) -> Result<Verdict, String> {
+pub fn judge(cluster: &Cluster, chosen: Option<&Chosen>) -> Result<Verdict, String> {
     let old = last_valid(cluster);
-    let problems = problems(cluster, old.as_ref());
+    let (wanted, problems) = match chosen {
+        None => (cluster.clone(), problems(cluster, old.as_ref())),
+        Some(Err(why)) => (cluster.clone(), vec![why.clone()]),
+        Some(Ok(image)) => {
+            let wanted = with_image(cluster, image);
+            let first = problems(cluster, None);
+            let mut all = first.clone();
+            let more = problems(&wanted, old.as_ref());
+            all.extend(more.into_iter().filter(|new| !first.contains(new)));
+            (wanted, all)
+        }
+    };
     if problems.is_empty() {
-        return Ok(Verdict { spec: cluster.spec.clone(), invalid: None, ignored: ignored(cluster, &cluster.spec) });
+        return Ok(Verdict { ignored: ignored(cluster, &wanted.spec), spec: wanted.spec, invalid: None });
     }
     let why = problems.join("; ");
     match old {
@@ -82,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_example_manifest_is_valid_and_what_it_cannot_have_yet_is_named() {
-        let verdict = judge(&seed()).unwrap();
+        let verdict = judge(&seed(), None).unwrap();
         assert_eq!(verdict.invalid, None);
         assert_eq!(verdict.ignored, [""; 0], "all that it asks for is done");
     }
@@ -90,15 +103,41 @@ mod tests {
     #[test]
     fn annotations_that_do_nothing_are_named_and_those_that_work_or_ask_for_nothing_are_not() {
         let mut cluster = seed();
-        let silent = judge(&cluster).unwrap().ignored;
+        let silent = judge(&cluster, None).unwrap().ignored;
         cluster.annotations_mut().extend([
             (labels::HIBERNATION.to_owned(), "on".to_owned()),
             (labels::RESTARTED_AT.to_owned(), "2026-01-01T00:00:00Z".to_owned()),
             (labels::FENCED_INSTANCES.to_owned(), "[]".to_owned()),
         ]);
-        assert_eq!(judge(&cluster).unwrap().ignored, silent);
+        assert_eq!(judge(&cluster, None).unwrap().ignored, silent);
         cluster.annotations_mut().insert("cnpg.io/podPatch".to_owned(), "[]".to_owned());
-        assert!(judge(&cluster).unwrap().ignored.contains(&"annotation:cnpg.io/podPatch".to_owned()));
+        assert!(judge(&cluster, None).unwrap().ignored.contains(&"annotation:cnpg.io/podPatch".to_owned()));
+    }
+
+    #[test]
+    fn a_spec_is_in_force_with_the_image_of_its_catalog_and_without_the_catalog_with_the_last_one() {
+        let mut cluster = seed();
+        let reference = json!({ "kind": "ImageCatalog", "name": "k", "major": 16 });
+        cluster.spec.image_catalog_ref = Some(serde_json::from_value(reference).unwrap());
+        let image = |image: &str| -> Chosen { Ok(image.to_owned()) };
+        let verdict = judge(&cluster, Some(&image("pg:16.4"))).unwrap();
+        assert_eq!((verdict.invalid, verdict.spec.postgres_image()), (None, "pg:16.4"));
+        let gone: Chosen = Err("the catalog is absent".to_owned());
+        assert_eq!(judge(&cluster, Some(&gone)).unwrap_err(), "the catalog is absent");
+        let text = serde_json::to_string(&verdict.spec).unwrap();
+        cluster.annotations_mut().insert(labels::LAST_VALID_SPEC.to_owned(), text);
+        let without = judge(&cluster, Some(&gone)).unwrap();
+        assert_eq!((without.spec, without.invalid), (verdict.spec, Some("the catalog is absent".to_owned())));
+        let newer = judge(&cluster, Some(&image("pg:16.5"))).unwrap();
+        assert_eq!((newer.invalid, newer.spec.postgres_image()), (None, "pg:16.5"));
+        let no_tag = judge(&cluster, Some(&image("pg@sha256:0"))).unwrap();
+        assert!(no_tag.invalid.is_some_and(|why| why.contains("imageName")), "its major could not be told");
+        cluster.spec.image_catalog_ref.as_mut().unwrap().major = 17;
+        let upgrade = judge(&cluster, Some(&image("pg:17.1"))).unwrap();
+        assert!(
+            upgrade.invalid.is_some_and(|why| why.contains("PostgreSQL 17"))
+                && upgrade.spec.postgres_image() == "pg:16.4"
+        );
     }
 
     #[test]
@@ -106,10 +145,10 @@ mod tests {
         let mut cluster = seed();
         let valid = cluster.spec.clone();
         cluster.spec.instances = 0;
-        assert!(judge(&cluster).unwrap_err().contains("spec.instances"));
+        assert!(judge(&cluster, None).unwrap_err().contains("spec.instances"));
         let text = serde_json::to_string(&valid).unwrap();
         cluster.annotations_mut().insert(labels::LAST_VALID_SPEC.to_owned(), text);
-        let verdict = judge(&cluster).unwrap();
+        let verdict = judge(&cluster, None).unwrap();
         assert_eq!(verdict.spec, valid);
         assert!(verdict.invalid.is_some_and(|why| why.contains("spec.instances")));
     }

@@ -112,6 +112,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         sensitive: watch::Sender::new(Vec::new()),
         raised: AtomicBool::new(false),
         another_labelled: AtomicBool::new(false),
+        bind_password: watch::Sender::new(None),
         pending_restart: AtomicBool::new(false),
         pending_decrease: AtomicBool::new(false),
         peers: watch::Sender::new(Vec::new()),
@@ -141,6 +142,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(crate::retention::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::preview::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(app_password::follow(Arc::clone(&context), snapshots.clone()));
+    running.spawn(crate::ldap::follow(Arc::clone(&context)));
     running.spawn(crate::roles::follow(Arc::clone(&context), snapshots.clone()));
     let shared = Shared {
         instance: snapshots,

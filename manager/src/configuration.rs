@@ -42,6 +42,8 @@ pub fn fingerprint(cluster: &Cluster) -> String {
         postgresql.parameters.hash(&mut hasher);
         postgresql.pg_hba.hash(&mut hasher);
         postgresql.pg_ident.hash(&mut hasher);
+        // Plain data with string keys: it always has a JSON.
+        serde_json::to_string(&postgresql.ldap).unwrap_or_default().hash(&mut hasher);
         postgresql.enable_alter_system.hash(&mut hasher);
         postgresql.shared_preload_libraries.hash(&mut hasher);
     }
@@ -142,7 +144,8 @@ pub fn write_hba(context: &Context) -> Result<bool, ConfigurationError> {
 
 fn write_hba_file(context: &Context, cluster: &Cluster) -> Result<bool, ConfigurationError> {
     let rules = cluster.spec.postgresql.as_ref().map(|postgresql| postgresql.pg_hba.as_slice()).unwrap_or_default();
-    let text = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(rules) };
+    let ldap = crate::ldap::wanted(cluster, context.bind_password.borrow().as_deref());
+    let text = if context.synchrony.gated() { pgconf::hba::gated() } else { pgconf::hba::render(rules, ldap.as_ref()) };
     // As the others: a start writes it anew.
     Ok(write_for_now_if_changed(&context.config.pgdata.join("pg_hba.conf"), text.as_bytes(), 0o600)?)
 }

@@ -74,6 +74,8 @@ pub struct Context {
     pub sensitive: watch::Sender<Vec<(&'static str, u32)>>,
     /// Some of that is more than the Cluster asks for.
     pub raised: AtomicBool,
+    /// The password of the search in LDAP, once it was read.
+    pub bind_password: watch::Sender<Option<String>>,
     /// A parameter was changed that takes effect only after a restart.
     pub pending_restart: AtomicBool,
     /// One of those parameters is decreased that a standby must not have less of than its primary.

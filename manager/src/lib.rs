@@ -24,6 +24,7 @@ pub mod effects;
 pub mod events;
 pub mod holder_tail;
 pub mod http;
+pub mod ldap;
 pub mod leftovers;
 pub mod link;
 pub mod metrics;

@@ -91,7 +91,7 @@ async fn credentials(store: &BarmanObjectStore, api: &ClusterApi) -> Result<S3Cr
 }
 
 /// One value of a Secret, without the newline that people leave at its end.
-async fn secret(api: &ClusterApi, selector: &SecretKeySelector) -> Result<String, String> {
+pub(crate) async fn secret(api: &ClusterApi, selector: &SecretKeySelector) -> Result<String, String> {
     let SecretKeySelector { name, key, .. } = selector;
     let found = api.secrets.get(name).await.map_err(|e| format!("failed to read Secret {name}: {}", chain(&e)))?;
     let bytes =

@@ -87,8 +87,8 @@ pub(super) fn role(target: &Target<'_>) -> Role {
 }
 
 fn rights_of(target: &Target<'_>) -> Rights {
-    let source = rights::source(target.caches, target.desired, target.spec);
-    rights::wanted(target.desired, target.spec, source.as_ref(), rights::latest(target.cluster))
+    let around = rights::around(target.caches, target.cluster, target.desired, target.spec);
+    rights::wanted(target.desired, target.spec, &around)
 }
 
 pub(super) fn binding(target: &Target<'_>) -> RoleBinding {

@@ -65,7 +65,7 @@ pub fn pod_spec(blueprint: Blueprint<'_>, serial: u32) -> PodSpec {
     let reference = |name: &String| LocalObjectReference { name: name.clone() };
     let pod = PodSpec {
         hostname: Some(name.clone()),
-        service_account_name: Some(desired.name.clone()),
+        service_account_name: Some(desired.account().to_owned()),
         automount_service_account_token: Some(false),
         restart_policy: Some("Always".to_owned()),
         termination_grace_period_seconds: i64::try_from(desired.stop_delay.as_secs()).ok(),

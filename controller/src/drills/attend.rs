@@ -5,8 +5,11 @@ use super::record::{conclude, concluded, failed, stamp, write};
 use super::view::view;
 use crate::apply::Blueprint;
 use crate::caches::{Caches, Key};
+use crate::catalog;
+use crate::clock;
 use crate::config::Config;
 use crate::desired::desired;
+use crate::memory::Remembered;
 use crate::validity::judge;
 use core::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
@@ -121,7 +124,8 @@ fn order(cluster: &Cluster, before: Drill, cause: &DrillCause, now: Timestamp) -
 async fn make(client: &Client, config: &Config, cluster: &Cluster, drill: Drill) -> Option<Duration> {
     let (name, order) = (drill.pod.unwrap_or_default(), drill.order.unwrap_or_default());
     // Of a spec that is not in force there are no instances either.
-    let verdict = judge(cluster).ok()?;
+    let chosen = catalog::chosen(client, cluster, &mut Remembered::default(), clock::now()).await;
+    let verdict = judge(cluster, chosen.as_ref()).ok()?;
     let desired = desired(cluster, &verdict.spec);
     let blueprint = Blueprint { spec: &verdict.spec, desired: &desired, config };
     let params = PostParams { field_manager: Some(CONTROLLER_FIELD_MANAGER.to_owned()), ..PostParams::default() };

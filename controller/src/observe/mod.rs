@@ -116,8 +116,8 @@ pub async fn observe(
         unusable_certificates: seen.unusable,
         ..Observed::default()
     };
-    let source = rights::source(caches, desired, spec);
-    let rights = rights::wanted(desired, spec, source.as_ref(), rights::latest(cluster));
+    let around = rights::around(caches, cluster, desired, spec);
+    let rights = rights::wanted(desired, spec, &around);
     memory.rights_are_news(&rights, now);
     observed.drifted = drifted(client, desired, &rights, memory, now).await?;
     observed.objects.extend(observed.drifted.iter().map(|drift| drift.kind));
@@ -181,7 +181,8 @@ async fn unwatched_objects(
 ) -> Result<BTreeSet<ObjectKind>, ObserveError> {
     let (namespace, name) = (desired.namespace.as_str(), desired.name.as_str());
     let seen = memory.seen(now).clone();
-    let mut ask = vec![ObjectKind::ServiceAccount];
+    // One of the user's is his to make.
+    let mut ask: Vec<_> = desired.service_account.is_none().then_some(ObjectKind::ServiceAccount).into_iter().collect();
     ask.extend(served.budgets.then_some([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]).into_iter().flatten());
     ask.extend(served.pod_monitors.then_some(ObjectKind::PodMonitor));
     // One that is not wanted is looked for now and then, and taken away.

@@ -70,7 +70,7 @@ impl CsvLog {
 #[must_use]
 pub fn record_json(record: &[u8], pod: Option<&str>) -> String {
     let Some(fields) = parse(record) else {
-        return line("info", "postgres", pod, &String::from_utf8_lossy(record), Map::new());
+        return line("info", "postgres", pod, &blotted(&String::from_utf8_lossy(record)), Map::new());
     };
     let record = Map::from_iter([("record".to_owned(), Value::Object(fields))]);
     line("info", "postgres", pod, "record", record)
@@ -83,7 +83,31 @@ fn parse(record: &[u8]) -> Option<Map<String, Value>> {
         return None;
     }
     let cells = COLUMNS.iter().zip(row.iter()).filter(|(_, cell)| !cell.is_empty());
-    Some(cells.map(|(name, cell)| ((*name).to_owned(), String::from_utf8_lossy(cell).into_owned().into())).collect())
+    Some(cells.map(|(name, cell)| ((*name).to_owned(), blotted(&String::from_utf8_lossy(cell)).into())).collect())
+}
+
+/// A text without the passwords of rules of `pg_hba.conf`: postgres quotes the rule when it has let somebody not in.
+fn blotted(text: &str) -> String {
+    const OPTION: &str = "ldapbindpasswd=";
+    let mut pieces = text.split(OPTION);
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        out.push_str(OPTION);
+        out.push_str("***");
+        out.push_str(piece.get(value_length(piece)..).unwrap_or_default());
+    }
+    out
+}
+
+/// How long the value is that a text begins with: up to a blank or comma outside of double quotes. A doubled quote ends
+/// quotes and begins them again, and one that nothing ends has all of the rest.
+fn value_length(text: &str) -> usize {
+    let mut quoted = false;
+    let end = text.find(|c: char| {
+        quoted ^= c == '"';
+        !quoted && (c.is_whitespace() || c == ',')
+    });
+    end.unwrap_or(text.len())
 }
 
 #[cfg(test)]
@@ -117,6 +141,19 @@ mod tests {
             assert_eq!((&json["record"]["query_pos"], &json["record"]["query_id"]), (&"15".into(), &"0".into()));
             assert!(json["record"].get("detail").is_none());
         }
+    }
+
+    #[test]
+    fn a_password_in_a_rule_that_postgres_quotes_is_blotted_out() {
+        let rule = "matched line 9: \"host all all 0.0.0.0/0 ldap ldapbindpasswd=\"a \"\"b, c\" ldapbinddn=\"cn=d\"\"";
+        let blotted_rule = "matched line 9: \"host all all 0.0.0.0/0 ldap ldapbindpasswd=*** ldapbinddn=\"cn=d\"\"";
+        assert_eq!(blotted(rule), blotted_rule);
+        assert_eq!(blotted("ldapbindpasswd=sesame, ldapbindpasswd=\"open"), "ldapbindpasswd=***, ldapbindpasswd=***");
+        let csv = LINE.replace("in line two", &rule.replace('"', "\"\""));
+        let said = record_json(csv.as_bytes(), None);
+        assert!(said.contains("ldapbindpasswd=***") && !said.contains("b, c"), "{said}");
+        assert!(record_json(csv.as_bytes(), None).contains("\"record\""), "it is csvlog still: {said}");
+        assert!(!record_json(rule.as_bytes(), None).contains("b, c"));
     }
 
     #[test]

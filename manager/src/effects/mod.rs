@@ -20,6 +20,7 @@ pub use bootstrap::{incarnation, owner_login};
 pub use fence::Placed;
 pub use start::{local, names, reconfigure, reload};
 pub use switch::switch_wal;
+pub use synchronous::rewrite_hba;
 pub use tail::position;
 pub use volume::{control_data, lineage, lower, off_runtime};
 

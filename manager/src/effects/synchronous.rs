@@ -195,14 +195,26 @@ pub async fn close_gate(cx: &Arc<Context>) -> Effect {
 
 /// Opens the gate of whatever runs: for connections that come from now on.
 pub async fn open_gate(cx: &Arc<Context>) -> Effect {
+    // Where nothing runs, the next start renders it.
+    rewrite_hba(cx).await;
+    Effect::Quiet
+}
+
+/// `pg_hba.conf` as it is to be now, for connections that come from now on; false where there was nobody to tell.
+pub async fn rewrite_hba(cx: &Arc<Context>) -> bool {
     if cx.running().is_none() {
-        return Effect::Quiet; // The next start renders it.
+        return false;
     }
     match write_hba(cx).await {
-        Ok(()) => super::start::reload(cx),
-        Err(why) => tracing::error!(%why, "the gate is not opened"),
+        Ok(()) => {
+            super::start::reload(cx);
+            true
+        }
+        Err(why) => {
+            tracing::error!(%why, "the rules of who may connect were not changed");
+            false
+        }
     }
-    Effect::Quiet
 }
 
 async fn write_hba(cx: &Arc<Context>) -> Result<(), String> {

@@ -17,6 +17,7 @@ use k8s_openapi::api::core::v1::{
 };
 use kube::CustomResource;
 use pgherd_core::lease::Timings;
+use pgherd_core::rules::cluster::image_major;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -340,6 +341,15 @@ impl ClusterSpec {
     #[must_use]
     pub fn postgres_image(&self) -> &str {
         self.image_name.as_deref().unwrap_or(DEFAULT_IMAGE)
+    }
+
+    /// The major that is asked for: of the catalog, or of the image's tag, if that is how it begins.
+    #[must_use]
+    pub fn postgres_major(&self) -> Option<u32> {
+        match &self.image_catalog_ref {
+            Some(reference) => u32::try_from(reference.major).ok(),
+            None => image_major(self.postgres_image()),
+        }
     }
 
     /// `primaryLease`, or its defaults.

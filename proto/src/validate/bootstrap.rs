@@ -3,7 +3,7 @@
 use super::{Report, object_store};
 use crate::cluster::{BootstrapInitDb, ClusterSpec};
 use crate::finding::{Finding, Kind};
-use pgherd_core::rules::{cluster, initdb as rules, names, wal_sizes};
+use pgherd_core::rules::{cluster, initdb as rules, majors, wal_sizes};
 
 pub(super) fn check(report: &mut Report, spec: &ClusterSpec) {
     let app = spec.application();
@@ -32,7 +32,7 @@ pub(super) fn check(report: &mut Report, spec: &ClusterSpec) {
         }
     }
     if let Some(asked) = spec.bootstrap.as_ref().and_then(|bootstrap| bootstrap.initdb.as_ref()) {
-        initdb(report, asked, names::image(spec.postgres_image()).ok());
+        initdb(report, asked, spec.postgres_major().filter(|major| majors::supported(*major).is_ok()));
     }
 }
 

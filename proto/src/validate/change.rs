@@ -36,7 +36,8 @@ pub fn change(old: &ClusterSpec, new: &ClusterSpec) -> Vec<Finding> {
         }
     }
     parameters(&mut report, old, new);
-    report.rule("spec.imageName", cluster::image_change(old.postgres_image(), new.postgres_image()));
+    let image = if new.image_catalog_ref.is_some() { "spec.imageCatalogRef.major" } else { "spec.imageName" };
+    report.rule(image, cluster::major_change(old.postgres_major(), new.postgres_major()));
     let (old, new) = (old.replication_slots().high_availability, new.replication_slots().high_availability);
     report.rule(
         "spec.replicationSlots.highAvailability.slotPrefix",
@@ -54,7 +55,12 @@ fn parameters(report: &mut Report, old: &ClusterSpec, new: &ClusterSpec) {
         let message = "Change of `wal_level` to `minimal` not allowed on an existing cluster";
         report.invalid("spec.postgresql.parameters", message);
     }
-    let other_image = old.postgres_image() != new.postgres_image();
+    let other_image = match (&old.image_catalog_ref, &new.image_catalog_ref) {
+        (None, None) => old.postgres_image() != new.postgres_image(),
+        (Some(old), Some(new)) => old != new,
+        // What is in the catalog is not known here.
+        _ => false,
+    };
     if other_image && before != after && new.primary_update_method == PrimaryUpdateMethod::Switchover {
         let message = "Can't change image name and configuration at the same time when `primaryUpdateMethod` is set to \
                        `switchover`: change one after the other";

@@ -76,7 +76,7 @@ fn drills(report: &mut Report, cluster: &Cluster) {
 }
 
 fn postgresql(report: &mut Report, spec: &ClusterSpec, instances: u32) {
-    let major = rules::image_major(spec.postgres_image());
+    let major = spec.postgres_major();
     let Some(postgresql) = &spec.postgresql else { return };
     for error in major.map(|major| majors::check(major, &postgresql.parameters)).unwrap_or_default() {
         report.rule::<(), _>("spec.postgresql.parameters", Err(error));

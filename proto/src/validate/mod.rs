@@ -11,6 +11,8 @@ mod change;
 mod cluster;
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod documentation_tests;
 mod managed;
 mod manifest;
 mod object_store;

@@ -5,12 +5,19 @@ use crate::cluster::{AffinityConfiguration, ClusterSpec, ProbesConfiguration};
 use crate::finding::{Finding, Kind};
 use k8s_openapi::api::core::v1::Toleration;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use pgherd_core::rules::{bounds, names, quantity, sizes};
+use pgherd_core::rules::{bounds, majors, names, quantity, sizes};
 use std::collections::BTreeMap;
 
 pub(super) fn check(report: &mut Report, spec: &ClusterSpec) {
     if let Some(image) = spec.image_name.as_deref().filter(|image| !image.is_empty()) {
         report.rule("spec.imageName", names::image(image));
+    }
+    if let Some(major) = spec.image_catalog_ref.as_ref().and(spec.postgres_major()) {
+        report.rule("spec.imageCatalogRef.major", majors::supported(major));
+    }
+    if spec.service_account_name.is_some() && spec.service_account_template.is_some() {
+        let message = "no ServiceAccount is made where spec.serviceAccountName names one: the template does nothing";
+        report.push(Finding::new(Kind::Advice, "spec.serviceAccountTemplate", message));
     }
     if let Some(policy) = spec.image_pull_policy.as_deref().filter(|policy| !policy.is_empty())
         && !["Always", "Never", "IfNotPresent"].contains(&policy)

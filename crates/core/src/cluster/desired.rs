@@ -94,6 +94,9 @@ pub struct Desired {
     /// The superuser may sign in (`spec.enableSuperuserAccess`), and the user brings no `spec.superuserSecret`.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub superuser_secret: bool,
+    /// `spec.serviceAccountName`: one of the user's in place of the one that is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
     /// Secrets of certificates that the user brings (`spec.certificates`): they are not made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub brought: Vec<SecretKind>,
@@ -150,6 +153,7 @@ impl Default for Desired {
             owner: "app".to_owned(),
             owner_secret: None,
             superuser_secret: false,
+            service_account: None,
             brought: Vec::new(),
             disabled_services: Vec::new(),
             timings: Timings::default(),
@@ -184,6 +188,12 @@ impl Desired {
     #[must_use]
     pub fn is_fenced(&self, instance: &str) -> bool {
         is_fenced(&self.fenced, instance)
+    }
+
+    /// The ServiceAccount of the pods.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.service_account.as_deref().unwrap_or(&self.name)
     }
 
     /// The pod name of one serial.

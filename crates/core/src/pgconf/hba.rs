@@ -1,5 +1,7 @@
 //! `pg_hba.conf`, rule by rule as CNPG's.
 
+use super::ldap::Ldap;
+
 const OURS: &str = "# Grant local access ('local' user map)\n\
      local all all peer map=local\n\
      \n\
@@ -14,14 +16,20 @@ pub fn gated() -> String {
     format!("{OURS}\n# Closed until the standbys have what is here\nhost all all all reject\n")
 }
 
-/// The rules: ours, the user's (`spec.postgresql.pg_hba`), then passwords for everybody else. The first rule
-/// that matches decides, so that no rule of a user's can lock the manager or replication out.
+/// The rules: ours, the user's (`spec.postgresql.pg_hba`), that of LDAP if there is one ([`super::ldap`]), then passwords
+/// for everybody else. The first rule that matches decides, so that no rule of a user's can lock the manager or
+/// replication out.
 #[must_use]
-pub fn render(user: &[String]) -> String {
+pub fn render(user: &[String], ldap: Option<&Ldap>) -> String {
     let mut out =
         format!("{OURS}hostssl all cnpg_pooler_pgbouncer all cert map=cnpg_pooler_pgbouncer\n\n# User-defined rules\n");
     for rule in user {
         out.push_str(&super::ident::one_line(rule));
+        out.push('\n');
+    }
+    if let Some(ldap) = ldap {
+        out.push_str("\n# LDAP\n");
+        out.push_str(&super::ldap::rule(ldap));
         out.push('\n');
     }
     out.push_str("\n# Otherwise use the default authentication method\nhost all all all scram-sha-256\n");
@@ -34,7 +42,8 @@ mod tests {
 
     #[test]
     fn the_users_rules_stand_between_ours_and_the_default() {
-        let text = render(&["host app app 10.0.0.0/8 md5".to_owned(), "hostnossl all\nall all reject".to_owned()]);
+        let user = ["host app app 10.0.0.0/8 md5".to_owned(), "hostnossl all\nall all reject".to_owned()];
+        let text = render(&user, None);
         let rules: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
         assert_eq!(
             rules,
@@ -48,6 +57,15 @@ mod tests {
                 "host all all all scram-sha-256",
             ]
         );
+    }
+
+    #[test]
+    fn ldap_comes_after_the_users_rules_and_before_the_default() {
+        let ldap = Ldap { server: "l".into(), ..Ldap::default() };
+        let text = render(&["host app app 10.0.0.0/8 md5".to_owned()], Some(&ldap));
+        let rules: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        let last = ["host app app 10.0.0.0/8 md5", "host all all 0.0.0.0/0 ldap ldapserver=\"l\""];
+        assert_eq!(rules[4..], [last[0], last[1], "host all all all scram-sha-256"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod fixed;
 pub mod floor;
 pub mod hba;
 pub mod ident;
+pub mod ldap;
 pub mod parse;
 pub mod preload;
 pub mod quote;

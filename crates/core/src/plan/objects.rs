@@ -73,7 +73,8 @@ fn wanted(desired: &Desired, observed: &Observed) -> Vec<ObjectKind> {
         kind => !desired.brought.contains(kind),
     };
     let mut kinds: Vec<ObjectKind> = SecretKind::ALL.into_iter().filter(secret).map(ObjectKind::Secret).collect();
-    kinds.extend([ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding]);
+    kinds.extend(desired.service_account.is_none().then_some(ObjectKind::ServiceAccount));
+    kinds.extend([ObjectKind::Role, ObjectKind::RoleBinding]);
     let services = ServiceKind::ALL.into_iter().filter(|kind| !desired.disabled_services.contains(kind));
     kinds.extend(services.map(ObjectKind::Service));
     if desired.disruption_budgets && !observed.budgets_unserved {

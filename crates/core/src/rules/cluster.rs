@@ -148,7 +148,15 @@ pub fn image_major(image: &str) -> Option<u32> {
 /// # Errors
 /// [`ClusterError::Major`].
 pub fn image_change(old: &str, new: &str) -> Result<(), ClusterError> {
-    match (image_major(old), image_major(new)) {
+    major_change(image_major(old), image_major(new))
+}
+
+/// Another major of a cluster that is there, as far as both are known.
+///
+/// # Errors
+/// [`ClusterError::Major`].
+pub fn major_change(old: Option<u32>, new: Option<u32>) -> Result<(), ClusterError> {
+    match (old, new) {
         (Some(old), Some(new)) if old != new => Err(ClusterError::Major { old, new }),
         _ => Ok(()),
     }

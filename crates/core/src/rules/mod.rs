@@ -5,6 +5,7 @@
 
 pub mod backup_options;
 pub mod bounds;
+pub mod catalog;
 pub mod cluster;
 pub mod cron;
 mod cron_next;

@@ -6,7 +6,9 @@ use super::{said, short, since_first};
 use crate::daemon::Event;
 
 const WIDTH: f64 = 1_400.0;
-const LEFT: f64 = 190.0;
+const MARGIN: f64 = 8.0;
+/// What a bold letter takes at the most.
+const LETTER: f64 = 7.5;
 const RIGHT: f64 = 30.0;
 const ROW: f64 = 16.0;
 const GAP: f64 = 14.0;
@@ -18,9 +20,12 @@ pub fn svg(events: &[Event]) -> String {
     for (at, event) in since_first(events) {
         lanes.entry(short(&event.who)).or_default().push((at, said(event)));
     }
-    let x = |at: f64| LEFT + at / span * (WIDTH - LEFT - RIGHT);
-    let rows: usize = lanes.values().map(Vec::len).sum();
     let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    // The longest name has its place: a dot at 0 ms does not lie on it.
+    let longest = lanes.keys().map(|who| who.chars().count()).max().unwrap_or_default();
+    let left = 2.0 * MARGIN + count(longest) * LETTER;
+    let x = |at: f64| left + at / span * (WIDTH - left - RIGHT);
+    let rows: usize = lanes.values().map(Vec::len).sum();
     let height = 40.0 + count(rows) * ROW + count(lanes.len()) * GAP;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \
@@ -30,15 +35,15 @@ pub fn svg(events: &[Event]) -> String {
         out.push_str(&text);
         out.push('\n');
     };
-    for tick in 0..=10_u32 {
-        let at = span * f64::from(tick) / 10.0;
+    let step = round_step(span);
+    for at in (0..=10_u32).map(|tick| f64::from(tick) * step).take_while(|at| *at <= span) {
         let place = x(at);
         line(format!("<line x1=\"{place:.1}\" y1=\"24\" x2=\"{place:.1}\" y2=\"{height}\" stroke=\"#e4e4e4\"/>"));
         line(format!("<text x=\"{place:.1}\" y=\"16\" text-anchor=\"middle\" fill=\"#666666\">{at:.0} ms</text>"));
     }
     let mut y = 40.0;
     for (who, told) in &lanes {
-        line(format!("<text x=\"8\" y=\"{y:.1}\" font-weight=\"bold\">{}</text>", escaped(who)));
+        line(format!("<text x=\"{MARGIN}\" y=\"{y:.1}\" font-weight=\"bold\">{}</text>", escaped(who)));
         for (at, words) in told {
             let place = x(*at);
             let (anchor, beside) = if place > WIDTH * 0.6 { ("end", place - 7.0) } else { ("start", place + 7.0) };
@@ -53,6 +58,19 @@ pub fn svg(events: &[Event]) -> String {
     out
 }
 
+/// Between two lines of the scale: 1, 2 or 5 with zeros, and no more than ten of them.
+fn round_step(span: f64) -> f64 {
+    let mut step = 1.0;
+    loop {
+        for round in [step, 2.0 * step, 5.0 * step] {
+            if round * 10.0 >= span {
+                return round;
+            }
+        }
+        step *= 10.0;
+    }
+}
+
 fn colour(who: &str) -> &'static str {
     match who.split(' ').next().unwrap_or_default() {
         "fault" => "#c62828",
@@ -64,4 +82,16 @@ fn colour(who: &str) -> &'static str {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::round_step;
+
+    #[test]
+    fn the_scale_has_round_numbers_and_at_most_ten_of_them() {
+        for (span, step) in [(1.0, 1.0), (10.0, 1.0), (11.0, 2.0), (6_469.0, 1_000.0), (52_000.0, 10_000.0)] {
+            assert!((round_step(span) - step).abs() < 1e-9, "{span}");
+        }
+    }
 }
