@@ -119,7 +119,10 @@ mod tests {
         let plain = Cluster::new("c", ClusterSpec::default());
         assert_eq!(look(Scenario::new(), &plain, &mut Remembered::default(), 0).await, None);
         let seen = with_image(&cluster("ImageCatalog", 16), "pg:16.1").spec;
-        assert_eq!((seen.postgres_image(), seen.postgres_major(), seen.image_catalog_ref), ("pg:16.1", Some(16), None));
+        assert_eq!(
+            (seen.postgres_image(), seen.postgres_major(), seen.image_catalog_ref.clone()),
+            ("pg:16.1", Some(16), None)
+        );
     }
 
     #[tokio::test]

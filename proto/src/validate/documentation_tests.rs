@@ -188,8 +188,8 @@ fn a_typing_error_in_a_part_of_a_manifest_is_seen_and_what_is_left_out_is_not() 
     };
     assert!(!is_wrong("spec: {enableSuperuserAccess: true}") && !is_wrong("enableSuperuserAccess: true"));
     assert!(is_wrong("spec: {enableSuperuserAcces: true}") && is_wrong("enableSuperuserAcces: true"));
-    assert!(!is_wrong("backup: {barmanObjectStore: {destinationPath: s3://b, s3Credentials: {...: }}}"));
-    assert!(is_wrong("backup: {barmanObjectStore: {destinationPath: s3://b, s3Credentials: {}}}"));
-    assert!(is_wrong("backup: {barmanObjectStore: {destinationPth: s3://b, ...: }}"));
+    assert!(!is_wrong("backup: {barmanObjectStore: {destinationPath: s3://bucket, s3Credentials: {...: }}}"));
+    assert!(is_wrong("backup: {barmanObjectStore: {destinationPath: s3://bucket, s3Credentials: {}}}"));
+    assert!(is_wrong("backup: {barmanObjectStore: {destinationPth: s3://bucket, ...: }}"));
     assert!(is_wrong("rules: [{apiGroups: []}]"), "a rule of RBAC has verbs");
 }
