@@ -366,6 +366,24 @@ Y
 step owners lease l-2
 
 echo
+echo '# Ten owners by update at most'
+quiet k create configmap many --from-literal=k=v
+# A second each: times have no smaller part, and the oldest are merged.
+for writer in 01 02 03 04 05 06 07 08 09 10 11 12; do
+    sleep 1
+    quiet k patch configmap many --type=merge --field-manager="m$writer" -p '{"data":{"'"k$writer"'":"v"}}'
+done
+step owners configmap many
+quiet k apply --server-side --field-manager=applier -f - <<'Y'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: many}
+data: {applied: "1"}
+Y
+step owners configmap many
+quiet k delete configmap many
+
+echo
 echo '# Owners of a custom kind'
 quiet k create -f definition.yaml
 quiet k wait --for=condition=Established crd/things.a.io --timeout=60s
@@ -424,6 +442,22 @@ step page 'resourceVersionMatch=Exact&limit=1&continue=x' before
 step page 'limit=2&continue=x'
 step page 'limit=1&continue=x' before
 step k get configmaps --chunk-size=2 -o name
+
+echo
+echo '# Bookmarks'
+# bookmarks QUERY: whether a watch that asks for bookmarks ends with one.
+bookmarks() {
+    k get --raw "/api/v1/namespaces/answers/configmaps?watch=1&resourceVersion=0&timeoutSeconds=8&$1" >watched || return 1
+    /usr/bin/python3 -c '
+import json
+events = [json.loads(line) for line in open("watched")]
+marks = [event["object"] for event in events if event["type"] == "BOOKMARK"]
+print("none" if not marks else "at the end" if events[-1]["type"] == "BOOKMARK" else "before others")
+for mark in marks[-1:]:
+    version = mark["metadata"].pop("resourceVersion")
+    print(int(version) > 0, json.dumps(mark, sort_keys=True))'
+}
+step bookmarks allowWatchBookmarks=true
 
 echo
 echo '# Our own kinds' 
