@@ -2,7 +2,7 @@
 
 use crate::apply::{ApplyError, Blueprint, Target, apply, let_go_of_lease, mark_invalid};
 use crate::backups::{self, Silences};
-use crate::caches::{Caches, Key, of};
+use crate::caches::{Caches, Key};
 use crate::clock;
 use crate::config::Config;
 use crate::desired::desired;
@@ -92,7 +92,7 @@ impl Reconciler {
         let Some(cluster) = self.caches.cluster(key) else {
             self.memory.lock().await.remove(key);
             // The garbage collector takes the rest; the lease waits for us, and for the last holder to stop.
-            if !of(&self.caches.pods, key).is_empty() {
+            if !self.caches.pods.of(key).is_empty() {
                 return Some(QUIET);
             }
             return match let_go_of_lease(&self.client, &key.namespace, &key.name).await {
@@ -168,7 +168,7 @@ impl Reconciler {
         observed.invalid.clone_from(&verdict.invalid);
         let blueprint = Blueprint { spec: &verdict.spec, desired: &desired, config: &self.config };
         let restarted_at = cluster.restarted_at();
-        for pod in of(&self.caches.pods, key) {
+        for pod in self.caches.pods.of(key) {
             let view = observed.pods.iter_mut().find(|view| pod.metadata.uid.as_ref() == Some(&view.uid.0));
             if let Some(view) = view {
                 view.outdated = outdated(&pod, blueprint, restarted_at.as_deref());

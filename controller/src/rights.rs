@@ -3,10 +3,9 @@
 
 use crate::caches::Caches;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
-use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, SecretKind};
-use pgherd_proto::backup::{Backup, BackupStatus};
+use pgherd_proto::backup::BackupStatus;
 use pgherd_proto::cluster::{BarmanObjectStore, Cluster, ClusterSpec, S3Credentials, SecretKeySelector, SqlRefs};
 use pgherd_proto::names;
 
@@ -116,7 +115,7 @@ fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> 
 #[must_use]
 pub fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<BackupStatus> {
     let name = &spec.recovery()?.backup.as_ref()?.name;
-    caches.backups.get(&ObjectRef::<Backup>::new(name).within(&desired.namespace))?.status.clone()
+    caches.backups.get(&desired.namespace, name)?.status.clone()
 }
 
 fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Leases whose cluster and pods are gone: their finalizer is ours to take off, and nothing else would wake us for it.
 
 use crate::apply::let_go_of_lease;
-use crate::caches::{Caches, Key, of};
+use crate::caches::{Caches, Key};
 use crate::queue::Waker;
 use crate::watched::Scope;
 use core::time::Duration;
@@ -59,7 +59,7 @@ async fn sweep(
         let (Some(namespace), name) = (lease.namespace(), lease.name_any()) else { continue };
         let deleting = lease.metadata.deletion_timestamp.is_some();
         let key = Key { namespace: namespace.clone(), name: name.clone() };
-        let orphan = caches.cluster(&key).is_none() && of(&caches.pods, &key).is_empty();
+        let orphan = caches.cluster(&key).is_none() && caches.pods.of(&key).is_empty();
         if deleting && orphan {
             let_go_of_lease(client, &namespace, &name).await?;
         }
