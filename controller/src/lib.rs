@@ -17,6 +17,7 @@ pub mod desired;
 mod drift;
 mod drills;
 pub mod dry_run;
+mod due;
 mod leader;
 mod members;
 mod memory;
