@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test kube-assets model model-mutants bench pitr chaos image lint fmt docs clean
+.PHONY: help demo test kube-assets model model-mutants bench bench-scale pitr chaos image lint fmt docs clean
 
 help: ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ bench: ## WAL and backups beside barman and pgBackRest (SIZE=512 MiB), failovers
 	@BUILD=$${BUILD:-release} tests/tools/on-beds.sh bench-failover bench RUNS,SCENARIOS,CONFIGURATION
 	@BUILD=$${BUILD:-release} tests/tools/on-beds.sh bench-fence bench RUNS
 	@BUILD=$${BUILD:-release} tests/tools/memory-bench.sh
+
+bench-scale: ## One controller with SCALE=1000 clusters on a real API server, managers faked (BUILD=release); target/bench/scale.json
+	@tests/tools/scale-bench.sh
 
 pitr: ## Recovery to PITR_TARGETS=100 random positions, transactions, points and times, exact to the row (PITR_SEED)
 	@tests/tools/setup.sh

@@ -2,9 +2,10 @@
 
 use crate::nodes::Nodes;
 use crate::queue::Waker;
-use crate::watched::{Scope, Watched};
+use crate::trim;
+use crate::watched::{Kind, Scope, Watched};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
-use kube::runtime::{reflector, watcher};
+use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
 use pgherd_proto::backup::Backup;
 use pgherd_proto::cluster::Cluster;
@@ -53,28 +54,28 @@ impl Caches {
         let labelled = || watcher::Config::default().labels(labels::CLUSTER);
         let all = watcher::Config::default;
         let (told, listed) = tokio::sync::watch::channel(false);
-        let pods = Watched::start(client, scope, &labelled(), waker, tasks, by_label::<Pod>);
+        let pods = Kind { config: labelled(), cluster: by_label::<Pod>, trim: trim::pod };
+        let pods = Watched::start(client, scope, &pods, waker, tasks);
+        let clusters = Kind { config: all(), cluster: own::<Cluster>, trim: trim::metadata };
+        let drills = Kind { config: all().labels(labels::VERIFIES), cluster: by_drill, trim: trim::pod };
+        let claims = Kind { config: labelled(), cluster: by_label::<PersistentVolumeClaim>, trim: trim::metadata };
+        let services = Kind { config: labelled(), cluster: by_label::<Service>, trim: trim::metadata };
+        let secrets = Kind { config: labelled(), cluster: by_label::<Secret>, trim: trim::metadata };
+        let schedules = Kind { config: all(), cluster: by_schedule, trim: trim::metadata };
+        let backups = Kind { config: all(), cluster: by_backup, trim: trim::metadata };
         let caches = Self {
-            clusters: Watched::start(client, scope, &all(), waker, tasks, |cluster: &Cluster| {
-                Some(Key { namespace: cluster.namespace()?, name: cluster.name_any() })
-            }),
+            clusters: Watched::start(client, scope, &clusters, waker, tasks),
             nodes: Nodes::start(client, &pods, waker, tasks),
             pods,
-            drills: Watched::start(client, scope, &all().labels(labels::VERIFIES), waker, tasks, |pod: &Pod| {
-                Some(Key { namespace: pod.namespace()?, name: pod.labels().get(labels::VERIFIES)?.clone() })
-            }),
-            claims: Watched::start(client, scope, &labelled(), waker, tasks, by_label::<PersistentVolumeClaim>),
-            services: Watched::start(client, scope, &labelled(), waker, tasks, by_label::<Service>),
-            secrets: Watched::start(client, scope, &labelled(), waker, tasks, by_label::<Secret>),
-            schedules: Watched::start(client, scope, &all(), waker, tasks, |schedule: &ScheduledBackup| {
-                Some(Key { namespace: schedule.namespace()?, name: schedule.spec.cluster.name.clone() })
-            }),
-            backups: Watched::start(client, scope, &all(), waker, tasks, |backup: &Backup| {
-                Some(Key { namespace: backup.namespace()?, name: backup.spec.cluster.name.clone() })
-            }),
+            drills: Watched::start(client, scope, &drills, waker, tasks),
+            claims: Watched::start(client, scope, &claims, waker, tasks),
+            services: Watched::start(client, scope, &services, waker, tasks),
+            secrets: Watched::start(client, scope, &secrets, waker, tasks),
+            schedules: Watched::start(client, scope, &schedules, waker, tasks),
+            backups: Watched::start(client, scope, &backups, waker, tasks),
             listed,
         };
-        // A store wakes only the last of those who wait for it: so one task waits, and tells everybody.
+        // One task waits, and tells everybody.
         let waiting = caches.clone();
         tasks.spawn(async move {
             if waiting.stores_listed().await.is_ok() {
@@ -92,15 +93,15 @@ impl Caches {
         self.listed.clone().wait_for(|listed| *listed).await.map(drop)
     }
 
-    async fn stores_listed(&self) -> Result<(), reflector::store::WriterDropped> {
-        self.clusters.wait_until_ready().await?;
-        self.pods.wait_until_ready().await?;
-        self.drills.wait_until_ready().await?;
-        self.claims.wait_until_ready().await?;
-        self.services.wait_until_ready().await?;
-        self.secrets.wait_until_ready().await?;
-        self.schedules.wait_until_ready().await?;
-        self.backups.wait_until_ready().await?;
+    async fn stores_listed(&self) -> Result<(), tokio::sync::watch::error::RecvError> {
+        self.clusters.ready().await?;
+        self.pods.ready().await?;
+        self.drills.ready().await?;
+        self.claims.ready().await?;
+        self.services.ready().await?;
+        self.secrets.ready().await?;
+        self.schedules.ready().await?;
+        self.backups.ready().await?;
         self.nodes.ready().await;
         Ok(())
     }
@@ -108,39 +109,39 @@ impl Caches {
     /// One cluster.
     #[must_use]
     pub fn cluster(&self, key: &Key) -> Option<Arc<Cluster>> {
-        self.clusters.get(&reflector::ObjectRef::new(&key.name).within(&key.namespace))
+        self.clusters.get(&key.namespace, &key.name)
     }
 
     /// One of a cluster's secrets.
     #[must_use]
     pub fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Secret>> {
-        self.secrets.get(&reflector::ObjectRef::new(name).within(namespace))
+        self.secrets.get(namespace, name)
     }
 
     /// Every cluster there is.
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        let key = |cluster: &Arc<Cluster>| Some(Key { namespace: cluster.namespace()?, name: cluster.name_any() });
-        self.clusters.state().iter().filter_map(key).collect()
+        self.clusters.clusters()
     }
 }
 
-/// The objects of one cluster in a store, by label.
-#[must_use]
-pub fn of<K>(store: &Watched<K>, key: &Key) -> Vec<Arc<K>>
-where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
-{
-    store.state_filter(|object| by_label(object).as_ref() == Some(key))
+fn own<K: Resource>(object: &K) -> Option<Key> {
+    Some(Key { namespace: object.namespace()?, name: object.meta().name.clone()? })
 }
 
 pub(crate) fn by_label<K: Resource>(object: &K) -> Option<Key> {
     let name = object.labels().get(labels::CLUSTER)?.clone();
     Some(Key { namespace: object.namespace()?, name })
+}
+
+fn by_drill(pod: &Pod) -> Option<Key> {
+    Some(Key { namespace: pod.namespace()?, name: pod.labels().get(labels::VERIFIES)?.clone() })
+}
+
+fn by_schedule(schedule: &ScheduledBackup) -> Option<Key> {
+    Some(Key { namespace: schedule.namespace()?, name: schedule.spec.cluster.name.clone() })
+}
+
+fn by_backup(backup: &Backup) -> Option<Key> {
+    Some(Key { namespace: backup.namespace()?, name: backup.spec.cluster.name.clone() })
 }

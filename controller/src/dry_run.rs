@@ -1,6 +1,6 @@
 //! `controller plan`: the plan and its reasons for a live cluster, with nothing applied and nobody fenced.
 
-use crate::caches::{Caches, Key, of};
+use crate::caches::{Caches, Key};
 use crate::catalog;
 use crate::cli::Output;
 use crate::clock;
@@ -71,7 +71,7 @@ pub async fn planned(
         .map_err(|why| anyhow!("the cluster's spec is invalid, and none before it was valid: {why}"))?;
     let manager_image = manager_image
         .filter(|image| !image.is_empty())
-        .or_else(|| manager_image_of(&of(&caches.pods, &key)))
+        .or_else(|| manager_image_of(&caches.pods.of(&key)))
         .unwrap_or_else(|| DEFAULT_MANAGER_IMAGE.to_owned());
     let reconciler = Reconciler::new(client, caches, Config { manager_image, ..Config::default() });
     let look = reconciler.look(&key, stored, verdict, &mut memory, false).await?;

@@ -161,14 +161,14 @@ impl Members {
         let version = [Some(&secret), instances.as_ref()]
             .map(|secret| secret.and_then(|secret| secret.resource_version()).unwrap_or_default())
             .join("/");
-        let mut configs = self.configs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = clock::now();
-        if let Some((known, since, config)) = configs.get(key)
+        if let Some((known, since, config)) = self.configs().get(key)
             && *known == version
             && now.since(*since) < SIGNED_FOR
         {
             return Ok(config.clone());
         }
+        // Signed without the lock: many clusters may hold their first election at the same time.
         let authority = read_authority(&secret).map_err(NoIdentity)?;
         let leaf = authority.sign(CONTROLLER_COMMON_NAME, &Usage::Client, Timestamp::now());
         let leaf = leaf.map_err(|error| NoIdentity(error.to_string()))?;
@@ -178,8 +178,17 @@ impl Members {
         let believed = format!("{}\n{theirs}", authority.certificate_pem().trim_end());
         let config = client_config(&believed, Some(identity));
         let config = Arc::new(config.map_err(|error| NoIdentity(error.to_string()))?);
-        configs.insert(key.clone(), (version, now, config.clone()));
+        self.configs().insert(key.clone(), (version, now, config.clone()));
         Ok(config)
+    }
+
+    /// A cluster is gone.
+    pub fn forget(&self, key: &Key) {
+        self.configs().remove(key);
+    }
+
+    fn configs(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Signed>> {
+        self.configs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The watch of the nodes: where they are, and whether they are to be left. A controller that may not see them goes on
 //! without: nobody is moved before a drain then, and a zone is what the pod says.
 
-use crate::caches::{Key, by_label};
 use crate::queue::Waker;
 use crate::retry::Retry;
 use crate::watched::Watched;
@@ -108,9 +107,8 @@ async fn seen(nodes: &Nodes, node: &Node, pods: &Watched<Pod>, waker: &Waker) {
     if !nodes.put(&view) {
         return;
     }
-    let here = pods.state_filter(|pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) == Some(&name));
-    let clusters: BTreeSet<Key> = here.iter().filter_map(|pod| by_label(pod.as_ref())).collect();
-    for key in clusters {
+    let is_here = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) == Some(&name);
+    for key in pods.clusters_with(is_here) {
         waker.wake(key).await;
     }
 }

@@ -1,8 +1,8 @@
 //! One look at one cluster: observe, ask if need be, plan, check, apply.
 
-use crate::apply::{ApplyError, Blueprint, Target, apply, let_go_of_lease, mark_invalid};
+use crate::apply::{ApplyError, Blueprint, Target, apply, let_go_of_deleted_lease, let_go_of_lease, mark_invalid};
 use crate::backups::{self, Silences};
-use crate::caches::{Caches, Key, of};
+use crate::caches::{Caches, Key};
 use crate::catalog;
 use crate::clock;
 use crate::config::Config;
@@ -19,6 +19,7 @@ use kube::Client;
 use pgherd_core::cluster::{Desired, Observed};
 use pgherd_core::election::{Next, next};
 use pgherd_core::plan::{LostLease, Plan, check, lost_lease, plan};
+use pgherd_core::time::Instant;
 use pgherd_proto::cluster::Cluster;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ const RETRY_CONFLICT: Duration = Duration::from_millis(50);
 const RETRY_CATALOG: Duration = Duration::from_secs(5);
 /// Where nothing is due.
 const QUIET: Duration = Duration::from_secs(30);
+/// For so long after its cluster is gone a lease is looked for: a manager that nobody sees any more may make it again.
+const GONE_FOR: Duration = Duration::from_secs(600);
 
 /// What all looks share.
 pub struct Reconciler {
@@ -44,6 +47,8 @@ pub struct Reconciler {
     /// The way to the managers.
     pub members: Members,
     memory: Mutex<HashMap<Key, Arc<Mutex<Remembered>>>>,
+    /// Clusters that are gone, and since when.
+    gone: Mutex<HashMap<Key, Instant>>,
     silences: Silences,
     told: schedules::Told,
 }
@@ -73,6 +78,7 @@ impl Reconciler {
             config,
             members,
             memory: Mutex::default(),
+            gone: Mutex::default(),
             silences: Silences::default(),
             told: schedules::Told::default(),
         }
@@ -94,15 +100,14 @@ impl Reconciler {
     async fn look_after(&self, key: &Key) -> Option<Duration> {
         let Some(cluster) = self.caches.cluster(key) else {
             self.memory.lock().await.remove(key);
+            self.members.forget(key);
             // The garbage collector takes the rest; the lease waits for us, and for the last holder to stop.
-            if !of(&self.caches.pods, key).is_empty() {
+            if !self.caches.pods.of(key).is_empty() {
                 return Some(QUIET);
             }
-            return match let_go_of_lease(&self.client, &key.namespace, &key.name).await {
-                Ok(()) => None,
-                Err(error) => Some(said(key, &error)),
-            };
+            return self.let_go(key).await;
         };
+        self.gone.lock().await.remove(key);
         let memory = self.memory.lock().await.entry(key.clone()).or_default().clone();
         let mut memory = memory.lock().await;
         match Box::pin(self.step(key, cluster, &mut memory)).await {
@@ -115,6 +120,25 @@ impl Reconciler {
             Err(Failure::Apply(error)) if error.is_conflict() => Some(RETRY_CONFLICT),
             Err(Failure::Apply(error)) => Some(said(key, &error)),
         }
+    }
+
+    /// Of a cluster that is gone. Its lease may come after all, and go, and nobody would say so.
+    async fn let_go(&self, key: &Key) -> Option<Duration> {
+        let (namespace, name, now) = (&key.namespace, &key.name, clock::now());
+        let since = self.gone.lock().await.get(key).copied();
+        let let_go = match since {
+            None => let_go_of_lease(&self.client, namespace, name).await,
+            Some(_) => let_go_of_deleted_lease(&self.client, namespace, name).await,
+        };
+        if let Err(error) = let_go {
+            return Some(said(key, &error));
+        }
+        let mut gone = self.gone.lock().await;
+        if now.since(*gone.entry(key.clone()).or_insert(now)) < GONE_FOR {
+            return Some(QUIET);
+        }
+        gone.remove(key);
+        None
     }
 
     async fn step(&self, key: &Key, cluster: Arc<Cluster>, memory: &mut Remembered) -> Result<Duration, Failure> {
@@ -173,7 +197,7 @@ impl Reconciler {
         observed.invalid.clone_from(&verdict.invalid);
         let blueprint = Blueprint { spec: &verdict.spec, desired: &desired, config: &self.config };
         let restarted_at = cluster.restarted_at();
-        for pod in of(&self.caches.pods, key) {
+        for pod in self.caches.pods.of(key) {
             let view = observed.pods.iter_mut().find(|view| pod.metadata.uid.as_ref() == Some(&view.uid.0));
             if let Some(view) = view {
                 view.outdated = outdated(&pod, blueprint, restarted_at.as_deref());

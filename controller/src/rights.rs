@@ -1,13 +1,12 @@
 //! What a manager may do: as it is wanted, and how far what is stored differs. Rules change with the version of the
 //! controller and with the spec, so that what was made once is not what is needed for good.
 
-use crate::caches::{Caches, Key, of};
+use crate::caches::{Caches, Key};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
-use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, SecretKind};
-use pgherd_proto::backup::{Backup, BackupStatus};
+use pgherd_proto::backup::BackupStatus;
 use pgherd_proto::cluster::{BarmanObjectStore, Cluster, ClusterSpec, S3Credentials, SecretKeySelector, SqlRefs};
 use pgherd_proto::names;
 use std::collections::BTreeSet;
@@ -48,7 +47,7 @@ pub fn around(caches: &Caches, cluster: &Cluster, desired: &Desired, spec: &Clus
         let owned = pod.owner_references().iter().any(|owner| owner.uid == desired.uid.0);
         pod.spec.as_ref()?.service_account_name.clone().filter(|_| owned)
     };
-    let accounts = of(&caches.pods, &key).iter().filter_map(account).collect();
+    let accounts = caches.pods.of(&key).iter().filter_map(account).collect();
     Around { source: source(caches, desired, spec), latest: latest(cluster), accounts }
 }
 
@@ -142,7 +141,7 @@ fn rule(group: &str, resources: &[&str], objects: &[String], verbs: &[&str]) -> 
 
 fn source(caches: &Caches, desired: &Desired, spec: &ClusterSpec) -> Option<BackupStatus> {
     let name = &spec.recovery()?.backup.as_ref()?.name;
-    caches.backups.get(&ObjectRef::<Backup>::new(name).within(&desired.namespace))?.status.clone()
+    caches.backups.get(&desired.namespace, name)?.status.clone()
 }
 
 fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>) -> Vec<String> {

@@ -58,7 +58,7 @@ pub async fn run(client: Client, config: Config, settings: Settings) -> anyhow::
         }
     });
     let (tell, leads) = watch::channel(election.is_none());
-    sweep::start(client.clone(), scope, caches.clone(), waker.clone(), leads.clone(), &mut tasks);
+    sweep::start(client.clone(), scope, caches.clone(), leads.clone(), &mut tasks);
     unserved::start(&client, &leads, &mut tasks);
     let leading = election.map(|Election { namespace, name }| {
         tokio::spawn(leader::run(client.clone(), namespace, name, tell, stop.clone()))

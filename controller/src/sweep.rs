@@ -1,8 +1,8 @@
-//! Leases whose cluster and pods are gone: their finalizer is ours to take off, and nothing else would wake us for it.
+//! Leases whose cluster and pods were gone before this process led: their finalizer is ours to take off, and nothing else
+//! would wake us for it. Of clusters that go later, the watches tell.
 
 use crate::apply::let_go_of_lease;
-use crate::caches::{Caches, Key, of};
-use crate::queue::Waker;
+use crate::caches::{Caches, Key};
 use crate::watched::Scope;
 use core::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -12,34 +12,27 @@ use pgherd_proto::labels;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// A deleted cluster's lease waits no longer than this if its deletion was missed.
-const PERIOD: Duration = Duration::from_secs(30);
+/// Between two tries.
+const RETRY: Duration = Duration::from_secs(30);
 
-/// Sweeps now and then, and wakes clusters that nothing else would, while this process `leads`.
-pub fn start(
-    client: Client,
-    scope: Scope,
-    caches: Caches,
-    waker: Waker,
-    leads: watch::Receiver<bool>,
-    tasks: &mut JoinSet<()>,
-) {
+/// Sweeps once each time that this process begins to lead.
+pub fn start(client: Client, scope: Scope, caches: Caches, mut leads: watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
     tasks.spawn(async move {
-        let mut ticks = tokio::time::interval(PERIOD);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            if caches.ready().await.is_err() {
-                return;
-            }
-            if !*leads.borrow() {
-                continue;
-            }
-            for key in caches.keys() {
-                waker.wake(key).await;
-            }
-            if let Err(error) = sweep(&client, &scope, &caches).await {
+        while caches.ready().await.is_ok() {
+            let due = *leads.borrow_and_update();
+            let swept = if due { sweep(&client, &scope, &caches).await } else { Ok(()) };
+            if let Err(error) = &swept {
                 tracing::warn!(error = %pgherd_telemetry::chain(error.as_ref()), "could not look for leases of deleted clusters");
+            }
+            let changed = async {
+                // Where there is no election among controllers, nothing ever changes.
+                if leads.changed().await.is_err() {
+                    core::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep(RETRY), if swept.is_err() => {}
             }
         }
     });
@@ -59,7 +52,7 @@ async fn sweep(
         let (Some(namespace), name) = (lease.namespace(), lease.name_any()) else { continue };
         let deleting = lease.metadata.deletion_timestamp.is_some();
         let key = Key { namespace: namespace.clone(), name: name.clone() };
-        let orphan = caches.cluster(&key).is_none() && of(&caches.pods, &key).is_empty();
+        let orphan = caches.cluster(&key).is_none() && caches.pods.of(&key).is_empty();
         if deleting && orphan {
             let_go_of_lease(client, &namespace, &name).await?;
         }

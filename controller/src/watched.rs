@@ -3,13 +3,15 @@
 use crate::caches::Key;
 use crate::queue::Waker;
 use crate::retry::Retry;
+use crate::store::{ClusterOf, Store, Writer, store};
 use futures::StreamExt;
-use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
+use tokio::sync::watch::error::RecvError;
 use tokio::task::JoinSet;
 
 /// The namespaces that are looked after; none stands for all.
@@ -30,12 +32,27 @@ impl Scope {
     }
 }
 
+/// What of one kind is watched, and how.
+pub struct Kind<K> {
+    /// What is asked for.
+    pub config: watcher::Config,
+    /// Whose each object is.
+    pub cluster: ClusterOf<K>,
+    /// Takes away what nobody here reads: of a thousand clusters, memory is what the rest costs.
+    pub trim: fn(&mut K),
+}
+
 /// The objects of one kind, as far as they are looked after.
-#[derive(Clone)]
-pub struct Watched<K: Resource<DynamicType = ()> + 'static>(Vec<Store<K>>);
+pub struct Watched<K>(Vec<Store<K>>);
+
+impl<K> Clone for Watched<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 /// Nothing is watched.
-impl<K: Resource<DynamicType = ()> + 'static> Default for Watched<K> {
+impl<K> Default for Watched<K> {
     fn default() -> Self {
         Self(Vec::new())
     }
@@ -52,76 +69,84 @@ where
         + 'static,
 {
     /// Starts the watches, which end with `tasks`; each change of an object wakes its cluster.
-    pub fn start(
-        client: &Client,
-        scope: &Scope,
-        config: &watcher::Config,
-        waker: &Waker,
-        tasks: &mut JoinSet<()>,
-        key: fn(&K) -> Option<Key>,
-    ) -> Self {
-        Self(scope.apis(client).into_iter().map(|api| watch(api, config.clone(), waker.clone(), tasks, key)).collect())
+    pub fn start(client: &Client, scope: &Scope, kind: &Kind<K>, waker: &Waker, tasks: &mut JoinSet<()>) -> Self {
+        let apis = scope.apis(client).into_iter();
+        Self(apis.map(|api| watch(api, kind, waker.clone(), tasks)).collect())
     }
+}
 
+impl<K> Watched<K> {
     /// One of them.
     #[must_use]
-    pub fn get(&self, object: &ObjectRef<K>) -> Option<Arc<K>> {
-        self.0.iter().find_map(|store| store.get(object))
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        self.0.iter().find_map(|store| store.get(namespace, name))
     }
 
-    /// All of them.
+    /// Those of one cluster.
     #[must_use]
-    pub fn state(&self) -> Vec<Arc<K>> {
-        self.0.iter().flat_map(Store::state).collect()
+    pub fn of(&self, cluster: &Key) -> Vec<Arc<K>> {
+        self.0.iter().flat_map(|store| store.of(cluster)).collect()
     }
 
-    /// Those that `wanted` says yes to.
-    pub fn state_filter(&self, wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
-        self.0.iter().flat_map(|store| store.state_filter(&wanted)).collect()
+    /// The namespaces with something of a cluster of this name.
+    #[must_use]
+    pub fn namespaces(&self, cluster: &str) -> Vec<String> {
+        self.0.iter().flat_map(|store| store.namespaces(cluster)).collect()
+    }
+
+    /// Every cluster that something belongs to.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<Key> {
+        self.0.iter().flat_map(Store::clusters).collect()
+    }
+
+    /// The clusters with an object that `wanted` says yes to. Looks at all objects: not for what happens often.
+    #[must_use]
+    pub fn clusters_with(&self, wanted: impl Fn(&K) -> bool) -> BTreeSet<Key> {
+        self.0.iter().flat_map(|store| store.clusters_with(&wanted)).collect()
     }
 
     /// Waits until each watch has listed what there is.
     ///
     /// # Errors
     /// A watch has ended.
-    pub async fn wait_until_ready(&self) -> Result<(), reflector::store::WriterDropped> {
+    pub async fn ready(&self) -> Result<(), RecvError> {
         for store in &self.0 {
-            store.wait_until_ready().await?;
+            store.ready().await?;
         }
         Ok(())
     }
 }
 
-fn watch<K>(
-    api: Api<K>,
-    config: watcher::Config,
-    waker: Waker,
-    tasks: &mut JoinSet<()>,
-    key: fn(&K) -> Option<Key>,
-) -> Store<K>
+fn watch<K>(api: Api<K>, kind: &Kind<K>, waker: Waker, tasks: &mut JoinSet<()>) -> Store<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let (store, writer) = reflector::store();
-    let stream = watcher(api, config).backoff(Retry::default()).reflect(writer);
-    tasks.spawn(async move {
-        let mut stream = std::pin::pin!(stream);
-        while let Some(event) = stream.next().await {
-            match event {
-                Ok(
-                    watcher::Event::Apply(object) | watcher::Event::Delete(object) | watcher::Event::InitApply(object),
-                ) => {
-                    if let Some(key) = key(&object) {
-                        waker.wake(key).await;
-                    }
-                }
-                Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
-                Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), error = %pgherd_telemetry::chain(&error),
-                        "a watch failed and is taken up again");
+    let (store, writer) = store(kind.cluster);
+    let stream = watcher(api, kind.config.clone()).modify(kind.trim).backoff(Retry::default());
+    tasks.spawn(follow(stream, writer, waker));
+    store
+}
+
+async fn follow<K>(
+    stream: impl futures::Stream<Item = watcher::Result<watcher::Event<K>>>,
+    mut writer: Writer<K>,
+    waker: Waker,
+) where
+    K: Resource<DynamicType = ()>,
+{
+    let mut stream = std::pin::pin!(stream);
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(event) => {
+                for key in writer.apply(event) {
+                    waker.wake(key).await;
                 }
             }
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), error = %pgherd_telemetry::chain(&error),
+                    "a watch failed and is taken up again");
+            }
         }
-    });
-    store
+    }
 }

@@ -37,6 +37,11 @@ pub struct Plane {
 
 impl Plane {
     pub async fn start(directory: &Path) -> Self {
+        Self::start_with(directory, AUDIT).await
+    }
+
+    /// One that writes down what this policy of audits says.
+    pub async fn start_with(directory: &Path, audit: &str) -> Self {
         let _provider = rustls::crypto::ring::default_provider().install_default();
         let _old = std::fs::remove_dir_all(directory);
         std::fs::create_dir_all(directory).unwrap();
@@ -56,7 +61,7 @@ impl Plane {
             ("accounts.crt", accounts.certificate_pem),
             ("accounts.key", accounts.key_pem),
             ("tokens", format!("{admin},admin,admin,system:masters\n")),
-            ("audit.yaml", AUDIT.to_owned()),
+            ("audit.yaml", audit.to_owned()),
         ];
         for (name, text) in files {
             std::fs::write(directory.join(name), text).unwrap();
@@ -139,6 +144,14 @@ impl Plane {
         if let Some(mut api) = self.api.take() {
             api.kill().await.unwrap();
         }
+    }
+
+    /// The processes that run, by name.
+    #[allow(dead_code, reason = "only the benchmark of many clusters measures them")]
+    pub fn pids(&self) -> Vec<(&'static str, u32)> {
+        let all =
+            [("etcd", Some(&self.etcd)), ("api_server", self.api.as_ref()), ("controllers", self.manager.as_ref())];
+        all.into_iter().filter_map(|(name, child)| Some((name, child?.id()?))).collect()
     }
 
     /// Ends all of it. Dropped, it ends too, but nobody waits.

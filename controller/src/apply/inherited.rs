@@ -2,7 +2,7 @@
 //! precedence, and what is there already gets what it lacks; what the user takes back stays until the object is made anew.
 
 use super::{ApplyError, Target, failed};
-use crate::caches::{Key, of};
+use crate::caches::Key;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use kube::api::{Patch, PatchParams};
@@ -44,10 +44,10 @@ pub(super) async fn bring(target: &Target<'_>) -> Result<(), ApplyError> {
     }
     let key = Key { namespace: target.desired.namespace.clone(), name: target.desired.name.clone() };
     let caches = target.caches;
-    let pods = each::<Pod>(target, &of(&caches.pods, &key), &inherited).await;
-    let claims = each::<PersistentVolumeClaim>(target, &of(&caches.claims, &key), &inherited).await;
-    let services = each::<Service>(target, &of(&caches.services, &key), &inherited).await;
-    let secrets = each::<Secret>(target, &of(&caches.secrets, &key), &inherited).await;
+    let pods = each::<Pod>(target, &caches.pods.of(&key), &inherited).await;
+    let claims = each::<PersistentVolumeClaim>(target, &caches.claims.of(&key), &inherited).await;
+    let services = each::<Service>(target, &caches.services.of(&key), &inherited).await;
+    let secrets = each::<Secret>(target, &caches.secrets.of(&key), &inherited).await;
     pods.and(claims).and(services).and(secrets)
 }
 

@@ -45,9 +45,26 @@ pub(super) async fn close(target: &Target<'_>, over: &str, record: &LeaseRecord)
 /// # Errors
 /// [`ApplyError`]; a lease that is gone is no error.
 pub async fn let_go(client: &Client, namespace: &str, name: &str) -> Result<(), ApplyError> {
+    let_go_where(client, namespace, name, |_| true).await
+}
+
+/// The same, but of a lease that is to go: one that is not may be of a new cluster of this name.
+///
+/// # Errors
+/// [`ApplyError`]; a lease that is gone is no error.
+pub async fn let_go_of_deleted(client: &Client, namespace: &str, name: &str) -> Result<(), ApplyError> {
+    let_go_where(client, namespace, name, |lease| lease.metadata.deletion_timestamp.is_some()).await
+}
+
+async fn let_go_where(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    wanted: fn(&Lease) -> bool,
+) -> Result<(), ApplyError> {
     let leases = Api::<Lease>::namespaced(client.clone(), namespace);
     let Some(lease) = leases.get_opt(name).await.map_err(failed("read the lease"))? else { return Ok(()) };
-    if !lease.finalizers().iter().any(|finalizer| finalizer == labels::LEASE_FINALIZER) {
+    if !wanted(&lease) || !lease.finalizers().iter().any(|finalizer| finalizer == labels::LEASE_FINALIZER) {
         return Ok(());
     }
     let left: Vec<&String> = lease.finalizers().iter().filter(|f| *f != labels::LEASE_FINALIZER).collect();

@@ -3,7 +3,7 @@
 //! Each says in an annotation what it was made of, since the API server adds to what it stores.
 
 use super::{ApplyError, Target, failed, gone_is_fine};
-use crate::caches::{Key, of};
+use crate::caches::Key;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
@@ -28,7 +28,7 @@ pub(super) async fn bring(target: &Target<'_>) -> Result<(), ApplyError> {
     let asked = target.spec.managed.as_ref().and_then(|managed| managed.services.as_ref());
     let asked = asked.map(|services| services.additional.as_slice()).unwrap_or_default();
     let key = Key { namespace: target.desired.namespace.clone(), name: target.desired.name.clone() };
-    let stored = of(&target.caches.services, &key);
+    let stored = target.caches.services.of(&key);
     let stored: Vec<&Service> = stored.iter().map(AsRef::as_ref).collect();
     let wanted: Vec<(Service, ServiceUpdateStrategy)> =
         asked.iter().filter_map(|one| Some((build(target, one)?, one.update_strategy))).collect();

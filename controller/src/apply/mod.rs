@@ -27,7 +27,7 @@ mod status_certificates;
 mod tests;
 mod volumes;
 
-pub use lease::let_go as let_go_of_lease;
+pub use lease::{let_go as let_go_of_lease, let_go_of_deleted as let_go_of_deleted_lease};
 pub use pods::{Blueprint, pod_spec};
 pub use secrets::read_authority;
 pub use status::mark_invalid;

@@ -2,7 +2,7 @@
 
 use super::silence::Silences;
 use super::{of_cluster, summary};
-use crate::caches::{Caches, Key, of};
+use crate::caches::{Caches, Key};
 use crate::clock;
 use crate::conditions::write_status;
 use crate::observe::{Around, pod_view};
@@ -33,7 +33,7 @@ pub async fn attend(client: &Client, caches: &Caches, silences: &Silences, key: 
     };
     let store = cluster.spec.object_store();
     let pods: Vec<PodView> =
-        of(&caches.pods, key).iter().filter_map(|pod| pod_view(&key.name, pod, &Around::default())).collect();
+        caches.pods.of(key).iter().filter_map(|pod| pod_view(&key.name, pod, &Around::default())).collect();
     let mut views = Vec::new();
     let mut under_way = false;
     for backup in &backups {
@@ -144,7 +144,7 @@ async fn wait(client: &Client, backup: &Backup, why: &str) {
 fn order(caches: &Caches, of_it: Of<'_>, backup: &Backup, pod: &str, nonce: &Nonce) -> Value {
     let (cluster, store, key) = of_it;
     let store = store.cloned().unwrap_or_default();
-    let pods = of(&caches.pods, key);
+    let pods = caches.pods.of(key);
     let container = pods.iter().find(|found| found.name_any() == pod).and_then(|pod| container(pod));
     let status = BackupStatus {
         phase: Some(phase::STARTED.to_owned()),

@@ -16,7 +16,5 @@ use std::sync::Arc;
 /// The Backups of one cluster.
 #[must_use]
 pub fn of_cluster(caches: &Caches, key: &Key) -> Vec<Arc<Backup>> {
-    caches.backups.state_filter(|backup| {
-        backup.spec.cluster.name == key.name && backup.metadata.namespace.as_ref() == Some(&key.namespace)
-    })
+    caches.backups.of(key)
 }

@@ -35,24 +35,29 @@ impl Silences {
     pub async fn of(&self, backups: &Api<Backup>, backup: &Backup) -> Duration {
         let (uid, version) = (backup.uid().unwrap_or_default(), backup.resource_version().unwrap_or_default());
         let now = clock::now();
-        let mut all = self.0.lock().await;
-        all.retain(|_, heard| now.since(heard.seen) < FORGET_AFTER);
-        let heard = all.entry(uid).or_insert_with(|| Heard { version: version.clone(), seen: now, answered: None });
-        let newer = |known: &str, found: &str| known != found;
-        if heard.answered.is_none() && newer(&heard.version, &version) {
-            *heard = Heard { version, seen: now, answered: None };
-        }
+        let mut heard = {
+            let mut all = self.0.lock().await;
+            all.retain(|_, heard| now.since(heard.seen) < FORGET_AFTER);
+            let fresh = || Heard { version: version.clone(), seen: now, answered: None };
+            let heard = all.entry(uid.clone()).or_insert_with(fresh);
+            if heard.answered.is_none() && heard.version != version {
+                *heard = fresh();
+            }
+            heard.clone()
+        };
         if now.since(heard.seen) < ASK_AFTER {
             return Duration::ZERO;
         }
+        // Nobody waits for this answer but this cluster, of which there is one look at a time.
         let asked = tokio::time::timeout(Duration::from_secs(2), backups.get_metadata_opt(&backup.name_any())).await;
         let Ok(Ok(Some(found))) = asked else { return Duration::ZERO };
         let (found, now) = (found.resource_version().unwrap_or_default(), clock::now());
-        if newer(&heard.version, &found) {
-            *heard = Heard { version: found, seen: now, answered: None };
+        if heard.version != found {
+            self.0.lock().await.insert(uid, Heard { version: found, seen: now, answered: None });
             return Duration::ZERO;
         }
         let since = *heard.answered.get_or_insert(now);
+        self.0.lock().await.insert(uid, heard);
         // What passed before the first answer is not known to have been silence; it is taken for as long as the ask.
         let silent = now.since(since).saturating_add(ASK_AFTER);
         silent.min(SILENT_FOR.saturating_mul(1000))

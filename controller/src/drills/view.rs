@@ -7,15 +7,11 @@ use pgherd_core::backup::{DrillPod, DrillPodState, DrillRun, DrillView, Timestam
 use pgherd_core::identity::PodUid;
 use pgherd_core::rules::cron::Schedule;
 use pgherd_proto::cluster::{Cluster, Drill, DrillOrder, drill_phase};
-use pgherd_proto::labels;
 
 /// What there is of `cluster`'s drills.
 pub(super) fn view(cluster: &Cluster, caches: &Caches, key: &Key) -> DrillView {
     let drill = cluster.drill().cloned().unwrap_or_default();
-    let ours = |pod: &Pod| {
-        pod.labels().get(labels::VERIFIES) == Some(&key.name) && pod.namespace().as_ref() == Some(&key.namespace)
-    };
-    let pods = caches.drills.state_filter(ours);
+    let pods = caches.drills.of(key);
     DrillView {
         archived: cluster.spec.object_store().is_some(),
         request: cluster.drill_request().and_then(|order| order.id),

@@ -7,7 +7,7 @@ mod status;
 pub use pods::{Around, kept_view, pod_view, report_view, volume_view, wal_volume_view};
 pub use status::{facts, force};
 
-use crate::caches::{Caches, Key, of};
+use crate::caches::{Caches, Key};
 use crate::config::Config;
 use crate::memory::Remembered;
 use crate::rights::{self, Rights};
@@ -86,8 +86,8 @@ pub async fn observe(
         };
         pod_view(&key.name, pod, &around)
     };
-    let mut pods: Vec<_> = of(&caches.pods, &key).iter().filter_map(view).collect();
-    let claims = of(&caches.claims, &key);
+    let mut pods: Vec<_> = caches.pods.of(&key).iter().filter_map(view).collect();
+    let claims = caches.claims.of(&key);
     let mut volumes: Vec<_> = claims.iter().filter_map(|claim| volume_view(&key.name, claim)).collect();
     let wal = claims.iter().filter_map(|claim| wal_volume_view(&key.name, claim));
     let mut wal_volumes: Vec<_> = wal.collect();
@@ -132,8 +132,8 @@ pub async fn observe(
 }
 
 fn watched_objects(caches: &Caches, key: &Key) -> BTreeSet<ObjectKind> {
-    let secrets: BTreeSet<String> = of(&caches.secrets, key).iter().map(|secret| secret.name_any()).collect();
-    let services: BTreeSet<String> = of(&caches.services, key).iter().map(|service| service.name_any()).collect();
+    let secrets: BTreeSet<String> = caches.secrets.of(key).iter().map(|secret| secret.name_any()).collect();
+    let services: BTreeSet<String> = caches.services.of(key).iter().map(|service| service.name_any()).collect();
     let secret = |kind: &SecretKind| secrets.contains(&kind.name(&key.name));
     let service = |kind: &ServiceKind| services.contains(&kind.name(&key.name));
     let secrets = SecretKind::ALL.into_iter().filter(secret).map(ObjectKind::Secret);

@@ -9,10 +9,14 @@ use serde_json::json;
 
 /// Says so in the status of each schedule of a cluster of this name.
 pub async fn explain(client: &Client, caches: &Caches, key: &Key) {
-    for schedule in caches.schedules.state_filter(|schedule| schedule.spec.cluster.name == key.name) {
+    let in_each = |namespace| caches.schedules.of(&Key { namespace, name: key.name.clone() });
+    let schedules: Vec<_> = caches.schedules.namespaces(&key.name).into_iter().flat_map(in_each).collect();
+    if schedules.is_empty() {
+        return;
+    }
+    let known = caches.clusters.namespaces(&key.name);
+    for schedule in schedules {
         let Some(namespace) = schedule.namespace() else { continue };
-        let known: Vec<String> =
-            caches.keys().into_iter().filter(|known| known.name == key.name).map(|known| known.namespace).collect();
         let problem = problem(&namespace, &known);
         let object = json!({ "metadata": { "annotations": schedule.annotations() }, "spec": schedule.spec });
         let wanted = vec![found(problem.as_deref()), unsupported_fields(&ignored("ScheduledBackup", &object))];

@@ -28,11 +28,8 @@ pub type Told = Mutex<BTreeSet<(String, i64)>>;
 /// Keeps every schedule of this cluster; how soon the next slot comes.
 pub async fn keep(client: &Client, caches: &Caches, told: &Told, key: &Key) -> Option<Duration> {
     let cluster = caches.cluster(key)?;
-    let ours = |schedule: &ScheduledBackup| {
-        schedule.spec.cluster.name == key.name && schedule.namespace().as_ref() == Some(&key.namespace)
-    };
     let mut soonest: Option<Duration> = None;
-    for schedule in caches.schedules.state_filter(ours) {
+    for schedule in caches.schedules.of(key) {
         let Ok(when) = schedule.spec.schedule.parse::<Schedule>() else { continue };
         warn_of_five_fields(client, told, &schedule).await;
         if schedule.metadata.deletion_timestamp.is_some() {

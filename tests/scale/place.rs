@@ -1,0 +1,109 @@
+//! The API server that the clusters are in: a real one, or with SCALE_API=local the local one in this process, which is for
+//! trying this benchmark out and says nothing of a real one.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use pgherd_localkube::api::{ApiConfig, ApiServer, FaultSwitch, load_or_create};
+use pgherd_localkube::net::address::ServiceAddresses;
+use pgherd_proto::definitions::definitions;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::install::install;
+use crate::plane::Plane;
+
+/// Only what the controller asks for is written down.
+const AUDIT: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\n\
+    rules:\n- level: Metadata\n  users: ['system:serviceaccount:pgherd-system:pgherd-controller']\n- level: None\n";
+
+pub struct Place {
+    pub directory: PathBuf,
+    plane: Option<Plane>,
+    stop: CancellationToken,
+}
+
+impl Place {
+    pub async fn start() -> Self {
+        let directory = PathBuf::from(format!("/var/tmp/pgherd-scale-{}", std::process::id()));
+        let stop = CancellationToken::new();
+        if std::env::var("SCALE_API").is_ok_and(|api| api == "local") {
+            std::fs::create_dir_all(&directory).unwrap();
+            local(&directory, stop.clone()).await;
+            return Self { directory, plane: None, stop };
+        }
+        let mut plane = Plane::start_with(&directory, AUDIT).await;
+        install(&mut plane).await;
+        Self { directory, plane: Some(plane), stop }
+    }
+
+    pub fn is_real(&self) -> bool {
+        self.plane.is_some()
+    }
+
+    pub fn kubeconfig(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.kubeconfig"))
+    }
+
+    pub async fn admin(&self) -> Client {
+        let file = Kubeconfig::read_from(self.kubeconfig("admin")).unwrap();
+        let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+        Client::try_from(config).unwrap()
+    }
+
+    /// The processes of the API server, by name.
+    pub fn pids(&self) -> Vec<(&'static str, u32)> {
+        self.plane.as_ref().map(Plane::pids).unwrap_or_default()
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        match self.plane {
+            Some(plane) => plane.stop().await,
+            None => std::fs::remove_dir_all(&self.directory).unwrap(),
+        }
+    }
+}
+
+/// Without rights: whoever asks is the administrator.
+async fn local(directory: &Path, stop: CancellationToken) {
+    let _provider = rustls::crypto::ring::default_provider().install_default();
+    let credentials = load_or_create(directory, &["localhost".to_owned()], &[IpAddr::V4(Ipv4Addr::LOCALHOST)]).unwrap();
+    let api = ApiServer::new(ApiConfig {
+        state_dir: directory.to_owned(),
+        rbac: false,
+        tokens: BTreeMap::new(),
+        cluster_ips: Arc::new(ServiceAddresses::default()),
+        pod_logs: None,
+        root_ca: credentials.ca.clone(),
+        faults: FaultSwitch::default(),
+    })
+    .unwrap();
+    for definition in definitions() {
+        let kind = "customresourcedefinitions.apiextensions.k8s.io";
+        api.store().create(kind, "", serde_json::to_value(&definition).unwrap()).unwrap();
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let tls = Arc::clone(&credentials.server);
+    tokio::spawn(async move { api.serve(listener, Some(tls), stop).await });
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let file = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "local",
+        "clusters": [{"name": "local", "cluster": {
+            "server": format!("https://127.0.0.1:{port}"), "certificate-authority-data": encode(&credentials.ca)}}],
+        "users": [{"name": "admin", "user": {
+            "client-certificate-data": encode(&credentials.admin_certificate),
+            "client-key-data": encode(&credentials.admin_key)}}],
+        "contexts": [{"name": "local", "context": {"cluster": "local", "user": "admin"}}],
+    });
+    for name in ["admin", "controller"] {
+        std::fs::write(directory.join(format!("{name}.kubeconfig")), file.to_string()).unwrap();
+    }
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Measures one controller with SCALE=1000 clusters of three, against a real kube-apiserver and etcd and a node that fakes
+# pods, and writes target/bench/scale.json. BUILD=release measures a release build of the controller (which is made first,
+# and takes minutes); BUILD=debug that of the tests.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+build=${BUILD:-release}
+tests/tools/kube-assets.sh >/dev/null
+echo "scale: building ($build; output only if something is wrong)"
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+if [ "$build" = release ]; then cargo build -q --release --workspace --bins; else cargo build -q --workspace --bins; fi
+export SCALE=${SCALE:-1000} SCALE_CONTROLLER=$target/$build/controller
+# Three thousand managers are dialled and dial from one process.
+ulimit -n "$(ulimit -Hn)"
+exec cargo test -q --workspace --test scale -- --ignored --nocapture
