@@ -3,7 +3,7 @@
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, Patch, PatchParams};
-use pgherd_localkube::fault::{FaultRequest, Target};
+use pgherd_localkube::fault::{Cut, FaultRequest, Target, Way};
 use pgherd_testkit::checker::{judge, read_table};
 use pgherd_testkit::recovery::BaseCopy;
 use serde_json::json;
@@ -73,6 +73,7 @@ async fn a_timeline_that_was_reserved_and_given_up_stands_in_nobodys_way() {
 impl Bed {
     /// Its startup process stands still, so that it takes the lease and a timeline id, and gets no further.
     async fn reserves_and_dies(&self, winner: &str) {
+        self.has_all(winner).await;
         self.fault(FaultRequest::Freeze { target: Target::Startup, pod: self.full(winner) }).await;
         let patch = Patch::Merge(json!({ "status": { "targetPrimary": winner } }));
         self.clusters().patch_status(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
@@ -100,6 +101,27 @@ impl Bed {
         self.say(&format!("{winner} has reserved timeline {reserved}, and dies"));
         self.kill(Target::Pod, winner).await;
         self.fault(FaultRequest::Heal).await;
+    }
+
+    /// No client writes any more, and `standby` has received what there is: what it lacked in the end it would have to
+    /// fetch from the primary, by the process that stands still.
+    async fn has_all(&self, standby: &str) {
+        let primary = self.primary().await;
+        let cut = Cut {
+            pods: vec![self.full(&primary)],
+            from: vec!["clients".to_owned()],
+            way: Way::Both,
+            flap: None,
+            percent: None,
+        };
+        self.fault(FaultRequest::Cut(cut)).await;
+        self.until(&format!("{standby} to have all"), 30, async || {
+            let end = self.ask(&primary, "SELECT pg_current_wal_flush_lsn()").await?;
+            let has = self.ask(standby, &format!("SELECT pg_last_wal_receive_lsn() >= '{end}'")).await?;
+            let again = self.ask(&primary, "SELECT pg_current_wal_flush_lsn()").await?;
+            if has == "t" && again == end { Ok(()) } else { Err(format!("it ends at {again}")) }
+        })
+        .await;
     }
 
     async fn written_timeline(&self, primary: &str) -> u32 {
