@@ -29,19 +29,19 @@ pub struct Verdict {
 pub fn judge(cluster: &Cluster, chosen: Option<&Chosen>) -> Result<Verdict, String> {
     let old = last_valid(cluster);
     let (wanted, problems) = match chosen {
-        None => (cluster.clone(), problems(cluster, old.as_ref())),
-        Some(Err(why)) => (cluster.clone(), vec![why.clone()]),
+        None => (cluster.spec.clone(), problems(cluster, old.as_ref())),
+        Some(Err(why)) => (cluster.spec.clone(), vec![why.clone()]),
         Some(Ok(image)) => {
             let wanted = with_image(cluster, image);
             let first = problems(cluster, None);
             let mut all = first.clone();
             let more = problems(&wanted, old.as_ref());
             all.extend(more.into_iter().filter(|new| !first.contains(new)));
-            (wanted, all)
+            (wanted.spec, all)
         }
     };
     if problems.is_empty() {
-        return Ok(Verdict { ignored: ignored(cluster, &wanted.spec), spec: wanted.spec, invalid: None });
+        return Ok(Verdict { ignored: ignored(cluster, &wanted), spec: wanted, invalid: None });
     }
     let why = problems.join("; ");
     match old {

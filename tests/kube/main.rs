@@ -10,6 +10,7 @@
 mod answers;
 mod dialogue;
 mod install;
+mod local_api;
 mod plane;
 mod real;
 mod scenarios;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use pgherd_proto::cluster::{Cluster, phase};
+use pgherd_testkit::machine::Head;
 use pgherd_testkit::wait;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ struct Bench {
 #[ignore = "make bench-scale runs it: for minutes, and with as much memory as a real API server takes"]
 async fn what_many_clusters_cost_one_controller() {
     let count = std::env::var("SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1000);
-    let (started, load) = (jiff::Timestamp::now(), load());
+    let head = Head::now(format!("make bench-scale SCALE={count}"));
     let mut bench = Bench::start(count).await;
     let made = bench.make().await;
     let leases = bench.idle().await;
@@ -50,11 +50,7 @@ async fn what_many_clusters_cost_one_controller() {
     let elections = bench.fail_over().await;
     let rss = rss_mib(bench.controller.pid());
     let restart = bench.restart().await;
-    let report = json!({
-        "commit": said("git", &["rev-parse", "HEAD"]) + if said("git", &["status", "--porcelain"]).is_empty() { "" } else { "-dirty" },
-        "command": format!("make bench-scale SCALE={count}"),
-        "started": started, "load_before": load,
-        "host": format!("{} cores, {}", said("nproc", &[]), said("uname", &["-srm"])),
+    let figures = json!({
         "controller": program(), "real_api_server": bench.place.is_real(),
         "clusters": count,
         "made_s": made,
@@ -67,6 +63,8 @@ async fn what_many_clusters_cost_one_controller() {
         "lease_writes_per_second": leases.iter().map(|(name, found)| (name.clone(), found["lease_writes_per_second"].clone())).collect::<BTreeMap<_, _>>(),
         "primary_lease": leases,
     });
+    let mut report = json!(head);
+    report.as_object_mut().unwrap().extend(figures.as_object().unwrap().clone());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("scale.json"), serde_json::to_string_pretty(&report).unwrap() + "\n").unwrap();
@@ -213,12 +211,4 @@ fn at(sorted: &[f64], share: f64) -> f64 {
 
 fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
-}
-
-fn load() -> String {
-    std::fs::read_to_string("/proc/loadavg").unwrap().split(' ').next().unwrap().to_owned()
-}
-
-fn said(program: &str, arguments: &[&str]) -> String {
-    String::from_utf8_lossy(&Command::new(program).args(arguments).output().unwrap().stdout).trim().to_owned()
 }

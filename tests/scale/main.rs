@@ -17,6 +17,8 @@ mod served;
 #[allow(dead_code)]
 #[path = "../kube/install.rs"]
 mod install;
+#[path = "../kube/local_api.rs"]
+mod local_api;
 #[allow(dead_code)]
 #[path = "../kube/plane.rs"]
 mod plane;

@@ -1,22 +1,14 @@
 //! The API server that the clusters are in: a real one, or with SCALE_API=local the local one in this process, which is for
 //! trying this benchmark out and says nothing of a real one.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use base64::Engine as _;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use pgherd_localkube::api::{ApiConfig, ApiServer, FaultSwitch, load_or_create};
-use pgherd_localkube::net::address::ServiceAddresses;
-use pgherd_proto::definitions::definitions;
-use serde_json::json;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::install::install;
+use crate::local_api;
 use crate::plane::Plane;
 
 /// Only what the controller asks for is written down.
@@ -71,39 +63,11 @@ impl Place {
     }
 }
 
-/// Without rights: whoever asks is the administrator.
+/// Without rights: the controller is the administrator, too.
 async fn local(directory: &Path, stop: CancellationToken) {
     let _provider = rustls::crypto::ring::default_provider().install_default();
-    let credentials = load_or_create(directory, &["localhost".to_owned()], &[IpAddr::V4(Ipv4Addr::LOCALHOST)]).unwrap();
-    let api = ApiServer::new(ApiConfig {
-        state_dir: directory.to_owned(),
-        rbac: false,
-        tokens: BTreeMap::new(),
-        cluster_ips: Arc::new(ServiceAddresses::default()),
-        pod_logs: None,
-        root_ca: credentials.ca.clone(),
-        faults: FaultSwitch::default(),
-    })
-    .unwrap();
-    for definition in definitions() {
-        let kind = "customresourcedefinitions.apiextensions.k8s.io";
-        api.store().create(kind, "", serde_json::to_value(&definition).unwrap()).unwrap();
-    }
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let tls = Arc::clone(&credentials.server);
-    tokio::spawn(async move { api.serve(listener, Some(tls), stop).await });
-    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let file = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "local",
-        "clusters": [{"name": "local", "cluster": {
-            "server": format!("https://127.0.0.1:{port}"), "certificate-authority-data": encode(&credentials.ca)}}],
-        "users": [{"name": "admin", "user": {
-            "client-certificate-data": encode(&credentials.admin_certificate),
-            "client-key-data": encode(&credentials.admin_key)}}],
-        "contexts": [{"name": "local", "context": {"cluster": "local", "user": "admin"}}],
-    });
+    let file = local_api::serve(directory, stop).await.to_string();
     for name in ["admin", "controller"] {
-        std::fs::write(directory.join(format!("{name}.kubeconfig")), file.to_string()).unwrap();
+        std::fs::write(directory.join(format!("{name}.kubeconfig")), &file).unwrap();
     }
 }
