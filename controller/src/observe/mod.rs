@@ -245,18 +245,38 @@ where
 
 /// Whether the API server is older than policy/v1 (Kubernetes 1.21). Only its plain word counts.
 async fn lacks_budgets(client: &Client, memory: &mut Remembered, now: Instant) -> bool {
-    if memory.seen(now).contains(&ObjectKind::PrimaryBudget) {
+    let kind = ObjectKind::PrimaryBudget;
+    if memory.seen(now).contains(&kind) {
         return false;
     }
+    if memory.lacks(kind, now) {
+        return true;
+    }
     let served = client.list_api_group_resources("policy/v1").await;
-    matches!(served, Err(kube::Error::Api(status)) if status.code == 404)
+    let lacks = is_unknown(&served);
+    if lacks {
+        memory.remember_lack(kind, now);
+    }
+    lacks
 }
 
 /// Whether the CRD is installed; what cannot be asked counts as no, and is asked again.
 pub(crate) async fn serves_pod_monitors(client: &Client, memory: &mut Remembered, now: Instant) -> bool {
-    if memory.seen(now).contains(&ObjectKind::PodMonitor) {
+    let kind = ObjectKind::PodMonitor;
+    if memory.seen(now).contains(&kind) {
         return true;
     }
+    if memory.lacks(kind, now) {
+        return false;
+    }
     let served = client.list_api_group_resources("monitoring.coreos.com/v1").await;
+    if is_unknown(&served) {
+        memory.remember_lack(kind, now);
+    }
     served.is_ok_and(|list| list.resources.iter().any(|resource| resource.kind == "PodMonitor"))
+}
+
+/// Nothing of that group and version is served.
+fn is_unknown<T>(served: &Result<T, kube::Error>) -> bool {
+    matches!(served, Err(kube::Error::Api(status)) if status.code == 404)
 }
