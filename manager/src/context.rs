@@ -28,8 +28,8 @@ use tokio::sync::{Notify, mpsc, watch};
 pub struct Running {
     /// Its process.
     pub handle: PostmasterHandle,
-    /// It was told to stop: its end is no news.
-    pub stopping: bool,
+    /// It was told to stop: its end, which may be heard of when another runs already, is no news.
+    pub stopping: Arc<AtomicBool>,
 }
 
 /// Shared by the driver and the effects; everything in it may be used from many tasks.

@@ -58,6 +58,7 @@ pub async fn basebackup(
             progress(now);
         }
     };
+    reaper.settled().await;
     reaper.run_watched(&mut command, deadline, on_stderr).await?.successful().map(drop)
 }
 

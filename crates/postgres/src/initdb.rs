@@ -65,6 +65,7 @@ pub async fn initdb(
 ) -> Result<(), RunError> {
     let mut command = Command::new(postgres.program("initdb"));
     command.arg("-D").arg(into).args(arguments(how, postgres.major));
+    reaper.settled().await;
     reaper.run(&mut command, deadline).await?.successful().map(drop)
 }
 

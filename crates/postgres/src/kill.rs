@@ -1,4 +1,4 @@
-//! The fence: SIGKILL to every process of the PID namespace, again and again until none is left.
+//! The fence: SIGKILL to every process of the PID namespace, again and again until none runs any more.
 //!
 //! Every postgres child calls setsid(), so that a process group holds the postmaster alone: only `kill(-1)`
 //! from PID 1 reaches them all. It spares nobody but PID 1 itself, so the watchdog dies as well and has to be
@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
+use crate::others::{Others, others};
 use crate::reap::{Drained, Reaper};
 
 /// Nothing was killed.
@@ -33,11 +34,17 @@ pub struct KillProgress {
     pub rounds: u32,
     /// Since the first signal.
     pub elapsed: Duration,
+    /// How many run nothing any more, and are taken down by the kernel still.
+    pub dying: usize,
 }
 
 impl Reaper {
-    /// Kills every other process of this PID namespace and returns when none is left, however long that
+    /// Kills every other process of this PID namespace and returns when none runs any more, however long that
     /// takes: a process stuck in the kernel (state D) keeps it waiting, and then the lease must lapse.
+    ///
+    /// Who has entered the kernel's exit is not waited for: to take gigabytes of shared memory down takes it seconds.
+    /// [`Reaper::settled`] waits for those, and so does whatever writes to the data directory afterwards (a postmaster,
+    /// `pg_rewind`, `pg_basebackup`, `initdb`).
     ///
     /// `progress` is called about once a second while it waits. Nothing can be spawned meanwhile. When the
     /// future is dropped the killing goes on in its thread.
@@ -57,7 +64,7 @@ impl Reaper {
 
     fn kill_until_none(&self, mut progress: impl FnMut(KillProgress)) -> Result<KillProgress, KillError> {
         let began = Instant::now();
-        let mut now = KillProgress { rounds: 0, elapsed: Duration::ZERO };
+        let mut now = KillProgress { rounds: 0, elapsed: Duration::ZERO, dying: 0 };
         let mut reported = Duration::ZERO;
         let _no_spawning = NoSpawning::begin(self);
         loop {
@@ -69,10 +76,18 @@ impl Reaper {
                 }
                 registry.drain()
             };
-            now = KillProgress { rounds: now.rounds.saturating_add(1), elapsed: began.elapsed() };
             // Strangers (kubectl exec) have their parent outside; they are no children, and are looked for.
-            if drained == Drained::NoneLeft && !strangers_alive() {
-                return Ok(now);
+            let others = others();
+            now = KillProgress { rounds: now.rounds.saturating_add(1), elapsed: began.elapsed(), dying: 0 };
+            match (drained, others) {
+                // Where /proc belongs to another namespace, our own children are all that can be known.
+                (Drained::NoneLeft, Others::Unknown) => return Ok(now),
+                (drained, Others::Dying(dying)) if drained == Drained::NoneLeft || !dying.is_empty() => {
+                    now.dying = dying.len();
+                    self.shared.lock().dying.extend(dying);
+                    return Ok(now);
+                }
+                _ => {}
             }
             if now.elapsed.saturating_sub(reported) >= Duration::from_secs(1) {
                 reported = now.elapsed;
@@ -100,26 +115,6 @@ impl Drop for NoSpawning<'_> {
     }
 }
 
-/// Whether /proc shows another process of this namespace that is not a zombie. Where /proc belongs to
-/// another namespace it says nothing, and only our own children count.
-fn strangers_alive() -> bool {
-    if std::fs::read_link("/proc/self").is_ok_and(|target| target.as_os_str() != "1") {
-        return false;
-    }
-    let Ok(entries) = std::fs::read_dir("/proc") else { return false };
-    entries.flatten().any(|entry| {
-        let name = entry.file_name();
-        let is_other_process = name.to_str().and_then(|text| text.parse::<u32>().ok()).is_some_and(|pid| pid != 1);
-        is_other_process
-            && std::fs::read_to_string(entry.path().join("stat")).is_ok_and(|stat| !matches!(state(&stat), 'Z' | 'X'))
-    })
-}
-
-/// The state letter of proc(5) `stat`: the field after the command name, which may itself hold brackets.
-fn state(stat: &str) -> char {
-    stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next()).unwrap_or('X')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,12 +124,5 @@ mod tests {
         let reaper = Reaper::start().unwrap();
         let error = reaper.kill_everything(|_| {}).await.unwrap_err();
         assert!(matches!(error, KillError::NotPid1(_)));
-    }
-
-    #[test]
-    fn a_state_is_found_behind_any_command_name() {
-        assert_eq!(state("12 (a) b) S 1 2"), 'S');
-        assert_eq!(state("12 (postgres) Z 1"), 'Z');
-        assert_eq!(state(""), 'X');
     }
 }

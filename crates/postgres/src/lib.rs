@@ -17,6 +17,7 @@ pub mod kill;
 pub mod lines;
 pub mod log_pipe;
 pub mod online_backup;
+mod others;
 pub mod process;
 pub mod promote;
 pub mod reap;

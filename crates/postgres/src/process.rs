@@ -88,8 +88,8 @@ impl Postgres {
     /// Starts the postmaster; `settings` are `-c` settings that win over the files (`name=value`).
     ///
     /// The lock is proof that no other postgres works on the volume, so a `postmaster.pid` that is there is
-    /// stale and is removed. The watchdog must be armed before (rule L5). Must run inside a tokio runtime.
-    pub fn start(
+    /// stale and is removed. The watchdog must be armed before (rule L5). Whatever was killed before is waited for.
+    pub async fn start(
         &self,
         reaper: &Reaper,
         lock: &VolumeLock,
@@ -99,6 +99,7 @@ impl Postgres {
         if !self.pgdata.starts_with(lock.volume()) {
             return Err(ProcessError::WrongLock { pgdata: self.pgdata.clone(), locked: lock.volume().to_owned() });
         }
+        reaper.settled().await;
         // Left by a postmaster of an earlier life of this container or pod: their process ids say nothing here.
         remove_if_there(&self.pgdata.join("postmaster.pid"))?;
         remove_if_there(&self.socket_dir.join(format!(".s.PGSQL.{}.lock", self.port)))?;
@@ -177,6 +178,11 @@ impl PostmasterHandle {
     #[must_use]
     pub fn ended(&self) -> Option<ExitStatus> {
         self.exit.now()
+    }
+
+    /// Lets it stand still: its children end, and it notices nothing. Whoever does so kills it.
+    pub fn freeze(&self) -> Result<(), ProcessError> {
+        Ok(self.signaller.signal(Signal::SIGSTOP)?)
     }
 
     /// Asks it to stop; does not wait.

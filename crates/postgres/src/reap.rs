@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -16,6 +17,11 @@ use rustix::process::{WaitOptions, WaitStatus, wait, waitpid};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::others::Process;
+
+/// Between two looks at those that the kernel takes down.
+const SETTLING: Duration = Duration::from_millis(3);
 
 /// Starting, watching or signalling a child failed.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +75,8 @@ pub(crate) struct Registry {
     /// How many are killing everything; meanwhile spawning is refused, since a process born between two
     /// rounds would survive.
     pub(crate) killers: u32,
+    /// Whom the kernel was still taking down when all had been killed.
+    pub(crate) dying: Vec<Process>,
 }
 
 #[derive(Debug)]
@@ -209,6 +217,22 @@ impl Reaper {
     }
 }
 
+impl Reaper {
+    /// Waits until the kernel has taken down whatever was killed: a postgres must not begin beside the memory of the one
+    /// before it. Cancel-safe.
+    pub async fn settled(&self) {
+        while self.is_somebody_dying() {
+            tokio::time::sleep(SETTLING).await;
+        }
+    }
+
+    fn is_somebody_dying(&self) -> bool {
+        let mut registry = self.shared.lock();
+        registry.dying.retain(|process| !process.is_gone());
+        !registry.dying.is_empty()
+    }
+}
+
 impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Registry> {
         // The registry is a map that no panic can leave half-changed.
@@ -272,7 +296,6 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     async fn soon<T>(future: impl Future<Output = T>) -> T {
         tokio::time::timeout(Duration::from_secs(20), future).await.expect("in time")

@@ -37,6 +37,7 @@ pub async fn rewind(
         .arg(&postgres.pgdata)
         .arg("--restore-target-wal")
         .env("LC_ALL", "C");
+    reaper.settled().await;
     let output = reaper.run(&mut command, deadline).await?.successful()?;
     let said = |text: &str| output.stdout.contains(text) || output.stderr.contains(text);
     Ok(if said("no rewind required") { Rewound::NotNeeded } else { Rewound::Rewound })

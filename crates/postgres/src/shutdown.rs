@@ -1,11 +1,19 @@
 //! Stopping a postmaster phase by phase: smart, fast, immediate, each within its bound.
 
+use crate::others::{children_of, runs};
 use crate::process::{PostmasterHandle, StopMode};
+use core::time::Duration;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use pgherd_core::instance::{Stop, StopPhase};
 use tokio::time::Instant;
 
+/// Between two looks at sessions that end.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// Ends the postmaster by the phases of `how`, a stop that began at `began`. Answers with the mode that ended it, or
-/// nothing if it is still there after all of them. Nothing is promised about its children.
+/// nothing if it is still there after all of them: so it always is in a handover, where its sessions alone are ended.
+/// Nothing is promised about its children, and whoever called this kills what is left.
 pub async fn shut_down(postmaster: &PostmasterHandle, how: Stop, began: Instant) -> Option<StopMode> {
     let phases = [
         (StopPhase::Smart, StopMode::Smart),
@@ -15,6 +23,10 @@ pub async fn shut_down(postmaster: &PostmasterHandle, how: Stop, began: Instant)
     for (phase, mode) in phases {
         let Some(bound) = how.bound(phase, began.elapsed()) else { continue };
         tracing::info!(?mode, ?bound, "postgres is told to stop");
+        if how.is_handover() && mode == StopMode::Immediate {
+            end_sessions(postmaster, bound).await;
+            return None;
+        }
         if let Err(error) = postmaster.stop(mode) {
             // It may have ended by itself; if it has not, the next phase tries again.
             tracing::debug!(%error, "the postmaster was not signalled");
@@ -24,4 +36,22 @@ pub async fn shut_down(postmaster: &PostmasterHandle, how: Stop, began: Instant)
         }
     }
     None
+}
+
+/// Tells every session that it ends (`57P01`), while the postmaster stands still and waits for SIGKILL. Asked to stop, it
+/// would take its shared memory down first, in a system call that a SIGKILL does not cut short.
+async fn end_sessions(postmaster: &PostmasterHandle, bound: Duration) {
+    if let Err(error) = postmaster.freeze() {
+        tracing::debug!(%error, "the postmaster has ended already");
+        return;
+    }
+    let give_up = Instant::now() + bound;
+    let sessions = children_of(postmaster.pid());
+    for session in &sessions {
+        // One that has ended is a zombie for as long as the postmaster stands still, and no signal moves it.
+        let _ended = kill(Pid::from_raw(*session), Signal::SIGQUIT);
+    }
+    while sessions.iter().any(|session| runs(*session)) && Instant::now() < give_up {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }

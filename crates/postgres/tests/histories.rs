@@ -86,7 +86,7 @@ async fn a_standby_that_has_a_stand_in_and_not_yet_what_follows_it_starts_and_on
     std::fs::write(&blank, BLANK).unwrap();
     let waits = |bed: &Bed| bed.log_of("c-3").matches("waiting for WAL to become available").count();
     let before = waits(&bed);
-    bed.begin("c-3");
+    bed.begin("c-3").await;
     until(async || waits(&bed) >= before + 3).await;
     assert!(!bed.takes_sessions("c-3").await, "{}", bed.log_of("c-3"));
     bed.stop("c-3").await;

@@ -16,7 +16,9 @@ fn main() {
             runtime.block_on(orphans_are_reaped());
             runtime.block_on(a_failed_exec_loses_no_child());
             runtime.block_on(nothing_survives_the_fence());
+            runtime.block_on(who_has_much_memory_to_give_back_runs_nothing_meanwhile());
         }
+        Some("fat") => be_fat(),
         // Listing tests is asked of every test program.
         Some("--list") => {}
         _ => {
@@ -48,6 +50,34 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}: {:?}", others()));
 }
 
+/// Whose program goes on: neither a zombie nor in the kernel's exit (`PF_EXITING`, 4, of the ninth field).
+fn running() -> Vec<(u32, String)> {
+    let runs = |stat: &str| {
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        !matches!(fields[0], "Z" | "X") && fields[6].parse::<u64>().unwrap() & 4 == 0
+    };
+    others().into_iter().filter(|(_, stat)| runs(stat)).collect()
+}
+
+/// Holds half a GiB until it is killed.
+fn be_fat() {
+    let memory = vec![1_u8; 512 << 20];
+    std::fs::write("/proc/self/comm", "fat").unwrap();
+    std::thread::sleep(Duration::from_secs(600));
+    drop(std::hint::black_box(memory));
+}
+
+async fn who_has_much_memory_to_give_back_runs_nothing_meanwhile() {
+    let reaper = Reaper::start().unwrap();
+    let child = reaper.spawn(Command::new(std::env::current_exe().unwrap()).arg("fat")).unwrap();
+    until("its memory is filled", || others().iter().any(|(_, stat)| stat.contains("(fat)"))).await;
+    let done = tokio::time::timeout(PATIENCE, reaper.kill_everything(|_| {})).await.unwrap().unwrap();
+    assert!(running().is_empty(), "{:?}", running());
+    tokio::time::timeout(PATIENCE, reaper.settled()).await.expect("it is gone soon");
+    assert!(others().is_empty() && child.exit.now().is_some(), "what has settled is reaped: {:?}", others());
+    println!("test who_has_much_memory_to_give_back_runs_nothing_meanwhile ... ok ({} dying)", done.dying);
+}
+
 async fn orphans_are_reaped() {
     let reaper = Reaper::start().unwrap();
     let child = reaper.spawn(Command::new("sh").args(["-c", "for i in 1 2 3; do sleep 0.2 & done; exit 4"])).unwrap();
@@ -75,7 +105,9 @@ async fn nothing_survives_the_fence() {
     let child = reaper.spawn(Command::new("sh").args(["-c", stubborn])).unwrap();
     until("they are many", || others().len() > 20).await;
     let done = tokio::time::timeout(PATIENCE, reaper.kill_everything(|_| {})).await.unwrap().unwrap();
-    assert!(others().is_empty(), "{:?}", others());
+    assert!(running().is_empty(), "{:?}", running());
+    tokio::time::timeout(PATIENCE, reaper.settled()).await.expect("whoever is taken down is gone soon");
+    until("nobody is left, not even as a zombie", || others().is_empty()).await;
     assert_eq!(child.exit.now().and_then(|status| status.signal()), Some(9));
     // Afterwards life goes on.
     let next = reaper.spawn(&mut Command::new("true")).unwrap();

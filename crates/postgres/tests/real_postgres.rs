@@ -88,7 +88,7 @@ impl Instance {
             log.push('\n');
         };
         let lock = self.lock.as_ref().unwrap();
-        let postmaster = self.postgres.start(reaper, lock, &[], Arc::new(sink)).unwrap();
+        let postmaster = self.postgres.start(reaper, lock, &[], Arc::new(sink)).await.unwrap();
         let handle = postmaster.handle();
         self.postmaster = Some(postmaster);
         match wait_ready(&self.postgres, &handle, PATIENCE).await {
@@ -315,6 +315,6 @@ async fn a_postmaster_is_not_started_under_another_volume_s_lock() {
     let instance = Instance::at(root.path(), "a", 5604);
     let elsewhere = tempfile::tempdir().unwrap();
     let lock = VolumeLock::acquire(elsewhere.path()).unwrap();
-    let error = instance.postgres.start(&reaper, &lock, &[], Arc::new(|_, _: &[u8]| {})).unwrap_err();
+    let error = instance.postgres.start(&reaper, &lock, &[], Arc::new(|_, _: &[u8]| {})).await.unwrap_err();
     assert!(error.to_string().contains(elsewhere.path().to_str().unwrap()), "{error}");
 }

@@ -69,7 +69,7 @@ impl<'a> Copy<'a> {
         .to_vec();
         let control = self.control().await?;
         settings.extend(control.sensitive.iter().map(|(name, value)| format!("{name}={value}")));
-        let started = self.postgres.start(self.reaper, self.lock, &settings, Arc::clone(&self.lines));
+        let started = self.postgres.start(self.reaper, self.lock, &settings, Arc::clone(&self.lines)).await;
         let mut postmaster = started.map_err(|e| chain(&e))?;
         let handle = postmaster.handle();
         // Reads its output until its end.

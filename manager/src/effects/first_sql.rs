@@ -82,7 +82,7 @@ pub(super) async fn run(cx: &Context, cluster: &Cluster, pgdata: &Path) -> Resul
     let (at, sockets) = (pgdata.to_owned(), folder.clone());
     off_runtime(move || make_ready(&at, &sockets)).await?;
     let said = Said::default();
-    let handle = start(cx, cluster, pgdata, &folder, &said)?;
+    let handle = start(cx, cluster, pgdata, &folder, &said).await?;
     let done = work(cx, cluster, &texts, &handle, &folder, &said).await;
     // Whatever happened, nothing of it runs on.
     let mode = if done.is_ok() { StopMode::Fast } else { StopMode::Immediate };
@@ -101,7 +101,7 @@ fn make_ready(pgdata: &Path, folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn start(
+async fn start(
     cx: &Context,
     cluster: &Cluster,
     pgdata: &Path,
@@ -113,7 +113,7 @@ fn start(
     let settings =
         pgconf::firstborn::settings(&asked.parameters, &asked.shared_preload_libraries, &sockets.to_string_lossy());
     let sink = said.sink(&cx.postgres_lines);
-    let mut postmaster = postgres.start(&cx.reaper, &cx.lock, &settings, sink).map_err(|e| chain(&e))?;
+    let mut postmaster = postgres.start(&cx.reaper, &cx.lock, &settings, sink).await.map_err(|e| chain(&e))?;
     let handle = postmaster.handle();
     // Reads its output until its end.
     tokio::spawn(async move { drop(postmaster.wait().await) });

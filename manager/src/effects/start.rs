@@ -12,7 +12,7 @@ use pgherd_postgres::process::{Postgres, PostmasterHandle};
 use pgherd_postgres::sql::{Local, Session, is_listening};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Between two looks at a starting postmaster.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -53,19 +53,22 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
     }
     let postgres = Postgres::locate(cx.major, &cx.config.pgdata, &cx.config.socket_dir(), POSTGRES_PORT)
         .map_err(|error| chain(&error))?;
-    let mut postmaster =
-        postgres.start(&cx.reaper, &cx.lock, &[], Arc::clone(&cx.postgres_lines)).map_err(|error| chain(&error))?;
+    let mut postmaster = postgres
+        .start(&cx.reaper, &cx.lock, &[], Arc::clone(&cx.postgres_lines))
+        .await
+        .map_err(|error| chain(&error))?;
     let handle = postmaster.handle();
-    *cx.postmaster() = Some(Running { handle: handle.clone(), stopping: false });
+    let stopping = Arc::new(AtomicBool::new(false));
+    *cx.postmaster() = Some(Running { handle: handle.clone(), stopping: Arc::clone(&stopping) });
     cx.leaving.store(false, Ordering::Relaxed);
     // Its checkpointer reads the files before it lets anybody commit.
     cx.synchrony.began(&names(cx), true);
-    let watching = Arc::clone(cx);
+    let (watching, pid) = (Arc::clone(cx), handle.pid());
     // Ends with the postmaster, which ends before the manager does.
     tokio::spawn(async move {
         let status = postmaster.wait().await;
-        let asked = watching.postmaster().take().is_some_and(|running| running.stopping);
-        if !asked {
+        drop(watching.postmaster().take_if(|running| running.handle.pid() == pid));
+        if !stopping.load(Ordering::Relaxed) {
             let why = status.map_or_else(|error| chain(&error), |status| format!("postgres ended: {status}"));
             tracing::warn!(%why, "postgres ended unasked");
             drop(watching.events.send(Event::PostgresExited(why)).await);

@@ -20,8 +20,8 @@ pub async fn stop(cx: &Arc<Context>, how: Stop) -> Outcome {
         // The shutdown checkpoint that follows is a short one then.
         checkpoint(cx, bound, "before the shutdown").await;
     }
-    if let Some(running) = cx.postmaster().as_mut() {
-        running.stopping = true;
+    if let Some(running) = cx.postmaster().as_ref() {
+        running.stopping.store(true, Ordering::Relaxed);
     }
     cx.leaving.store(true, Ordering::Relaxed);
     cx.nudge.notify_one();
@@ -43,10 +43,10 @@ async fn silence_archiver(cx: &Arc<Context>) {
     }
 }
 
-/// SIGKILL to everything, until nothing is left.
+/// SIGKILL to everything, until nothing runs any more.
 pub async fn kill(cx: &Context) -> Outcome {
-    if let Some(running) = cx.postmaster().as_mut() {
-        running.stopping = true;
+    if let Some(running) = cx.postmaster().as_ref() {
+        running.stopping.store(true, Ordering::Relaxed);
     }
     let report = |p: pgherd_postgres::kill::KillProgress| {
         tracing::warn!(rounds = p.rounds, elapsed = ?p.elapsed, "processes survive SIGKILL: the kernel holds them");
@@ -57,8 +57,8 @@ pub async fn kill(cx: &Context) -> Outcome {
     *cx.postmaster() = None;
     match killed {
         Ok(p) => {
-            let (rounds, elapsed_ms) = (p.rounds, p.elapsed.as_secs_f64() * 1e3);
-            tracing::info!(rounds, elapsed_ms, "every process of postgres is gone");
+            let (rounds, elapsed_ms, dying) = (p.rounds, p.elapsed.as_secs_f64() * 1e3, p.dying);
+            tracing::info!(rounds, elapsed_ms, dying, "no process of postgres runs any more");
             Outcome::Done
         }
         Err(error) => Outcome::Failed(chain(&error)),

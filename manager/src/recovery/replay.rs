@@ -153,7 +153,7 @@ async fn start(
         sensitive: &control.sensitive,
     });
     let sink = said.sink(&place.lines);
-    let mut postmaster = postgres.start(reaper, lock, &settings, sink).map_err(|e| chain(&e))?;
+    let mut postmaster = postgres.start(reaper, lock, &settings, sink).await.map_err(|e| chain(&e))?;
     let handle = postmaster.handle();
     // Reads its output until its end.
     tokio::spawn(async move { drop(postmaster.wait().await) });

@@ -121,7 +121,7 @@ impl Bed {
     }
 
     async fn begin(&mut self) {
-        let postmaster = self.origin.start(&self.reaper, &self.lock, &[], Arc::clone(&self.lines)).unwrap();
+        let postmaster = self.origin.start(&self.reaper, &self.lock, &[], Arc::clone(&self.lines)).await.unwrap();
         drop(wait_ready(&self.origin, &postmaster.handle(), PATIENCE).await.unwrap());
         self.postmaster = Some(postmaster);
     }
@@ -303,7 +303,8 @@ impl Bed {
         let settings = ["listen_addresses=".to_owned(), format!("unix_socket_directories={}", sockets.display())];
         let more = ["max_prepared_transactions=7".to_owned(), "fsync=off".to_owned()];
         let settings: Vec<String> = settings.into_iter().chain(more).collect();
-        let mut postmaster = postgres.start(&self.reaper, &self.lock, &settings, Arc::clone(&self.lines)).unwrap();
+        let mut postmaster =
+            postgres.start(&self.reaper, &self.lock, &settings, Arc::clone(&self.lines)).await.unwrap();
         drop(wait_ready(&postgres, &postmaster.handle(), PATIENCE).await.unwrap());
         let ids = rows(&session(&sockets).await, &format!("SELECT id::text FROM {TABLE}")).await;
         postmaster.handle().stop(StopMode::Immediate).unwrap();

@@ -6,6 +6,9 @@ use core::time::Duration;
 const CHECKPOINT: Duration = Duration::from_secs(30);
 /// After SIGQUIT.
 const IMMEDIATE: Duration = Duration::from_secs(5);
+/// The same where another has been elected and waits: for sessions to be told (`57P01`). What is left then is killed
+/// (ADR 20).
+const TOLD: Duration = Duration::from_millis(30);
 /// What is left of a pod's grace after the immediate phase: for SIGKILL, for reading the volume and the release.
 const LAST: Duration = Duration::from_secs(5);
 /// What a smart phase leaves to the fast one, where there is so much.
@@ -41,18 +44,25 @@ pub enum StopPhase {
 }
 
 impl Stop {
+    /// Whether another has been elected and waits: sessions are ended, and the rest is killed.
+    #[must_use]
+    pub fn is_handover(&self) -> bool {
+        self.fast.is_none()
+    }
+
     /// How long a phase may take that begins `elapsed` after the stop did; `None` for one that is skipped.
     ///
     /// At the end of a pod every phase leaves room for those after it. As with CNPG there is no smart phase where the
     /// grace is not longer than it was asked to be (`smartShutdownTimeout`, 180 s by default).
     #[must_use]
     pub fn bound(&self, phase: StopPhase, elapsed: Duration) -> Option<Duration> {
+        let immediate = if self.is_handover() { TOLD } else { IMMEDIATE };
         let Some(grace) = self.within else {
             return match phase {
                 StopPhase::Checkpoint => self.checkpoint_first.then_some(CHECKPOINT),
                 StopPhase::Smart => self.smart,
                 StopPhase::Fast => self.fast,
-                StopPhase::Immediate => Some(IMMEDIATE),
+                StopPhase::Immediate => Some(immediate),
             };
         };
         let last = LAST.min(grace / 6);
@@ -67,7 +77,7 @@ impl Stop {
                 asked.map(|asked| until(smart_ends, asked)).filter(|bound| !bound.is_zero())
             }
             StopPhase::Fast => self.fast.map(|fast| until(fast_ends, fast)),
-            StopPhase::Immediate => Some(until(immediate_ends, IMMEDIATE)),
+            StopPhase::Immediate => Some(until(immediate_ends, immediate)),
         }
     }
 }
@@ -136,7 +146,7 @@ mod tests {
         let plain = Stop { smart: None, checkpoint_first: false, ..handover };
         assert_eq!(at_worst(plain), [None, None, Some(3_600_000), Some(5_000)]);
         let awaited = Stop { smart: None, fast: None, ..handover };
-        assert_eq!(at_worst(awaited), [Some(30_000), None, None, Some(5_000)]);
+        assert_eq!(at_worst(awaited), [Some(30_000), None, None, Some(30)]);
     }
 
     #[test]

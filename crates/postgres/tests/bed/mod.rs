@@ -65,18 +65,18 @@ impl Server {
     }
 
     async fn start(&mut self, reaper: &Reaper) {
-        let handle = self.begin(reaper);
+        let handle = self.begin(reaper).await;
         drop(wait_ready(&self.postgres, &handle, PATIENCE).await.unwrap());
     }
 
-    fn begin(&mut self, reaper: &Reaper) -> PostmasterHandle {
+    async fn begin(&mut self, reaper: &Reaper) -> PostmasterHandle {
         let log = Arc::clone(&self.log);
         let sink = move |_, line: &[u8]| {
             let mut log = log.lock().unwrap();
             log.push_str(&String::from_utf8_lossy(line));
             log.push('\n');
         };
-        let postmaster = self.postgres.start(reaper, &self.lock, &[], Arc::new(sink)).unwrap();
+        let postmaster = self.postgres.start(reaper, &self.lock, &[], Arc::new(sink)).await.unwrap();
         self.postmaster.insert(postmaster).handle()
     }
 
@@ -185,9 +185,9 @@ impl Bed {
     }
 
     /// Starts a standby that may not come up.
-    pub fn begin(&mut self, name: &str) {
+    pub async fn begin(&mut self, name: &str) {
         let standby = self.standbys.iter_mut().find(|one| one.name == name).unwrap();
-        standby.begin(&self.reaper);
+        standby.begin(&self.reaper).await;
     }
 
     pub async fn takes_sessions(&self, name: &str) -> bool {

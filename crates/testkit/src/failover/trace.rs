@@ -1,5 +1,5 @@
 //! One failover, event by event: what the managers, postgres and the controller logged between the last row before the
-//! fault and the first ones after it, and when the client felt it.
+//! fault and the first ones after it, what the API server stored, and when the client felt it.
 
 use crate::journal::{Gap, boottime};
 use crate::machine::Head;
@@ -13,7 +13,7 @@ use std::path::Path;
 pub struct Event {
     /// Seconds after the fault.
     pub at_s: f64,
-    /// The pod, `postgres` of a pod, `controller`, `client`, or `fault`.
+    /// The pod, `postgres` of a pod, `controller`, `api`, `client`, or `fault`.
     pub who: String,
     /// What happened.
     pub what: String,
@@ -54,6 +54,8 @@ const WORDS: [&str; 9] = [
     "received immediate shutdown",
     "database system is shut down",
 ];
+/// What of the API server's objects marks a step: whom services lead to, and who holds the lease.
+const FACTS: [&str; 4] = ["role", "ready", "holder", "state"];
 /// Events before the fault and after the first row are of no interest, beyond so many seconds.
 const MARGIN: f64 = 0.5;
 /// How deep logs lie.
@@ -95,7 +97,7 @@ fn read_logs(directory: &Path, lines: &mut Vec<String>, depth: u32) {
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() && depth < DEPTH && !path.ends_with("volumes") && !path.ends_with("s3") {
             read_logs(&path, lines, depth + 1);
-        } else if path.extension().is_some_and(|extension| extension == "log") {
+        } else if path.extension().is_some_and(|extension| extension == "log" || extension == "jsonl") {
             // A line that is being written is not needed.
             lines.extend(std::fs::read_to_string(&path).unwrap_or_default().lines().map(str::to_owned));
         }
@@ -106,6 +108,13 @@ fn read_logs(directory: &Path, lines: &mut Vec<String>, depth: u32) {
 fn parse(line: &str, zero: Timestamp) -> Option<Event> {
     let value: Value = serde_json::from_str(line.get(line.find('{')?..)?).ok()?;
     let text = |path: &str| value.pointer(path).and_then(Value::as_str);
+    if let Some(fact) = text("/what").filter(|fact| FACTS.contains(fact)) {
+        let at: Timestamp = text("/at")?.parse().ok()?;
+        let (object, name) = (text("/who")?.split('/').next()?, text("/who")?.rsplit('/').next()?);
+        let now = text("/to").filter(|now| !now.is_empty()).unwrap_or("nothing");
+        let what = format!("{object} {name}: {fact} {now}");
+        return Some(Event { at_s: at.duration_since(zero).as_secs_f64(), who: "api".to_owned(), what });
+    }
     let at: Timestamp = text("/ts")?.parse().ok()?;
     let pod = text("/logging_pod").unwrap_or_default();
     let (who, what) = match text("/logger")? {
@@ -153,6 +162,14 @@ mod tests {
         let postgres = line("postgres", r#""record":{"message":"selected new timeline ID: 2"}"#);
         assert_eq!(what(&postgres).as_deref(), Some("0.25 c-1 postgres selected new timeline ID: 2"));
         assert_eq!(what(&line("postgres", r#""record":{"message":"checkpoint starting: time"}"#)), None);
+        let fact = |what: &str| {
+            format!(
+                "{{\"boottime\":1,\"monotonic\":1,\"at\":\"2026-01-01T00:00:00.25Z\",\"who\":\"pod/ns/c-1\",\
+                 \"what\":\"{what}\",\"from\":\"\",\"to\":\"primary\"}}"
+            )
+        };
+        assert_eq!(what(&fact("role")).as_deref(), Some("0.25 api pod c-1: role primary"));
+        assert_eq!(what(&fact("address")), None);
         assert_eq!(what("no JSON"), None);
     }
 

@@ -15,8 +15,8 @@ use std::time::Instant;
 
 /// Longer than this no fence takes.
 const GONE_WITHIN: Duration = Duration::from_secs(30);
-/// What the manager logs once nothing is left.
-const GONE: &str = "every process of postgres is gone";
+/// What the manager logs once nothing of it runs.
+const GONE: &str = "no process of postgres runs any more";
 
 /// Cuts the primary off from the API and from its standbys, not from its clients, and waits for its end. What it wrote
 /// alone is nobody's: replication is asynchronous.
