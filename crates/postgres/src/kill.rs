@@ -77,9 +77,9 @@ impl Reaper {
                 registry.drain()
             };
             // Strangers (kubectl exec) have their parent outside; they are no children, and are looked for.
-            let others = others();
+            let seen = others();
             now = KillProgress { rounds: now.rounds.saturating_add(1), elapsed: began.elapsed(), dying: 0 };
-            match (drained, others) {
+            match (drained, seen) {
                 // Where /proc belongs to another namespace, our own children are all that can be known.
                 (Drained::NoneLeft, Others::Unknown) => return Ok(now),
                 (drained, Others::Dying(dying)) if drained == Drained::NoneLeft || !dying.is_empty() => {

@@ -90,12 +90,13 @@ fn pids() -> Option<Vec<u32>> {
     Some(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
-fn stat(pid: u32) -> Option<String> {
+/// proc_pid_stat(5) of a process that is there.
+pub(crate) fn stat(pid: u32) -> Option<String> {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()
 }
 
 /// What follows the name, which may hold brackets and blanks itself: the third field and those after it.
-fn after_name(stat: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn after_name(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
 }
 

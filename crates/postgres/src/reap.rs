@@ -215,9 +215,7 @@ impl Reaper {
             shared: Arc::clone(&self.shared),
         })
     }
-}
 
-impl Reaper {
     /// Waits until the kernel has taken down whatever was killed: a postgres must not begin beside the memory of the one
     /// before it. Cancel-safe.
     pub async fn settled(&self) {

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Ends the postmaster by the phases of `how`, a stop that began at `began`. Answers with the mode that ended it, or
-/// nothing if it is still there after all of them: so it always is in a handover, where its sessions alone are ended.
-/// Nothing is promised about its children, and whoever called this kills what is left.
+/// nothing if it is still there after all of them. In a handover the last phase ends its sessions alone, and whoever
+/// called this kills the postmaster. Nothing is promised about its children.
 pub async fn shut_down(postmaster: &PostmasterHandle, how: Stop, began: Instant) -> Option<StopMode> {
     let phases = [
         (StopPhase::Smart, StopMode::Smart),
@@ -25,7 +25,7 @@ pub async fn shut_down(postmaster: &PostmasterHandle, how: Stop, began: Instant)
         tracing::info!(?mode, ?bound, "postgres is told to stop");
         if how.is_handover() && mode == StopMode::Immediate {
             end_sessions(postmaster, bound).await;
-            return None;
+            return Some(mode);
         }
         if let Err(error) = postmaster.stop(mode) {
             // It may have ended by itself; if it has not, the next phase tries again.

@@ -1,5 +1,6 @@
 //! Whether the processes behind clients' sessions run, as the kernel tells it (proc(5), `/proc/PID/stat`).
 
+use crate::others::{after_name, stat};
 use crate::sql::{Session, SqlError, within};
 use pgherd_core::lease::Session as State;
 use std::time::Duration;
@@ -16,13 +17,12 @@ pub async fn client_sessions(session: &Session, deadline: Duration) -> Result<Ve
     let rows = within(WHAT, deadline, session.client().query(sql, &[])).await?;
     let pids = rows.iter().map(|row| row.try_get::<_, i32>(0));
     let pids = pids.collect::<Result<Vec<_>, _>>().map_err(|source| SqlError::Statement { what: WHAT, source })?;
-    Ok(pids.into_iter().filter_map(|pid| state(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)).collect())
+    Ok(pids.into_iter().filter_map(|pid| state(&stat(u32::try_from(pid).ok()?)?)).collect())
 }
 
-/// The state is the first field after the command, which is in parentheses and may hold some itself.
+/// The state is the first field after the command.
 fn state(stat: &str) -> Option<State> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    match fields.split_ascii_whitespace().next()? {
+    match after_name(stat).next()? {
         "T" => Some(State::Stopped),
         "Z" | "X" => None,
         _ => Some(State::Runs),

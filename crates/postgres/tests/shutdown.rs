@@ -47,3 +47,26 @@ async fn a_fast_phase_that_is_held_up_is_followed_by_the_immediate_one_before_th
     assert_eq!(shut_down(&bed.handle(), leaving(grace), began).await, Some(StopMode::Immediate));
     assert!(began.elapsed() >= S(5) && began.elapsed() < S(grace), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_handover_every_session_is_told_and_the_postmaster_stands_still_until_it_is_killed() {
+    let bed = Bed::with_standbys(5744, &[]).await;
+    let mut to = tokio_postgres::Config::new();
+    to.host_path(bed.socket()).port(5744).user("postgres").dbname("postgres");
+    let (client, mut connection) = to.connect(tokio_postgres::NoTls).await.unwrap();
+    let told = tokio::spawn(async move {
+        let mut codes = Vec::new();
+        while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+            if let tokio_postgres::AsyncMessage::Notice(notice) = message {
+                codes.push(notice.code().code().to_owned());
+            }
+        }
+        codes
+    });
+    client.batch_execute("SELECT 1").await.unwrap();
+    let handover = Stop { smart: None, fast: None, checkpoint_first: false, within: None };
+    assert_eq!(shut_down(&bed.handle(), handover, Instant::now()).await, Some(StopMode::Immediate));
+    assert_eq!(tokio::time::timeout(PATIENCE, told).await.unwrap().unwrap(), ["57P01"]);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", bed.handle().pid())).unwrap();
+    assert!(stat.contains(") T "), "{stat}");
+}

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
-/// Stops postgres by the phases of `how`. When this is done the postmaster is gone; nothing is promised about its
-/// children.
+/// Stops postgres by the phases of `how`. When this is done the postmaster is gone, or in a handover waits to be killed;
+/// nothing is promised about its children.
 pub async fn stop(cx: &Arc<Context>, how: Stop) -> Outcome {
     let Some(handle) = cx.running() else { return Outcome::Done };
     let began = Instant::now();
@@ -25,7 +25,7 @@ pub async fn stop(cx: &Arc<Context>, how: Stop) -> Outcome {
     }
     cx.leaving.store(true, Ordering::Relaxed);
     cx.nudge.notify_one();
-    if how.fast.is_some() {
+    if !how.is_handover() {
         silence_archiver(cx).await;
     }
     match shut_down(&handle, how, began).await {

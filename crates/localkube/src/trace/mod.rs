@@ -47,7 +47,7 @@ fn since_first(events: &[Event]) -> impl Iterator<Item = (f64, &Event)> {
 }
 
 /// `pod/NAMESPACE/NAME` as `pod NAME`.
-fn short(who: &str) -> String {
+pub fn short(who: &str) -> String {
     match (who.split_once('/'), who.rsplit_once('/')) {
         (Some((kind, _)), Some((_, name))) => format!("{kind} {name}"),
         _ => who.to_owned(),
@@ -55,7 +55,7 @@ fn short(who: &str) -> String {
 }
 
 /// What an event says, in a few words.
-fn said(event: &Event) -> String {
+pub fn said(event: &Event) -> String {
     match (event.from.as_str(), event.to.as_str()) {
         (_, to) if event.who == "fault" => to.to_owned(),
         ("", to) => format!("{} is {to}", event.what),

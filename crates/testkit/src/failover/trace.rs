@@ -4,6 +4,8 @@
 use crate::journal::{Gap, boottime};
 use crate::machine::Head;
 use jiff::{SignedDuration, Timestamp};
+use pgherd_localkube::daemon::Event as Stored;
+use pgherd_localkube::trace::{said, short};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
@@ -107,14 +109,12 @@ fn read_logs(directory: &Path, lines: &mut Vec<String>, depth: u32) {
 /// One line of a log, if it marks a step; a container's lines have a prefix of the runtime's.
 fn parse(line: &str, zero: Timestamp) -> Option<Event> {
     let value: Value = serde_json::from_str(line.get(line.find('{')?..)?).ok()?;
-    let text = |path: &str| value.pointer(path).and_then(Value::as_str);
-    if let Some(fact) = text("/what").filter(|fact| FACTS.contains(fact)) {
-        let at: Timestamp = text("/at")?.parse().ok()?;
-        let (object, name) = (text("/who")?.split('/').next()?, text("/who")?.rsplit('/').next()?);
-        let now = text("/to").filter(|now| !now.is_empty()).unwrap_or("nothing");
-        let what = format!("{object} {name}: {fact} {now}");
-        return Some(Event { at_s: at.duration_since(zero).as_secs_f64(), who: "api".to_owned(), what });
+    if let Ok(stored) = Stored::deserialize(&value) {
+        let what = format!("{} {}", short(&stored.who), said(&stored));
+        let at_s = stored.at.duration_since(zero).as_secs_f64();
+        return FACTS.contains(&stored.what.as_str()).then(|| Event { at_s, who: "api".to_owned(), what });
     }
+    let text = |path: &str| value.pointer(path).and_then(Value::as_str);
     let at: Timestamp = text("/ts")?.parse().ok()?;
     let pod = text("/logging_pod").unwrap_or_default();
     let (who, what) = match text("/logger")? {
@@ -168,7 +168,7 @@ mod tests {
                  \"what\":\"{what}\",\"from\":\"\",\"to\":\"primary\"}}"
             )
         };
-        assert_eq!(what(&fact("role")).as_deref(), Some("0.25 api pod c-1: role primary"));
+        assert_eq!(what(&fact("role")).as_deref(), Some("0.25 api pod c-1 role is primary"));
         assert_eq!(what(&fact("address")), None);
         assert_eq!(what("no JSON"), None);
     }
