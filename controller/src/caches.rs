@@ -1,6 +1,7 @@
 //! The watches. Leases are not watched: a thousand clusters renew theirs every other second.
 
 use crate::nodes::Nodes;
+use crate::observe::Lacked;
 use crate::queue::Waker;
 use crate::trim;
 use crate::watched::{Kind, Scope, Watched};
@@ -44,6 +45,8 @@ pub struct Caches {
     pub schedules: Watched<ScheduledBackup>,
     /// All backups.
     pub backups: Watched<Backup>,
+    /// What the API server said that it does not serve.
+    pub lacked: Lacked,
     /// True once each of these has listed what there is.
     pub listed: tokio::sync::watch::Receiver<bool>,
 }
@@ -73,6 +76,7 @@ impl Caches {
             secrets: Watched::start(client, scope, &secrets, waker, tasks),
             schedules: Watched::start(client, scope, &schedules, waker, tasks),
             backups: Watched::start(client, scope, &backups, waker, tasks),
+            lacked: Lacked::default(),
             listed,
         };
         // One task waits, and tells everybody.

@@ -10,13 +10,10 @@ use pgherd_core::identity::Nonce;
 use pgherd_core::lease::{HolderState, Term};
 use pgherd_core::time::Instant;
 use pgherd_proto::cluster::ImageCatalogRef;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// How long an object that was seen is taken to be there still; those that are watched are not remembered.
 const SEEN_FOR: Duration = Duration::from_secs(600);
-
-/// How old an API server's word may be that it does not serve a kind: one that is installed is soon made use of.
-const LACKED_FOR: Duration = Duration::from_secs(60);
 
 /// How old what was read of the user's certificates and catalogs may be.
 const BROUGHT_FOR: Duration = Duration::from_secs(5);
@@ -41,7 +38,6 @@ pub struct Remembered {
     image: Option<(ImageCatalogRef, Chosen, Instant)>,
     seen: BTreeSet<ObjectKind>,
     seen_since: Option<Instant>,
-    lacked: BTreeMap<ObjectKind, Instant>,
     /// What was told last by an Event, and when.
     pub told: Vec<(String, Instant)>,
 }
@@ -129,17 +125,6 @@ impl Remembered {
         &mut self.seen
     }
 
-    /// Whether the API server said a moment ago that it does not serve this kind.
-    #[must_use]
-    pub fn lacks(&self, kind: ObjectKind, now: Instant) -> bool {
-        self.lacked.get(&kind).is_some_and(|since| now.since(*since) < LACKED_FOR)
-    }
-
-    /// It says so now.
-    pub fn remember_lack(&mut self, kind: ObjectKind, now: Instant) {
-        self.lacked.insert(kind, now);
-    }
-
     /// Whether this is to be told again: the same words are not repeated for ten minutes.
     pub fn is_news(&mut self, words: &str, now: Instant) -> bool {
         self.told.retain(|(_, at)| now.since(*at) < SEEN_FOR);
@@ -199,16 +184,6 @@ mod tests {
         assert_eq!(since(Some("c-2"), HolderState::Open, 9), Some(Instant(3)));
         assert_eq!(since(Some("c-3"), HolderState::Open, 10), Some(Instant(10)));
         assert_eq!(since(Some("c-3"), HolderState::Recovering, 11), None, "that is a failover");
-    }
-
-    #[test]
-    fn a_kind_that_is_not_served_is_not_asked_for_again_within_a_minute() {
-        let mut memory = Remembered::default();
-        assert!(!memory.lacks(ObjectKind::PodMonitor, Instant(0)));
-        memory.remember_lack(ObjectKind::PodMonitor, Instant(0));
-        assert!(memory.lacks(ObjectKind::PodMonitor, Instant(59_000_000_000)));
-        assert!(!memory.lacks(ObjectKind::PrimaryBudget, Instant(0)), "another kind is another matter");
-        assert!(!memory.lacks(ObjectKind::PodMonitor, Instant(60_000_000_000)), "it may have been installed");
     }
 
     #[test]

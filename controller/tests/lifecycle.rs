@@ -32,6 +32,7 @@ use pgherd_proto::cluster::Cluster;
 use pgherd_proto::scheduled_backup::ScheduledBackup;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -247,7 +248,15 @@ async fn the_example_manifest_becomes_a_cluster_survives_its_primary_and_goes_aw
     let claim = api::<PersistentVolumeClaim>(&client).get(&format!("{NAME}-2")).await.unwrap();
     assert_eq!(claim.annotations()["cnpg.io/pvcStatus"], "ready");
     let monitors = Api::<DynamicObject>::namespaced_with(client.clone(), NS, &observe::pod_monitor_kind());
-    until("the PodMonitor", || async { monitors.get_opt(NAME).await.unwrap() }).await;
+    until("the PodMonitor", || async {
+        // Each change is looked at. Without one the next look may be half a minute away.
+        let change =
+            json!({ "metadata": { "annotations": { "looked-at": format!("{:?}", std::time::Instant::now()) } } });
+        clusters.patch(NAME, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        monitors.get_opt(NAME).await.unwrap()
+    })
+    .await;
     a_healthy_cluster_has_an_empty_plan(&rig).await;
 
     // Its postmaster dies: from the annotation to the election.

@@ -217,24 +217,3 @@ fn encoded(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)
 }
-
-#[tokio::test]
-async fn a_pod_monitor_is_made_where_the_api_server_knows_the_kind() {
-    use crate::memory::Remembered;
-    let group = "/apis/monitoring.coreos.com/v1";
-    let resources = |kind: &str| {
-        json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "monitoring.coreos.com/v1",
-            "resources": [{ "name": "x", "singularName": "", "namespaced": true, "kind": kind, "verbs": ["get"] }] })
-    };
-    for (answer, served) in [(Some("PodMonitor"), true), (Some("ServiceMonitor"), false), (None, false)] {
-        let scenario = match answer {
-            Some(kind) => Scenario::new().get(group, resources(kind)),
-            None => Scenario::new().missing(group),
-        };
-        let (client, script) = scenario.client();
-        let mut memory = Remembered::default();
-        let found = crate::observe::serves_pod_monitors(&client, &mut memory, pgherd_core::time::Instant(0)).await;
-        assert_eq!(found, served, "{answer:?}");
-        script.finish();
-    }
-}

@@ -35,6 +35,7 @@ pub(super) fn caches() -> Caches {
         secrets: Watched::default(),
         schedules: Watched::default(),
         backups: Watched::default(),
+        lacked: crate::observe::Lacked::default(),
         nodes: crate::nodes::Nodes::of([]),
         listed: tokio::sync::watch::channel(true).1,
     }

@@ -1,9 +1,11 @@
 //! From watched objects, and one fresh read of the lease, to what `core` sees.
 
 pub(crate) mod certificates;
+mod lacked;
 mod pods;
 mod status;
 
+pub use lacked::Lacked;
 pub use pods::{Around, kept_view, pod_view, report_view, volume_view, wal_volume_view};
 pub use status::{facts, force};
 
@@ -95,7 +97,12 @@ pub async fn observe(
     let kept = claims.iter().filter_map(|claim| kept_view(&key.name, claim)).collect();
     pods.sort_by_key(|pod| pod.serial);
     volumes.sort_by_key(|volume| volume.serial);
-    let pod_monitors_served = desired.pod_monitor && serves_pod_monitors(client, memory, now).await;
+    let seen_before = memory.seen(now).clone();
+    let pod_monitors_served = desired.pod_monitor
+        && (seen_before.contains(&ObjectKind::PodMonitor) || caches.lacked.serves_pod_monitors(client, now).await);
+    let budgets_served = !desired.disruption_budgets
+        || seen_before.contains(&ObjectKind::PrimaryBudget)
+        || caches.lacked.serves_budgets(client, now).await;
     let names = CertificateNames::of(&key.name, &key.namespace, spec);
     let seen = certificates::look(client, caches, &names, (&key.namespace, &key.name), memory, now).await;
     let mut observed = Observed {
@@ -121,8 +128,8 @@ pub async fn observe(
     memory.rights_are_news(&rights, now);
     observed.drifted = drifted(client, desired, &rights, memory, now).await?;
     observed.objects.extend(observed.drifted.iter().map(|drift| drift.kind));
-    observed.budgets_unserved = desired.disruption_budgets && lacks_budgets(client, memory, now).await;
-    let served = Served { pod_monitors: pod_monitors_served, budgets: !observed.budgets_unserved };
+    observed.budgets_unserved = !budgets_served;
+    let served = Served { pod_monitors: pod_monitors_served, budgets: budgets_served };
     observed.objects.extend(unwatched_objects(client, desired, &served, memory, now).await?);
     observed.replica_budget = memory.replica_budget.filter(|_| observed.objects.contains(&ObjectKind::ReplicaBudget));
     let election = cluster.status.as_ref().and_then(|status| status.election.as_ref());
@@ -241,42 +248,4 @@ where
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
         found => Ok(found?.is_some()),
     }
-}
-
-/// Whether the API server is older than policy/v1 (Kubernetes 1.21). Only its plain word counts.
-async fn lacks_budgets(client: &Client, memory: &mut Remembered, now: Instant) -> bool {
-    let kind = ObjectKind::PrimaryBudget;
-    if memory.seen(now).contains(&kind) {
-        return false;
-    }
-    if memory.lacks(kind, now) {
-        return true;
-    }
-    let served = client.list_api_group_resources("policy/v1").await;
-    let lacks = is_unknown(&served);
-    if lacks {
-        memory.remember_lack(kind, now);
-    }
-    lacks
-}
-
-/// Whether the CRD is installed; what cannot be asked counts as no, and is asked again.
-pub(crate) async fn serves_pod_monitors(client: &Client, memory: &mut Remembered, now: Instant) -> bool {
-    let kind = ObjectKind::PodMonitor;
-    if memory.seen(now).contains(&kind) {
-        return true;
-    }
-    if memory.lacks(kind, now) {
-        return false;
-    }
-    let served = client.list_api_group_resources("monitoring.coreos.com/v1").await;
-    if is_unknown(&served) {
-        memory.remember_lack(kind, now);
-    }
-    served.is_ok_and(|list| list.resources.iter().any(|resource| resource.kind == "PodMonitor"))
-}
-
-/// Nothing of that group and version is served.
-fn is_unknown<T>(served: &Result<T, kube::Error>) -> bool {
-    matches!(served, Err(kube::Error::Api(status)) if status.code == 404)
 }
