@@ -13,7 +13,7 @@ use core::time::Duration;
 use pgherd_core::cluster::TailFact;
 use pgherd_core::instance::ArchiveMode;
 use pgherd_core::timeline::TimelineId;
-use pgherd_proto::cluster::Cluster;
+use pgherd_proto::cluster::{BarmanObjectStore, Cluster};
 use pgherd_telemetry::chain;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -193,9 +193,9 @@ async fn configure(archive: Archive, mut cluster: watch::Receiver<Option<Arc<Clu
     let mut known: Option<Option<StoreSettings>> = None;
     loop {
         let current = cluster.borrow_and_update().clone();
-        let pause = match current {
+        let pause = match &current {
             None => TRY_AGAIN,
-            Some(cluster) => match store_settings(&cluster, &api).await {
+            Some(cluster) => match store_settings(cluster, &api).await {
                 Ok(fresh) => {
                     if known.as_ref() != Some(&fresh) {
                         apply(&archive, fresh.clone());
@@ -209,10 +209,17 @@ async fn configure(archive: Archive, mut cluster: watch::Receiver<Option<Arc<Clu
                 }
             },
         };
-        if let Ok(Err(_)) = tokio::time::timeout(pause, cluster.changed()).await {
+        // A Cluster changes many times in a failover, and where it archives to hardly ever.
+        let elsewhere = cluster.wait_for(|now| asked(now.as_ref()) != asked(current.as_ref()));
+        if let Ok(Err(_)) = tokio::time::timeout(pause, elsewhere).await {
             return;
         }
     }
+}
+
+/// Where a Cluster that has been read wants to archive, if anywhere.
+fn asked(cluster: Option<&Arc<Cluster>>) -> Option<Option<&BarmanObjectStore>> {
+    cluster.map(|cluster| cluster.spec.object_store())
 }
 
 fn apply(archive: &Archive, settings: Option<StoreSettings>) {

@@ -8,6 +8,7 @@
 pub mod basebackup;
 pub mod bootstrap;
 pub mod control_data;
+pub mod death_watch;
 pub mod dir;
 pub mod files;
 pub mod fsync_probe;

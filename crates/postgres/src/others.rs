@@ -68,6 +68,23 @@ pub(crate) fn children_of(parent: i32) -> Vec<i32> {
     pids().into_iter().flatten().filter_map(|pid| i32::try_from(pid).ok()).filter(is_child).collect()
 }
 
+/// Whether nobody is there any more, or he waits for somebody else (`S` of proc_pid_stat(5)): he has nothing left to do.
+pub(crate) fn rests(pid: i32) -> bool {
+    let stat = u32::try_from(pid).ok().and_then(stat);
+    stat.is_none_or(|stat| life(&stat) != Life::Alive || after_name(&stat).next() == Some("S"))
+}
+
+/// Whether SIGQUIT moves him (`SigIgn` of proc_pid_status(5)).
+pub(crate) fn heeds_quit(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| !ignores_quit(&status))
+}
+
+/// What he calls himself, as PostgreSQL does for those who look at processes (`update_process_title`).
+pub(crate) fn title(pid: i32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).trim_end_matches('\0').to_owned()
+}
+
 /// Whether a program goes on under this id.
 pub(crate) fn runs(pid: i32) -> bool {
     u32::try_from(pid).ok().and_then(stat).is_some_and(|stat| life(&stat) == Life::Alive)
@@ -103,6 +120,13 @@ pub(crate) fn after_name(stat: &str) -> impl Iterator<Item = &str> {
 /// A number, by its place in proc_pid_stat(5).
 fn field(stat: &str, place: usize) -> Option<u64> {
     after_name(stat).nth(place.checked_sub(3)?)?.parse().ok()
+}
+
+fn ignores_quit(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Bit n - 1 is signal n.
+    mask.is_some_and(|mask| mask & (1 << 2) != 0)
 }
 
 /// What cannot be understood counts as alive.
@@ -143,6 +167,13 @@ mod tests {
             Life::Alive,
             "its first thread has ended, another has not"
         );
+    }
+
+    #[test]
+    fn who_ignores_sigquit_says_so() {
+        assert!(ignores_quit("Name:\tpostgres\nSigBlk:\t0\nSigIgn:\t0000000001301006\nSigCgt:\t0\n"));
+        assert!(!ignores_quit("Name:\tpostgres\nSigIgn:\t0000000001301002\n"));
+        assert!(!ignores_quit(""));
     }
 
     #[test]

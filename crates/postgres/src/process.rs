@@ -5,14 +5,19 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
 
+use crate::death_watch::DeathWatch;
 use crate::lines::{LineSink, Stream, read_lines};
 use crate::reap::{Exit, ReapError, Reaper, Signaller};
 use crate::version::{Major, VersionError};
 use crate::volume_lock::VolumeLock;
+
+/// Until a postmaster that has just been started has made its pipe.
+const OPEN_AGAIN: Duration = Duration::from_millis(200);
 
 /// The postmaster could not be started or told something.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +154,7 @@ impl Postmaster {
     pub async fn wait(&mut self) -> Result<ExitStatus, ReapError> {
         let status = self.handle.wait().await?;
         let rest = async { while self.readers.join_next().await.is_some() {} };
-        drop(tokio::time::timeout(std::time::Duration::from_secs(1), rest).await);
+        drop(tokio::time::timeout(Duration::from_secs(1), rest).await);
         Ok(status)
     }
 }
@@ -172,6 +177,28 @@ impl PostmasterHandle {
     /// Waits for its end. Cancel-safe.
     pub async fn wait(&self) -> Result<ExitStatus, ReapError> {
         self.exit.wait().await
+    }
+
+    /// Waits until it runs nothing any more: earlier than the kernel says how it ended, as soon as its children know.
+    /// Cancel-safe.
+    pub async fn ending(&self) {
+        tokio::select! {
+            _ended = self.wait() => {}
+            () = self.heard_of_its_end() => {}
+        }
+    }
+
+    async fn heard_of_its_end(&self) {
+        loop {
+            match DeathWatch::of(self.pid()) {
+                Ok(Some(watch)) => return watch.ended().await,
+                Ok(None) => tokio::time::sleep(OPEN_AGAIN).await,
+                Err(error) => {
+                    tracing::debug!(%error, "the postmaster's pipe cannot be looked at: its end is heard of later");
+                    return std::future::pending().await;
+                }
+            }
+        }
     }
 
     /// How it ended, if it did.

@@ -34,7 +34,7 @@ pub enum PromoteError {
 }
 
 /// How often a condition inside postgres is looked at; this is on the way of every failover.
-const POLL: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(5);
 
 /// Waits until postgres takes sessions (a primary after its recovery, a standby once consistent).
 pub async fn wait_ready(

@@ -1,6 +1,6 @@
 //! Stopping a postmaster phase by phase: smart, fast, immediate, each within its bound.
 
-use crate::others::{children_of, runs};
+use crate::others::{children_of, heeds_quit, rests, runs, title};
 use crate::process::{PostmasterHandle, StopMode};
 use core::time::Duration;
 use nix::sys::signal::{Signal, kill};
@@ -40,18 +40,44 @@ pub async fn shut_down(postmaster: &PostmasterHandle, how: Stop, began: Instant)
 
 /// Tells every session that it ends (`57P01`), while the postmaster stands still and waits for SIGKILL. Asked to stop, it
 /// would take its shared memory down first, in a system call that a SIGKILL does not cut short.
+///
+/// Walsenders are left alone: what the sessions wrote last is on its way to the standbys, and whoever is to take over need
+/// not fetch it. So is the logging collector, which heeds no SIGQUIT. Both are at an end when they wait for others.
 async fn end_sessions(postmaster: &PostmasterHandle, bound: Duration) {
     if let Err(error) = postmaster.freeze() {
         tracing::debug!(%error, "the postmaster has ended already");
         return;
     }
     let give_up = Instant::now() + bound;
-    let sessions = children_of(postmaster.pid());
+    let (sessions, others): (Vec<i32>, Vec<i32>) = children_of(postmaster.pid())
+        .into_iter()
+        .partition(|child| !is_walsender(&title(*child)) && heeds_quit(*child));
     for session in &sessions {
         // One that has ended is a zombie for as long as the postmaster stands still, and no signal moves it.
         let _ended = kill(Pid::from_raw(*session), Signal::SIGQUIT);
     }
-    while sessions.iter().any(|session| runs(*session)) && Instant::now() < give_up {
+    let over = || !sessions.iter().any(|session| runs(*session)) && others.iter().all(|other| rests(*other));
+    while !over() && Instant::now() < give_up {
         tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// By `init_ps_display` of PostgreSQL's `ps_status.c`: `postgres: CLUSTER: walsender USER ADDRESS(PORT) STATE`, the name of
+/// the cluster only where there is one. A session of a user or database of that name is not told; it ends all the same.
+fn is_walsender(title: &str) -> bool {
+    title.strip_prefix("postgres: ").is_some_and(|rest| rest.split(' ').any(|word| word == "walsender"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walsender_is_known_by_its_title() {
+        assert!(is_walsender("postgres: walsender streaming_replica 10.0.0.3(5123) streaming 0/3000060"));
+        assert!(is_walsender("postgres: db: walsender streaming_replica 10.0.0.3(5123) idle"));
+        assert!(!is_walsender("postgres: db: app app 10.0.0.3(5123) INSERT"));
+        assert!(!is_walsender("postgres: db: walwriter "));
+        assert!(!is_walsender("/usr/bin/postgres -D walsender "));
     }
 }

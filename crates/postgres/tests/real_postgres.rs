@@ -14,6 +14,7 @@ use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::basebackup::{CopyInto, basebackup};
 use pgherd_postgres::bootstrap::{Login, application_database, cluster_roles};
 use pgherd_postgres::control_data::{ClusterState, ControlData};
+use pgherd_postgres::death_watch::DeathWatch;
 use pgherd_postgres::dir::{DataDirectory, PartialKind, Volume};
 use pgherd_postgres::initdb::{InitDb, initdb};
 use pgherd_postgres::process::{Postgres, Postmaster, StopMode};
@@ -100,7 +101,10 @@ impl Instance {
     /// kill -9 of the postmaster; ends when no process of this instance is left, which the lock tells.
     async fn crash(&mut self) {
         let mut postmaster = self.postmaster.take().unwrap();
-        kill(Pid::from_raw(postmaster.handle().pid()), Signal::SIGKILL).unwrap();
+        let pid = postmaster.handle().pid();
+        let watch = DeathWatch::of(pid).unwrap().expect("the pipe by which its children hear of its end");
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        tokio::time::timeout(PATIENCE, watch.ended()).await.expect("its end to be heard of by that pipe");
         postmaster.wait().await.unwrap();
         self.lock = None;
         self.lock = Some(VolumeLock::acquire_within(self.volume.root(), PATIENCE).await.unwrap());

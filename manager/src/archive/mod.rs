@@ -14,6 +14,7 @@ mod aside;
 mod control;
 mod drain;
 mod handle;
+mod misses;
 mod prefetch;
 mod reach;
 mod ready;

@@ -1,6 +1,7 @@
 //! Answers `restore_command`: from the old holder's tail, from what was fetched ahead, from the archive.
 
 use super::control::{Archiving, Control, RestoreMode, StoreConfig, TailAnswer, TailError, TailSource};
+use super::misses::Misses;
 use super::prefetch::Prefetch;
 use super::reach::Reach;
 use super::restore_policy::{Bounds, Decision, Found, bound, decide, is_patient, known, stands_for};
@@ -26,6 +27,7 @@ pub(super) struct Restorer {
     prefetch: Prefetch,
     bounds: Bounds,
     reach: Reach,
+    misses: Misses,
 }
 
 enum Content {
@@ -42,7 +44,7 @@ impl Restorer {
         bounds: Bounds,
         reach: Reach,
     ) -> Self {
-        Self { pgdata, control, prefetch, bounds, reach }
+        Self { pgdata, control, prefetch, bounds, reach, misses: Misses::default() }
     }
 
     /// Puts the file at `path` (`%p`), or says what postgres is to make of its absence.
@@ -117,6 +119,7 @@ impl Restorer {
         match &now.archiving {
             Archiving::Unknown => unknown.push("the Cluster's backup section has not been read yet".to_owned()),
             Archiving::Off => {}
+            Archiving::To(_) if !is_patient(now.mode) && self.misses.holds(name, now.generation, Instant::now()) => {}
             Archiving::To(config) if !is_patient(now.mode) && self.reach.outage().is_some() => {
                 unknown.extend(self.reach.outage_asking(config, name));
             }
@@ -141,6 +144,7 @@ impl Restorer {
                         if let Some(content) = found {
                             return Found::Content(Content::Archive(content));
                         }
+                        self.misses.note(name, now.generation, Instant::now());
                     }
                     Err(error) => {
                         damaged = matches!(error, WalGetError::Damaged { .. } | WalGetError::Size { .. });

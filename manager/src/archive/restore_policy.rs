@@ -1,6 +1,7 @@
 //! Pure: how a restore request is answered, by what was found and how long it took.
 
 use super::control::RestoreMode;
+use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::WalName;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub(super) enum Decision<T> {
 pub(super) fn known<T>(mode: RestoreMode, name: WalName, here: bool) -> Option<Decision<T>> {
     let missing = || Some(Decision::NotThere(String::new()));
     match (mode, name) {
+        // The first has none (PostgreSQL, "Timelines"), and no archive is asked for it.
+        (_, WalName::History(TimelineId(1))) => missing(),
         (RestoreMode::Promoting { reserved, .. }, WalName::History(t)) if t >= reserved => missing(),
         // Before any stub: the stand-in of a history that there is would be written into the one of the new timeline.
         (RestoreMode::Promoting { .. }, WalName::History(_)) if here => missing(),
@@ -125,7 +128,6 @@ fn unusable<T>(mode: RestoreMode, why: String, may_help: bool) -> Decision<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pgherd_core::timeline::TimelineId;
 
     const PROMOTING: RestoreMode = RestoreMode::Promoting { from: TimelineId(3), reserved: TimelineId(6) };
     const RECOVERY: RestoreMode = RestoreMode::Recovery { along: TimelineId(3), taken: TimelineId(5) };
@@ -191,6 +193,14 @@ mod tests {
         {
             let name = WalName::History(TimelineId(timeline));
             assert_eq!(known::<()>(RECOVERY, name, false), expected, "{timeline}");
+        }
+    }
+
+    #[test]
+    fn the_first_timeline_has_no_history_that_anybody_could_be_asked_for() {
+        for mode in [RestoreMode::default(), PROMOTING, RECOVERY] {
+            let first = known::<()>(mode, WalName::History(TimelineId(1)), false);
+            assert_eq!(first, Some(Decision::NotThere(String::new())));
         }
     }
 

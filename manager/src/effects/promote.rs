@@ -1,6 +1,7 @@
 //! Promotion, and what a new primary tells the world.
 
 use super::start::{at_hand, checkpoint, rewrite};
+use super::synchronous::before_promotion;
 use super::volume::off_runtime;
 use super::{Effect, lineage, tail};
 use crate::configuration::As;
@@ -24,21 +25,20 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
         return Outcome::Failed("there is no watchdog".to_owned());
     }
     let Some(handle) = cx.running() else { return Outcome::Failed("postgres is not running".to_owned()) };
-    // Where it is now, not where it was last sampled: of the timeline that is left, a stand-in must never be served.
-    let asked = async {
-        let session = at_hand(cx).await.map_err(|e| chain(&e))?;
-        let at = tail::position_by(cx, &session).await?;
-        Ok::<_, String>((session, at.timeline))
+    // One session for all of it: another would cost a process and its caches, while clients wait.
+    let session = match at_hand(cx).await {
+        Ok(session) => session,
+        Err(error) => return Outcome::Failed(chain(&error)),
     };
-    let (asked, before) = tokio::join!(asked, super::synchronous::before_promotion(cx));
-    let (session, from) = match asked {
-        Ok(asked) => asked,
-        Err(why) => return Outcome::Failed(why),
-    };
-    if let Err(why) = before {
+    if let Err(why) = before_promotion(cx, &session).await {
         tracing::error!(%why, "nothing is promoted before its configuration is in force");
         return Outcome::Failed(why);
     }
+    // Where it is now, not where it was last sampled: of the timeline that is left, a stand-in must never be served.
+    let from = match tail::position_by(cx, &session).await {
+        Ok(position) => position.timeline,
+        Err(why) => return Outcome::Failed(why),
+    };
     cx.archiving.promoting(Some((from, reserved)));
     let promoted = run_promotion(&handle, &session, PROMOTE_WITHIN).await;
     cx.archiving.promoting(None);

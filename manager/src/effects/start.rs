@@ -66,12 +66,19 @@ async fn begin(cx: &Arc<Context>, role: &StartAs) -> Result<PostmasterHandle, St
     let (watching, pid) = (Arc::clone(cx), handle.pid());
     // Ends with the postmaster, which ends before the manager does.
     tokio::spawn(async move {
-        let status = postmaster.wait().await;
+        let ending = postmaster.handle();
+        ending.ending().await;
         drop(watching.postmaster().take_if(|running| running.handle.pid() == pid));
         if !stopping.load(Ordering::Relaxed) {
-            let why = status.map_or_else(|error| chain(&error), |status| format!("postgres ended: {status}"));
+            let how = ending.ended().map_or_else(String::new, |status| format!(": {status}"));
+            let why = format!("postgres ended{how}");
             tracing::warn!(%why, "postgres ended unasked");
             drop(watching.events.send(Event::PostgresExited(why)).await);
+        }
+        // Its children may live on, and what they have to say takes them time: nobody waits for that.
+        match postmaster.wait().await {
+            Ok(status) => tracing::info!(%status, "the postmaster is gone"),
+            Err(error) => tracing::warn!(error = %chain(&error), "how the postmaster ended is not known"),
         }
     });
     Ok(handle)

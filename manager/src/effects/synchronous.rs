@@ -1,7 +1,7 @@
 //! Rules Q3, Q4 and Q6 on the running postgres: setting whom commits wait for, proving it, and the barrier.
 
 use super::Effect;
-use super::start::{SQL_DEADLINE, address, at_hand, local, names};
+use super::start::{SQL_DEADLINE, address, local, names};
 use crate::config::STATUS_PORT;
 use crate::configuration;
 use crate::context::Context;
@@ -238,13 +238,12 @@ async fn take_in(cx: &Arc<Context>, names: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// For people; then nothing is promoted.
-pub async fn before_promotion(cx: &Arc<Context>) -> Result<(), String> {
+pub async fn before_promotion(cx: &Arc<Context>, session: &Session) -> Result<(), String> {
     let _alone = cx.synchrony.change().await;
     let wanted = names(cx);
     if !cx.synchrony.is_closed_with(&wanted) {
         take_in(cx, &wanted).await?;
     }
-    let session = at_hand(cx).await.map_err(|e| chain(&e))?;
     let waits = cx.synchrony.commits_wait() || wanted.is_empty();
     if !waits {
         // Only the checkpointer can make commits wait. It reads its configuration before each restartpoint.
@@ -253,7 +252,5 @@ pub async fn before_promotion(cx: &Arc<Context>) -> Result<(), String> {
     cx.synchrony.began(&wanted, true);
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                 WHERE backend_type = 'client backend' AND (usename <> 'postgres' OR client_addr IS NOT NULL)";
-    session.batch("end the clients' sessions", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))?;
-    cx.spare.leave(session);
-    Ok(())
+    session.batch("end the clients' sessions", sql, SQL_DEADLINE).await.map_err(|e| chain(&e))
 }

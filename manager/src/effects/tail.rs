@@ -19,8 +19,8 @@ use pgherd_proto::control::{TailConfirmed, TailRequest};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
 
-/// Between two looks at the position.
-const LOOK_AGAIN: Duration = Duration::from_millis(15);
+/// Between two looks at the position, over a session that is kept.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// For all of the WAL to arrive.
 const ARRIVE_WITHIN: Duration = Duration::from_secs(9);
 /// For the holder's release, which is one PUT.
