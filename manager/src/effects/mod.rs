@@ -48,7 +48,13 @@ pub fn carry_out(context: &Arc<Context>, command: Command, tasks: &mut JoinSet<E
     match command {
         Command::ArmWatchdog(deadline) => stop::arm(context, deadline),
         Command::DisarmWatchdog => stop::disarm(context),
-        Command::UseTail(source) => context.archiving.use_tail(source, tail::held(context)),
+        Command::UseTail(source) => {
+            let election_is_near = source.is_some();
+            context.archiving.use_tail(source, tail::held(context));
+            if election_is_near {
+                drop(tasks.spawn(async move { tail::prepare(&cx).await }));
+            }
+        }
         Command::Archive(mode) => context.archiving.set_mode(mode),
         Command::InspectVolume(op) => drop(tasks.spawn(async move { finish(op, volume::inspect(&cx).await) })),
         Command::DiscardPartial(op) => drop(tasks.spawn(async move { finish(op, volume::discard(&cx).await) })),

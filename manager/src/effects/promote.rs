@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 const PROMOTE_WITHIN: Duration = Duration::from_secs(60);
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(600);
+/// Clients come back first: until then the disk is theirs.
+const CHECKPOINT_AFTER: Duration = Duration::from_millis(300);
 /// Between two tries to be heard.
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
 
@@ -64,6 +66,7 @@ pub async fn announce(cx: &Arc<Context>, timeline: TimelineId) -> Effect {
     let (said, ()) = tokio::join!(say(cx, timeline), async {
         complete_histories(cx, timeline).await;
         rewrite(cx, As::Primary).await;
+        tokio::time::sleep(CHECKPOINT_AFTER).await;
         checkpoint(cx, CHECKPOINT_WITHIN, "after the promotion").await;
     });
     if !said {

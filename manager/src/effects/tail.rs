@@ -1,5 +1,6 @@
 //! The tail handover, from the candidate's side: having the WAL, saying so, and proofs of death.
 
+use super::Effect;
 use super::start::{SQL_DEADLINE, at_hand};
 use super::volume::off_runtime;
 use crate::cluster_api::deaths;
@@ -37,7 +38,18 @@ pub async fn position(cx: &Context) -> Result<WalPosition, String> {
     Ok(position)
 }
 
-/// The same over a session that there is.
+/// An election is near: its questions follow each other within milliseconds, and each would cost a session of its own. One
+/// is opened before the first of them is asked, and left to it.
+pub async fn prepare(cx: &Context) -> Effect {
+    if cx.running().is_some()
+        && let Err(why) = position(cx).await
+    {
+        tracing::debug!(%why, "no session is at hand for the election");
+    }
+    Effect::Quiet
+}
+
+/// [`position`] over a session that there is.
 ///
 /// # Errors
 /// As [`position`].
