@@ -6,11 +6,9 @@
 //! more, for which clients would wait.
 
 use crate::others::runs;
-use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use tokio::net::unix::pipe::Receiver;
+use tokio::net::unix::pipe::{OpenOptions, Receiver};
 
 /// `O_ACCMODE` and `O_NONBLOCK` of Linux, as `/proc/PID/fdinfo` has them.
 const ACCESS_MODE: u32 = 0o3;
@@ -40,9 +38,8 @@ impl DeathWatch {
     pub fn of(pid: i32) -> io::Result<Option<Self>> {
         let ends = ends(pid)?;
         let Some(path) = death_pipe(&ends) else { return Ok(None) };
-        // Closed on exec, as std opens all files: nobody who is started has it.
-        let file = File::open(path)?;
-        Ok(Some(Self { pid, pipe: Receiver::from_owned_fd(OwnedFd::from(file))? }))
+        // Non-blocking: where the postmaster has ended meanwhile, nobody would ever come to write. Closed on exec, as all files.
+        Ok(Some(Self { pid, pipe: OpenOptions::new().open_receiver(path)? }))
     }
 
     /// Waits until the postmaster runs nothing any more. Cancel-safe.

@@ -16,8 +16,10 @@ use crate::reap::{Exit, ReapError, Reaper, Signaller};
 use crate::version::{Major, VersionError};
 use crate::volume_lock::VolumeLock;
 
-/// Until a postmaster that has just been started has made its pipe.
+/// Until a postmaster that has just been started has made its pipe: after its libraries and its shared memory.
 const OPEN_AGAIN: Duration = Duration::from_millis(200);
+/// A minute of them.
+const TRIES: u32 = 300;
 
 /// The postmaster could not be started or told something.
 #[derive(Debug, thiserror::Error)]
@@ -189,16 +191,18 @@ impl PostmasterHandle {
     }
 
     async fn heard_of_its_end(&self) {
-        loop {
+        for _ in 0..TRIES {
             match DeathWatch::of(self.pid()) {
                 Ok(Some(watch)) => return watch.ended().await,
                 Ok(None) => tokio::time::sleep(OPEN_AGAIN).await,
                 Err(error) => {
-                    tracing::debug!(%error, "the postmaster's pipe cannot be looked at: its end is heard of later");
-                    return std::future::pending().await;
+                    tracing::debug!(%error, "the postmaster's pipe cannot be looked at");
+                    break;
                 }
             }
         }
+        tracing::info!("the postmaster's end will be heard of from the kernel alone, and later");
+        std::future::pending::<()>().await;
     }
 
     /// How it ended, if it did.

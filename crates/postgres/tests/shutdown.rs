@@ -63,7 +63,15 @@ async fn in_a_handover_every_session_is_told_and_the_postmaster_stands_still_unt
         }
         codes
     });
-    client.batch_execute("SELECT 1").await.unwrap();
+    let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    // A backend that is still at its last answer can say nothing more.
+    let looks = bed.session().await;
+    let waits = format!("SELECT coalesce(wait_event = 'ClientRead', false) FROM pg_stat_activity WHERE pid = {pid}");
+    let began = Instant::now();
+    while !looks.scalar::<bool>("look", &waits, PATIENCE).await.unwrap() {
+        assert!(began.elapsed() < PATIENCE, "the session does not come to rest");
+        tokio::task::yield_now().await;
+    }
     let handover = Stop { smart: None, fast: None, checkpoint_first: false, within: None };
     assert_eq!(shut_down(&bed.handle(), handover, Instant::now()).await, Some(StopMode::Immediate));
     assert_eq!(tokio::time::timeout(PATIENCE, told).await.unwrap().unwrap(), ["57P01"]);

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 /// Between the beginnings of two attempts to connect.
@@ -39,7 +40,7 @@ pub struct Counts {
     pub acknowledged: u64,
     /// Attempts that ended without an acknowledgement: such a row may be there or not.
     pub unknown: u64,
-    /// Connections that could not be made.
+    /// Connections that could not be made, and rows that a standby refused.
     pub refused: u64,
 }
 
@@ -100,11 +101,10 @@ pub async fn create_table(config: &Config) -> Result<(), tokio_postgres::Error> 
     done
 }
 
-/// A session and what it found out about its instance.
+/// A session that can write, as far as it knows.
 struct Session {
     client: Client,
     insert: Statement,
-    timeline: u32,
     driver: JoinHandle<()>,
 }
 
@@ -114,6 +114,31 @@ impl Drop for Session {
     }
 }
 
+/// How a row went.
+enum Wrote {
+    /// Acknowledged, on this timeline.
+    Acknowledged(u32),
+    /// By a standby: it is not there.
+    Refused,
+    /// It may be there or not.
+    Unknown,
+}
+
+impl Session {
+    async fn write(&self, row: u64) -> Wrote {
+        let number = i64::try_from(row).unwrap_or(i64::MAX);
+        match timeout(TIMEOUT, self.client.query_one(&self.insert, &[&number])).await {
+            Ok(Ok(answer)) => {
+                let digits: String = answer.get(0);
+                u32::from_str_radix(&digits, 16).map_or(Wrote::Unknown, Wrote::Acknowledged)
+            }
+            Ok(Err(error)) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Wrote::Refused,
+            Ok(Err(_)) | Err(_) => Wrote::Unknown,
+        }
+    }
+}
+
+/// A connection and the statement, and nothing else: clients wait for both.
 async fn connect(config: &Config) -> Option<Session> {
     let opened = timeout(PATIENCE, async {
         let (client, connection) = config.connect(NoTls).await.ok()?;
@@ -121,12 +146,12 @@ async fn connect(config: &Config) -> Option<Session> {
             // Its end shows in the client's next call.
             let _ = connection.await;
         });
-        let insert = client.prepare(&format!("INSERT INTO {TABLE} (n) VALUES ($1)")).await;
-        // On a standby this fails, which is right: a row cannot be written there.
-        let timeline = client.query_one("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)", &[]).await;
-        match (insert, timeline.map(|row| row.get::<_, String>(0)).map(|digits| u32::from_str_radix(&digits, 16))) {
-            (Ok(insert), Ok(Ok(timeline))) => Some(Session { client, insert, timeline, driver }),
-            _ => {
+        let sql = format!(
+            "INSERT INTO {TABLE} (n) VALUES ($1) RETURNING left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
+        );
+        match client.prepare(&sql).await {
+            Ok(insert) => Some(Session { client, insert, driver }),
+            Err(_) => {
                 driver.abort();
                 None
             }
@@ -157,18 +182,20 @@ async fn write(
             continue;
         };
         row += 1;
-        let number = i64::try_from(row).unwrap_or(i64::MAX);
-        match timeout(TIMEOUT, open.client.execute(&open.insert, &[&number])).await {
-            Ok(Ok(_)) => {
-                journal.record(Entry { row, at: boottime(), timeline: open.timeline })?;
+        match open.write(row).await {
+            Wrote::Acknowledged(timeline) => {
+                journal.record(Entry { row, at: boottime(), timeline })?;
                 counts.acknowledged += 1;
                 acknowledged.store(counts.acknowledged, Ordering::Relaxed);
                 if !pause.is_zero() {
                     sleep(pause).await;
                 }
             }
-            Ok(Err(_)) | Err(_) => {
-                counts.unknown += 1;
+            failed => {
+                *match failed {
+                    Wrote::Refused => &mut counts.refused,
+                    _ => &mut counts.unknown,
+                } += 1;
                 session = None;
                 sleep(RECONNECT).await;
             }
