@@ -65,13 +65,6 @@ impl Cluster {
         text(&self.get("pod", pod).await.unwrap(), "/spec/nodeName")
     }
 
-    /// What tells one run of a pod's container from the next.
-    pub async fn run_of(&self, pod: &str) -> Result<String, String> {
-        let pod = self.get("pod", pod).await?;
-        let restarts = pod.pointer("/status/containerStatuses/0/restartCount").and_then(Value::as_u64);
-        Ok(format!("{}/{}", text(&pod, "/metadata/uid"), restarts.unwrap_or(0)))
-    }
-
     /// A statement, by psql in a pod's container.
     pub async fn sql(&self, pod: &str, statement: &str) -> Result<String, String> {
         let psql = ["psql", "-X", "-U", "postgres", "-d", "postgres", "-Atq", "-v", "ON_ERROR_STOP=1", "-c", statement];

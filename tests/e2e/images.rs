@@ -91,6 +91,7 @@ async fn libraries(of: &BTreeSet<PathBuf>) -> BTreeSet<String> {
 /// Copies a file or a folder to its own path below `root`; links become what they lead to.
 async fn copy(path: &str, root: &Path) {
     let own = std::fs::canonicalize(Path::new(path).parent().unwrap()).unwrap().join(Path::new(path).file_name().unwrap());
-    must("cp", &["-rL", "--preserve=mode,timestamps", "--parents", &own.display().to_string(), &root.display().to_string()])
-        .await;
+    let folder = root.join(own.parent().unwrap().strip_prefix("/").unwrap());
+    std::fs::create_dir_all(&folder).unwrap();
+    must("cp", &["-rL", &own.display().to_string(), &folder.display().to_string()]).await;
 }

@@ -28,8 +28,9 @@ impl World {
         let mut command = self.cluster.kubectl.command(&self.tools.helm);
         command.args(["install", "pgherd", &chart, "--namespace", SYSTEM, "--create-namespace", "--set", &image]);
         if self.is_older() {
-            // It has no policy/v1, and does not know rules in definitions.
-            command.args(["--set", "podDisruptionBudget.enabled=false", "--server-side=false"]);
+            // It has no policy/v1, and does not know rules in definitions: it leaves them out.
+            command.args(["--set", "podDisruptionBudget.enabled=false"]);
+            command.args(["--server-side=false", "--disable-openapi-validation"]);
         }
         run(command).await.unwrap_or_else(|error| panic!("{error}"));
         let rollout = ["-n", SYSTEM, "rollout", "status", "deployment/pgherd", "--timeout=240s"];

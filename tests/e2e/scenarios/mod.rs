@@ -12,6 +12,9 @@ use crate::world::World;
 pub async fn all(world: &mut World, report: &mut Report) {
     world.scenario(report, "a plain pod runs on every node", async |world| world.plain_pods().await).await;
     world.scenario(report, "the chart is installed", async |world| world.install_chart().await).await;
+    if report.failed > 0 {
+        return;
+    }
     world.scenario(report, "the examples come up", async |world| world.bootstrap().await).await;
     if report.failed > 0 {
         return;
