@@ -1,13 +1,15 @@
 //! What is asked of the cluster, and said to it: everything through kubectl.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pgherd_testkit::wait;
 use serde_json::Value;
 use tokio::process::Command;
 
 use crate::process::run;
+
+/// Between two looks: each is a program of its own, and the cluster needs the processors too.
+const PAUSE: Duration = Duration::from_millis(400);
 
 #[derive(Clone, Debug)]
 pub struct Kubectl {
@@ -54,11 +56,18 @@ impl Kubectl {
     }
 
     /// Waits until something is so.
-    pub async fn until<T, F>(&self, what: &str, seconds: u64, look: impl FnMut() -> F) -> T
+    pub async fn until<T, F>(&self, what: &str, seconds: u64, mut look: impl FnMut() -> F) -> T
     where
         F: Future<Output = Result<T, String>>,
     {
-        wait::until(what, Duration::from_secs(seconds), look).await.unwrap_or_else(|error| panic!("{error}"))
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            match look().await {
+                Ok(value) => return value,
+                Err(last) => assert!(Instant::now() < deadline, "no {what} within {seconds} s: {last}"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub async fn start() {
     ip(&format!("link add {BRIDGE} type bridge")).await;
     ip(&format!("addr add {PLANE}/24 dev {BRIDGE}")).await;
     ip(&format!("link set {BRIDGE} up")).await;
+    // Only to be on the way: kube-proxy says which pod it is.
+    ip(&format!("route add {SERVICES} dev {BRIDGE}")).await;
     std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
 }
 

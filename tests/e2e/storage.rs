@@ -13,7 +13,7 @@ pub const PROVISIONER: &str = "pgherd.test/folders";
 /// What the scheduler writes on a claim.
 const SELECTED: &str = "volume.kubernetes.io/selected-node";
 /// Between two looks at the claims.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Makes the class.
 pub async fn class(kubectl: &Kubectl, name: &str, provisioner: &str) {
@@ -27,16 +27,14 @@ pub async fn class(kubectl: &Kubectl, name: &str, provisioner: &str) {
 /// Makes volumes for claims, and removes those of claims that are gone, for as long as the program runs.
 pub async fn provision(kubectl: Kubectl, directory: PathBuf) {
     loop {
-        if let Ok(claims) = kubectl.json(&["get", "persistentvolumeclaims", "--all-namespaces"]).await {
-            for claim in items(&claims) {
-                // One that could not be made is tried again at the next look.
-                let _made = make(&kubectl, &directory, claim).await;
-            }
-        }
-        if let Ok(volumes) = kubectl.json(&["get", "persistentvolumes"]).await {
-            for volume in items(&volumes) {
-                let _removed = remove(&kubectl, volume).await;
-            }
+        let all = ["get", "persistentvolumeclaims,persistentvolumes", "--all-namespaces"];
+        for object in items(&kubectl.json(&all).await.unwrap_or_default()) {
+            // What could not be done is tried again at the next look.
+            let _done = if object["kind"] == "PersistentVolume" {
+                remove(&kubectl, object).await
+            } else {
+                make(&kubectl, &directory, object).await
+            };
         }
         tokio::time::sleep(PAUSE).await;
     }
