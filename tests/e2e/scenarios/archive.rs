@@ -40,10 +40,11 @@ impl World {
     /// A second cluster is made of that backup and the WAL after it, to the end of the archive, and has the rows.
     pub async fn recovered(&self) {
         let primary = self.cluster.primary().await.unwrap();
-        let last = "INSERT INTO kept SELECT n, md5(n::text) FROM generate_series(1001, 2000) n; SELECT pg_switch_wal()";
+        let last = "INSERT INTO kept SELECT n, md5(n::text) FROM generate_series(1001, 2000) n";
         self.cluster.sql(&primary, last).await.unwrap();
         let segment = "SELECT last_archived_wal FROM pg_stat_archiver";
-        let wanted = self.cluster.sql(&primary, "SELECT pg_walfile_name(pg_current_wal_lsn())").await.unwrap();
+        // Asked apart: what is said in one breath is committed after the switch.
+        let wanted = self.cluster.sql(&primary, "SELECT pg_walfile_name(pg_switch_wal())").await.unwrap();
         self.cluster
             .kubectl
             .until("the rows in the archive", 120, async || match self.cluster.sql(&primary, segment).await? {
