@@ -14,7 +14,8 @@ use crate::{archive, node_files};
 /// Programs beside PostgreSQL's own: a shell, and what scenarios say in it.
 const PROGRAMS: [&str; 12] = ["bash", "sh", "cat", "cp", "env", "head", "kill", "ls", "mkdir", "rm", "sleep", "gzip"];
 /// Data that the programs read.
-const DATA: [&str; 4] = ["/usr/share/zoneinfo", "/usr/lib/locale/C.utf8", "/etc/ssl/certs/ca-certificates.crt", "/etc/nsswitch.conf"];
+const DATA: [&str; 4] =
+    ["/usr/share/zoneinfo", "/usr/lib/locale/C.utf8", "/etc/ssl/certs/ca-certificates.crt", "/etc/nsswitch.conf"];
 /// The user of the examples' pods.
 const USER: u32 = 26;
 
@@ -32,7 +33,8 @@ pub async fn pause(directory: &Path, tools: &Tools) -> PathBuf {
 pub async fn postgres(directory: &Path, names: &[&str], store: &str) -> PathBuf {
     let root = archive::root(directory, "postgres");
     let major = newest_major();
-    for folder in ["usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "etc", "dev", "proc", "sys", "tmp", "run", "var/lib"] {
+    for folder in ["usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "etc", "dev", "proc", "sys", "tmp", "run", "var/lib"]
+    {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }
     for name in ["bin", "lib", "lib64", "sbin"] {
@@ -85,12 +87,17 @@ async fn libraries(of: &BTreeSet<PathBuf>) -> BTreeSet<String> {
     // Of those that are scripts it complains, and goes on.
     let said = command.args(&arguments).output().await.unwrap();
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    text.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/') && !word.ends_with(':')).map(str::to_owned)).collect()
+    text.lines()
+        .filter_map(|line| {
+            line.split_whitespace().find(|word| word.starts_with('/') && !word.ends_with(':')).map(str::to_owned)
+        })
+        .collect()
 }
 
 /// Copies a file or a folder to its own path below `root`; links become what they lead to.
 async fn copy(path: &str, root: &Path) {
-    let own = std::fs::canonicalize(Path::new(path).parent().unwrap()).unwrap().join(Path::new(path).file_name().unwrap());
+    let own =
+        std::fs::canonicalize(Path::new(path).parent().unwrap()).unwrap().join(Path::new(path).file_name().unwrap());
     let folder = root.join(own.parent().unwrap().strip_prefix("/").unwrap());
     std::fs::create_dir_all(&folder).unwrap();
     must("cp", &["-rL", &own.display().to_string(), &folder.display().to_string()]).await;

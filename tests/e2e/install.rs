@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::cluster::NAMESPACE;
 use crate::process::{must, run};
 use crate::store::{ACCESS_KEY, SECRET_KEY};
-use crate::world::World;
 use crate::tools;
+use crate::world::World;
 
 /// Where the controllers are.
 const SYSTEM: &str = "pgherd-system";
@@ -74,6 +74,10 @@ impl World {
 
     /// Whether the server is older than what the chart is for.
     fn is_older(&self) -> bool {
-        self.kubernetes.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).is_some_and(|minor| minor < OLDEST)
+        self.kubernetes
+            .split('.')
+            .nth(1)
+            .and_then(|minor| minor.parse::<u32>().ok())
+            .is_some_and(|minor| minor < OLDEST)
     }
 }

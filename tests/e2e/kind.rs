@@ -24,7 +24,8 @@ impl Kind {
     pub async fn start(directory: &Path) -> Self {
         let (config, kubeconfig) = (directory.join("kind.yaml"), directory.join("kubeconfig"));
         let workers = "- role: worker\n".repeat(usize::from(COUNT));
-        let text = format!("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n- role: control-plane\n{workers}");
+        let text =
+            format!("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n- role: control-plane\n{workers}");
         std::fs::write(&config, text).unwrap();
         let (config, path) = (config.display().to_string(), kubeconfig.display().to_string());
         must("kind", &["create", "cluster", "--name", NAME, "--config", &config, "--kubeconfig", &path]).await;

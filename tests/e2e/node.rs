@@ -77,10 +77,11 @@ impl Node {
             proxy: None,
         };
         node.arrange(nodes).await;
-        node.containerd = Some(node.run("containerd", tools.node.join("usr/bin/containerd"), &[
-            "--config",
-            &node.file("containerd.toml"),
-        ]));
+        node.containerd = Some(node.run(
+            "containerd",
+            tools.node.join("usr/bin/containerd"),
+            &["--config", &node.file("containerd.toml")],
+        ));
         node.until("a runtime", async || node.ctr(&["version"]).await).await;
         node.start_kubelet(plane);
         let proxy = tools.kube.join("kube-proxy");
@@ -171,9 +172,8 @@ impl Node {
 /// What the first process does: it makes the mounts, and waits for the children of others.
 fn init(folder: &Path, name: &str) -> String {
     let own = folder.display();
-    let settings = node_files::SETTINGS.map(|(setting, _)| {
-        format!("mount --bind {own}/settings/{setting} /proc/sys/{setting}")
-    });
+    let settings =
+        node_files::SETTINGS.map(|(setting, _)| format!("mount --bind {own}/settings/{setting} /proc/sys/{setting}"));
     [
         "set -e".to_owned(),
         format!("hostname {name}"),

@@ -32,7 +32,8 @@ impl Plane {
         let _provider = rustls::crypto::ring::default_provider().install_default();
         let now = jiff::Timestamp::now();
         let authority = Authority::generate("kubernetes", now).unwrap();
-        let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1", API_SERVICE];
+        let names =
+            ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1", API_SERVICE];
         let names = names.map(str::to_owned).into_iter().chain([PLANE.to_string()]).collect();
         let server = authority.sign("kube-apiserver", &Usage::Server { names }, now).unwrap();
         let accounts = authority.sign("service-accounts", &Usage::Client, now).unwrap();
@@ -43,8 +44,13 @@ impl Plane {
         for (name, leaf) in [("server", &server), ("accounts", &accounts), ("kubelets", &kubelets)] {
             write(&folder, name, leaf);
         }
-        let mut plane =
-            Self { directory: directory.to_owned(), tools: tools.clone(), authority, tokens: Vec::new(), running: Vec::new() };
+        let mut plane = Self {
+            directory: directory.to_owned(),
+            tools: tools.clone(),
+            authority,
+            tokens: Vec::new(),
+            running: Vec::new(),
+        };
         plane.user("admin", "admin", "system:masters");
         for program in ["kube-controller-manager", "kube-scheduler", "kube-proxy"] {
             plane.user(program, &format!("system:{program}"), "");

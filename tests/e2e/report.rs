@@ -69,7 +69,11 @@ impl Report {
         if let Some(error) = &scenario.error {
             println!("{error}");
         }
-        if scenario.ok { self.passed += 1 } else { self.failed += 1 }
+        if scenario.ok {
+            self.passed += 1
+        } else {
+            self.failed += 1
+        }
         self.scenarios.push(scenario);
     }
 

@@ -57,11 +57,13 @@ impl World {
     pub async fn rows_are_written(&self, seconds: u64) {
         let load = self.load.as_ref().unwrap();
         let before = load.acknowledged();
-        self.cluster.kubectl.until("rows being acknowledged", seconds, async || match load.acknowledged() {
-            now if now > before + 20 => Ok(()),
-            now => Err(format!("{now} rows, {before} before")),
-        })
-        .await;
+        self.cluster
+            .kubectl
+            .until("rows being acknowledged", seconds, async || match load.acknowledged() {
+                now if now > before + 20 => Ok(()),
+                now => Err(format!("{now} rows, {before} before")),
+            })
+            .await;
     }
 
     /// The cluster is in health again, rows are written, and every one that was acknowledged is there once.
@@ -92,7 +94,17 @@ impl World {
             &["get", "clusters,backups,leases,pods", "-A", "-o", "yaml"],
             &["get", "events", "-A", "--sort-by=.lastTimestamp"],
             &["-n", "pgherd-system", "logs", "-l", "app.kubernetes.io/name=pgherd", "--tail=2000", "--prefix"],
-            &["-n", "phoenix-guardian", "logs", "-l", "cnpg.io/podRole=instance", "--tail=2000", "--prefix", "-c", "postgres"],
+            &[
+                "-n",
+                "phoenix-guardian",
+                "logs",
+                "-l",
+                "cnpg.io/podRole=instance",
+                "--tail=2000",
+                "--prefix",
+                "-c",
+                "postgres",
+            ],
         ] {
             let said = self.cluster.kubectl.ask(arguments).await;
             text.push_str(&format!("$ kubectl {}\n{}\n", arguments.join(" "), said.unwrap_or_else(|error| error)));
