@@ -56,17 +56,25 @@ impl Kubectl {
     }
 
     /// Waits until something is so.
-    pub async fn until<T, F>(&self, what: &str, seconds: u64, mut look: impl FnMut() -> F) -> T
+    pub async fn until<T, F>(&self, what: &str, seconds: u64, look: impl FnMut() -> F) -> T
+    where
+        F: Future<Output = Result<T, String>>,
+    {
+        self.wait(what, seconds, look).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same for whoever has something to put right before it fails.
+    pub async fn wait<T, F>(&self, what: &str, seconds: u64, mut look: impl FnMut() -> F) -> Result<T, String>
     where
         F: Future<Output = Result<T, String>>,
     {
         let deadline = Instant::now() + Duration::from_secs(seconds);
         loop {
             match look().await {
-                Ok(value) => return value,
-                Err(last) => assert!(Instant::now() < deadline, "no {what} within {seconds} s: {last}"),
+                Ok(value) => return Ok(value),
+                Err(last) if Instant::now() >= deadline => return Err(format!("no {what} within {seconds} s: {last}")),
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What happens to a whole node, the primary's: drained by its administrator, without its kubelet, out of the network.
 
-use crate::cluster::text;
 use crate::world::World;
 
 impl World {
@@ -16,25 +15,15 @@ impl World {
         assert_ne!(next, primary);
     }
 
-    /// The kubelet is killed: its pods run on, and so does the primary, until the node counts as lost; clients are served
-    /// all the while or again, by whoever is the primary then.
+    /// The kubelet is killed: its pods run on, and so does the primary, until the node counts as lost; then it is in no
+    /// service any more, and hands over.
     pub async fn kubelet_stopped(&mut self) {
         let primary = self.cluster.primary().await.unwrap();
         let node = self.cluster.node_of(&primary).await;
         self.place.stop_kubelet(&node).await;
-        let cluster = &self.cluster;
-        let not_ready = cluster.kubectl.until("a node that is not ready", 180, async || {
-            let conditions = cluster.kubectl.json(&["get", "node", &node]).await?["status"]["conditions"].take();
-            let ready = conditions.as_array().and_then(|all| all.iter().find(|one| one["type"] == "Ready").cloned());
-            match ready.map(|ready| text(&ready, "/status")) {
-                Some(status) if status == "Unknown" => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        });
-        not_ready.await;
-        cluster.another_primary(&primary, 180).await;
-        self.rows_are_written(120).await;
+        let moved = self.moves_from(&primary).await;
         self.place.start_kubelet(&node).await;
+        moved.unwrap();
         self.is_whole(300).await;
     }
 
@@ -44,10 +33,22 @@ impl World {
         let primary = self.cluster.primary().await.unwrap();
         let node = self.cluster.node_of(&primary).await;
         self.place.cut(&node, true).await;
-        self.cluster.another_primary(&primary, 120).await;
-        self.rows_are_written(120).await;
+        let moved = self.moves_from(&primary).await;
         self.place.cut(&node, false).await;
+        moved.unwrap();
         let next = self.is_whole(300).await;
         assert_ne!(next, primary);
+    }
+
+    /// Somebody else is the primary, and a client that comes anew finds it.
+    async fn moves_from(&self, primary: &str) -> Result<(), String> {
+        let (cluster, load) = (&self.cluster, self.load.as_ref().unwrap());
+        let another = async || match cluster.primary().await? {
+            now if now == primary => Err(format!("it is {now}")),
+            _ => Ok(()),
+        };
+        cluster.kubectl.wait("another primary", 240, another).await?;
+        let verdict = cluster.kubectl.wait("an answer to a new client", 120, async || load.verdict().await).await?;
+        if verdict.holds() { Ok(()) } else { Err(format!("{verdict:?}")) }
     }
 }
