@@ -48,7 +48,6 @@ pub async fn run(machine: &str, directory: PathBuf) -> bool {
     let kubernetes = report.kubernetes.clone();
     let mut world = World { directory, tools, kubernetes, place, cluster, _store: store, load: None, next_image };
     scenarios::all(&mut world, &mut report).await;
-    world.settle(&mut report).await;
     if std::env::var("KEEP").is_ok_and(|keep| !keep.is_empty()) {
         println!("e2e: kept until ctrl-C; nsenter --all --target {} is inside", outer_pid());
         std::future::pending::<()>().await;

@@ -112,10 +112,7 @@ impl World {
     }
 
     /// The Cluster is deleted, and with it all that was made for it.
-    pub async fn deleted(&mut self) {
-        if let Some(load) = self.load.take() {
-            load.stop().await;
-        }
+    pub async fn deleted(&self) {
         self.cluster.must(&["delete", "cluster", CLUSTER, "--wait=false"]).await;
         let kubectl = &self.cluster.kubectl;
         for kind in OWNED {

@@ -29,5 +29,7 @@ pub async fn all(world: &mut World, report: &mut Report) {
     world.scenario(report, "the primary's node is drained", async |world| world.drained().await).await;
     world.scenario(report, "the primary's kubelet is stopped", async |world| world.kubelet_stopped().await).await;
     world.scenario(report, "the primary's node is cut off", async |world| world.cut_off().await).await;
+    // While the table is still there.
+    world.settle(report).await;
     world.scenario(report, "the cluster is deleted", async |world| world.deleted().await).await;
 }
