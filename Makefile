@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test kube-assets model model-mutants bench bench-scale pitr chaos image lint fmt docs clean
+.PHONY: help demo test kube-assets model model-mutants bench bench-scale pitr chaos e2e image lint fmt docs clean
 
 help: ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ pitr: ## Recovery to PITR_TARGETS=100 random positions, transactions, points and
 chaos: ## Clusters under random faults, judged by what clients were told (RUNS=2 SEED=1 JOBS=1 SELF_TEST=1)
 	@tests/tools/setup.sh
 	@tests/tools/on-beds.sh chaos chaos RUNS,SEED,JOBS,CONFIGURATION,SELF_TEST
+
+e2e: ## A cluster's life on three real nodes of this machine, by Helm and kubectl (E2E=kind, ONLY=drained,cut KEEP=1); target/e2e
+	@tests/tools/setup.sh
+	@TAG=pgherd.test/pgherd:e2e PROFILE=$${PROFILE:-dev} images/build.sh
+	@E2E=$${E2E:-node} cargo test --quiet --workspace --test e2e
 
 image: ## The image of both programs without Docker, shown to stand alone: target/image (PROFILE=dist TAG=)
 	@images/build.sh

@@ -22,6 +22,8 @@ for program in manager wal-client controller; do
     strip -o "$out/root/$program" "$built/$program"
     chmod 0755 "$out/root/$program"
 done
+# Instances mount a folder at /controller, also over this image, in their init container.
+mv "$out/root/controller" "$out/root/pgherd-controller"
 cp /etc/ssl/certs/ca-certificates.crt "$out/root/etc/ssl/certs/"
 python3 images/sbom.py "$triple" >"$out/sbom.cdx.json"
 
@@ -37,7 +39,7 @@ digest = hashlib.sha256((work / "layer.tar").read_bytes()).hexdigest()
 config = {
     "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[machine],
     "os": "linux",
-    "config": {"User": "10001:10001", "Entrypoint": ["/controller"], "Env": ["PATH=/"]},
+    "config": {"User": "10001:10001", "Entrypoint": ["/pgherd-controller"], "Env": ["PATH=/"]},
     "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
     "history": [{"created_by": "images/build.sh"}],
 }
@@ -47,6 +49,6 @@ name = hashlib.sha256(text).hexdigest() + ".json"
 (work / "manifest.json").write_text(json.dumps([{"Config": name, "RepoTags": [tag], "Layers": ["layer.tar"]}]))
 P
 tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work" -cf "$out/pgherd.tar" .
-ls -l "$out/root/manager" "$out/root/wal-client" "$out/root/controller" "$out/pgherd.tar" | awk '{printf "%8.1f MiB %s\n", $5 / 1048576, $9}'
+ls -l "$out/root/manager" "$out/root/wal-client" "$out/root/pgherd-controller" "$out/pgherd.tar" | awk '{printf "%8.1f MiB %s\n", $5 / 1048576, $9}'
 printf '%8.1f MiB compressed\n' "$(gzip -6 -c "$out/pgherd.tar" | wc -c | awk '{print $1 / 1048576}')"
 echo "$tag: $out/pgherd.tar, $(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))["components"]))' "$out/sbom.cdx.json") components in sbom.cdx.json"

@@ -99,7 +99,7 @@ contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
 def look():
     """Whether a request reaches the server within some seconds: the controller goes on asking, and is ended."""
     seen.clear()
-    program = subprocess.Popen([shutil.which("chroot"), "--userspec=10001:10001", root, "/controller", "run"],
+    program = subprocess.Popen([shutil.which("chroot"), "--userspec=10001:10001", root, "/pgherd-controller", "run"],
                                env={"KUBECONFIG": "/kubeconfig"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines = []
     try:

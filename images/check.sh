@@ -10,11 +10,16 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/archive" "$work/root"
 tar -C "$work/archive" -xf target/image/pgherd.tar
 tar -C "$work/root" -xf "$work/archive/layer.tar"
-for program in manager wal-client controller; do
+for program in manager wal-client pgherd-controller; do
     if readelf -lW "$work/root/$program" | grep -q INTERP; then echo "$program asks for a loader" >&2; exit 1; fi
 done
-for program in manager controller; do
+for program in manager pgherd-controller; do
     chroot --userspec=10001:10001 "$work/root" "/$program" --version
+done
+# What an instance's init container mounts over the image: a runtime makes folders for it, and fails on a program there.
+for folder in controller run dev/shm var/lib/postgresql/data var/lib/postgresql/wal; do
+    [ ! -e "$work/root/$folder" ] || [ -d "$work/root/$folder" ] ||
+        { echo "/$folder of the image is no folder: nothing can be mounted there" >&2; exit 1; }
 done
 # What a runtime puts into /dev, of what a program asks for.
 mkdir "$work/root/dev"

@@ -63,6 +63,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     let Some(lock) = unless_told(&terminate, lock_volume(config.volume())).await else { return Ok(0) };
     let volume = config.volumes_of(&config.pgdata);
     let Some(()) = unless_told(&terminate, settle_wal(&volume)).await else { return Ok(0) };
+    close_to_others(&volume).await;
     let major = major(&config.pgdata)?;
     tracing::info!(major = major.number(), nonce = %config.me.nonce, "manager started");
 
@@ -182,6 +183,17 @@ async fn lock_volume(volume: &Path) -> VolumeLock {
             }
         }
         tokio::time::sleep(TRY_AGAIN).await;
+    }
+}
+
+/// Before anything is started on it. A kubelet opens it to the pod's `fsGroup` each time that it mounts the volume.
+async fn close_to_others(volume: &Volume) {
+    let closing = volume.clone();
+    match off_runtime(move || closing.close_to_others().map_err(|e| chain(&e))).await {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("the data directory was open to its group, and is closed again"),
+        // Postgres will say what it does not like.
+        Err(why) => tracing::warn!(%why, "the data directory may be open to others"),
     }
 }
 

@@ -66,7 +66,8 @@ rm -f vendor/github.com/modern-go/reflect2/*_test.go
 export GOPATH=$work/go GO111MODULE=off CGO_ENABLED=0 PATH=/usr/lib/go-1.19/bin:$PATH
 export KUBE_GIT_VERSION=v1.20.2 KUBE_GIT_COMMIT=debian KUBE_GIT_TREE_STATE=archive
 make generated_files >&2
-version=k8s.io/component-base/version
+# Vendored, a package has its path in the whole.
+version=k8s.io/kubernetes/vendor/k8s.io/component-base/version
 for name in "${missing[@]}"; do
     go build -o "$dir/$name" -ldflags "-s -w -X $version.gitVersion=v1.20.2 -X $version.gitMajor=1 \
         -X $version.gitMinor=20 -X $version.gitCommit=debian -X $version.gitTreeState=archive" \

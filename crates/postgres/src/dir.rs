@@ -163,6 +163,13 @@ impl Volume {
         Ok(content)
     }
 
+    /// Closes the data directory, and one that is being recovered, to its group and others; true if one was open. A kubelet
+    /// that mounts a volume for a pod's `fsGroup` lets that group write everywhere, and postgres refuses such a directory.
+    pub fn close_to_others(&self) -> Result<bool, DirError> {
+        let served = files::close_to_others(&self.pgdata)?;
+        Ok(files::close_to_others(&self.recovering())? || served)
+    }
+
     /// The name for a directory that is to be made; the caller's program makes it.
     #[must_use]
     pub fn partial_path(&self, kind: PartialKind, nonce: &Nonce) -> PathBuf {

@@ -28,6 +28,25 @@ fn a_fresh_volume_is_empty_even_with_lost_and_found() {
 }
 
 #[test]
+fn a_directory_that_a_kubelet_opened_to_its_group_is_closed_again_and_no_other_is_touched() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_dir, volume) = volume();
+    assert!(!volume.close_to_others().unwrap(), "there is none");
+    data_directory(volume.pgdata(), "a");
+    data_directory(&volume.recovering(), "b");
+    for path in [volume.pgdata().to_owned(), volume.recovering()] {
+        // What `fsGroup` leaves of 0700; and what initdb makes with and without access for the group.
+        for (before, after) in [(0o2770, 0o700), (0o755, 0o700), (0o700, 0o700), (0o750, 0o750)] {
+            fs::set_permissions(volume.pgdata(), fs::Permissions::from_mode(0o700)).unwrap();
+            fs::set_permissions(volume.recovering(), fs::Permissions::from_mode(0o700)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
+            assert_eq!(volume.close_to_others().unwrap(), before != after);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, after);
+        }
+    }
+}
+
+#[test]
 fn a_half_made_directory_is_recognised_and_swept_and_never_served() {
     let (_dir, volume) = volume();
     let partial = volume.partial_path(PartialKind::Join, &Nonce::from("n1"));

@@ -5,11 +5,14 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+/// What postgres lets nobody do to its data directory (`checkDataDir`): a group that writes, others at all.
+const OPEN_TO_OTHERS: u32 = 0o027;
 
 /// A durable change of a file failed. The file holds its old content or its new one, never a mixture.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +103,20 @@ pub fn remove_dir_durable(path: &Path) -> Result<(), FileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("remove directory", path)(error)),
     }
+}
+
+/// Takes a directory's permissions from group and others where they have any that postgres refuses; true if they had.
+pub fn close_to_others(path: &Path) -> Result<bool, FileError> {
+    let mode = match fs::metadata(path) {
+        Ok(found) => found.permissions().mode(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed("look at", path)(error)),
+    };
+    if mode & OPEN_TO_OTHERS == 0 {
+        return Ok(false);
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed("close to others", path))?;
+    Ok(true)
 }
 
 /// Makes a directory's entries (creations, renames, removals) last.

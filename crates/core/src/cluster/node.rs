@@ -12,6 +12,10 @@ pub const DRAIN_TAINTS: [&str; 4] = [
     "karpenter.sh/disruption",
 ];
 
+/// Taints that say that a node's kubelet is silent, or says that it cannot do its work. What runs there may run on, a
+/// primary with its lease too, but Kubernetes has taken it out of all services by then: clients do not reach it.
+pub const LOST_TAINTS: [&str; 2] = ["node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"];
+
 /// The label that says which zone a node is in.
 pub const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -30,13 +34,15 @@ pub struct NodeView {
 }
 
 impl NodeView {
-    /// Why whoever runs there is to leave; `None` while it may stay. `drain_taints` are the keys that count.
+    /// Why whoever runs there is to leave; `None` while it may stay. `drain_taints` are the keys that count, beside
+    /// [`LOST_TAINTS`].
     #[must_use]
     pub fn leaving(&self, drain_taints: &[String]) -> Option<String> {
         if self.unschedulable {
             return Some(format!("node {} is cordoned", self.name));
         }
-        let taint = self.taints.iter().find(|taint| drain_taints.contains(taint))?;
+        let counts = |taint: &&String| drain_taints.contains(taint) || LOST_TAINTS.contains(&taint.as_str());
+        let taint = self.taints.iter().find(counts)?;
         Some(format!("node {} has taint {taint}", self.name))
     }
 }
@@ -87,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_left_when_it_is_cordoned_or_has_a_taint_of_a_drain() {
+    fn a_node_is_left_when_it_is_cordoned_has_a_taint_of_a_drain_or_its_kubelet_is_lost() {
         let drains = DRAIN_TAINTS.map(str::to_owned);
         let node = NodeView { name: "n1".into(), ..NodeView::default() };
         assert_eq!(node.leaving(&drains), None);
         let cordoned = NodeView { unschedulable: true, ..node.clone() };
         assert_eq!(cordoned.leaving(&drains).as_deref(), Some("node n1 is cordoned"));
-        for taint in DRAIN_TAINTS {
+        for taint in DRAIN_TAINTS.into_iter().chain(LOST_TAINTS) {
             let tainted = NodeView { taints: vec!["other".into(), taint.into()], ..node.clone() };
             assert_eq!(tainted.leaving(&drains), Some(format!("node n1 has taint {taint}")));
         }
