@@ -79,13 +79,13 @@ impl Node {
         node.arrange(nodes).await;
         node.containerd = Some(node.run(
             "containerd",
-            tools.node.join("usr/bin/containerd"),
+            &tools.node.join("usr/bin/containerd"),
             &["--config", &node.file("containerd.toml")],
         ));
         node.until("a runtime", async || node.ctr(&["version"]).await).await;
         node.start_kubelet(plane);
         let proxy = tools.kube.join("kube-proxy");
-        node.proxy = Some(node.run("kube-proxy", proxy, &["--config", &node.file("proxy.json")]));
+        node.proxy = Some(node.run("kube-proxy", &proxy, &["--config", &node.file("proxy.json")]));
         node
     }
 
@@ -111,7 +111,7 @@ impl Node {
             "--node-ip",
             &address,
         ];
-        self.kubelet = Some(self.run("kubelet", program, &arguments));
+        self.kubelet = Some(self.run("kubelet", &program, &arguments));
     }
 
     /// Ends the kubelet; what runs on the node runs on.
@@ -158,8 +158,8 @@ impl Node {
         command
     }
 
-    fn run(&self, name: &str, program: PathBuf, arguments: &[&str]) -> Child {
-        let mut command = self.command(&program);
+    fn run(&self, name: &str, program: &Path, arguments: &[&str]) -> Child {
+        let mut command = self.command(program);
         command.args(arguments);
         start(command, &self.logs.join(format!("{}-{name}", self.name)))
     }

@@ -70,9 +70,9 @@ impl Report {
             println!("{error}");
         }
         if scenario.ok {
-            self.passed += 1
+            self.passed += 1;
         } else {
-            self.failed += 1
+            self.failed += 1;
         }
         self.scenarios.push(scenario);
     }

@@ -4,6 +4,8 @@
 //! With tens of GiB of shared buffers the last process of a postgres takes seconds to end, though none of its
 //! instructions runs any more: the kernel unmaps page by page (`exit_mmap`), and nobody has to wait for that.
 
+use nix::sys::signal::Signal;
+
 /// The kernel's mark of a task that has entered `do_exit` (`PF_EXITING` of `include/linux/sched.h`, the ninth field of
 /// proc_pid_stat(5)): it never returns to its program, and begins no system call.
 const EXITING: u64 = 0x4;
@@ -74,9 +76,14 @@ pub(crate) fn rests(pid: i32) -> bool {
     stat.is_none_or(|stat| life(&stat) != Life::Alive || after_name(&stat).next() == Some("S"))
 }
 
-/// Whether SIGQUIT moves him (`SigIgn` of proc_pid_status(5)).
+/// Whether SIGQUIT moves him.
 pub(crate) fn heeds_quit(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| !ignores_quit(&status))
+    status(pid).is_some_and(|status| !is_in("SigIgn:", Signal::SIGQUIT, &status))
+}
+
+/// Whether he has a handler for SIGHUP, which kills whoever has none.
+pub(crate) fn handles_hangup(pid: i32) -> bool {
+    status(pid).is_some_and(|status| is_in("SigCgt:", Signal::SIGHUP, &status))
 }
 
 /// What he calls himself, as PostgreSQL does for those who look at processes (`update_process_title`).
@@ -122,11 +129,16 @@ fn field(stat: &str, place: usize) -> Option<u64> {
     after_name(stat).nth(place.checked_sub(3)?)?.parse().ok()
 }
 
-fn ignores_quit(status: &str) -> bool {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+fn status(pid: i32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).ok()
+}
+
+/// One of the sets of signals of proc_pid_status(5).
+fn is_in(set: &str, signal: Signal, status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix(set));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // Bit n - 1 is signal n.
-    mask.is_some_and(|mask| mask & (1 << 2) != 0)
+    let bit = u32::try_from(signal as i32 - 1).ok().and_then(|place| 1_u64.checked_shl(place));
+    mask.zip(bit).is_some_and(|(mask, bit)| mask & bit != 0)
 }
 
 /// What cannot be understood counts as alive.
@@ -170,10 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn who_ignores_sigquit_says_so() {
-        assert!(ignores_quit("Name:\tpostgres\nSigBlk:\t0\nSigIgn:\t0000000001301006\nSigCgt:\t0\n"));
-        assert!(!ignores_quit("Name:\tpostgres\nSigIgn:\t0000000001301002\n"));
-        assert!(!ignores_quit(""));
+    fn what_signals_do_to_somebody_is_read_from_his_status() {
+        let status = "Name:\tpostgres\nSigBlk:\t0\nSigIgn:\t0000000001301006\nSigCgt:\t0000000000000a01\n";
+        assert!(is_in("SigIgn:", Signal::SIGQUIT, status) && is_in("SigIgn:", Signal::SIGINT, status));
+        assert!(!is_in("SigIgn:", Signal::SIGHUP, status));
+        assert!(is_in("SigCgt:", Signal::SIGHUP, status) && is_in("SigCgt:", Signal::SIGUSR2, status));
+        assert!(!is_in("SigCgt:", Signal::SIGQUIT, status) && !is_in("SigCgt:", Signal::SIGHUP, ""));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::death_watch::DeathWatch;
 use crate::lines::{LineSink, Stream, read_lines};
+use crate::others::handles_hangup;
 use crate::reap::{Exit, ReapError, Reaper, Signaller};
 use crate::version::{Major, VersionError};
 use crate::volume_lock::VolumeLock;
@@ -222,7 +223,13 @@ impl PostmasterHandle {
     }
 
     /// Makes it read its configuration again (SIGHUP); does not wait until all backends have.
+    ///
+    /// One that has just been started has no handler yet, and would die of it. It installs one before it reads its
+    /// configuration (`PostmasterMain` of PostgreSQL's `postmaster.c`), so there is nothing to tell it.
     pub fn reload(&self) -> Result<(), ProcessError> {
+        if !handles_hangup(self.pid()) {
+            return Ok(());
+        }
         Ok(self.signaller.signal(Signal::SIGHUP)?)
     }
 

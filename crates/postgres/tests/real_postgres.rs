@@ -171,6 +171,34 @@ async fn busy(session: Session) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postmaster_that_is_told_to_reload_as_it_begins_lives() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    become_postgres();
+    let root = tempfile::tempdir().unwrap();
+    let reaper = Reaper::start().unwrap();
+    let (mut instance, session) = primary(root.path(), &reaper, 5603).await;
+    drop(session);
+    instance.stop(StopMode::Fast).await;
+    let lock = instance.lock.as_ref().unwrap();
+    let postmaster = instance.postgres.start(&reaper, lock, &[], Arc::new(|_, _: &[u8]| {})).await.unwrap();
+    let handle = postmaster.handle();
+    instance.postmaster = Some(postmaster);
+    let reloads = {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            loop {
+                handle.reload().unwrap();
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    let ready = wait_ready(&instance.postgres, &handle, PATIENCE).await;
+    reloads.abort();
+    assert!(ready.is_ok(), "{ready:?}");
+    instance.stop(StopMode::Fast).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_wal_after_a_crash_is_where_pg_waldump_and_recovery_find_it() {
     let _alone = ONE_AT_A_TIME.lock().await;
     become_postgres();
