@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .PHONY: help demo test kube-assets model model-mutants bench bench-scale pitr chaos e2e image lint fmt docs clean
 
 help: ## What there is to run
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Three instances, a killed primary, a lost table, nothing lost (under 10 minutes with the build; KEEP=1 leaves it up)
 	@tests/tools/demo.sh

@@ -46,7 +46,10 @@ pub struct Report {
 impl Report {
     /// Of a run that begins now.
     pub fn now(machine: &str, nodes: u8) -> Self {
-        let command = if machine == "node" { "make e2e".to_owned() } else { format!("make e2e E2E={machine}") };
+        let mut command = if machine == "node" { "make e2e".to_owned() } else { format!("make e2e E2E={machine}") };
+        if let Ok(only) = std::env::var("ONLY") {
+            command.push_str(&format!(" ONLY={only}"));
+        }
         Self {
             head: Head::now(command),
             machine: machine.to_owned(),
