@@ -32,7 +32,6 @@ use pgherd_proto::cluster::Cluster;
 use pgherd_proto::scheduled_backup::ScheduledBackup;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -253,7 +252,6 @@ async fn the_example_manifest_becomes_a_cluster_survives_its_primary_and_goes_aw
         let change =
             json!({ "metadata": { "annotations": { "looked-at": format!("{:?}", std::time::Instant::now()) } } });
         clusters.patch(NAME, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
         monitors.get_opt(NAME).await.unwrap()
     })
     .await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use pgherd_testkit::bed::{HEALTHY, STREAMING};
 use serde_json::{Value, json};
 use tokio_postgres::Config;
 
@@ -13,10 +14,6 @@ use crate::kubectl::{Kubectl, items};
 pub const NAMESPACE: &str = "phoenix-guardian";
 /// And its cluster.
 pub const CLUSTER: &str = "phoenix-guardian-db";
-/// The phase of a cluster that lacks nothing.
-const HEALTHY: &str = "Cluster in healthy state";
-const STREAMING: &str = "SELECT count(DISTINCT application_name) FROM pg_stat_replication \
-                         WHERE state = 'streaming' AND NOT pg_is_in_recovery()";
 
 /// A cluster of the example's namespace.
 #[derive(Clone, Debug)]

@@ -1,8 +1,9 @@
 //! What is asked of the cluster, and said to it: everything through kubectl.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use pgherd_testkit::wait;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -64,18 +65,12 @@ impl Kubectl {
     }
 
     /// The same for whoever has something to put right before it fails.
-    pub async fn wait<T, F>(&self, what: &str, seconds: u64, mut look: impl FnMut() -> F) -> Result<T, String>
+    pub async fn wait<T, F>(&self, what: &str, seconds: u64, look: impl FnMut() -> F) -> Result<T, String>
     where
         F: Future<Output = Result<T, String>>,
     {
-        let deadline = Instant::now() + Duration::from_secs(seconds);
-        loop {
-            match look().await {
-                Ok(value) => return Ok(value),
-                Err(last) if Instant::now() >= deadline => return Err(format!("no {what} within {seconds} s: {last}")),
-                Err(_) => tokio::time::sleep(PAUSE).await,
-            }
-        }
+        let seen = wait::until_every(PAUSE, what, Duration::from_secs(seconds), look).await;
+        seen.map_err(|late| late.to_string())
     }
 }
 

@@ -97,11 +97,10 @@ pub async fn observe(
     let kept = claims.iter().filter_map(|claim| kept_view(&key.name, claim)).collect();
     pods.sort_by_key(|pod| pod.serial);
     volumes.sort_by_key(|volume| volume.serial);
-    let seen_before = memory.seen(now).clone();
     let pod_monitors_served = desired.pod_monitor
-        && (seen_before.contains(&ObjectKind::PodMonitor) || caches.lacked.serves_pod_monitors(client, now).await);
+        && (memory.seen(now).contains(&ObjectKind::PodMonitor) || caches.lacked.serves_pod_monitors(client, now).await);
     let budgets_served = !desired.disruption_budgets
-        || seen_before.contains(&ObjectKind::PrimaryBudget)
+        || memory.seen(now).contains(&ObjectKind::PrimaryBudget)
         || caches.lacked.serves_budgets(client, now).await;
     let names = CertificateNames::of(&key.name, &key.namespace, spec);
     let seen = certificates::look(client, caches, &names, (&key.namespace, &key.name), memory, now).await;

@@ -15,11 +15,26 @@ pub struct Timeout {
     pub last: String,
 }
 
+/// Between two looks, where they cost next to nothing.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Asks `look` every 50 ms until it brings a value; what it says meanwhile goes into the error.
 ///
 /// # Errors
 /// [`Timeout`] with what was seen last.
-pub async fn until<T, F, L>(what: &str, within: Duration, mut look: L) -> Result<T, Timeout>
+pub async fn until<T, F, L>(what: &str, within: Duration, look: L) -> Result<T, Timeout>
+where
+    L: FnMut() -> F,
+    F: Future<Output = Result<T, String>>,
+{
+    until_every(PAUSE, what, within, look).await
+}
+
+/// The same with another pause between two looks.
+///
+/// # Errors
+/// As [`until`].
+pub async fn until_every<T, F, L>(pause: Duration, what: &str, within: Duration, mut look: L) -> Result<T, Timeout>
 where
     L: FnMut() -> F,
     F: Future<Output = Result<T, String>>,
@@ -33,7 +48,7 @@ where
         if Instant::now() >= deadline {
             return Err(Timeout { what: what.to_owned(), within, last });
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

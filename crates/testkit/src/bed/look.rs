@@ -5,17 +5,17 @@ use crate::wait::{self, Timeout};
 use anyhow::{Context as _, bail, ensure};
 use core::time::Duration;
 use kube::api::ListParams;
+pub use pgherd_proto::cluster::phase::HEALTHY;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The phase of a cluster that lacks nothing.
-pub const HEALTHY: &str = "Cluster in healthy state";
 /// CNPG's port for metrics.
 const METRICS: u16 = 9187;
 const SYSTEM: &str = "SELECT system_identifier FROM pg_control_system()";
-const STREAMING: &str = "SELECT count(DISTINCT application_name) FROM pg_stat_replication \
+/// How many standbys stream from whoever is asked, if that is a primary.
+pub const STREAMING: &str = "SELECT count(DISTINCT application_name) FROM pg_stat_replication \
                          WHERE state = 'streaming' AND NOT pg_is_in_recovery()";
 
 impl Bed {

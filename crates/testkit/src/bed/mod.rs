@@ -11,7 +11,7 @@ mod shell;
 mod whole;
 
 pub use archive::segment_name;
-pub use look::{HEALTHY, text};
+pub use look::{HEALTHY, STREAMING, text};
 pub use manifest::{EXAMPLE, edited};
 pub use recover::FIRST;
 pub use remains::{keep_binaries, keep_logs, remove};
