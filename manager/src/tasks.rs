@@ -5,13 +5,11 @@ use crate::context::Context;
 use crate::metrics::Registry;
 use core::time::Duration;
 use futures::future::select;
-use pgherd_core::cluster::MemberPhase;
 use pgherd_postgres::lines::LineSink;
 use pgherd_postgres::log_pipe::LogPipe;
 use pgherd_proto::member::MemberReport;
 use pgherd_telemetry::{CsvLog, LineQueue, chain, record_json};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -67,31 +65,18 @@ pub fn postgres_lines(config: &Config, queue: LineQueue) -> LineSink {
     Arc::new(move |_, line| queue.line(record_json(line, Some(&pod)).into_bytes()))
 }
 
-/// Keeps the pod's annotation in step with the report: the latest one wins. Whoever has just become the primary labels
-/// its pod along with it, unless another one still has that label: the controller, which takes it away from the former
-/// primary, comes to it only after all else that a failover asks of it.
+/// Keeps the pod's annotation in step with the report: the latest one wins.
 pub async fn annotate(context: Arc<Context>, mut reports: watch::Receiver<Option<MemberReport>>) {
-    let mut known = None;
     while reports.changed().await.is_ok() {
         loop {
             let Some(report) = reports.borrow_and_update().clone() else { break };
-            let alone = !context.another_labelled.load(Ordering::Relaxed);
-            let takes_the_role = takes_the_role(known, report.phase) && alone;
-            match context.announcer.report_member(&report, takes_the_role).await {
-                Ok(()) => {
-                    known = Some(report.phase);
-                    break;
-                }
+            match context.announcer.report_member(&report).await {
+                Ok(()) => break,
                 Err(error) => tracing::warn!(error = %chain(&error), "the pod is not annotated yet"),
             }
             tokio::time::sleep(ANNOTATE_AGAIN).await;
         }
     }
-}
-
-/// Only on becoming one: a primary that wakes up late may not know yet that it has a successor.
-fn takes_the_role(known: Option<MemberPhase>, now: MemberPhase) -> bool {
-    now == MemberPhase::Primary && known != Some(MemberPhase::Primary)
 }
 
 /// Keeps the metrics' count of dropped log lines in step.
@@ -101,18 +86,5 @@ pub async fn count_log_lines(queue: LineQueue, registry: Arc<Registry>) {
         ticks.tick().await;
         let (written, dropped) = queue.totals();
         registry.set_log_lines(written, dropped);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whoever_becomes_the_primary_takes_the_role() {
-        assert!(takes_the_role(Some(MemberPhase::Promoting), MemberPhase::Primary));
-        assert!(takes_the_role(None, MemberPhase::Primary), "after initdb, or a restart of the manager");
-        assert!(!takes_the_role(Some(MemberPhase::Primary), MemberPhase::Primary), "as who wakes up late reports");
-        assert!(!takes_the_role(Some(MemberPhase::Candidate), MemberPhase::Promoting));
     }
 }

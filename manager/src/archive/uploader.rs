@@ -26,6 +26,8 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 const LIST_EVERY: Duration = Duration::from_secs(5);
 /// And not more often than this when being asked.
 const LIST_AT_MOST: Duration = Duration::from_millis(200);
+/// After a promotion the clients come back first: a segment costs a core for a tenth of a second.
+const AFTER_PROMOTION: Duration = Duration::from_millis(300);
 /// One upload, compression included; the store has its own bound on each call.
 const UPLOAD_BOUND: Duration = Duration::from_secs(150);
 
@@ -52,6 +54,8 @@ pub(super) struct Uploader {
     listing: JoinSet<std::io::Result<Vec<WalName>>>,
     listed: Instant,
     generation: u64,
+    role: ArchiveRole,
+    held_until: Option<Instant>,
     failures: u32,
     blocked_until: Option<Instant>,
     reasons: HashMap<WalName, String>,
@@ -78,6 +82,8 @@ impl Uploader {
             listing: JoinSet::new(),
             listed: Instant(0),
             generation: 0,
+            role: ArchiveRole::Other,
+            held_until: None,
             failures: 0,
             blocked_until: None,
             reasons: HashMap::new(),
@@ -125,14 +131,14 @@ impl Uploader {
 
     /// Level-triggered: whatever changed, what holds now is carried through.
     fn take_in_control(&mut self) {
-        let (generation, stopping, other, configured) = {
+        let (generation, stopping, role, configured) = {
             let control = self.control.borrow_and_update();
             let configured = match control.archiving {
                 Archiving::Unknown => None,
                 Archiving::Off => Some(false),
                 Archiving::To(_) => Some(true),
             };
-            (control.generation, control.stopping, control.role == ArchiveRole::Other, configured)
+            (control.generation, control.stopping, control.role, configured)
         };
         if generation != self.generation {
             self.generation = generation;
@@ -150,9 +156,13 @@ impl Uploader {
                 status.failing_since = None;
             });
         }
+        if role == ArchiveRole::Primary && self.role != role {
+            self.held_until = Some(crate::clock::now().plus(AFTER_PROMOTION));
+        }
+        self.role = role;
         if stopping {
             self.fail_all("the manager is stopping");
-        } else if other {
+        } else if role == ArchiveRole::Other {
             self.fail_all("this instance is not the primary");
         } else if configured == Some(false) {
             self.waiters.drain(..).for_each(|waiter| drop(waiter.reply.send(Ok(()))));
@@ -232,7 +242,7 @@ impl Uploader {
         };
         let Some(config) = self.store().filter(|_| allowed) else { return };
         self.list(LIST_EVERY);
-        if self.blocked_until.is_some_and(|until| until > now) {
+        if self.held_until.max(self.blocked_until).is_some_and(|until| until > now) {
             return;
         }
         // After a failure one upload at a time is the probe, not a storm of them.
@@ -355,7 +365,7 @@ impl Uploader {
     /// Until something has to be looked at without an event.
     fn pause(&self, now: Instant) -> Duration {
         let wakes = self.waiters.iter().map(|waiter| waiter.until);
-        let wakes = wakes.chain(self.blocked_until.filter(|until| *until > now)).chain(self.queue.next_wake());
+        let wakes = wakes.chain(self.held_until).chain(self.blocked_until).chain(self.queue.next_wake());
         let next = wakes.filter(|at| *at > now).map(|at| at.since(now)).min();
         next.unwrap_or(LIST_EVERY).min(LIST_EVERY)
     }

@@ -159,21 +159,23 @@ impl Announcer {
         self.patch_status("record what can be recovered", json!({"recoverability": fields})).await
     }
 
-    /// The report on one's own pod, which wakes the controller; and the primary's role, of which services take notice at
-    /// once, where it `takes_the_role`.
+    /// The report on one's own pod, which wakes the controller.
     ///
     /// # Errors
     /// When it could not be written.
-    pub async fn report_member(&self, report: &MemberReport, takes_the_role: bool) -> Result<(), AnnounceError> {
+    pub async fn report_member(&self, report: &MemberReport) -> Result<(), AnnounceError> {
         let text = serde_json::to_string(report).unwrap_or_default();
-        let mut metadata = json!({"uid": self.pod_uid.0, "annotations": {labels::MEMBER: text}});
-        if takes_the_role && let Some(fields) = metadata.as_object_mut() {
-            let role = labels::ROLE_PRIMARY;
-            fields.insert("labels".to_owned(), json!({labels::INSTANCE_ROLE: role, labels::ROLE_DEPRECATED: role}));
-        }
-        let patch = json!({ "metadata": metadata });
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        within("report on the pod", self.api.pods.patch(&self.pod, &params, &Patch::Merge(patch))).await.map(drop)
+        self.patch_pod("report on the pod", json!({"annotations": {labels::MEMBER: text}})).await
+    }
+
+    /// The primary's role on one's own pod, of which services take notice.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn take_role(&self) -> Result<(), AnnounceError> {
+        let role = labels::ROLE_PRIMARY;
+        let labels = json!({labels::INSTANCE_ROLE: role, labels::ROLE_DEPRECATED: role});
+        self.patch_pod("label the pod", json!({ "labels": labels })).await
     }
 
     /// Sets one condition of the Cluster, by compare-and-swap: the list has several writers.
@@ -213,6 +215,16 @@ impl Announcer {
     /// The Cluster as it is stored: a full PUT of it must not lose what this version has no type for.
     fn raw(&self) -> Api<DynamicObject> {
         Api::namespaced_with(self.api.client.clone(), &self.api.namespace, &ApiResource::erase::<Cluster>(&()))
+    }
+
+    /// Not a pod made anew under the same name.
+    async fn patch_pod(&self, what: &'static str, mut metadata: Value) -> Result<(), AnnounceError> {
+        if let Some(fields) = metadata.as_object_mut() {
+            fields.insert("uid".to_owned(), json!(self.pod_uid.0));
+        }
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "metadata": metadata }));
+        within(what, self.api.pods.patch(&self.pod, &params, &patch)).await.map(drop)
     }
 
     async fn patch_status(&self, what: &'static str, status: Value) -> Result<(), AnnounceError> {

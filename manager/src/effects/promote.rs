@@ -10,9 +10,11 @@ use core::time::Duration;
 use pgherd_core::instance::Outcome;
 use pgherd_core::timeline::TimelineId;
 use pgherd_postgres::histories;
+use pgherd_postgres::process::PostmasterHandle;
 use pgherd_postgres::promote::promote as run_promotion;
 use pgherd_telemetry::chain;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const PROMOTE_WITHIN: Duration = Duration::from_secs(60);
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(600);
@@ -60,10 +62,11 @@ pub async fn promote(cx: &Arc<Context>, reserved: TimelineId) -> Outcome {
 
 /// Says that this instance is the primary; then the checkpoint that returning members wait for.
 pub async fn announce(cx: &Arc<Context>, timeline: TimelineId) -> Effect {
+    let Some(handle) = cx.running() else { return Effect::Quiet };
     cx.timeline.send_replace(timeline);
     cx.nudge.notify_one();
     cx.slots_due.notify_one();
-    let (said, ()) = tokio::join!(say(cx, timeline), async {
+    let ((), said, ()) = tokio::join!(take_role(cx, &handle), say(cx, &handle, timeline), async {
         complete_histories(cx, timeline).await;
         rewrite(cx, As::Primary).await;
         tokio::time::sleep(CHECKPOINT_AFTER).await;
@@ -107,8 +110,21 @@ async fn complete_histories(cx: &Context, timeline: TimelineId) {
     }
 }
 
-async fn say(cx: &Context, timeline: TimelineId) -> bool {
-    while cx.running().is_some() {
+/// Clients wait for the label, so it does not queue behind reports. The controller, which takes it away from the former
+/// primary, comes to it only after all else that a failover asks of it: while another one has it, it is left to that.
+async fn take_role(cx: &Context, handle: &PostmasterHandle) {
+    while handle.ended().is_none() && !cx.another_labelled.load(Ordering::Relaxed) {
+        match cx.announcer.take_role().await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(error = %chain(&error), "the pod is not labelled as the primary yet"),
+        }
+        tokio::time::sleep(ANNOUNCE_AGAIN).await;
+    }
+}
+
+/// Whether it could be said while this postmaster ran: with it ends the reign.
+async fn say(cx: &Context, handle: &PostmasterHandle, timeline: TimelineId) -> bool {
+    while handle.ended().is_none() {
         let said = async {
             cx.announcer.announce_primary().await?;
             cx.announcer.report_state(true, timeline.0).await
