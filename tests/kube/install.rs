@@ -15,7 +15,8 @@ use crate::plane::Plane;
 
 /// Where the controller is.
 pub const SYSTEM: &str = "pgherd-system";
-const CONTROLLER: &str = "pgherd-controller";
+/// Its account, and its ClusterRole.
+pub const CONTROLLER: &str = "pgherd-controller";
 /// Longer than any test, in seconds.
 const DAY: u32 = 86_400;
 

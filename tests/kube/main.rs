@@ -11,6 +11,7 @@ mod answers;
 mod dialogue;
 mod install;
 mod local_api;
+mod person;
 mod plane;
 mod real;
 mod scenarios;

@@ -36,6 +36,7 @@ async fn a_cluster_goes_through_its_life_on_a_real_api_server_and_does_not_notic
     bed.outlives_the_api_server(&mut plane, &load).await;
     bed.outlives_refusals(&mut plane, &load).await;
     bed.outlives_controllers(&load).await;
+    plane.is_worked_by_a_person(&bed).await;
     bed.settle(load).await;
     bed.is_deleted().await;
     bed.down().await;
