@@ -27,7 +27,7 @@ const LIST_EVERY: Duration = Duration::from_secs(5);
 /// And not more often than this when being asked.
 const LIST_AT_MOST: Duration = Duration::from_millis(200);
 /// After a promotion the clients come back first: a segment costs a core for a tenth of a second.
-const AFTER_PROMOTION: Duration = Duration::from_millis(300);
+const AFTER_PROMOTION: Duration = Duration::from_secs(1);
 /// One upload, compression included; the store has its own bound on each call.
 const UPLOAD_BOUND: Duration = Duration::from_secs(150);
 

@@ -20,7 +20,7 @@ use super::super::object::{as_map, version};
 use super::super::resource::ResourceInfo;
 use super::super::store::{ChangeKind, WatchStart, Watcher};
 use super::super::table::Include;
-use super::answer::{Answer, in_form};
+use super::answer::{Answer, in_form, to_json};
 use super::query::Form;
 use super::resources::Call;
 use super::server::{ApiServer, LogOptions};
@@ -176,9 +176,11 @@ impl Open {
     }
 }
 
+/// One of an event's kinds, which need no escaping, and the object, which is not copied for it.
 fn event(kind: &str, object: &Value) -> Bytes {
-    let mut line = json!({"type": kind, "object": object}).to_string();
-    line.push('\n');
+    let mut line = format!(r#"{{"type":"{kind}","object":"#).into_bytes();
+    line.extend(to_json(object));
+    line.extend(b"}\n");
     Bytes::from(line)
 }
 
