@@ -40,11 +40,12 @@ impl Plane {
         let standby = bed.standby().await;
         let report = self.directory.join("report.tar.gz");
         let report = report.to_str().unwrap();
-        let asks: [&[&str]; 11] = [
+        // The pods' node is ours: this server cannot ask it for logs.
+        assert!(self.can(PERSON, "get", "pods/one", "log", NAMESPACE).await, "logs");
+        let asks: [&[&str]; 10] = [
             &["status", CLUSTER],
-            &["logs", CLUSTER, "--tail", "2"],
             &["plan", CLUSTER],
-            &["report", "cluster", CLUSTER, "-l", "-f", report],
+            &["report", "cluster", CLUSTER, "-f", report],
             &["hibernate", "status", CLUSTER],
             &["reload", CLUSTER],
             &["maintenance", "set", CLUSTER],
@@ -53,6 +54,7 @@ impl Plane {
             &["backup", CLUSTER, "--backup-name", "by-a-person", "--wait"],
             &["fencing", "on", CLUSTER, &standby],
         ];
+        let (certificate, report_all) = (asks[7], asks[2]);
         for ask in asks {
             self.does(bed, PERSON, ask).await;
         }
@@ -70,10 +72,10 @@ impl Plane {
         for ask in [&["status", CLUSTER][..], &["fencing", "off", CLUSTER, "*"]] {
             self.does(bed, WATCHER, ask).await;
         }
-        let refused = self.tool(bed, WATCHER, asks[8]).await;
+        let refused = self.tool(bed, WATCHER, certificate).await;
         let why = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && why.contains("secrets"), "it says what is missing: {refused:?}");
-        let told = self.tool(bed, WATCHER, asks[3]).await;
+        let told = self.tool(bed, WATCHER, report_all).await;
         assert!(told.status.success(), "a report without Secrets: {told:?}");
     }
 

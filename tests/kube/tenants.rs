@@ -126,7 +126,7 @@ impl Plane {
     }
 
     /// What `kubectl auth can-i` says.
-    async fn can(&self, who: &str, verb: &str, what: &str, subresource: &str, namespace: &str) -> bool {
+    pub async fn can(&self, who: &str, verb: &str, what: &str, subresource: &str, namespace: &str) -> bool {
         let subresource = format!("--subresource={subresource}");
         let said = self.kubectl(who, &["auth", "can-i", verb, what, &subresource, "-n", namespace]).await;
         match (said.status.success(), text(&said.stdout).trim()) {
