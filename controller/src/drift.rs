@@ -13,10 +13,16 @@ use std::sync::Arc;
 #[must_use]
 pub fn outdated(pod: &Pod, blueprint: Blueprint<'_>, restarted_at: Option<&str>) -> Option<String> {
     let serial = serial_of(&blueprint.desired.name, &pod.name_any())?;
-    let made: Value = serde_json::from_str(pod.annotations().get(labels::POD_SPEC)?).ok()?;
-    let wanted = serde_json::to_value(pod_spec(blueprint, serial)).ok()?;
+    let made = pod.annotations().get(labels::POD_SPEC)?;
+    let wanted = pod_spec(blueprint, serial);
     let asked = restarted_at.filter(|at| pod.annotations().get(labels::RESTARTED_AT).map(String::as_str) != Some(at));
-    difference("spec", &made, &wanted)
+    // Most are the same to the letter: nothing of them has to be understood.
+    let same = serde_json::to_string(&wanted).is_ok_and(|wanted| wanted == *made);
+    let differs = match same {
+        true => None,
+        false => difference("spec", &serde_json::from_str(made).ok()?, &serde_json::to_value(wanted).ok()?),
+    };
+    differs
         .map(|path| format!("{path} has changed"))
         .or_else(|| asked.map(|at| format!("a restart was asked for at {at}")))
 }

@@ -51,14 +51,14 @@ impl Due {
     }
 
     /// The next one to be looked at, which is forgotten by that.
-    pub fn take(&mut self, now: Instant) -> Option<Key> {
+    pub fn take(&mut self, now: Instant) -> Option<(Key, Cause)> {
         let (_, cause) = [Cause::News, Cause::Routine]
             .into_iter()
             .filter_map(|cause| self.first(cause).filter(|at| *at <= now).map(|at| (cause.rank(at), cause)))
             .min()?;
         let (_, key) = self.line(cause).pop_first()?;
         self.known.remove(&key);
-        Some(key)
+        Some((key, cause))
     }
 
     /// When the first of them is due.
@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn order(due: &mut Due, now: Instant) -> Vec<String> {
-        std::iter::from_fn(|| due.take(now)).map(|key| key.name).collect()
+        std::iter::from_fn(|| due.take(now)).map(|(key, _)| key.name).collect()
     }
 
     #[test]

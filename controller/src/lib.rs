@@ -26,6 +26,7 @@ mod nodes;
 pub mod observe;
 pub mod queue;
 pub mod reconcile;
+mod rest;
 mod retry;
 mod rights;
 mod run;

@@ -1,15 +1,18 @@
 //! What is remembered of a cluster between two looks: only when something began. Losing it restarts the timers.
 
 use crate::catalog::Chosen;
+use crate::observe::certificates::Seen as CertificatesSeen;
+use crate::rest::Rest;
 use crate::rights::Rights;
-use crate::tls::Sources;
+use crate::tls::{CertificateNames, Sources};
+use crate::validity::Verdict;
 use core::time::Duration;
 use pgherd_core::cluster::{Memory, ObjectKind, Observed};
 use pgherd_core::election::why;
 use pgherd_core::identity::Nonce;
 use pgherd_core::lease::{HolderState, Term};
 use pgherd_core::time::Instant;
-use pgherd_proto::cluster::ImageCatalogRef;
+use pgherd_proto::cluster::{Cluster, ImageCatalogRef};
 use std::collections::BTreeSet;
 
 /// How long an object that was seen is taken to be there still; those that are watched are not remembered.
@@ -17,6 +20,12 @@ const SEEN_FOR: Duration = Duration::from_secs(600);
 
 /// How old what was read of the user's certificates and catalogs may be.
 const BROUGHT_FOR: Duration = Duration::from_secs(5);
+
+/// How old what was computed of certificates may be: it depends on the time as well, by minutes.
+const COMPUTED_FOR: Duration = Duration::from_secs(10);
+
+/// Names, and the versions of the Secrets.
+pub type CertificatesKey = (CertificateNames, Vec<Option<String>>);
 
 type LeaseKey = (Option<Nonce>, Term, HolderState);
 
@@ -36,6 +45,10 @@ pub struct Remembered {
     rights: Option<Rights>,
     brought: Option<(Vec<String>, Sources, Instant)>,
     image: Option<(ImageCatalogRef, Chosen, Instant)>,
+    judged: Option<(String, Verdict)>,
+    certificates: Option<(CertificatesKey, CertificatesSeen, Instant)>,
+    /// Nothing happens to it.
+    pub rest: Option<Rest>,
     seen: BTreeSet<ObjectKind>,
     seen_since: Option<Instant>,
     /// What was told last by an Event, and when.
@@ -75,6 +88,11 @@ impl Remembered {
         }
     }
 
+    /// The lease was renewed, and is as it was in all else.
+    pub fn renewed(&mut self, version: String, now: Instant) {
+        self.version = Some((version, now));
+    }
+
     /// The user's certificates as they were read a moment ago: few looks wait for them to be read again.
     #[must_use]
     pub fn brought(&self, names: &[String], now: Instant) -> Option<Sources> {
@@ -85,6 +103,31 @@ impl Remembered {
     /// They were read now.
     pub fn remember_brought(&mut self, names: &[String], sources: Sources, now: Instant) {
         self.brought = Some((names.to_vec(), sources, now));
+    }
+
+    /// What was judged of this very version of the Cluster.
+    #[must_use]
+    pub fn judged(&self, cluster: &Cluster) -> Option<Verdict> {
+        let (version, verdict) = self.judged.as_ref()?;
+        (cluster.metadata.resource_version.as_ref() == Some(version)).then(|| verdict.clone())
+    }
+
+    /// It was judged now.
+    pub fn remember_judged(&mut self, cluster: &Cluster, verdict: &Verdict) {
+        let version = cluster.metadata.resource_version.clone();
+        self.judged = version.map(|version| (version, verdict.clone()));
+    }
+
+    /// What was seen of these certificates a moment ago.
+    #[must_use]
+    pub(crate) fn certificates(&self, key: &CertificatesKey, now: Instant) -> Option<CertificatesSeen> {
+        let (known, seen, since) = self.certificates.as_ref()?;
+        (known == key && now.since(*since) < COMPUTED_FOR).then(|| seen.clone())
+    }
+
+    /// It was seen now.
+    pub(crate) fn remember_certificates(&mut self, key: CertificatesKey, seen: CertificatesSeen, now: Instant) {
+        self.certificates = Some((key, seen, now));
     }
 
     /// What a catalog said a moment ago.

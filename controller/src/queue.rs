@@ -52,11 +52,11 @@ impl Queue {
         (Waker(sender), Queue { woken, due: Due::default(), running, again, chance: rand::random })
     }
 
-    /// Calls `look` for each cluster that is due, until `stop`. It answers how soon it wants to be called again;
+    /// Calls `look` for each cluster that is due, and says why it is, until `stop`. It answers how soon it wants to be called again;
     /// `None` forgets the cluster.
     pub async fn run<F, Fut>(mut self, stop: CancellationToken, look: F)
     where
-        F: Fn(Key) -> Fut,
+        F: Fn(Key, Cause) -> Fut,
         Fut: Future<Output = Option<Duration>> + Send + 'static,
     {
         let mut tasks: JoinSet<Option<Duration>> = JoinSet::new();
@@ -64,10 +64,10 @@ impl Queue {
         loop {
             let now = Instant::now();
             while self.running.len() < WIDTH
-                && let Some(key) = self.due.take(now)
+                && let Some((key, cause)) = self.due.take(now)
             {
                 self.running.insert(key.clone());
-                keys.insert(tasks.spawn(look(key.clone())).id(), key);
+                keys.insert(tasks.spawn(look(key.clone(), cause)).id(), key);
             }
             let next = self.next_due(now);
             tokio::select! {
@@ -138,7 +138,7 @@ mod tests {
         let gate = Arc::new(tokio::sync::Semaphore::new(0));
         let running = Arc::new(AtomicUsize::new(0));
         let (opened, counted) = (gate.clone(), running.clone());
-        let task = tokio::spawn(queue.run(stop.clone(), move |_| {
+        let task = tokio::spawn(queue.run(stop.clone(), move |_, _| {
             let (started, gate, running) = (started.clone(), opened.clone(), counted.clone());
             async move {
                 assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
@@ -178,7 +178,7 @@ mod tests {
         let (waker, queue) = Queue::new();
         let stop = CancellationToken::new();
         let (seen, mut sees) = mpsc::unbounded_channel();
-        let task = tokio::spawn(queue.run(stop.clone(), move |key| {
+        let task = tokio::spawn(queue.run(stop.clone(), move |key, _| {
             let seen = seen.clone();
             async move {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -203,7 +203,7 @@ mod tests {
         let stop = CancellationToken::new();
         let (seen, mut sees) = mpsc::unbounded_channel();
         let looks = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(queue.run(stop.clone(), move |key| {
+        let task = tokio::spawn(queue.run(stop.clone(), move |key, _| {
             let (seen, looks) = (seen.clone(), looks.clone());
             async move {
                 assert!(looks.fetch_add(1, Ordering::SeqCst) > 0, "the first one fails");

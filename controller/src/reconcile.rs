@@ -9,9 +9,11 @@ use crate::config::Config;
 use crate::desired::desired;
 use crate::drift::outdated;
 use crate::drills;
+use crate::due::Cause;
 use crate::members::Members;
 use crate::memory::Remembered;
-use crate::observe::{ObserveError, observe};
+use crate::observe::{ObserveError, observe, read_lease};
+use crate::rest::Rest;
 use crate::schedules;
 use crate::validity::{Verdict, judge, remember};
 use core::time::Duration;
@@ -21,6 +23,7 @@ use pgherd_core::election::{Next, next};
 use pgherd_core::plan::{LostLease, Plan, check, lost_lease, plan};
 use pgherd_core::time::Instant;
 use pgherd_proto::cluster::Cluster;
+use pgherd_proto::names;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -85,8 +88,8 @@ impl Reconciler {
     }
 
     /// Looks at one cluster. Answers how soon to look again; `None` once it is gone.
-    pub async fn reconcile(&self, key: Key) -> Option<Duration> {
-        let again = self.look_after(&key).await;
+    pub(crate) async fn reconcile(&self, key: Key, cause: Cause) -> Option<Duration> {
+        let again = self.look_after(&key, cause).await;
         // Afterwards: no election waits for backups.
         let (client, caches) = (&self.client, &self.caches);
         schedules::explain(client, caches, &key).await;
@@ -97,7 +100,7 @@ impl Reconciler {
         [again, slot, backup, drill].into_iter().flatten().min()
     }
 
-    async fn look_after(&self, key: &Key) -> Option<Duration> {
+    async fn look_after(&self, key: &Key, cause: Cause) -> Option<Duration> {
         let Some(cluster) = self.caches.cluster(key) else {
             self.memory.lock().await.remove(key);
             self.members.forget(key);
@@ -110,6 +113,9 @@ impl Reconciler {
         self.gone.lock().await.remove(key);
         let memory = self.memory.lock().await.entry(key.clone()).or_default().clone();
         let mut memory = memory.lock().await;
+        if cause == Cause::Routine && self.rests(key, &cluster, &mut memory).await {
+            return Some(QUIET);
+        }
         match Box::pin(self.step(key, cluster, &mut memory)).await {
             Ok(again) => Some(again),
             Err(Failure::Observe(error)) => {
@@ -120,6 +126,18 @@ impl Reconciler {
             Err(Failure::Apply(error)) if error.is_conflict() => Some(RETRY_CONFLICT),
             Err(Failure::Apply(error)) => Some(said(key, &error)),
         }
+    }
+
+    /// Whether nothing has happened to it but renewals of its lease.
+    async fn rests(&self, key: &Key, cluster: &Cluster, memory: &mut Remembered) -> bool {
+        let now = clock::now();
+        let Some(rest) = memory.rest.as_mut().filter(|rest| rest.may_go_on(cluster, now)) else { return false };
+        let Ok(lease) = read_lease(&self.client, key).await else { return false };
+        let rests = rest.goes_on(lease.as_ref());
+        if let Some(lease) = lease.filter(|_| rests) {
+            memory.renewed(lease.version, now);
+        }
+        rests
     }
 
     /// Of a cluster that is gone. Its lease may come after all, and go, and nobody would say so.
@@ -142,16 +160,11 @@ impl Reconciler {
     }
 
     async fn step(&self, key: &Key, cluster: Arc<Cluster>, memory: &mut Remembered) -> Result<Duration, Failure> {
-        let chosen = catalog::chosen(&self.client, &cluster, memory, clock::now()).await;
-        let verdict = match judge(&cluster, chosen.as_ref()) {
+        memory.rest = None;
+        let verdict = match self.judged(&cluster, memory).await? {
             Ok(verdict) => verdict,
-            Err(why) => {
-                mark_invalid(&self.client, &cluster, &why).await?;
-                // Nobody tells of a catalog.
-                return Ok(if chosen.is_some() { RETRY_CATALOG } else { QUIET });
-            }
+            Err(again) => return Ok(again),
         };
-        remember(&self.client, &cluster, &verdict).await?;
         let look = self.look(key, cluster, verdict, memory, true).await?;
         for line in &look.plan.report.0 {
             tracing::debug!(cluster = %key.name, namespace = %key.namespace, %line, "planned");
@@ -174,7 +187,30 @@ impl Reconciler {
             observed: &look.observed,
         };
         apply(&target, &look.plan, memory, clock::now()).await?;
+        let instances = self.caches.secret(&key.namespace, &names::secret_instances(&key.name));
+        let (wall, now) = (jiff::Timestamp::now(), clock::now());
+        memory.rest = Rest::after(&look.cluster, &look.observed, &look.plan, instances.as_deref(), wall, now);
         Ok(look.plan.again.unwrap_or(QUIET))
+    }
+
+    /// The spec in force; or how soon to look again where there is none, which is noted on the Cluster.
+    async fn judged(&self, cluster: &Cluster, memory: &mut Remembered) -> Result<Result<Verdict, Duration>, Failure> {
+        let chosen = catalog::chosen(&self.client, cluster, memory, clock::now()).await;
+        if let Some(verdict) = memory.judged(cluster).filter(|_| chosen.is_none()) {
+            return Ok(Ok(verdict));
+        }
+        match judge(cluster, chosen.as_ref()) {
+            Ok(verdict) => {
+                remember(&self.client, cluster, &verdict).await?;
+                memory.remember_judged(cluster, &verdict);
+                Ok(Ok(verdict))
+            }
+            Err(why) => {
+                mark_invalid(&self.client, cluster, &why).await?;
+                // Nobody tells of a catalog.
+                Ok(Err(if chosen.is_some() { RETRY_CATALOG } else { QUIET }))
+            }
+        }
     }
 
     /// Observes and plans. With `ask`, members are asked where an election depends on it, which fences them;

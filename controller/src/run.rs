@@ -2,6 +2,7 @@
 
 use crate::caches::{Caches, Key};
 use crate::config::{Config, Election};
+use crate::due::Cause;
 use crate::queue::{Queue, Waker};
 use crate::reconcile::Reconciler;
 use crate::watched::Scope;
@@ -66,7 +67,7 @@ pub async fn run(client: Client, config: Config, settings: Settings) -> anyhow::
     let work = Work { client, config, caches, state, current: watch::Sender::default() };
     tasks.spawn(work.clone().follow(leads, waker));
     tracing::info!("started");
-    queue.run(stop, move |key| work.clone().look(key)).await;
+    queue.run(stop, move |key, cause| work.clone().look(key, cause)).await;
     if let Some(leading) = leading {
         // The lease is released before the process ends, so that the next one need not wait for it.
         let _ = leading.await;
@@ -107,11 +108,11 @@ impl Work {
     }
 
     /// One look, if it is ours; else whoever begins to lead looks at all.
-    async fn look(self, key: Key) -> Option<Duration> {
+    async fn look(self, key: Key, cause: Cause) -> Option<Duration> {
         self.caches.ready().await.ok()?;
         let reconciler = self.current.borrow().clone()?;
         let started = std::time::Instant::now();
-        let again = reconciler.reconcile(key).await;
+        let again = reconciler.reconcile(key, cause).await;
         self.state.count(started.elapsed());
         again
     }

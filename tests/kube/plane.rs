@@ -29,6 +29,7 @@ pub struct Plane {
     ca: String,
     admin: String,
     port: u16,
+    services: String,
     etcd_url: String,
     etcd: Child,
     api: Option<Child>,
@@ -37,11 +38,11 @@ pub struct Plane {
 
 impl Plane {
     pub async fn start(directory: &Path) -> Self {
-        Self::start_with(directory, AUDIT).await
+        Self::start_with(directory, AUDIT, SERVICE_NETWORK).await
     }
 
-    /// One that writes down what this policy of audits says.
-    pub async fn start_with(directory: &Path, audit: &str) -> Self {
+    /// One that writes down what this policy of audits says, with room for as many Services as this network has.
+    pub async fn start_with(directory: &Path, audit: &str, services: &str) -> Self {
         let _provider = rustls::crypto::ring::default_provider().install_default();
         let _old = std::fs::remove_dir_all(directory);
         std::fs::create_dir_all(directory).unwrap();
@@ -81,7 +82,9 @@ impl Plane {
         let etcd = run(&spawner, &assets.join("etcd"), &etcd, &directory.join("etcd.log")).await;
         let ca = authority.certificate_pem().to_owned();
         let directory = directory.to_owned();
-        let mut plane = Self { directory, assets, spawner, ca, admin, port, etcd_url, etcd, api: None, manager: None };
+        let services = services.to_owned();
+        let mut plane =
+            Self { directory, assets, spawner, ca, admin, port, services, etcd_url, etcd, api: None, manager: None };
         plane.write_kubeconfig("admin", &plane.admin.clone());
         plane.start_api(&[]).await;
         plane
@@ -98,7 +101,7 @@ impl Plane {
             format!("--tls-private-key-file={}", file("server.key")),
             format!("--token-auth-file={}", file("tokens")),
             "--authorization-mode=RBAC".to_owned(),
-            format!("--service-cluster-ip-range={SERVICE_NETWORK}"),
+            format!("--service-cluster-ip-range={}", self.services),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--service-account-key-file={}", file("accounts.crt")),
             format!("--service-account-signing-key-file={}", file("accounts.key")),

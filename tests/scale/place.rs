@@ -15,6 +15,9 @@ use crate::plane::Plane;
 const AUDIT: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\n\
     rules:\n- level: Metadata\n  users: ['system:serviceaccount:pgherd-system:pgherd-controller']\n- level: None\n";
 
+/// For three Services of each of a thousand clusters and more.
+const SERVICES: &str = "10.128.0.0/16";
+
 pub struct Place {
     pub directory: PathBuf,
     plane: Option<Plane>,
@@ -30,7 +33,7 @@ impl Place {
             local(&directory, stop.clone()).await;
             return Self { directory, plane: None, stop };
         }
-        let mut plane = Plane::start_with(&directory, AUDIT).await;
+        let mut plane = Plane::start_with(&directory, AUDIT, SERVICES).await;
         install(&mut plane).await;
         Self { directory, plane: Some(plane), stop }
     }

@@ -1,7 +1,7 @@
 //! When the cluster's certificates end, and whether the present authority has signed them.
 
 use crate::memory::Remembered;
-use crate::tls::{CertificateNames, Sources, compose, text};
+use crate::tls::{CertificateNames, Sources, compose, own, text};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use pgherd_core::cluster::{CertificateFact, SecretKind};
@@ -10,13 +10,14 @@ use pgherd_pki::{Validity, first_certificate, has_names, is_signed_by};
 use pgherd_proto::names;
 use pgherd_proto::secrets::{CA_CRT, CA_KEY, NEXT_CRT, TLS_CRT};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// New certificates are valid from an hour before they were made.
 const BACKDATED: i64 = 3600;
 
 /// What there is to know of a cluster's certificates.
-#[derive(Default)]
-pub(super) struct Seen {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
     pub facts: Vec<CertificateFact>,
     pub expirations: BTreeMap<String, i64>,
     pub unusable: Vec<String>,
@@ -31,6 +32,15 @@ pub(super) async fn look(
     memory: &mut Remembered,
     now: Instant,
 ) -> Seen {
+    let stored = caches.secret(namespace, &names::secret_instances(cluster));
+    let own = own(cluster).map(|name| caches.secret(namespace, &name));
+    let version = |secret: &Option<Arc<Secret>>| secret.as_ref()?.metadata.resource_version.clone();
+    let key = (wanted.clone(), own.iter().chain([&stored]).map(version).collect());
+    // The user's have no version that we would hear of.
+    let known = wanted.brought.is_empty().then(|| memory.certificates(&key, now)).flatten();
+    if let Some(known) = known {
+        return known;
+    }
     let sources = match memory.brought(&wanted.brought, now) {
         Some(known) => known,
         None => {
@@ -40,8 +50,9 @@ pub(super) async fn look(
         }
     };
     let sources = sources.with_watched(caches, namespace, cluster);
-    let stored = caches.secret(namespace, &names::secret_instances(cluster));
-    certificates(&sources, wanted, cluster, stored.as_deref(), Timestamp::now())
+    let seen = certificates(&sources, wanted, cluster, stored.as_deref(), Timestamp::now());
+    memory.remember_certificates(key, seen.clone(), now);
+    seen
 }
 
 fn certificates(

@@ -10,4 +10,4 @@ mod sources;
 
 pub use compose::compose;
 pub use names::{CertificateNames, service_names};
-pub use sources::{Sources, text};
+pub use sources::{Sources, own, text, trust_changed};

@@ -4,11 +4,12 @@ use super::compose::{Given, Pair};
 use super::names::CertificateNames;
 use crate::caches::Caches;
 use futures::future::join_all;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use pgherd_pki::Validity;
 use pgherd_proto::names;
-use pgherd_proto::secrets::{CA_CRT, TLS_CRT, TLS_KEY};
+use pgherd_proto::secrets::{CA_CRT, TLS_CRT, TLS_KEY, TRUST_CHANGED};
 use pgherd_telemetry::chain;
 use std::collections::BTreeMap;
 
@@ -91,8 +92,16 @@ impl Sources {
     }
 }
 
-fn own(cluster: &str) -> [String; 3] {
+/// The cluster's own, by name.
+#[must_use]
+pub fn own(cluster: &str) -> [String; 3] {
     [names::secret_ca(cluster), names::secret_server(cluster), names::secret_replication(cluster)]
+}
+
+/// When an authority last changed, by the Secret of what the instances use.
+#[must_use]
+pub fn trust_changed(instances: &Secret) -> Option<Timestamp> {
+    text(instances, TRUST_CHANGED)?.parse().ok()
 }
 
 /// One value of a Secret, if it is there and a text.

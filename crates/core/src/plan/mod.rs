@@ -60,7 +60,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Steps in the order in which they are applied, and the reasons.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// What to do.
