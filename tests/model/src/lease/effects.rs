@@ -204,7 +204,11 @@ impl State {
             sent: self.now(at),
             answer: None,
             given_up: false,
+            superseded: false,
         };
+        for before in self.puts.iter_mut().filter(|before| before.slot == at) {
+            before.change(|before| before.superseded = true);
+        }
         self.puts.push(Shared::new(put));
     }
 

@@ -217,6 +217,8 @@ pub struct Put {
     pub answer: Option<Outcome>,
     /// Its sender no longer waits.
     pub given_up: bool,
+    /// Its sender has lost the lease since, and sent another: it does not listen to this one's answer any more.
+    pub superseded: bool,
 }
 
 /// How often what has gone wrong already.

@@ -122,8 +122,10 @@ impl State {
             return;
         }
         let put = self.puts.remove(at);
-        let has_none = put.answer == Some(Outcome::NotFound);
-        self.on(put.slot, |slot| slot.has_none = has_none);
+        if !put.superseded {
+            let has_none = put.answer == Some(Outcome::NotFound);
+            self.on(put.slot, |slot| slot.has_none = has_none);
+        }
         if let Some(outcome) = put.answer.clone() {
             let deadline = |state: &Self| {
                 let machine = state.slots.get(put.slot).and_then(|slot| slot.machine.as_ref());
