@@ -1,4 +1,5 @@
-//! What is remembered of a cluster between two looks: only when something began. Losing it restarts the timers.
+//! What is remembered of a cluster between two looks: when something began, and what was computed a moment ago. Losing it
+//! restarts the timers.
 
 use crate::catalog::Chosen;
 use crate::observe::certificates::Seen as CertificatesSeen;
