@@ -20,6 +20,11 @@ pub async fn annotate_over(found: &Found, name: &str, value: Option<&str>) -> an
     patch(&found.client, &found.cluster, &change).await
 }
 
+/// Somebody else wrote the Cluster meanwhile: it is to be looked at again.
+pub fn is_conflict(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(kube::Error::Api(status)) if status.code == 409)
+}
+
 /// Changes the Cluster.
 pub async fn patch(client: &Client, cluster: &Cluster, change: &Value) -> anyhow::Result<()> {
     let clusters: Api<Cluster> =

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use pgherd_proto::labels;
 use serde_json::json;
 
-use crate::annotate::annotate_over;
+use crate::annotate::{annotate_over, is_conflict};
 use crate::args::Output;
 use crate::instance::{ALL, InstanceArguments, find_one};
 use crate::output;
@@ -25,19 +25,33 @@ pub enum FencingVerb {
     },
 }
 
+/// So often in a row somebody else is first, at the most.
+const MOST_CONFLICTS: u32 = 10;
+
 /// Changes the list on the Cluster.
 pub async fn run(verb: &FencingVerb, shape: Output) -> anyhow::Result<u8> {
     let (wanted, on) = match verb {
         FencingVerb::On { instance } => (instance, true),
         FencingVerb::Off { instance } => (instance, false),
     };
-    let (found, instance) = find_one(wanted).await?;
-    let before = found.cluster.fenced_instances();
-    let after = changed(&before, &instance, on).map_err(|why| anyhow!(why))?;
-    if after != before {
+    let mut conflicts = 0;
+    let (found, after) = loop {
+        let (found, instance) = find_one(wanted).await?;
+        let before = found.cluster.fenced_instances();
+        let after = changed(&before, &instance, on).map_err(|why| anyhow!(why))?;
+        if after == before {
+            break (found, after);
+        }
         let text = (!after.is_empty()).then(|| json!(after).to_string());
-        annotate_over(&found, labels::FENCED_INSTANCES, text.as_deref()).await?;
-    }
+        match annotate_over(&found, labels::FENCED_INSTANCES, text.as_deref()).await {
+            // Others write the status all the time.
+            Err(error) if is_conflict(&error) && conflicts < MOST_CONFLICTS => conflicts += 1,
+            done => {
+                done?;
+                break (found, after);
+            }
+        }
+    };
     let told = json!({"cluster": found.name, "namespace": found.namespace, "fencedInstances": after});
     output::print(shape, &told, || match after.as_slice() {
         [] => format!("no instance of {} is fenced", found.name),
