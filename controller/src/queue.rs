@@ -52,8 +52,8 @@ impl Queue {
         (Waker(sender), Queue { woken, due: Due::default(), running, again, chance: rand::random })
     }
 
-    /// Calls `look` for each cluster that is due, and says why it is, until `stop`. It answers how soon it wants to be called again;
-    /// `None` forgets the cluster.
+    /// Calls `look` for each cluster that is due, and says why it is, until `stop`. It answers how soon it wants to be
+    /// called again; `None` forgets the cluster.
     pub async fn run<F, Fut>(mut self, stop: CancellationToken, look: F)
     where
         F: Fn(Key, Cause) -> Fut,

@@ -1,10 +1,11 @@
 //! Clusters in which nothing happens. Whatever matters to them wakes us; only the lease is not watched, since a thousand
 //! of them are renewed every other second. So a routine look reads the lease and, while it goes on as it was, nothing else.
 
-use crate::tls::trust_changed;
+use crate::tls::{CertificateNames, trust_changed};
 use core::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use pgherd_core::cluster::Observed;
 use pgherd_core::election::why;
 use pgherd_core::lease::{HolderState, LeaseRecord, Versioned};
@@ -48,13 +49,9 @@ impl Rest {
                 trust_changed(secret).is_none_or(|at| wall.as_second().saturating_sub(at.as_second()) > IN_MOTION)
             });
         // What the user brings is not watched: his catalogs and certificates.
-        let certificates = cluster.spec.certificates.as_deref();
-        let brings = certificates.is_some_and(|asked| {
-            [&asked.server_ca_secret, &asked.server_tls_secret, &asked.client_ca_secret, &asked.replication_tls_secret]
-                .into_iter()
-                .any(Option::is_some)
-        });
-        let watched = !brings && cluster.spec.image_catalog_ref.is_none();
+        let namespace = cluster.namespace().unwrap_or_default();
+        let names = CertificateNames::of(&cluster.name_any(), &namespace, &cluster.spec);
+        let watched = names.brought.is_empty() && cluster.spec.image_catalog_ref.is_none();
         let version = cluster.metadata.resource_version.clone()?;
         (healthy && idle && held && trusted && watched).then_some(Self { cluster: version, lease, since: now })
     }

@@ -8,7 +8,9 @@ build=${BUILD:-release}
 tests/tools/kube-assets.sh >/dev/null
 echo "scale: building ($build; output only if something is wrong)"
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-if [ "$build" = release ]; then cargo build -q --release --workspace --bin controller; else cargo build -q --workspace --bin controller; fi
+release=()
+if [ "$build" = release ]; then release=(--release); fi
+cargo build -q "${release[@]}" --workspace --bin controller
 export SCALE=${SCALE:-1000} SCALE_CONTROLLER=$target/$build/controller
 # Three thousand managers are dialled and dial from one process.
 ulimit -n "$(ulimit -Hn)"
