@@ -4,6 +4,10 @@ use super::Limits;
 use super::state::{BY_HAND, MEMBERS, Record, State};
 use pgherd_core::sync::Move;
 
+/// A standby may turn from one writer to another and back as often as it likes, and is another directory each time that it
+/// is rewound: without an end to them, no run in which two write would have one.
+const DIRECTORIES: u8 = 12;
+
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -96,7 +100,7 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
                 actions.push(Action::Ack(at, to));
             }
             let idle = to != writer.member && state.writes(to).is_none() && member.follows != Some(at);
-            if idle && writer.lease.term > member.fence {
+            if idle && writer.lease.term > member.fence && state.directories < DIRECTORIES {
                 actions.push(Action::Follow(to, at));
             }
         }
