@@ -3,7 +3,7 @@
 mod svg;
 mod text;
 
-pub use svg::svg;
+pub use svg::{Mark, picture, svg};
 pub use text::text;
 
 use crate::daemon::Event;

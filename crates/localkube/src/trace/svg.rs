@@ -13,13 +13,28 @@ const RIGHT: f64 = 30.0;
 const ROW: f64 = 16.0;
 const GAP: f64 = 14.0;
 
-/// The picture; every event has a row of its own in its lane, so that no words lie over others.
+/// A point of a picture.
+pub struct Mark {
+    /// Milliseconds after the picture's left edge.
+    pub at: f64,
+    /// Whose lane it is in.
+    pub who: String,
+    /// What stands beside it.
+    pub what: String,
+}
+
+/// The picture of an event log.
 pub fn svg(events: &[Event]) -> String {
-    let span = since_first(events).map(|(at, _)| at).fold(1.0, f64::max);
+    picture(since_first(events).map(|(at, event)| Mark { at, who: short(&event.who), what: said(event) }))
+}
+
+/// The picture; every mark has a row of its own in its lane, so that no words lie over others.
+pub fn picture(marks: impl IntoIterator<Item = Mark>) -> String {
     let mut lanes: BTreeMap<String, Vec<(f64, String)>> = BTreeMap::new();
-    for (at, event) in since_first(events) {
-        lanes.entry(short(&event.who)).or_default().push((at, said(event)));
+    for Mark { at, who, what } in marks {
+        lanes.entry(who).or_default().push((at, what));
     }
+    let span = lanes.values().flatten().map(|(at, _)| *at).fold(1.0, f64::max);
     let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     // The longest name has its place: a dot at 0 ms does not lie on it.
     let longest = lanes.keys().map(|who| who.chars().count()).max().unwrap_or_default();

@@ -64,6 +64,23 @@ pub const SCENARIOS: [Scenario; 11] = [
 ];
 
 impl Scenario {
+    /// As a sentence about the primary, for people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match (self.hurt, self.clients) {
+            (Hurt::Kill(Target::Postmaster), _) => "its postmaster is killed".to_owned(),
+            (Hurt::Kill(Target::Manager), _) => "its manager is killed".to_owned(),
+            (Hurt::Kill(_), _) => "its container is killed".to_owned(),
+            (Hurt::Delete, _) => "its pod is deleted".to_owned(),
+            (Hurt::ForceDelete, _) => "its pod is deleted by force, and runs on".to_owned(),
+            (Hurt::CutOff, _) => "it is cut off from everything".to_owned(),
+            (Hurt::Freeze(_), _) => "it is frozen".to_owned(),
+            (Hurt::HangDisk, _) => "its disk hangs".to_owned(),
+            (Hurt::Switchover, 1) => "switchover, 1 client writing".to_owned(),
+            (Hurt::Switchover, clients) => format!("switchover, {clients} clients writing"),
+        }
+    }
+
     /// Name and clients, where there are several.
     #[must_use]
     pub fn title(&self) -> String {
