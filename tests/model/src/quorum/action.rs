@@ -91,7 +91,8 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
         if state.raised < limits.raises && !writer.publishing {
             actions.push(Action::Raise(at));
         }
-        let length = state.members.get(writer.member).map_or(0, |member| member.wal.len());
+        let theirs = state.members.get(writer.member).map_or(&[][..], |member| &member.wal);
+        let length = theirs.len();
         for (to, member) in state.members.iter().enumerate() {
             if member.follows == Some(at) && member.wal.len() < length {
                 actions.push(Action::Ship(at, to));
@@ -100,7 +101,8 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
                 actions.push(Action::Ack(at, to));
             }
             let idle = to != writer.member && state.writes(to).is_none() && member.follows != Some(at);
-            if idle && writer.lease.term > member.fence && state.directories < DIRECTORIES {
+            let ends = state.directories < DIRECTORIES || !diverged(&member.wal, theirs);
+            if idle && writer.lease.term > member.fence && ends {
                 actions.push(Action::Follow(to, at));
             }
         }
@@ -143,6 +145,11 @@ pub fn possible(limits: &Limits, state: &State, actions: &mut Vec<Action>) {
             actions.extend([Action::Decide(at), Action::Forget(at)]);
         }
     }
+}
+
+/// Whether some WAL has to be rewound before it can go on as theirs.
+fn diverged(mine: &[Record], theirs: &[Record]) -> bool {
+    !theirs.starts_with(mine)
 }
 
 impl State {
@@ -256,7 +263,7 @@ impl State {
         let Some(writer) = self.writers.get(at).cloned() else { return };
         let Some(theirs) = self.members.get(writer.member).map(|member| member.wal.clone()) else { return };
         let Some(mine) = self.members.get(member).cloned() else { return };
-        let diverged = theirs.get(..mine.wal.len()).is_none_or(|beginning| beginning != mine.wal.as_slice());
+        let diverged = diverged(&mine.wal, &theirs);
         let directory = if diverged { self.directories + 1 } else { mine.directory };
         self.directories = self.directories.max(directory);
         let wal = if diverged { theirs } else { mine.wal.clone() };
