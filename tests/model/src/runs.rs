@@ -58,21 +58,27 @@ pub struct Violation {
 pub struct Clock {
     until: Instant,
     is_cut: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
 }
 
 impl Clock {
     /// From now on.
     pub fn of(time: Duration) -> Self {
-        Self { until: Instant::now() + time, is_cut: Arc::default() }
+        Self { until: Instant::now() + time, is_cut: Arc::default(), is_stopped: Arc::default() }
     }
 
     /// Whether there is time left; a state that is not followed any more is remembered.
     pub fn runs(&self) -> bool {
-        let runs = Instant::now() < self.until;
+        let runs = self.is_stopped.load(Ordering::Relaxed) || Instant::now() < self.until;
         if !runs {
             self.is_cut.store(true, Ordering::Relaxed);
         }
         runs
+    }
+
+    /// Time does not count any more: the way to a violation is found by taking it again.
+    fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
     }
 }
 
@@ -91,6 +97,7 @@ where
         .finish_when(stateright::HasDiscoveries::AnyFailures)
         .spawn_bfs()
         .join();
+    clock.stop();
     let violations: Vec<Violation> = checker
         .discoveries()
         .into_iter()
@@ -133,7 +140,7 @@ impl Budget {
         match self {
             Budget::Taste => (20, 20_000),
             Budget::Bounded => (30, 60_000),
-            Budget::Mutant => (150, 3_000_000),
+            Budget::Mutant => (600, 3_000_000),
             Budget::Long if deep => (600, DEEP_STATES),
             Budget::Long => (3_600, 100_000_000),
         }

@@ -68,6 +68,11 @@ impl Machine {
                 self.proof = Proof { next_renewal: Some(sent.plus(self.timings.retry_period)), ..Proof::default() };
             }
             (IoKind::Take, Outcome::Unknown { sent, .. }) => self.take_unanswered(io, sent, now),
+            // The watch has yet to tell that the lease is gone: asked again at once, the answer would be the same.
+            (IoKind::Take, Outcome::NotFound) => {
+                let sent = io.since.unwrap_or(now);
+                self.take_unanswered(io, sent, now);
+            }
             (IoKind::Renew | IoKind::Create, Outcome::Stored { version, sent }) => {
                 self.missing = false;
                 let lease = Versioned { version, value: io.record };

@@ -14,6 +14,9 @@ use pgherd_core::lsn::Lsn;
 use pgherd_core::sync::{SyncSetting, own_entry, safe};
 use std::collections::VecDeque;
 
+/// Events that may follow from one; a machine that goes round and round makes more.
+const AT_ONCE: u32 = 1000;
+
 /// Events that follow from what is being carried out.
 type Queue = VecDeque<(usize, Event)>;
 
@@ -21,7 +24,12 @@ impl State {
     /// Tells one machine, and carries out what it says, until nothing more follows at once.
     pub fn tell(&mut self, limits: &Limits, slot: usize, event: Event) {
         let mut queue = Queue::from([(slot, event)]);
+        let mut left = AT_ONCE;
         while let Some((at, event)) = queue.pop_front() {
+            if left == 0 {
+                return self.violated(format!("instance {at} goes on and on without a pause: {event:?}"));
+            }
+            left -= 1;
             let now = self.now(at);
             let Some(slot) = self.slots.get_mut(at) else { continue };
             if slot.frozen.is_some() {

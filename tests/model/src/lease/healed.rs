@@ -103,6 +103,10 @@ fn deliver(limits: &Limits, state: &mut State) {
             state.answered(limits, 0);
         }
     }
+    if let Some(put) = state.puts.first() {
+        let asks = format!("instance {} asks the API server again at every answer, without a pause", put.slot);
+        state.violated(asks);
+    }
     for at in 0..state.slots.len() {
         if state.slots.get(at).is_some_and(|slot| slot.machine.is_none()) && state.may_boot(at) {
             state.boot(limits, at);

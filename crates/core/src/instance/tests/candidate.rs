@@ -45,6 +45,15 @@ fn a_released_lease_is_taken_as_soon_as_the_wal_is_here() {
 }
 
 #[test]
+fn a_take_that_finds_no_lease_is_sent_again_after_a_pause_and_not_at_every_answer() {
+    let (mut bench, _) = Bench::candidate(HolderState::Released, None);
+    bench.done();
+    assert!(bench.put_answered(Outcome::NotFound).is_empty());
+    assert!(bench.after(Duration::from_millis(499)).is_empty());
+    assert_eq!(bench.after(Duration::from_millis(1)), ["PutLease over 11: Promoting, term 5, timeline 3"]);
+}
+
+#[test]
 fn a_silent_holders_lease_is_taken_when_it_has_lapsed_and_not_before() {
     let (mut bench, _) = Bench::candidate(HolderState::Open, None);
     assert_eq!(bench.done(), ["LookForProof c-1 nonce-c-1"]);
