@@ -9,8 +9,10 @@ use core::time::Duration;
 use kube::api::DeleteParams;
 use kube::{Api, Resource};
 use pgherd_backup::{Catalog, Patience, Pruned, Survey, preview};
-use pgherd_core::backup::retention::{self, Plan};
+use pgherd_core::archive::OwnBackups;
+use pgherd_core::backup::retention::Plan;
 use pgherd_core::backup::{BackupId, Timestamp, Window, window};
+use pgherd_core::identity::SystemId;
 use pgherd_core::plan::EventKind;
 use pgherd_core::rules::retention::Retention;
 use pgherd_core::timeline::TimelineId;
@@ -43,11 +45,14 @@ pub async fn keep(context: Arc<Context>, mut snapshots: watch::Receiver<Arc<Inst
     let mut seen = context.cluster.clone();
     let mut last: Option<(About, Instant)> = None;
     loop {
-        let primary = snapshots.borrow_and_update().role == Role::Primary;
+        let (primary, own) = {
+            let now = snapshots.borrow_and_update();
+            (now.role == Role::Primary, now.system_id)
+        };
         let cluster = seen.borrow_and_update().clone();
         let cluster = cluster.filter(|cluster| primary && cluster.spec.object_store().is_some());
         last = match cluster {
-            Some(cluster) => Some(looked_after(&context, &cluster, last).await),
+            Some(cluster) => Some(looked_after(&context, &cluster, own, last).await),
             None => None,
         };
         let due = async {
@@ -66,12 +71,17 @@ pub async fn keep(context: Arc<Context>, mut snapshots: watch::Receiver<Arc<Inst
 }
 
 /// Runs if it is due; answers with what that was about, and when it is due again.
-async fn looked_after(context: &Context, cluster: &Cluster, last: Option<(About, Instant)>) -> (About, Instant) {
+async fn looked_after(
+    context: &Context,
+    cluster: &Cluster,
+    own: Option<SystemId>,
+    last: Option<(About, Instant)>,
+) -> (About, Instant) {
     let about = About::of(cluster);
     if let Some(last) = last.filter(|(known, again)| *known == about && Instant::now() < *again) {
         return last;
     }
-    let pause = match run(context, cluster).await {
+    let pause = match run(context, cluster, own).await {
         Ok(()) => EVERY,
         Err(why) => {
             tracing::warn!(%why, "what can be recovered is not known, and nothing is deleted from the archive");
@@ -89,17 +99,24 @@ impl About {
     }
 }
 
-async fn run(context: &Context, cluster: &Cluster) -> Result<(), String> {
+async fn run(context: &Context, cluster: &Cluster, own: Option<SystemId>) -> Result<(), String> {
     let Some(settings) = store_settings(cluster, &context.api).await? else { return Ok(()) };
     let store = settings.open(|name| std::env::var(name).ok()).map_err(|e| chain(&e))?;
+    let own = own.ok_or("which database system this is, is not known yet")?;
+    store.archive.patient(PATIENCE).admit(own).await.map_err(|e| chain(&e))?;
     let catalog = store.archive.catalog(PATIENCE);
     let timeline = *context.timeline.borrow();
     let survey = catalog.survey().await.map_err(|e| chain(&e))?;
     let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
-    let mut found = found(&survey, &window(&survey.entries(), &survey.archived, timeline), now);
+    let backups = survey.of(own);
+    if let Some(other) = backups.others().first() {
+        let others = backups.others().len();
+        tracing::warn!(others, first = %other.id, "base backups of another database system are kept, and not counted");
+    }
+    let mut found = found(&survey, &backups, &window(backups.own(), &survey.archived, timeline), now);
     if let Some(policy) = About::of(cluster).policy {
         let policy: Retention = policy.parse().map_err(|e| chain(&e))?;
-        let plan = retention::plan(&survey.entries(), &survey.archived, policy, now, timeline);
+        let plan = backups.plan(&survey.archived, policy, now, timeline);
         if cluster.retention_is_dry() {
             let would = preview(&survey, &plan);
             found.redundant_backups = would.backups.iter().map(ToString::to_string).collect();
@@ -128,7 +145,7 @@ fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn found(survey: &Survey, window: &Window, now: Timestamp) -> Recoverability {
+fn found(survey: &Survey, backups: &OwnBackups, window: &Window, now: Timestamp) -> Recoverability {
     Recoverability {
         checked_at: Some(now.rfc3339()),
         first_recoverable: window.first.map(Timestamp::rfc3339),
@@ -136,7 +153,7 @@ fn found(survey: &Survey, window: &Window, now: Timestamp) -> Recoverability {
         last_backup: window.last_backup.map(Timestamp::rfc3339),
         last_recoverable_lsn: window.last_lsn.map(|lsn| lsn.to_string()),
         missing_wal: window.hole.map(|name| name.to_string()),
-        backups: number(survey.backups.iter().filter(|backup| backup.entry.span().is_some()).count()),
+        backups: number(backups.own().iter().filter(|entry| entry.span().is_some()).count()),
         wal_files: number(survey.wal.len()),
         ..Recoverability::default()
     }

@@ -26,7 +26,7 @@ async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() 
     run("CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id").await;
     bed.archive_now(&primary, 60).await;
     for days in [90, 60, 45] {
-        bed.pretend_a_backup(days);
+        bed.pretend_a_backup(days).await;
     }
     bed.back_up("before-the-mistake", Duration::from_secs(120), |_| ()).await.unwrap();
     bed.only_what_is_redundant_goes().await;
@@ -87,15 +87,17 @@ async fn recover(bed: &Bed, name: &str, recovery: &Value, instances: u32) -> bed
 
 impl Bed {
     /// A complete backup that ended so many days ago, in the WAL that there is.
-    fn pretend_a_backup(&self, days: i64) {
+    async fn pretend_a_backup(&self, days: i64) {
         let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
         let id = at.strftime("%Y%m%dT%H%M%S").to_string();
         let time = at.strftime("%Y-%m-%d %H:%M:%S+00:00");
         let folder = self.archived_file(&format!("base/{id}"));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("data.tar.gz"), [7; 100]).unwrap();
+        let status = self.cluster().await.unwrap()["status"].clone();
+        let system = status["systemID"].as_str().unwrap();
         let info = format!(
-            "status=DONE\nversion=150000\ntimeline=1\nsystemid=7\nbegin_time={time}\nend_time={time}\n\
+            "status=DONE\nversion=150000\ntimeline=1\nsystemid={system}\nbegin_time={time}\nend_time={time}\n\
              begin_wal=000000010000000000000001\nend_wal=000000010000000000000001\nbegin_xlog=0/1000028\n\
              end_xlog=0/1000100\nbackup_label='x'\n"
         );

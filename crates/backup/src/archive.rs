@@ -1,12 +1,13 @@
 //! One server's WAL archive in a store.
 
+use crate::guard::Known;
 use crate::{Catalog, Patience};
 use pgherd_core::identity::SystemId;
 use pgherd_core::wal::{Compression, WalName, object_key};
 use pgherd_objectstore::ObjectStore;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, Semaphore};
 
 /// How WAL is written for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,8 +29,10 @@ pub struct WalArchive {
     pub(crate) settings: Arc<WalSettings>,
     /// Lets as many files be compressed at once as there are cores: more would only take memory.
     pub(crate) compressing: Arc<Semaphore>,
-    /// The database system that the archive belongs to, once that is known.
-    pub(crate) owner: Arc<OnceCell<SystemId>>,
+    /// The database system that the archive belongs to, once somebody has looked.
+    pub(crate) owner: Arc<Mutex<Option<Known>>>,
+    /// The database system that writes, where it said so.
+    pub(crate) own: Option<SystemId>,
     /// For how long each request of a fetch is made again.
     pub(crate) patience: Patience,
 }
@@ -44,6 +47,7 @@ impl WalArchive {
             settings: Arc::new(settings),
             compressing: Arc::new(Semaphore::new(cores)),
             owner: Arc::default(),
+            own: None,
             patience: Patience(Duration::ZERO),
         }
     }
@@ -53,6 +57,13 @@ impl WalArchive {
     #[must_use]
     pub fn patient(&self, patience: Patience) -> Self {
         Self { patience, ..self.clone() }
+    }
+
+    /// The same, written to by this database system: nothing of it goes into another one's archive, whatever the file.
+    /// Without it only segments are held against the archive, which say themselves whose they are.
+    #[must_use]
+    pub fn of(&self, own: SystemId) -> Self {
+        Self { own: Some(own), ..self.clone() }
     }
 
     /// The base backups beside it, and the same WAL as a whole.

@@ -3,9 +3,11 @@
 use crate::decompress::unpack;
 use crate::patient::Patience;
 use futures::{StreamExt, TryStreamExt, stream};
+use pgherd_core::archive::OwnBackups;
 use pgherd_core::backup::{
     ArchiveName, Archived, BASE, BackupId, BackupInfo, BaseObject, Entry, InfoError, Keep, Timestamp, parse_base_key,
 };
+use pgherd_core::identity::SystemId;
 use pgherd_core::timeline::{History, TimelineId};
 use pgherd_core::wal::{Compression, SegmentName, SegmentSize, WalName, object_key, parse_key};
 use pgherd_objectstore::{ObjectInfo, ObjectStore, StoreError};
@@ -85,6 +87,13 @@ impl Survey {
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
         self.backups.iter().map(|backup| backup.entry.clone()).collect()
+    }
+
+    /// The same, by whether they are of this database system.
+    #[must_use]
+    pub fn of(&self, own: SystemId) -> OwnBackups {
+        let system = |backup: &Backup| backup.info.as_ref().and_then(|info| info.system);
+        OwnBackups::sort(self.backups.iter().map(|backup| (backup.entry.clone(), system(backup))), own)
     }
 
     /// One segment.

@@ -3,7 +3,7 @@
 //! Purpose: what a WAL file becomes in the store and back: compressed, named and laid out so that barman reads
 //! ours and we read barman's. Neighbours: `core` knows the names and keys, `objectstore` does the calls, `manager`
 //! decides when. Invariants: I5, an archived file is never replaced, the same content again is success, other
-//! content is refused; a file is "not there" only where the store proved it.
+//! content is refused; nothing goes into another database system's archive; a file is "not there" only where the store proved it.
 //!
 //! Memory of the WAL archive: at most one whole file per core while compressing, and one compressed file per put in flight.
 
@@ -25,6 +25,7 @@ pub use archive::{WalArchive, WalSettings};
 pub use catalog::{Backup, Catalog, CatalogError, Survey, WalObject};
 pub use compress::{CompressError, SEGMENT_LEVEL, gunzip, gzip, gzip_writer};
 pub use decompress::{decompressor, unpack};
+pub use guard::AdmitError;
 pub use pack::pack;
 pub use patient::Patience;
 pub use prune::{Pruned, preview};

@@ -5,6 +5,7 @@ use crate::compress::CompressError;
 use crate::decompress::unpack;
 use crate::pack::{content_type, pack};
 use bytes::Bytes;
+use pgherd_core::archive::GIVE_IT_ITS_OWN;
 use pgherd_core::identity::SystemId;
 use pgherd_core::timeline::is_stand_in;
 use pgherd_core::wal::{Compression, SegmentSize, WalName, system_of_segment};
@@ -76,6 +77,15 @@ pub enum WalPutError {
         /// Whose file it is.
         own: SystemId,
     },
+    /// The data directory does not say of which database system it is. Retry: it may be about to be replaced.
+    #[error("failed to find out whose {name} is")]
+    Whose {
+        /// The file.
+        name: WalName,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// Compression failed, or its thread did. Retry.
     #[error("failed to compress {name}")]
     Compress {
@@ -102,7 +112,7 @@ impl WalPutError {
     pub fn then(&self) -> Then {
         match self {
             Self::Different { .. } | Self::Size { .. } | Self::Foreign { .. } => Then::GiveUp,
-            Self::Read { .. } | Self::Compress { .. } => Then::RetryLater,
+            Self::Read { .. } | Self::Whose { .. } | Self::Compress { .. } => Then::RetryLater,
             Self::Store { source, .. } => source.then(),
         }
     }
@@ -114,8 +124,8 @@ impl WalPutError {
             Self::Different { .. } => {
                 Some("two servers may be writing to one archive: give each a serverName of its own")
             }
-            Self::Foreign { .. } => Some("this archive is another cluster's: give this one a serverName of its own"),
-            Self::Read { .. } | Self::Size { .. } | Self::Compress { .. } => None,
+            Self::Foreign { .. } => Some(GIVE_IT_ITS_OWN),
+            Self::Read { .. } | Self::Whose { .. } | Self::Size { .. } | Self::Compress { .. } => None,
             Self::Store { source, .. } => source.advice(),
         }
     }
@@ -125,7 +135,7 @@ impl WalPutError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Different { .. } => "different_content",
-            Self::Read { .. } => "read",
+            Self::Read { .. } | Self::Whose { .. } => "read",
             Self::Size { .. } => "size",
             Self::Foreign { .. } => "foreign_archive",
             Self::Compress { .. } => "compress",
@@ -138,7 +148,7 @@ impl WalPutError {
 struct Packed {
     body: Bytes,
     plain_size: u64,
-    /// Whose it is, of a segment.
+    /// Whose it is, of a segment, whole or not.
     system: Option<SystemId>,
 }
 
@@ -147,8 +157,22 @@ impl WalArchive {
     ///
     /// Dropping the future leaves open whether the file was stored; doing it again settles that.
     pub async fn put(&self, name: WalName, source: Source) -> Result<Stored, WalPutError> {
+        if let Some(own) = self.own {
+            // Before a core is spent on it.
+            self.guard(name, own).await?;
+        }
         let packed = self.pack(name, source).await?;
-        self.guard(name, packed.system).await?;
+        if let Some(system) = packed.system {
+            self.guard(name, system).await?;
+        }
+        let stored = self.put_packed(name, packed).await;
+        if matches!(stored, Err(WalPutError::Different { .. })) {
+            self.doubt().await;
+        }
+        stored
+    }
+
+    async fn put_packed(&self, name: WalName, packed: Packed) -> Result<Stored, WalPutError> {
         let key = self.key(name, self.settings.compression);
         let options = self.options(name);
         let store = |source| WalPutError::Store { name, source };
@@ -202,7 +226,10 @@ impl WalArchive {
             if !fits {
                 return Err(WalPutError::Size { name, size: plain_size });
             }
-            let system = matches!(name, WalName::Segment(_)).then(|| system_of_segment(&content)).flatten();
+            let system = match name {
+                WalName::Segment(_) | WalName::Partial(_) => system_of_segment(&content),
+                WalName::History(_) | WalName::Backup { .. } => None,
+            };
             let body = match compression {
                 None => content,
                 Some(compression) => {

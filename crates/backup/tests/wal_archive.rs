@@ -2,7 +2,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use bytes::Bytes;
-use pgherd_backup::{Source, Stored, WalArchive, WalGetError, WalPutError, WalSettings, gzip};
+use pgherd_backup::{AdmitError, Source, Stored, WalArchive, WalGetError, WalPutError, WalSettings, gzip};
+use pgherd_core::identity::SystemId;
 use pgherd_core::timeline::{History, TimelineId};
 use pgherd_core::wal::{Compression, WalName};
 use pgherd_objectstore::test_server::TestServer;
@@ -187,7 +188,7 @@ fn segment_of(system: u64, seed: u8) -> Bytes {
 }
 
 #[tokio::test]
-async fn a_foreign_cluster_is_refused_before_its_first_segment_and_a_rebuilt_one_goes_on() {
+async fn a_foreign_cluster_is_refused_before_its_first_file_whatever_it_is_and_a_rebuilt_one_goes_on() {
     let (first, store, _) = archive();
     first.put(name(SEGMENT), Source::Bytes(segment_of(7, 0))).await.expect("an empty archive is anybody's");
     let next = "00000001000000AB0000000D";
@@ -195,10 +196,81 @@ async fn a_foreign_cluster_is_refused_before_its_first_segment_and_a_rebuilt_one
     let refused = another().put(name(next), Source::Bytes(segment_of(8, 0))).await.expect_err("foreign");
     assert!(matches!(refused, WalPutError::Foreign { .. }) && refused.then() == Then::GiveUp, "{refused}");
     assert!(refused.to_string().contains("belongs to database system 7, and this one is 8"), "{refused}");
-    assert_eq!(first.get(name(next)).await.expect("get"), None, "nothing of it was stored");
-    let rebuilt = another();
+    let history = "00000002.history";
+    let small = || Source::Bytes(Bytes::from_static(b"1\t0/5\twhy\n"));
+    let partial = "00000001000000AB0000000D.partial";
+    let unsaid = another().put(name(partial), Source::Bytes(segment_of(8, 0))).await.expect_err("it says whose it is");
+    assert!(matches!(unsaid, WalPutError::Foreign { .. }), "{unsaid}");
+    let archiver = another().of(SystemId(8));
+    for (file, source) in [
+        (history, small()),
+        ("00000001000000AB0000000D.00000028.backup", small()),
+        (partial, Source::Bytes(segment_of(8, 0))),
+        (next, Source::Bytes(segment_of(8, 0))),
+        // The data directory is not of the WAL's system: somebody has put them together.
+        (next, Source::Bytes(segment_of(7, 1))),
+    ] {
+        let refused = archiver.put(name(file), source).await.expect_err("foreign");
+        assert!(matches!(refused, WalPutError::Foreign { .. }) && refused.then() == Then::GiveUp, "{file}: {refused}");
+        let advice = refused.advice().expect("an advice");
+        assert!(advice.contains("serverName or destinationPath of its own"), "{file}: {advice}");
+    }
+    assert_eq!(store.inner().keys(), [KEY], "nothing of it was stored");
+    assert_eq!(first.get(name(next)).await.expect("get"), None);
+    let rebuilt = another().of(SystemId(7));
+    assert_eq!(rebuilt.put(name(history), small()).await.expect("its own"), Stored::Created);
     assert_eq!(rebuilt.put(name(next), Source::Bytes(segment_of(7, 1))).await.expect("the same"), Stored::Created);
     assert_eq!(rebuilt.put(name(SEGMENT), Source::Bytes(segment_of(7, 0))).await.expect("again"), Stored::Equal);
+}
+
+#[tokio::test]
+async fn whose_an_archive_is_is_looked_at_once_whatever_is_written_and_a_store_that_is_off_is_no_answer() {
+    let (archive, _, control) = archive();
+    let small = || Source::Bytes(Bytes::from_static(b"1\t0/5\twhy\n"));
+    let archiver = archive.of(SystemId(7));
+    control.set(Fault::Off);
+    let unknown = archiver.admit(SystemId(7)).await.expect_err("nobody knows");
+    assert!(matches!(unknown, AdmitError::Store(_)), "{unknown}");
+    let failed = archiver.put(name("00000002.history"), small()).await.expect_err("nobody knows");
+    assert_eq!(failed.then(), Then::RetryLater, "{failed}");
+    control.set(Fault::None);
+    let before = control.calls();
+    for number in 2..6 {
+        archiver.clone().put(name(&format!("0000000{number}.history")), small()).await.expect("put");
+    }
+    archiver.put(name(SEGMENT), Source::Bytes(segment_of(7, 0))).await.expect("put");
+    assert_eq!(control.calls() - before, 5 + 1);
+    assert!(matches!(archive.admit(SystemId(8)).await, Err(AdmitError::Foreign(_))), "it is taken");
+}
+
+#[tokio::test]
+async fn of_two_clusters_that_begin_in_an_empty_archive_at_once_one_keeps_it() {
+    let (archive, store, _) = archive();
+    let one = archive.of(SystemId(7));
+    let another = WalArchive::new(Arc::<Faulty<MemoryStore>>::clone(&store), settings(Some(Compression::Gzip)));
+    let another = another.of(SystemId(8));
+    for (cluster, own) in [(&one, 7), (&another, 8)] {
+        cluster.admit(SystemId(own)).await.expect("it is empty");
+    }
+    one.put(name(SEGMENT), Source::Bytes(segment_of(7, 0))).await.expect("the first");
+    let different = another.put(name(SEGMENT), Source::Bytes(segment_of(8, 0))).await.expect_err("it is taken");
+    assert!(matches!(different, WalPutError::Different { .. }), "{different}");
+    let history = Source::Bytes(Bytes::from_static(b"1\t0/5\twhy\n"));
+    let foreign = another.put(name("00000002.history"), history).await.expect_err("it has looked again");
+    assert!(matches!(foreign, WalPutError::Foreign { .. }), "{foreign}");
+    let segment = name(SEGMENT);
+    let WalName::Segment(segment) = segment else { panic!("a segment") };
+    assert_eq!(one.system_of(segment).await.expect("read"), Some(SystemId(7)), "what a base backup asks in the end");
+}
+
+#[tokio::test]
+async fn an_archive_that_holds_wal_of_several_systems_is_that_of_the_first_segment() {
+    let (archive, store, _) = archive();
+    store.inner().overwrite(KEY, Bytes::from(gzip(&segment_of(7, 0)).expect("compress")));
+    let later = KEY.replace("0C.gz", "0D.gz");
+    store.inner().overwrite(&later, Bytes::from(gzip(&segment_of(8, 0)).expect("compress")));
+    archive.admit(SystemId(7)).await.expect("as ever");
+    assert!(matches!(archive.admit(SystemId(8)).await, Err(AdmitError::Foreign(_))));
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ pub mod shutdown;
 pub mod slots;
 pub mod sql;
 pub mod standstill;
+pub mod system_id;
 pub mod tablespaces;
 pub mod version;
 pub mod volume_lock;

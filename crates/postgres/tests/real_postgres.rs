@@ -23,6 +23,7 @@ use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::rewind::{Rewound, rewind};
 use pgherd_postgres::sample::{Role, prove_write_path, sample, standby_position};
 use pgherd_postgres::sql::Session;
+use pgherd_postgres::system_id::system_of;
 use pgherd_postgres::tablespaces::locations;
 use pgherd_postgres::version::Major;
 use pgherd_postgres::volume_lock::VolumeLock;
@@ -290,6 +291,7 @@ async fn a_standby_is_cloned_promoted_and_the_old_primary_rewound_to_follow_it()
     let seen = sample(&standby, PATIENCE).await.unwrap();
     assert!(matches!(&seen.role, Role::Standby { receiver: Some(r), .. } if r.timeline == TimelineId(1)), "{seen:?}");
     assert_eq!(seen.system_id, old.control(&reaper).await.system_id);
+    assert_eq!(system_of(new.volume.pgdata()).unwrap(), seen.system_id);
 
     // The old primary writes what nobody gets, and dies.
     new.stop(StopMode::Fast).await;

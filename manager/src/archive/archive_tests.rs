@@ -1,6 +1,6 @@
 //! `archive_command` on stores that fail: nothing is acknowledged that is not stored, and nothing is dropped.
 
-use super::testbed::{Bed, PATIENCE, content, segment, store_config, until};
+use super::testbed::{Bed, PATIENCE, SYSTEM, content, content_of, segment, store_config, until};
 use super::{ArchiveRole, DrainError};
 use bytes::Bytes;
 use pgherd_core::wal::WalName;
@@ -35,7 +35,7 @@ async fn what_waits_is_uploaded_ahead_and_answered_at_once() {
     for n in 2..=6 {
         assert_eq!(bed.archive_command(segment(n)).await, 0, "known from before the outage");
     }
-    assert_eq!(bed.fault.calls(), 6, "each was put once");
+    assert_eq!(bed.fault.calls(), 7, "each was put once, after one look at whose the archive is");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,4 +213,43 @@ async fn a_history_file_is_archived_like_any_other() {
     assert_eq!(bed.keys(), ["c/wals/00000002.history.gz"]);
     let text = bed.config(1).archive.get(name).await.expect("get");
     assert_eq!(text, Some(Bytes::from_static(b"1\t0/3000148\tno reason\n")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_into_another_clusters_archive_whatever_it_is_and_the_alarm_says_so() {
+    let bed = Bed::primary(4).await;
+    bed.stored(segment(1), content_of(SYSTEM + 1, segment(1))).await;
+    let there = bed.keys();
+    let history: WalName = "00000002.history".parse().expect("a name");
+    let label: WalName = "000000010000000000000003.00000028.backup".parse().expect("a name");
+    for small in [history, label] {
+        std::fs::write(bed.pg_wal().join(small.to_string()), "1\t0/3000148\tno reason\n").expect("a file");
+        std::fs::write(bed.pg_wal().join(format!("archive_status/{small}.ready")), "").expect("ready");
+    }
+    bed.finish(segment(3));
+    assert_eq!(bed.archive_command(history).await, 1, "answered at once");
+    let status = bed.archive.status();
+    until("all are refused", || status.borrow().refused.len() == 3).await;
+    let failure = status.borrow().last_failed.clone().expect("a failure");
+    assert_eq!(failure.kind, "foreign_archive");
+    assert!(failure.reason.contains("belongs to database system 8, and this one is 7"), "{}", failure.reason);
+    assert!(failure.reason.contains("a serverName or destinationPath of its own"), "{}", failure.reason);
+    let drained = bed.archive.archive_all_ready(PATIENCE).await;
+    assert!(matches!(drained, Err(DrainError::Refused { .. })), "{drained:?}");
+    assert_eq!(bed.keys(), there);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_say_whose_it_is_waits_until_the_data_directory_does() {
+    let bed = Bed::primary(1).await;
+    let control = bed.folder.path().join("pgdata/global/pg_control");
+    std::fs::remove_file(&control).expect("removed");
+    let history: WalName = "00000002.history".parse().expect("a name");
+    std::fs::write(bed.pg_wal().join("00000002.history"), "1\t0/3000148\tno reason\n").expect("a file");
+    let asked = bed.spawn_archive_command(history);
+    let status = bed.archive.status();
+    until("it is told", || status.borrow().last_failed.is_some()).await;
+    assert!(bed.keys().is_empty() && !asked.is_finished());
+    std::fs::write(&control, SYSTEM.to_le_bytes()).expect("a control file");
+    assert_eq!(asked.await.expect("the client"), 0);
 }

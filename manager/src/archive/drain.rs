@@ -2,10 +2,11 @@
 
 use super::aside::{drop_aside, list_aside};
 use super::control::{Archiving, Control, StoreConfig};
+use super::put::put_own;
 use super::reach::Reach;
 use super::ready::{list_ready, mark_done};
 use futures::StreamExt;
-use pgherd_backup::{Source, WalPutError};
+use pgherd_backup::WalPutError;
 use pgherd_core::archive::Backoff;
 use pgherd_core::wal::WalName;
 use pgherd_objectstore::Then;
@@ -26,12 +27,13 @@ pub enum DrainError {
         /// What the last failure was.
         reason: String,
     },
-    /// The archive holds other content under a name. A person has to look; trying again is useless.
+    /// The archive holds other content under a name, or is another cluster's. A person has to look; trying again is
+    /// useless.
     #[error("failed to archive {name}: {reason}")]
     Refused {
         /// The file.
         name: WalName,
-        /// What differs.
+        /// What differs, or whose it is.
         reason: String,
     },
     /// The folder cannot be read or changed.
@@ -78,6 +80,7 @@ impl Waiting {
 /// Postgres must not archive at the same time: it is not running, or in recovery. A file whose content is gone is left `.ready`, and fails the drain.
 pub(super) async fn drain(
     waiting: &Waiting,
+    pgdata: &Path,
     mut control: watch::Receiver<Control>,
     reach: &Reach,
     bound: Duration,
@@ -97,7 +100,7 @@ pub(super) async fn drain(
                 return Ok(done);
             }
             names.sort_unstable();
-            let failed = put_all(waiting, &config, names, &mut done).await?;
+            let failed = put_all(waiting, pgdata, &config, names, &mut done).await?;
             let Some(reason) = failed else {
                 reach.answered();
                 continue;
@@ -131,13 +134,15 @@ async fn list(waiting: &Waiting) -> Result<Vec<WalName>, DrainError> {
 /// One round over all of them; the first failure that may pass ends it.
 async fn put_all(
     waiting: &Waiting,
+    pgdata: &Path,
     config: &StoreConfig,
     names: Vec<WalName>,
     done: &mut usize,
 ) -> Result<Option<String>, DrainError> {
     let puts = futures::stream::iter(names).map(|name| {
-        let (archive, file) = (config.archive.clone(), waiting.folder().join(name.to_string()));
-        async move { (name, archive.put(name, Source::File(file)).await) }
+        let (archive, pgdata) = (config.archive.clone(), pgdata.to_owned());
+        let file = waiting.folder().join(name.to_string());
+        async move { (name, put_own(&archive, pgdata, name, file).await) }
     });
     let mut puts = puts.buffered(config.max_parallel.get());
     while let Some((name, result)) = puts.next().await {

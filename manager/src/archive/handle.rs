@@ -49,6 +49,7 @@ impl ArchivePaths {
 pub struct Archive {
     control: Arc<watch::Sender<Control>>,
     status: Arc<watch::Sender<ArchiverStatus>>,
+    pgdata: PathBuf,
     pg_wal: PathBuf,
     aside: PathBuf,
     reach: Reach,
@@ -65,11 +66,12 @@ impl Archive {
         let pg_wal = paths.pgdata.join("pg_wal");
         let reach = Reach::default();
         let (asks, asked) = mpsc::channel(16);
-        tasks
-            .spawn(Uploader::new(pg_wal.clone(), control.subscribe(), asked, Arc::clone(&status), reach.clone()).run());
-        let restorer = Arc::new(Restorer::new(paths.pgdata, control.subscribe(), prefetch, bounds, reach.clone()));
+        let pgdata = paths.pgdata;
+        let uploader = Uploader::new(&pgdata, control.subscribe(), asked, Arc::clone(&status), reach.clone());
+        tasks.spawn(uploader.run());
+        let restorer = Arc::new(Restorer::new(pgdata.clone(), control.subscribe(), prefetch, bounds, reach.clone()));
         tasks.spawn(server::serve(listener, asks, restorer));
-        Ok(Self { control, status, pg_wal, aside: paths.aside, reach })
+        Ok(Self { control, status, pgdata, pg_wal, aside: paths.aside, reach })
     }
 
     /// Where WAL goes, and with which credentials; `None` for a Cluster without a backup section, whose WAL is not
@@ -128,7 +130,7 @@ impl Archive {
     /// standby), whatever the role, and marks
     /// each as done: before a rewind or a re-clone takes them away. Answers how many there were.
     pub async fn archive_all_ready(&self, bound: Duration) -> Result<usize, DrainError> {
-        drain::drain(&Waiting::PgWal(self.pg_wal.clone()), self.control.subscribe(), &self.reach, bound).await
+        self.drain(&Waiting::PgWal(self.pg_wal.clone()), bound).await
     }
 
     /// Copies every `.ready` file aside, durably: then the data directory may be changed although the archive does not
@@ -145,7 +147,11 @@ impl Archive {
     /// # Errors
     /// As [`Archive::archive_all_ready`]; what is left is tried again.
     pub async fn archive_aside(&self, bound: Duration) -> Result<usize, DrainError> {
-        drain::drain(&Waiting::Aside(self.aside.clone()), self.control.subscribe(), &self.reach, bound).await
+        self.drain(&Waiting::Aside(self.aside.clone()), bound).await
+    }
+
+    async fn drain(&self, waiting: &Waiting, bound: Duration) -> Result<usize, DrainError> {
+        drain::drain(waiting, &self.pgdata, self.control.subscribe(), &self.reach, bound).await
     }
 
     /// How many files lie aside. Blocks.

@@ -16,6 +16,7 @@ mod drain;
 mod handle;
 mod misses;
 mod prefetch;
+mod put;
 mod reach;
 mod ready;
 mod restore;

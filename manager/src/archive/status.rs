@@ -36,7 +36,8 @@ pub struct ArchiverStatus {
     pub failing_since: Option<SystemTime>,
     /// Files in `archive_status` that wait (`.ready`).
     pub ready: usize,
-    /// The alarm: files whose name is taken by other content in the archive (invariant I5).
+    /// The alarm: files whose name is taken by other content in the archive (invariant I5), or that the archive of another
+    /// cluster does not take.
     pub refused: Vec<WalName>,
     /// Rates and estimate.
     pub progress: Option<Progress>,

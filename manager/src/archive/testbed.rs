@@ -39,6 +39,19 @@ pub(super) fn content(name: WalName) -> Bytes {
     Bytes::from(text.bytes().cycle().take(1 << 20).collect::<Vec<u8>>())
 }
 
+/// The database system of the bed's data directory.
+pub(super) const SYSTEM: u64 = 7;
+
+/// The same as a segment of this database system, by its long page header.
+pub(super) fn content_of(system: u64, name: WalName) -> Bytes {
+    let mut page = content(name).to_vec();
+    page[..4].copy_from_slice(&[0x10, 0xD1, 2, 0]);
+    page[24..32].copy_from_slice(&system.to_le_bytes());
+    page[32..36].copy_from_slice(&(1_u32 << 20).to_le_bytes());
+    page[36..40].copy_from_slice(&8192_u32.to_le_bytes());
+    Bytes::from(page)
+}
+
 /// A recovery along timeline 1.
 pub(super) fn recovery() -> RestoreMode {
     RestoreMode::Recovery { along: TimelineId(1), taken: TimelineId(1) }
@@ -71,6 +84,8 @@ impl Bed {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir_all(folder.path().join("pgdata/pg_wal/archive_status")).expect("folders");
+        std::fs::create_dir_all(folder.path().join("pgdata/global")).expect("a folder");
+        std::fs::write(folder.path().join("pgdata/global/pg_control"), SYSTEM.to_le_bytes()).expect("a control file");
         let (store, fault) = Faulty::new(MemoryStore::new());
         let mut tasks = JoinSet::new();
         let paths = ArchivePaths {

@@ -1,10 +1,11 @@
 //! The resident uploader: one task that owns the queue, the uploads in flight and those who wait for them.
 
 use super::control::{ArchiveRole, Archiving, Control, StoreConfig};
+use super::put::put_own;
 use super::reach::Reach;
 use super::ready::list_ready;
 use super::status::{ArchiverStatus, Failure};
-use pgherd_backup::{Source, Stored, WalPutError};
+use pgherd_backup::{Stored, WalPutError};
 use pgherd_core::archive::{Backoff, CatchUp, Finished, Queue, Standing};
 use pgherd_core::time::Instant;
 use pgherd_core::wal::WalName;
@@ -12,7 +13,7 @@ use pgherd_objectstore::Then;
 use pgherd_telemetry::chain;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -42,6 +43,7 @@ struct Waiter {
 
 /// All of it.
 pub(super) struct Uploader {
+    pgdata: PathBuf,
     pg_wal: PathBuf,
     control: watch::Receiver<Control>,
     asks: mpsc::Receiver<Ask>,
@@ -64,14 +66,15 @@ pub(super) struct Uploader {
 
 impl Uploader {
     pub(super) fn new(
-        pg_wal: PathBuf,
+        pgdata: &Path,
         control: watch::Receiver<Control>,
         asks: mpsc::Receiver<Ask>,
         status: Arc<watch::Sender<ArchiverStatus>>,
         reach: Reach,
     ) -> Self {
         Self {
-            pg_wal,
+            pgdata: pgdata.to_owned(),
+            pg_wal: pgdata.join("pg_wal"),
             control,
             asks,
             status,
@@ -248,12 +251,12 @@ impl Uploader {
         // After a failure one upload at a time is the probe, not a storm of them.
         self.queue.set_width(if self.failures == 0 { config.max_parallel } else { NonZeroUsize::MIN });
         for name in self.queue.start_uploads(now) {
-            let archive = config.archive.clone();
+            let (archive, pgdata) = (config.archive.clone(), self.pgdata.clone());
             let file = self.pg_wal.join(name.to_string());
             self.uploads.spawn(async move {
                 // A file that cannot be read is the put's to complain of.
                 let bytes = tokio::fs::metadata(&file).await.map_or(0, |file| file.len());
-                let put = archive.put(name, Source::File(file));
+                let put = put_own(&archive, pgdata, name, file);
                 let result = tokio::time::timeout(UPLOAD_BOUND, put).await.unwrap_or_else(|_| {
                     let source = std::io::Error::from(std::io::ErrorKind::TimedOut);
                     Err(WalPutError::Read { name, source })

@@ -96,6 +96,8 @@ pub async fn copied(
     let local = Local { socket_dir, port: *port, database: "postgres", application_name: "pgherd-backup" };
     let session = Session::local(local, ASK_WITHIN).await.map_err(|error| chain(&error))?;
     let facts = online_backup::facts(&session, ASK_WITHIN).await.map_err(|error| chain(&error))?;
+    // Before anything is written there, even that it failed.
+    target.admit(facts.system).await?;
     let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
     let id = BackupId::at(now);
     let (store, root, tags) = (Arc::clone(&target.store), target.root.clone(), target.tags.clone());
@@ -149,6 +151,7 @@ pub async fn copied(
         last,
         end: stopped.end.lsn,
         size: facts.segment_size,
+        system: facts.system,
         from_standby,
     });
     Ok(Copied { needed, to, info })

@@ -3,8 +3,9 @@
 use crate::archive::StoreSettings;
 use crate::cluster_api::ClusterApi;
 use crate::store_settings::{encryption, store_settings};
-use pgherd_backup::WalArchive;
 use pgherd_backup::base::BaseSettings;
+use pgherd_backup::{Patience, WalArchive};
+use pgherd_core::identity::SystemId;
 use pgherd_core::rules::backup_options::BackupOptions;
 use pgherd_core::wal::Compression;
 use pgherd_objectstore::{ObjectStore, Timeouts};
@@ -47,7 +48,23 @@ pub async fn target(cluster: &Cluster, api: &ClusterApi) -> Result<Target, Strin
     let settings = settings.ok_or("the Cluster has no spec.backup.barmanObjectStore")?;
     let store = cluster.spec.object_store();
     let data = store.and_then(|store| store.data.clone()).unwrap_or_default();
-    open(settings, &data)
+    let target = open(settings, &data)?;
+    if let Some(own) = cluster.system_on_record() {
+        // Before what earlier backups left there is tidied up.
+        target.admit(own).await?;
+    }
+    Ok(target)
+}
+
+impl Target {
+    /// Proves that the archive is this database system's, or nobody's yet.
+    ///
+    /// # Errors
+    /// For people: whose it is, and what to do.
+    pub async fn admit(&self, own: SystemId) -> Result<(), String> {
+        let archive = self.archive.patient(Patience(self.settings.patience));
+        archive.admit(own).await.map_err(|error| chain(&error))
+    }
 }
 
 fn open(settings: StoreSettings, data: &DataConfiguration) -> Result<Target, String> {

@@ -4,6 +4,8 @@ use crate::config::STATUS_PORT;
 use crate::context::Context;
 use core::time::Duration;
 use pgherd_backup::WalArchive;
+use pgherd_core::archive::admit;
+use pgherd_core::identity::SystemId;
 use pgherd_core::lsn::Lsn;
 use pgherd_core::wal::{SegmentName, SegmentSize};
 use pgherd_dial::{Call, ask_json};
@@ -31,6 +33,8 @@ pub struct Needed {
     pub end: Lsn,
     /// Bytes of a segment.
     pub size: SegmentSize,
+    /// Whose it is.
+    pub system: SystemId,
     /// The backup was taken from a standby, where nothing can switch to another segment.
     pub from_standby: bool,
 }
@@ -40,7 +44,7 @@ pub struct Needed {
 /// # Errors
 /// For people: which segment is missing, and for how long was waited.
 pub async fn archived(cx: &Context, archive: &WalArchive, needed: Needed) -> Result<(), String> {
-    let Needed { first, last, end, size, from_standby } = needed;
+    let Needed { first, last, end, size, system, from_standby } = needed;
     let began = Instant::now();
     let mut asked: Option<Instant> = None;
     loop {
@@ -52,7 +56,11 @@ pub async fn archived(cx: &Context, archive: &WalArchive, needed: Needed) -> Res
             asked = Some(Instant::now());
         }
         let missing = match archive.first_missing(first, last, size).await {
-            Ok(None) => return Ok(()),
+            // Where two began in an empty archive at once, segments of these names may be the other one's.
+            Ok(None) => match archive.system_of(first).await {
+                Ok(owner) => return admit(owner, system).map_err(|foreign| chain(&foreign)),
+                Err(error) => chain(&error),
+            },
             Ok(Some(segment)) => format!("the archive lacks {segment}"),
             Err(error) => chain(&error),
         };

@@ -8,7 +8,9 @@ use crate::recovery::{Course, Place, Verdict, destination, make_ready, opened, r
 use crate::store_settings::store_settings;
 use core::time::Duration;
 use pgherd_backup::{Catalog, Patience, Survey};
-use pgherd_core::backup::{Choice, RecoveryTarget, Target, TargetTimeline, Timestamp, choose};
+use pgherd_core::archive::{GIVE_IT_ITS_OWN, of_own_system};
+use pgherd_core::backup::{BackupId, Choice, RecoveryTarget, Target, TargetTimeline, Timestamp, choose};
+use pgherd_core::identity::SystemId;
 use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::{History, TimelineId};
 use pgherd_core::wal::WalName;
@@ -63,6 +65,7 @@ pub(super) async fn bring(
     order: &DrillOrder,
 ) -> Result<Brought, String> {
     let settings = store_settings(cluster, api).await?.ok_or("the cluster has no archive")?;
+    let own = cluster.system_on_record();
     let store = opened(settings)?;
     let catalog = store.archive.catalog(Patience::default());
     let mut target = order.target().map_err(|e| chain(&e))?;
@@ -71,6 +74,7 @@ pub(super) async fn bring(
         let began = Instant::now();
         let survey = catalog.survey().await.map_err(|e| chain(&e))?;
         let choice = choose(&survey.entries(), &survey.archived, &target).map_err(|refusal| chain(&refusal))?;
+        proves(own, &choice.backup, choice.span.system)?;
         let major = major(&choice)?;
         let (fetched, written) = fetch(with.room, &catalog, &survey, &choice).await?;
         let fetching = began.elapsed();
@@ -118,6 +122,12 @@ pub(super) async fn bring(
         });
     }
     Err("the timeline that the target is on was not found".to_owned())
+}
+
+/// A backup of another database proves nothing of this one.
+fn proves(own: Option<SystemId>, backup: &BackupId, found: Option<SystemId>) -> Result<(), String> {
+    let own = own.ok_or("the Cluster's status does not say which database system it is")?;
+    of_own_system(backup, found, own).map_err(|other| format!("{other}: {GIVE_IT_ITS_OWN}"))
 }
 
 fn major(choice: &Choice) -> Result<Major, String> {
@@ -180,6 +190,18 @@ async fn ended(reaper: &Reaper, major: Major, pgdata: &Path) -> Result<(Lsn, Tim
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backup_of_another_database_system_proves_nothing_and_that_is_said() {
+        let backup: BackupId = "20261128T020000".parse().unwrap();
+        let proves = |own: Option<u64>, found: Option<u64>| proves(own.map(SystemId), &backup, found.map(SystemId));
+        assert_eq!(proves(Some(7), Some(7)), Ok(()));
+        assert_eq!(proves(Some(7), None), Ok(()), "barman of long ago does not say");
+        let other = proves(Some(7), Some(8)).unwrap_err();
+        assert!(other.starts_with("backup 20261128T020000 is of database system 8, and the cluster is 7: "), "{other}");
+        assert!(other.ends_with("give this one a serverName or destinationPath of its own"), "{other}");
+        assert!(proves(None, Some(8)).is_err(), "nor where nobody knows");
+    }
 
     #[test]
     fn the_time_of_the_last_commit_is_read_from_what_postgres_says() {

@@ -8,6 +8,7 @@ use crate::configuration::system_user;
 use crate::effects::off_runtime;
 use core::time::Duration;
 use pgherd_backup::{Backup, Destination, Survey};
+use pgherd_core::archive::of_own_system;
 use pgherd_core::backup::{Choice, TargetTimeline, choose};
 use pgherd_core::pgconf;
 use pgherd_core::wal::SegmentSize;
@@ -37,10 +38,8 @@ pub(super) async fn bring(site: &Site<'_>, order: Order<'_>) -> Result<Purpose, 
     }
     let choice = choose(&survey.entries(), &survey.archived, &target)
         .map_err(|refusal| format!("{}: {}", source.place, chain(&refusal)))?;
-    if let (Some(found), Some(own)) = (choice.span.system, system)
-        && found != own
-    {
-        return Err(format!("backup {} is of database system {found}, and the cluster is {own}", choice.backup));
+    if let Some(own) = system {
+        of_own_system(&choice.backup, choice.span.system, own).map_err(|other| chain(&other))?;
     }
     let major = choice.span.version / 10_000;
     if major != u32::from(site.place.major.number()) {
