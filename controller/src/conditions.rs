@@ -65,13 +65,28 @@ where
         + serde::de::DeserializeOwned
         + core::fmt::Debug,
 {
+    wrote_status(client, object, status).await;
+}
+
+/// The same; whether it was written.
+pub async fn wrote_status<K>(client: &Client, object: &K, status: Value) -> bool
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + serde::de::DeserializeOwned
+        + core::fmt::Debug,
+{
     let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
     let body = json!({ "metadata": { "resourceVersion": object.resource_version() }, "status": status });
     let params =
         PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let objects = Api::<K>::namespaced(client.clone(), &namespace);
-    if let Err(error) = objects.patch_status(&name, &params, &Patch::Merge(body)).await {
-        tracing::debug!(kind = %K::kind(&()), %name, %namespace, %error, "the status was not written");
+    match objects.patch_status(&name, &params, &Patch::Merge(body)).await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::debug!(kind = %K::kind(&()), %name, %namespace, %error, "the status was not written");
+            false
+        }
     }
 }
 

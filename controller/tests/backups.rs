@@ -102,8 +102,14 @@ async fn backups_are_ordered_one_at_a_time_and_lost_ones_hold_nobody_up() {
 
     // Its manager was restarted: another process speaks from the pod.
     serves(client, "n2").await;
-    let failed = wait_for(client, "first", phase::FAILED).await;
-    assert!(failed.error.unwrap().contains("ended while it took the backup"));
+    let again = wait_for(client, "first", phase::PENDING).await;
+    assert!(again.failed_attempts[0].error.contains("ended while it took the backup"), "{again:?}");
+    assert!(again.instance_id.is_none(), "{again:?}");
+    until("an event of it", || async {
+        let events = api::<Event>(client).list(&ListParams::default()).await.unwrap();
+        events.into_iter().find(|event| event.reason.as_deref() == Some("BackupRetried"))
+    })
+    .await;
 
     let second = wait_for(client, "second", phase::STARTED).await;
     assert_eq!((second.instance_id.unwrap().session_id.as_deref(), second.error), (Some("n2"), None));
@@ -113,14 +119,56 @@ async fn backups_are_ordered_one_at_a_time_and_lost_ones_hold_nobody_up() {
     let (status, _) = until("the condition of a good backup", || condition("LastBackupSucceeded")).await;
     assert_eq!(status.last_successful_backup.as_deref(), Some("2099-11-28T13:05:00Z"));
     assert_eq!(status.first_recoverability_point.as_deref(), Some("2099-11-28T13:05:00Z"));
-    assert!(status.last_failed_backup.is_some());
 
-    // One whose manager says nothing is dead within seconds.
-    order(client, "silent", json!({})).await;
-    wait_for(client, "silent", phase::STARTED).await;
-    say(client, "silent", &json!({ "phase": "running" })).await;
-    let failed = wait_for(client, "silent", phase::FAILED).await;
-    assert!(failed.error.unwrap().contains("has said nothing about it for"));
+    // It is taken once more. One whose manager says nothing is dead within seconds, and the third attempt is the last.
+    let again = wait_for(client, "first", phase::STARTED).await;
+    assert_eq!((again.instance_id.unwrap().session_id.as_deref(), again.failed_attempts.len()), (Some("n2"), 1));
+    let attempts = json!([{ "error": "one" }, { "error": "two" }]);
+    say(client, "first", &json!({ "phase": "running", "failedAttempts": attempts })).await;
+    let failed = wait_for(client, "first", phase::FAILED).await.error.unwrap();
+    assert!(failed.contains("has said nothing about it for") && failed.contains("3 attempts"), "{failed}");
+    until("the failure in the cluster's status", || async {
+        clusters.get(NAME).await.unwrap().status?.last_failed_backup
+    })
+    .await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_archiving_fails_a_backup_is_held_up_and_it_begins_once_archiving_works() {
+    let rig = rig().await;
+    let client = &rig.client;
+    let clusters = api::<Cluster>(client);
+    let archiving = |status: &'static str, message: &'static str| {
+        let clusters = clusters.clone();
+        async move {
+            let wanted = json!({ "type": "ContinuousArchiving", "status": status, "reason": "r", "message": message,
+                "lastTransitionTime": "2026-11-28T13:05:00Z" });
+            // The controller writes into the same list.
+            until("the condition to be there", || async {
+                let found = serde_json::to_value(clusters.get(NAME).await.unwrap()).unwrap();
+                let mut conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
+                conditions.retain(|condition| condition["type"] != "ContinuousArchiving");
+                conditions.push(wanted.clone());
+                let patch = json!({ "metadata": { "resourceVersion": found["metadata"]["resourceVersion"] },
+                    "status": { "conditions": conditions } });
+                clusters.patch_status(NAME, &PatchParams::default(), &Patch::Merge(patch)).await.ok()
+            })
+            .await;
+        }
+    };
+    // The one before it leaves the controller time to see the condition.
+    order(client, "busy", json!({})).await;
+    wait_for(client, "busy", phase::STARTED).await;
+    archiving("False", "000000010000000000000003: 403 AccessDenied").await;
+    order(client, "held", json!({})).await;
+    wait_for(client, "held", phase::PENDING).await;
+    say(client, "busy", &json!({ "phase": "completed", "stoppedAt": "2026-11-28T13:05:00Z" })).await;
+    let held = wait_for(client, "held", phase::WAL_ARCHIVING_FAILING).await;
+    assert!(held.error.unwrap().contains("403 AccessDenied") && held.instance_id.is_none());
+    archiving("True", "Continuous archiving is working").await;
+    let begun = wait_for(client, "held", phase::STARTED).await;
+    assert_eq!(begun.error, None);
     rig.end().await;
 }
 

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// How a base backup is taken.
@@ -118,6 +119,23 @@ pub struct InstanceId {
     pub session_id: Option<String>,
 }
 
+/// An attempt that was cut off by a failover, a promotion or a restart, and followed by another (ours).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FailedAttempt {
+    /// The folder below `base/` that it had begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_id: Option<String>,
+    /// The pod that took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_name: Option<String>,
+    /// What cut it off.
+    pub error: String,
+    /// When that was noticed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<Time>,
+}
+
 /// `status.phase` of a Backup (CNPG's exact texts).
 pub mod phase {
     /// Waits to be started.
@@ -132,7 +150,7 @@ pub mod phase {
     pub const COMPLETED: &str = "completed";
     /// Done, in vain.
     pub const FAILED: &str = "failed";
-    /// Waits until WAL is archived again.
+    /// Waits until WAL is archived again: before it is begun, and after all is copied.
     pub const WAL_ARCHIVING_FAILING: &str = "walArchivingFailing";
     /// The spec is invalid.
     pub const INVALID: &str = "invalid backup definition";
@@ -158,6 +176,12 @@ pub struct BackupProgress {
     /// When this was written, by the manager's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Time>,
+    /// When something was last read or stored, by the manager's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_at: Option<Time>,
+    /// What it waits for, where nothing has moved lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }
 
 /// What there is.
@@ -251,6 +275,9 @@ pub struct BackupStatus {
     /// How far it is (ours).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<BackupProgress>,
+    /// The attempts before this one (ours).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed_attempts: Vec<FailedAttempt>,
     /// See [`crate::cluster::condition`] (ours).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -269,6 +296,62 @@ impl BackupStatus {
     /// A manager was told to take it, and has not said yet how it ended.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
-        matches!(self.phase.as_deref(), Some(phase::STARTED | phase::RUNNING | phase::FINALIZING))
+        match self.phase.as_deref() {
+            Some(phase::STARTED | phase::RUNNING | phase::FINALIZING) => true,
+            // One that is not begun yet waits in the same phase, and is nobody's.
+            Some(phase::WAL_ARCHIVING_FAILING) => self.instance_id.is_some(),
+            _ => false,
+        }
+    }
+
+    /// The folders below `base/` that nobody writes into any more.
+    pub fn ended_ids(&self) -> impl Iterator<Item = &str> {
+        let last = self.backup_id.as_deref().filter(|_| self.is_done());
+        self.failed_attempts.iter().filter_map(|attempt| attempt.backup_id.as_deref()).chain(last)
+    }
+}
+
+/// What of a status is written where its attempt was cut off and another follows: it is pending once more, with nothing
+/// of `this` attempt but its line among those that failed, after the `earlier` ones.
+#[must_use]
+pub fn tried_again(earlier: &[FailedAttempt], this: FailedAttempt, why: &str) -> Value {
+    let mut attempts = earlier.to_vec();
+    attempts.push(this);
+    json!({
+        "phase": phase::PENDING, "error": why, "failedAttempts": attempts,
+        "instanceID": null, "backupId": null, "backupName": null, "startedAt": null, "stoppedAt": null,
+        "beginWal": null, "endWal": null, "beginLSN": null, "endLSN": null, "majorVersion": null, "progress": null,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: Value) -> BackupStatus {
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn a_backup_that_waits_for_archiving_is_under_way_once_somebody_has_it() {
+        let waits = status(json!({"phase": "walArchivingFailing"}));
+        assert!(!waits.is_under_way() && !waits.is_done());
+        let taken = status(json!({"phase": "walArchivingFailing", "instanceID": {"podName": "c-2"}}));
+        assert!(taken.is_under_way() && !taken.is_done());
+    }
+
+    #[test]
+    fn an_attempt_that_was_cut_off_leaves_a_pending_backup_that_remembers_it() {
+        let first = FailedAttempt { backup_id: Some("20261128T020000".into()), ..FailedAttempt::default() };
+        let second = FailedAttempt { error: "c-2 was promoted".into(), ..FailedAttempt::default() };
+        let again = status(tried_again(&[first], second, "another follows"));
+        assert!(!again.is_under_way() && !again.is_done());
+        assert_eq!(again.error.as_deref(), Some("another follows"));
+        assert_eq!(again.failed_attempts.len(), 2);
+        assert_eq!(
+            again.ended_ids().collect::<Vec<_>>(),
+            ["20261128T020000"],
+            "its parts are given up by the next one"
+        );
     }
 }

@@ -1,25 +1,28 @@
 //! Carrying out what was decided about the Backups of one cluster: each write is over the version that was seen.
 
+use super::news::tell;
 use super::silence::Silences;
+use super::waits::Wait;
 use super::{of_cluster, summary};
 use crate::caches::{Caches, Key};
 use crate::clock;
-use crate::conditions::write_status;
+use crate::conditions::{write_status, wrote_status};
 use crate::observe::{Around, pod_view};
 use core::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, ResourceExt};
-use pgherd_core::backup::{BackupFrom, BackupState, BackupStep, BackupView, plan_backups};
+use pgherd_core::backup::{BackupFrom, BackupState, BackupStep, BackupView, CutOff, plan_backups};
 use pgherd_core::cluster::PodView;
 use pgherd_core::identity::Nonce;
-use pgherd_proto::backup::{Backup, BackupStatus, InstanceId, phase};
+use pgherd_proto::backup::{Backup, BackupStatus, FailedAttempt, InstanceId, phase, tried_again};
+use pgherd_proto::cluster::condition::archiving_failure;
 use pgherd_proto::cluster::{BackupTarget, BarmanObjectStore, Cluster};
 use pgherd_proto::names::POSTGRES_CONTAINER;
 use pgherd_proto::validate;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// While one is under way it is looked at this often.
+/// While one is under way, or waits for a moment that nobody tells of, it is looked at this often.
 const WATCHED: Duration = Duration::from_secs(2);
 
 /// Looks after the Backups of a cluster; how soon to look again.
@@ -34,21 +37,27 @@ pub async fn attend(client: &Client, caches: &Caches, silences: &Silences, key: 
     let store = cluster.spec.object_store();
     let pods: Vec<PodView> =
         caches.pods.of(key).iter().filter_map(|pod| pod_view(&key.name, pod, &Around::default())).collect();
+    let failing = cluster.status.as_ref().and_then(|status| archiving_failure(&status.conditions));
     let mut views = Vec::new();
-    let mut under_way = false;
+    let mut watched = false;
     for backup in &backups {
         if is_pending(backup) && refused(client, backup, store).await {
             continue;
         }
-        let state = state(client, silences, backup, &key.namespace).await;
-        under_way |= matches!(state, BackupState::UnderWay { .. });
-        views.push(view(backup, &cluster, state));
+        let state = state(client, silences, backup, failing.is_some()).await;
+        let view = view(backup, &cluster, state);
+        watched |= match view.state {
+            BackupState::UnderWay { .. } => true,
+            BackupState::Pending { .. } => failing.is_some() || view.earlier > 0,
+            BackupState::Done => false,
+        };
+        views.push(view);
     }
-    for step in plan_backups(&views, &pods) {
+    for step in plan_backups(&views, &pods, failing) {
         carry_out(client, caches, (&cluster, store, key), &backups, step).await;
     }
     summary::write(client, &cluster, &backups).await;
-    under_way.then_some(WATCHED)
+    watched.then_some(WATCHED)
 }
 
 fn is_pending(backup: &Backup) -> bool {
@@ -76,16 +85,20 @@ async fn refused(client: &Client, backup: &Backup, store: Option<&BarmanObjectSt
     true
 }
 
-async fn state(client: &Client, silences: &Silences, backup: &Backup, namespace: &str) -> BackupState {
+async fn state(client: &Client, silences: &Silences, backup: &Backup, failing: bool) -> BackupState {
     let status = backup.status.clone().unwrap_or_default();
     if status.is_done() || backup.metadata.deletion_timestamp.is_some() {
         return BackupState::Done;
     }
     if !status.is_under_way() {
-        return BackupState::Pending;
+        let uid = backup.uid().unwrap_or_default();
+        return BackupState::Pending {
+            waited: silences.waits().of(&uid, Wait::Attempt(status.failed_attempts.len()), true).await,
+            held: silences.waits().of(&uid, Wait::Archiving, failing).await,
+        };
     }
     let instance = status.instance_id.unwrap_or_default();
-    let backups = Api::<Backup>::namespaced(client.clone(), namespace);
+    let backups = Api::<Backup>::namespaced(client.clone(), &backup.namespace().unwrap_or_default());
     BackupState::UnderWay {
         pod: instance.pod_name,
         nonce: Nonce(instance.session_id.unwrap_or_default()),
@@ -102,6 +115,7 @@ fn view(backup: &Backup, cluster: &Cluster, state: BackupState) -> BackupView {
             BackupTarget::Primary => BackupFrom::Primary,
             BackupTarget::PreferStandby => BackupFrom::PreferStandby,
         },
+        earlier: backup.status.as_ref().map_or(0, |status| status.failed_attempts.len()),
         state,
     }
 }
@@ -120,7 +134,28 @@ async fn carry_out(client: &Client, caches: &Caches, of_it: Of<'_>, backups: &[A
             let Some(found) = find(&backup) else { return };
             tracing::warn!(%backup, cluster = %of_it.2.name, namespace = %of_it.2.namespace, %why, "a backup failed");
             let failed = json!({ "phase": phase::FAILED, "error": why, "stoppedAt": clock::stamp() });
-            write_status(client, &**found, failed).await;
+            if wrote_status(client, &**found, failed).await {
+                tell(client, found, "BackupFailed", &why).await;
+            }
+        }
+        BackupStep::Again { backup, by, why } => {
+            let Some(found) = find(&backup) else { return };
+            tracing::warn!(%backup, cluster = %of_it.2.name, namespace = %of_it.2.namespace, %why,
+                "a backup is tried again");
+            if wrote_status(client, &**found, again(found, &by, &why)).await {
+                tell(client, found, "BackupRetried", &why).await;
+            }
+        }
+        BackupStep::Hold { backup, why } => {
+            let Some(found) = find(&backup) else { return };
+            if says(found, phase::WAL_ARCHIVING_FAILING, &why) {
+                return;
+            }
+            let held = found.status.as_ref().is_some_and(|status| is_phase(status, phase::WAL_ARCHIVING_FAILING));
+            let status = json!({ "phase": phase::WAL_ARCHIVING_FAILING, "error": why });
+            if wrote_status(client, &**found, status).await && !held {
+                tell(client, found, "WALArchivingFailing", &why).await;
+            }
         }
         BackupStep::Wait { backup, why } => {
             if let Some(found) = find(&backup) {
@@ -132,12 +167,28 @@ async fn carry_out(client: &Client, caches: &Caches, of_it: Of<'_>, backups: &[A
 
 /// The reason stands where an error would: nobody has to look elsewhere for why nothing happens.
 async fn wait(client: &Client, backup: &Backup, why: &str) {
-    let status = backup.status.as_ref();
-    let said = status
-        .is_some_and(|status| status.phase.as_deref() == Some(phase::PENDING) && status.error.as_deref() == Some(why));
-    if !said {
+    if !says(backup, phase::PENDING, why) {
         write_status(client, backup, json!({ "phase": phase::PENDING, "error": why })).await;
     }
+}
+
+fn is_phase(status: &BackupStatus, phase: &str) -> bool {
+    status.phase.as_deref() == Some(phase)
+}
+
+fn says(backup: &Backup, phase: &str, why: &str) -> bool {
+    backup.status.as_ref().is_some_and(|status| is_phase(status, phase) && status.error.as_deref() == Some(why))
+}
+
+fn again(backup: &Backup, by: &CutOff, why: &str) -> Value {
+    let status = backup.status.clone().unwrap_or_default();
+    let this = FailedAttempt {
+        backup_id: status.backup_id,
+        pod_name: status.instance_id.map(|instance| instance.pod_name),
+        error: by.to_string(),
+        stopped_at: Some(clock::stamp()),
+    };
+    tried_again(&status.failed_attempts, this, why)
 }
 
 /// What the manager is told, and what the Backup keeps for whoever restores it.

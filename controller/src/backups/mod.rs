@@ -2,8 +2,10 @@
 
 mod attend;
 mod explain;
+mod news;
 mod silence;
 mod summary;
+mod waits;
 
 pub use attend::attend;
 pub use explain::explain;

@@ -1,6 +1,7 @@
 //! For how long a Backup under way was not written to. An old copy proves nothing: where the API server was away, its
 //! manager could not write either. So silence counts between two answers of the API server itself.
 
+use super::waits::Waits;
 use crate::clock;
 use core::time::Duration;
 use kube::{Api, ResourceExt};
@@ -26,17 +27,25 @@ struct Heard {
     answered: Option<Instant>,
 }
 
-/// What is remembered of Backups under way, by uid.
+/// What is remembered of Backups: of those under way, by uid, when they were last heard of, and since when others wait.
 #[derive(Debug, Default)]
-pub struct Silences(Mutex<HashMap<String, Heard>>);
+pub struct Silences {
+    heard: Mutex<HashMap<String, Heard>>,
+    waits: Waits,
+}
 
 impl Silences {
+    /// Of those that nobody takes yet.
+    pub(super) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
     /// Looks at one, and asks where it has been quiet.
     pub async fn of(&self, backups: &Api<Backup>, backup: &Backup) -> Duration {
         let (uid, version) = (backup.uid().unwrap_or_default(), backup.resource_version().unwrap_or_default());
         let now = clock::now();
         let mut heard = {
-            let mut all = self.0.lock().await;
+            let mut all = self.heard.lock().await;
             all.retain(|_, heard| now.since(heard.seen) < FORGET_AFTER);
             let fresh = || Heard { version: version.clone(), seen: now, answered: None };
             let heard = all.entry(uid.clone()).or_insert_with(fresh);
@@ -53,11 +62,11 @@ impl Silences {
         let Ok(Ok(Some(found))) = asked else { return Duration::ZERO };
         let (found, now) = (found.resource_version().unwrap_or_default(), clock::now());
         if heard.version != found {
-            self.0.lock().await.insert(uid, Heard { version: found, seen: now, answered: None });
+            self.heard.lock().await.insert(uid, Heard { version: found, seen: now, answered: None });
             return Duration::ZERO;
         }
         let since = *heard.answered.get_or_insert(now);
-        self.0.lock().await.insert(uid, heard);
+        self.heard.lock().await.insert(uid, heard);
         // What passed before the first answer is not known to have been silence; it is taken for as long as the ask.
         let silent = now.since(since).saturating_add(ASK_AFTER);
         silent.min(SILENT_FOR.saturating_mul(1000))

@@ -98,6 +98,7 @@ fn bar(status: &BackupStatus) -> String {
     let percent = usize::try_from(progress.percent.clamp(0, 100)).unwrap_or_default();
     let full = BAR * percent / 100;
     let eta = progress.eta_seconds.filter(|_| percent < 100).map(|s| format!(", {}:{:02} left", s / 60, s % 60));
+    let waits = progress.waits_for.as_ref().map(|what| format!(", waits for {what}"));
     format!(
         "{phase:<10} [{}{}] {percent:>3} %  {} of {}, {}/s{}",
         "#".repeat(full),
@@ -105,7 +106,7 @@ fn bar(status: &BackupStatus) -> String {
         size(progress.bytes_done),
         size(progress.bytes_total),
         size(progress.bytes_per_second),
-        eta.unwrap_or_default()
+        waits.or(eta).unwrap_or_default()
     )
 }
 
@@ -159,6 +160,9 @@ mod tests {
             shown,
             "running    [###############---------------]  50 %  512.0 MiB of 1.0 GiB, 100.0 MiB/s, 1:05 left"
         );
+        let stands = BackupProgress { waits_for: Some("the disk".into()), ..status.progress.clone().unwrap() };
+        let stands = bar(&BackupStatus { progress: Some(stands), ..status });
+        assert!(stands.ends_with("MiB/s, waits for the disk"), "{stands}");
         let waits = BackupStatus {
             phase: Some("pending".into()),
             error: Some("no instance is ready".into()),

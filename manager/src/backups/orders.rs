@@ -1,16 +1,15 @@
 //! Watching for orders: one backup at a time is taken, and given up when it is no longer wanted.
 
 use super::report::{Reporter, is_mine};
-use super::run::run;
-use crate::clock;
+use super::run::{ending, run, tell_event};
 use crate::context::Context;
 use core::time::Duration;
 use futures::StreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
-use pgherd_proto::backup::{Backup, BackupStatus, phase};
+use pgherd_core::backup::{AttemptEnd, CutOff, judge_attempt};
+use pgherd_proto::backup::{Backup, BackupStatus};
 use pgherd_telemetry::chain;
-use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -19,14 +18,19 @@ use tokio::task::JoinSet;
 /// Between a broken watch and the next.
 const RECONNECT: Duration = Duration::from_millis(500);
 
+/// A Backup, by uid, and how many attempts at it were cut off before this one.
+type Attempted = (String, usize);
+
 /// What this process does about Backups.
 struct Desk {
     cx: Arc<Context>,
     backups: Api<Backup>,
     /// The one that is taken now, and the way to end it.
-    running: Option<(String, watch::Sender<bool>)>,
+    running: Option<(Attempted, watch::Sender<bool>)>,
     /// Those that this process has begun: an event that comes late does not begin one again.
-    begun: BTreeSet<String>,
+    begun: BTreeSet<Attempted>,
+    /// Came while another was still being given up.
+    next: Option<Backup>,
     tasks: JoinSet<()>,
 }
 
@@ -34,7 +38,8 @@ struct Desk {
 pub async fn keep(cx: Arc<Context>) {
     let backups = Api::<Backup>::namespaced(cx.api.client.clone(), &cx.api.namespace);
     let mut events = watcher(backups.clone(), watcher::Config::default()).boxed();
-    let mut desk = Desk { cx, backups, running: None, begun: BTreeSet::new(), tasks: JoinSet::new() };
+    let (begun, tasks) = (BTreeSet::new(), JoinSet::new());
+    let mut desk = Desk { cx, backups, running: None, begun, next: None, tasks };
     loop {
         tokio::select! {
             event = events.next() => match event {
@@ -47,7 +52,12 @@ pub async fn keep(cx: Arc<Context>) {
                 }
                 None => return,
             },
-            Some(_) = desk.tasks.join_next(), if !desk.tasks.is_empty() => desk.running = None,
+            Some(_) = desk.tasks.join_next(), if !desk.tasks.is_empty() => {
+                desk.running = None;
+                if let Some(next) = desk.next.take() {
+                    desk.seen(&next).await;
+                }
+            }
         }
     }
 }
@@ -59,27 +69,43 @@ impl Desk {
         let Some(status) = backup.status.as_ref().filter(|_| backup.spec.cluster.name == self.cx.api.name) else {
             return;
         };
-        if status.is_done() || backup.metadata.deletion_timestamp.is_some() {
-            return self.unwanted(&uid);
+        if self.next.as_ref().is_some_and(|next| next.uid().as_ref() == Some(&uid)) {
+            self.next = None;
         }
         let here = status.instance_id.as_ref().is_some_and(|instance| instance.pod_name == me.name);
-        if !here || !status.is_under_way() {
-            return;
+        let ordered = here && status.is_under_way() && backup.metadata.deletion_timestamp.is_none();
+        if !ordered {
+            return self.unwanted(&uid);
         }
         if !is_mine(status, me) {
+            self.unwanted(&uid);
             return self.orphaned(backup, status).await;
         }
-        if self.running.is_none() && self.begun.insert(uid.clone()) {
-            tracing::info!(backup = %backup.name_any(), "a base backup begins");
-            let (stop, stopped) = watch::channel(false);
-            self.running = Some((uid, stop));
-            let reporter = Reporter::new(self.backups.clone(), backup, me.clone());
-            self.tasks.spawn(run(Arc::clone(&self.cx), reporter, stopped));
+        let attempt = (uid, status.failed_attempts.len());
+        match &self.running {
+            Some((running, _)) if *running == attempt => {}
+            Some((running, stop)) => {
+                if running.0 == attempt.0 {
+                    stop.send_replace(true);
+                }
+                if !self.begun.contains(&attempt) {
+                    self.next = Some(backup.clone());
+                }
+            }
+            None if self.begun.insert(attempt.clone()) => {
+                let number = attempt.1.saturating_add(1);
+                tracing::info!(backup = %backup.name_any(), attempt = number, "a base backup begins");
+                let (stop, stopped) = watch::channel(false);
+                self.running = Some((attempt, stop));
+                let reporter = Reporter::new(self.backups.clone(), backup, me.clone());
+                self.tasks.spawn(run(Arc::clone(&self.cx), reporter, stopped));
+            }
+            None => {}
         }
     }
 
     fn unwanted(&self, uid: &str) {
-        if let Some((running, stop)) = &self.running
+        if let Some(((running, _), stop)) = &self.running
             && running == uid
         {
             stop.send_replace(true);
@@ -88,17 +114,16 @@ impl Desk {
 
     /// Another process of this pod had it: with that its session, and so its backup, ended.
     async fn orphaned(&self, backup: &Backup, status: &BackupStatus) {
-        let stopped = clock::wall();
-        let error = format!("the manager of {} was restarted while it took the backup", self.cx.config.me.name);
-        let mut wanted = json!({"phase": phase::FAILED, "error": error});
-        if status.stopped_at.is_none()
-            && let Some(fields) = wanted.as_object_mut()
-        {
-            fields.insert("stoppedAt".to_owned(), json!(stopped));
-        }
+        let pod = &self.cx.config.me.name;
+        let end = AttemptEnd::CutOff(CutOff::ManagerEnded(pod.clone()));
+        let verdict = judge_attempt(&end, status.failed_attempts.len());
         let reporter = Reporter::new(self.backups.clone(), backup, self.cx.config.me.clone());
+        let wanted = ending(&verdict, &end, reporter.earlier(), (pod.as_str(), status.backup_id.clone()));
         match reporter.write_over(&wanted).await {
-            Ok(()) => tracing::warn!(backup = %backup.name_any(), %error, "a base backup failed"),
+            Ok(()) => {
+                tracing::warn!(backup = %backup.name_any(), ?verdict, "a base backup was cut off");
+                tell_event(&self.cx, &reporter, Err(&verdict)).await;
+            }
             Err(error) => tracing::debug!(backup = %backup.name_any(), %error, "somebody else says how it ended"),
         }
     }

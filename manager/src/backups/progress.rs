@@ -37,6 +37,8 @@ impl Meter {
             bytes_per_second: signed(rate),
             eta_seconds: total.saturating_sub(done).checked_div(rate).map(signed),
             updated_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(wall)),
+            moved_at: None,
+            waits_for: None,
         }
     }
 }

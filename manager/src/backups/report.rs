@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use pgherd_core::lease::Holder;
-use pgherd_proto::backup::{Backup, BackupStatus};
+use pgherd_proto::backup::{Backup, BackupStatus, FailedAttempt};
 use pgherd_proto::labels;
 use pgherd_telemetry::chain;
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub struct Reporter {
     uid: Option<String>,
     about: ObjectReference,
     me: Holder,
+    earlier: Vec<FailedAttempt>,
     version: Mutex<Option<String>>,
 }
 
@@ -50,7 +51,15 @@ impl Reporter {
     #[must_use]
     pub fn new(backups: Api<Backup>, backup: &Backup, me: Holder) -> Self {
         let version = Mutex::new(backup.resource_version());
-        Self { backups, name: backup.name_any(), uid: backup.uid(), about: backup.object_ref(&()), me, version }
+        let earlier = backup.status.as_ref().map(|status| status.failed_attempts.clone()).unwrap_or_default();
+        let (name, uid, about) = (backup.name_any(), backup.uid(), backup.object_ref(&()));
+        Self { backups, name, uid, about, me, earlier, version }
+    }
+
+    /// The attempts before this one.
+    #[must_use]
+    pub fn earlier(&self) -> &[FailedAttempt] {
+        &self.earlier
     }
 
     /// The Backup's name.
@@ -106,7 +115,8 @@ impl Reporter {
             within(self.backups.get_opt(&self.name)).await.map_err(|error| ReportError::Later(chain(&error)))?;
         let Some(found) = found.filter(|found| found.uid() == self.uid) else { return Err(gone()) };
         let status = found.status.clone().unwrap_or_default();
-        if status.is_done() || !is_mine(&status, &self.me) {
+        let another = status.failed_attempts.len() != self.earlier.len();
+        if status.is_done() || another || !is_mine(&status, &self.me) {
             let error = status.error.unwrap_or_else(|| "it was given to somebody else".to_owned());
             return Err(ReportError::Lost(format!("it was declared over: {error}")));
         }

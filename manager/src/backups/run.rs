@@ -1,83 +1,137 @@
 //! One backup beside its reports: while it is taken its status shows that somebody is at it, and it ends when nobody
-//! wants it any more, when postgres is to stop, or when another primary takes over.
+//! wants it any more, when nothing moves, when postgres is to stop, or when another primary takes over. The last two are
+//! followed by another attempt.
 
+use super::archiving::awaited;
+use super::heartbeat::{put_progress, reported};
+use super::interrupt::interrupted;
 use super::progress::Meter;
 use super::report::{ReportError, Reporter};
 use super::take::{Attempt, Server, Tell, concluded, copied};
 use super::target::target;
-use super::wal::archived;
 use crate::clock;
 use crate::config::POSTGRES_PORT;
 use crate::context::Context;
-use crate::effects::position;
 use crate::events;
+use core::pin::pin;
 use core::time::Duration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use kube::api::ListParams;
 use pgherd_backup::base::{Progress, give_up_leftovers, put_info};
-use pgherd_core::backup::{BackupId, BackupStatus as InfoStatus, Timestamp};
+use pgherd_core::backup::{AttemptEnd, BackupId, BackupStatus as InfoStatus, Timestamp, Verdict, judge_attempt};
 use pgherd_core::plan::EventKind;
-use pgherd_core::timeline::TimelineId;
-use pgherd_proto::backup::{Backup, BackupStatus, phase};
+use pgherd_proto::backup::{Backup, BackupStatus, FailedAttempt, phase, tried_again};
 use pgherd_proto::event::News;
 use pgherd_telemetry::chain;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Between two reports. The controller gives up on a backup that says nothing for several of them.
-const REPORT_EVERY: Duration = Duration::from_secs(2);
-/// Between two looks at whether postgres is to stop: a session of ours must not be what it waits for.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How it ended is told for so long, if the API server is away.
 const TOLD_WITHIN: Duration = Duration::from_secs(300);
 /// Between two tries.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// A failure is written into the store as well, if it takes it within this.
 const FAILURE_WITHIN: Duration = Duration::from_secs(10);
+/// A copy whose postgres stops or is promoted may fail before that is noticed here.
+const NOTICED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Takes a backup and says how it ended.
-pub async fn run(cx: Arc<Context>, reporter: Reporter, mut stopped: watch::Receiver<bool>) {
+pub async fn run(cx: Arc<Context>, reporter: Reporter, stopped: watch::Receiver<bool>) {
     let status = watch::Sender::new(json!({}));
     let (progress, attempt) = (Arc::new(Progress::default()), Mutex::new(None));
     let told = Tell { status: &status, attempt: &attempt };
-    let ended = tokio::select! {
-        ended = taken(&cx, &progress, &told) => ended,
-        why = reported(&reporter, &progress, status.subscribe()) => Err(why),
-        why = interrupted(&cx) => Err(why),
-        _ = stopped.wait_for(|stopped| *stopped) => Err("it is not wanted any more".to_owned()),
-    };
+    let ended = Box::pin(attempted(&cx, &reporter, &progress, &told, stopped)).await;
     progress.cancel();
-    if let Err(why) = &ended {
-        tracing::error!(backup = %reporter.name(), %why, "a base backup failed");
-        let now = clock::wall();
-        status.send_modify(|status| {
-            if let Some(fields) = status.as_object_mut() {
-                fields.insert("phase".to_owned(), json!(phase::FAILED));
-                fields.insert("error".to_owned(), json!(why));
-                fields.insert("stoppedAt".to_owned(), json!(now));
-            }
-        });
-    } else {
-        tracing::info!(backup = %reporter.name(), bytes = progress.bytes_read(), stored = progress.bytes_stored(),
-            "a base backup is complete");
-    }
-    let mut last = status.borrow().clone();
-    put_progress(&mut last, &progress, &mut Meter::default());
-    tell(&reporter, &last).await;
     let pod = &cx.config.me.name;
-    let (kind, reason, message) = match &ended {
-        Ok(()) => (EventKind::Normal, "Completed", format!("Backup completed on {pod}")),
-        Err(why) => (EventKind::Warning, "BackupFailed", format!("on {pod}: {why}")),
-    };
-    events::tell(&cx.api, reporter.object_ref(), News { kind, reason, message: &message }).await;
-    if let Err(why) = ended {
+    let mut last = status.borrow().clone();
+    let verdict = ended.map_err(|end| {
+        let verdict = judge_attempt(&end, reporter.earlier().len());
+        let id = last.get("backupId").and_then(Value::as_str).map(str::to_owned);
+        put(&mut last, ending(&verdict, &end, reporter.earlier(), (pod.as_str(), id)));
+        verdict
+    });
+    match &verdict {
+        Ok(()) => tracing::info!(backup = %reporter.name(), bytes = progress.bytes_read(),
+            stored = progress.bytes_stored(), "a base backup is complete"),
+        Err(Verdict::Again { why }) => tracing::warn!(backup = %reporter.name(), %why, "a base backup was cut off"),
+        Err(Verdict::Fail { why }) => tracing::error!(backup = %reporter.name(), %why, "a base backup failed"),
+    }
+    if !matches!(verdict, Err(Verdict::Again { .. })) {
+        put_progress(&mut last, &progress, &mut Meter::default());
+    }
+    if tell(&reporter, &last).await {
+        tell_event(&cx, &reporter, verdict.as_ref().map(|&()| ())).await;
+    }
+    if let Err(Verdict::Again { why } | Verdict::Fail { why }) = verdict {
         let attempt = attempt.lock().unwrap_or_else(PoisonError::into_inner).take();
         say_in_store(attempt, &why).await;
     }
+}
+
+async fn attempted(
+    cx: &Context,
+    reporter: &Reporter,
+    progress: &Arc<Progress>,
+    told: &Tell<'_>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), AttemptEnd> {
+    let mut interruption = pin!(interrupted(cx));
+    let why = tokio::select! {
+        ended = taken(cx, progress, told) => match ended {
+            Ok(()) => return Ok(()),
+            Err(why) => why,
+        },
+        why = reported(reporter, progress, told.status.subscribe()) => return Err(AttemptEnd::Failed(why)),
+        by = &mut interruption => return Err(AttemptEnd::CutOff(by)),
+        _ = stopped.wait_for(|stopped| *stopped) => {
+            return Err(AttemptEnd::Failed("it is not wanted any more".to_owned()));
+        }
+    };
+    progress.cancel();
+    let noticed = tokio::time::timeout(NOTICED_WITHIN, interruption).await;
+    Err(noticed.map_or(AttemptEnd::Failed(why), AttemptEnd::CutOff))
+}
+
+/// What the status of a Backup is to say after an attempt by this pod, which had begun this folder.
+pub(super) fn ending(
+    verdict: &Verdict,
+    end: &AttemptEnd,
+    earlier: &[FailedAttempt],
+    (pod, backup_id): (&str, Option<String>),
+) -> Value {
+    match verdict {
+        Verdict::Again { why } => {
+            let error = match end {
+                AttemptEnd::CutOff(by) => by.to_string(),
+                AttemptEnd::Failed(why) => why.clone(),
+            };
+            let stopped_at = Some(Time(jiff::Timestamp::now()));
+            let this = FailedAttempt { backup_id, pod_name: Some(pod.to_owned()), error, stopped_at };
+            tried_again(earlier, this, why)
+        }
+        Verdict::Fail { why } => json!({"phase": phase::FAILED, "error": why, "stoppedAt": clock::wall()}),
+    }
+}
+
+fn put(status: &mut Value, fields: Value) {
+    if let (Some(status), Value::Object(fields)) = (status.as_object_mut(), fields) {
+        status.extend(fields);
+    }
+}
+
+/// Tells people how an attempt ended.
+pub(super) async fn tell_event(cx: &Context, reporter: &Reporter, ended: Result<(), &Verdict>) {
+    let pod = &cx.config.me.name;
+    let (kind, reason, message) = match ended {
+        Ok(()) => (EventKind::Normal, "Completed", format!("Backup completed on {pod}")),
+        Err(Verdict::Again { why }) => (EventKind::Warning, "BackupRetried", format!("on {pod}: {why}")),
+        Err(Verdict::Fail { why }) => (EventKind::Warning, "BackupFailed", format!("on {pod}: {why}")),
+    };
+    events::tell(&cx.api, reporter.object_ref(), News { kind, reason, message: &message }).await;
 }
 
 async fn taken(cx: &Context, progress: &Arc<Progress>, told: &Tell<'_>) -> Result<(), String> {
@@ -93,12 +147,12 @@ async fn taken(cx: &Context, progress: &Arc<Progress>, told: &Tell<'_>) -> Resul
     give_up_leftovers(target.store.as_ref(), &target.root, &ended(cx).await, now).await;
     let copied = copied(&server, &target, progress, told).await?;
     if let Some(needed) = copied.needed {
-        archived(cx, &target.archive, needed).await?;
+        awaited(cx, &target, needed, told).await?;
     }
     concluded(copied, &target, told).await
 }
 
-/// The backups of this cluster that are over, so that nobody writes their objects any more.
+/// The backups of this cluster that are over, attempts that were cut off among them: nobody writes their objects any more.
 async fn ended(cx: &Context) -> BTreeSet<BackupId> {
     let backups: Api<Backup> = Api::namespaced(cx.api.client.clone(), &cx.api.namespace);
     let listed = match backups.list(&ListParams::default()).await {
@@ -109,65 +163,8 @@ async fn ended(cx: &Context) -> BTreeSet<BackupId> {
         }
     };
     let ours = listed.into_iter().filter(|backup| backup.spec.cluster.name == cx.api.name);
-    let statuses = ours.filter_map(|backup| backup.status).filter(BackupStatus::is_done);
-    statuses.filter_map(|status| status.backup_id?.parse().ok()).collect()
-}
-
-/// Keeps the status in step; why the backup is not ours any more.
-async fn reported(reporter: &Reporter, progress: &Progress, mut status: watch::Receiver<Value>) -> String {
-    let mut meter = Meter::default();
-    loop {
-        let mut fields = status.borrow_and_update().clone();
-        let over = fields.get("phase").and_then(Value::as_str) == Some(phase::COMPLETED);
-        put_progress(&mut fields, progress, &mut meter);
-        // The last word is said once everything else has ended.
-        if !over {
-            match reporter.write(&fields).await {
-                Ok(()) => {}
-                Err(ReportError::Lost(why)) => return why,
-                Err(error @ ReportError::Later(_)) => tracing::debug!(error = %chain(&error), "not reported yet"),
-            }
-        }
-        tokio::select! {
-            _ = status.changed() => {}
-            () = tokio::time::sleep(REPORT_EVERY) => {}
-        }
-    }
-}
-
-fn put_progress(fields: &mut Value, progress: &Progress, meter: &mut Meter) {
-    let look = meter.look(progress, Instant::now(), jiff::Timestamp::now());
-    if let Some(fields) = fields.as_object_mut() {
-        fields.insert("progress".to_owned(), json!(look));
-    }
-}
-
-/// Why it cannot go on, for reasons of this instance.
-async fn interrupted(cx: &Context) -> String {
-    let leader = cx.following.borrow().clone().map(|leader| leader.pod_uid);
-    // Where it is, not where it was last sampled: right after a failover that is the timeline of before.
-    let begun = position(cx).await.ok().map(|at| at.timeline);
-    loop {
-        if cx.leaving.load(Ordering::Relaxed) || cx.running().is_none() {
-            return "the instance was stopped during the backup".to_owned();
-        }
-        let present = cx.following.borrow().clone();
-        if let Some(present) =
-            present.filter(|present| leader.as_ref().is_some_and(|leader| *leader != present.pod_uid))
-        {
-            return format!("{} was promoted during the backup", present.name);
-        }
-        let noted = *cx.timeline.borrow();
-        if let Some(began) = left(begun, noted) {
-            return format!("an instance was promoted during the backup: timeline {began} became {noted}");
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-}
-
-/// The timeline that a backup began on, if it was left since. What is noted is a sample, which may be of before that.
-fn left(begun: Option<TimelineId>, noted: TimelineId) -> Option<TimelineId> {
-    begun.filter(|begun| noted > *begun)
+    let statuses: Vec<BackupStatus> = ours.filter_map(|backup| backup.status).collect();
+    statuses.iter().flat_map(BackupStatus::ended_ids).filter_map(|id| id.parse().ok()).collect()
 }
 
 /// As barman does: a backup that failed is seen in the store, and nobody takes what is there of it for whole.
@@ -182,18 +179,19 @@ async fn say_in_store(attempt: Option<Attempt>, why: &str) {
     }
 }
 
-async fn tell(reporter: &Reporter, status: &Value) {
+/// Whether it could be told.
+async fn tell(reporter: &Reporter, status: &Value) -> bool {
     let began = Instant::now();
     loop {
         match reporter.write(status).await {
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(error @ ReportError::Lost(_)) => {
                 tracing::warn!(backup = %reporter.name(), error = %chain(&error), "how it ended is not told");
-                return;
+                return false;
             }
             Err(error) if began.elapsed() >= TOLD_WITHIN => {
                 tracing::error!(backup = %reporter.name(), error = %chain(&error), "how it ended could not be told");
-                return;
+                return false;
             }
             Err(_) => tokio::time::sleep(TELL_AGAIN).await,
         }
@@ -203,12 +201,25 @@ async fn tell(reporter: &Reporter, status: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pgherd_core::backup::CutOff;
 
     #[test]
-    fn a_sample_of_before_the_backup_overtakes_nobody() {
-        assert_eq!(left(None, TimelineId(2)), None, "what it began on is not known: its own label tells in the end");
-        assert_eq!(left(Some(TimelineId(2)), TimelineId(1)), None, "it began on a later one than was noted");
-        assert_eq!(left(Some(TimelineId(2)), TimelineId(2)), None);
-        assert_eq!(left(Some(TimelineId(2)), TimelineId(3)), Some(TimelineId(2)));
+    fn an_attempt_that_was_cut_off_leaves_its_folder_and_its_reason_and_no_other_trace() {
+        let end = AttemptEnd::CutOff(CutOff::Promoted("c-1".into()));
+        let mut status = json!({"phase": "running", "backupId": "20261128T020000", "beginWal": "x"});
+        let after = ending(&judge_attempt(&end, 0), &end, &[], ("c-2", Some("20261128T020000".into())));
+        put(&mut status, after);
+        assert_eq!(status["phase"], "pending");
+        assert!(status["backupId"].is_null() && status["beginWal"].is_null() && status["instanceID"].is_null());
+        let attempt = &status["failedAttempts"][0];
+        assert_eq!((&attempt["backupId"], &attempt["podName"]), (&json!("20261128T020000"), &json!("c-2")));
+        assert_eq!(attempt["error"], "c-1 was promoted during the backup");
+    }
+
+    #[test]
+    fn an_attempt_that_failed_is_the_last_one() {
+        let end = AttemptEnd::Failed("a page is bad".into());
+        let after = ending(&judge_attempt(&end, 0), &end, &[], ("c-2", None));
+        assert_eq!((&after["phase"], &after["error"]), (&json!("failed"), &json!("a page is bad")));
     }
 }

@@ -1,5 +1,7 @@
 //! Types of `status.conditions`: CNPG's, and ours where the comment says so.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 /// All instances are ready.
 pub const READY: &str = "Ready";
 /// The last WAL file was archived. Written by the primary's manager.
@@ -24,3 +26,10 @@ pub const PRIMARY_ELECTED: &str = "PrimaryElected";
 pub const BACKUP_PROVEN: &str = "BackupProven";
 /// Ours, of all kinds: fields are accepted that do nothing here; the message names them.
 pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";
+
+/// Why WAL archiving fails, if a Cluster's conditions say that it does. Before the first file nobody knows.
+#[must_use]
+pub fn archiving_failure(conditions: &[Condition]) -> Option<&str> {
+    let failing = |condition: &&Condition| condition.type_ == CONTINUOUS_ARCHIVING && condition.status == "False";
+    conditions.iter().find(failing).map(|condition| condition.message.as_str())
+}

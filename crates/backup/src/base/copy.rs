@@ -14,6 +14,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Bytes read at once: a whole number of pages.
@@ -37,6 +38,7 @@ pub struct Source {
 /// Sends tar to the pipeline.
 pub struct TarSender {
     to: mpsc::Sender<Message>,
+    progress: Arc<Progress>,
     buffer: Vec<u8>,
     written: u64,
 }
@@ -44,12 +46,15 @@ pub struct TarSender {
 impl TarSender {
     /// Nothing is open yet.
     #[must_use]
-    pub fn new(to: mpsc::Sender<Message>) -> Self {
-        Self { to, buffer: Vec::new(), written: 0 }
+    pub fn new(to: mpsc::Sender<Message>, progress: Arc<Progress>) -> Self {
+        Self { to, progress, buffer: Vec::new(), written: 0 }
     }
 
     fn send(&self, message: Message) -> Result<(), BaseError> {
-        self.to.blocking_send(message).map_err(|_| BaseError::Ended)
+        self.progress.hand_over(true);
+        let sent = self.to.blocking_send(message).map_err(|_| BaseError::Ended);
+        self.progress.hand_over(false);
+        sent
     }
 
     fn open(&mut self, name: ArchiveName) -> Result<(), BaseError> {
@@ -111,18 +116,24 @@ struct Walk<'a> {
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn measure(source: &Source) -> Result<u64, BaseError> {
+pub fn measure(source: &Source, progress: &Progress) -> Result<u64, BaseError> {
     let mut total = 0_u64;
     for (tree, root) in trees(source) {
         for top in tops(tree, &root, source.major)? {
-            let mut seen = |_: &Path, metadata: &Metadata| {
+            let mut seen = |path: &Path, metadata: &Metadata| {
                 total = total.saturating_add(metadata.len());
-                Ok(())
+                passed(progress, path)
             };
-            visit(&root, &top, &inside(source, tree), &mut |_, _| Ok(()), &mut seen)?;
+            visit(&root, &top, &inside(source, tree), &mut |path, _| passed(progress, path), &mut seen)?;
         }
     }
     Ok(total)
+}
+
+/// Looking at many files takes long too. A copy that is cancelled stops here as well.
+fn passed(progress: &Progress, path: &Path) -> Result<(), BaseError> {
+    progress.reach(path);
+    if progress.is_cancelled() { Err(BaseError::Cancelled) } else { Ok(()) }
 }
 
 /// Copies everything but the label, and leaves the archive of the data directory open for it.
@@ -206,6 +217,7 @@ impl Walk<'_> {
     }
 
     fn directory(&mut self, directory: &Path, metadata: &Metadata) -> Result<(), BaseError> {
+        self.progress.reach(directory);
         let member = Member::of(member_path(directory, None).as_os_str(), Kind::Directory, metadata);
         self.tar.member(&member, &[])
     }
@@ -233,6 +245,7 @@ impl Walk<'_> {
 
     /// A file that vanished is passed over, and one that was cut is filled up with zeros: replay takes care of both.
     fn file(&mut self, file: &Path, path: &Path, segment: Option<u32>) -> Result<(), BaseError> {
+        self.progress.reach(file);
         let Some(mut open) = there(File::open(file), file)? else { return Ok(()) };
         let metadata = open.metadata().map_err(|source| unreadable(file, source))?;
         self.roll_over()?;

@@ -2,7 +2,7 @@
 //!
 //! Memory: one part that fills, and as many as are in flight. What fits into one part is put at once.
 
-use super::BaseError;
+use super::{BaseError, Progress};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use pgherd_objectstore::{MOST_PARTS, ObjectStore, Put, PutOptions, StoreError, Then, Upload};
@@ -22,6 +22,8 @@ pub struct PartSettings {
     pub bandwidth: Option<u64>,
     /// The same call is tried again for so long.
     pub patience: Duration,
+    /// Is told of every answer.
+    pub progress: Arc<Progress>,
 }
 
 /// An object being written. It has to be finished or given up: until then its parts lie in the store.
@@ -80,7 +82,7 @@ impl ObjectWriter {
         if self.upload.is_none() {
             let body = self.filling.split().freeze();
             self.pace(body.len()).await;
-            let put = put_whole(&*self.store, &self.key, body, &self.options, self.settings.patience).await;
+            let put = put_whole(&*self.store, &self.key, body, &self.options, &self.settings).await;
             return put.map(|()| self.size).map_err(|why| self.failed(why));
         }
         let done = self.complete().await;
@@ -116,7 +118,7 @@ impl ObjectWriter {
         let asked = AtomicBool::new(false);
         let completed = insist(self.settings.patience, || async {
             let again = asked.swap(true, Ordering::Relaxed);
-            let done = store.complete_upload(&upload, &tags).await;
+            let done = noted(&self.settings.progress, store.complete_upload(&upload, &tags)).await;
             if done == Ok(Put::Created) || done == Ok(Put::Exists) && !again {
                 return done;
             }
@@ -142,7 +144,8 @@ impl ObjectWriter {
             Some(upload) => Arc::clone(upload),
             None => {
                 let (store, key, options) = (&self.store, &self.key, &self.options);
-                let begun = insist(self.settings.patience, || store.begin_upload(key, options)).await;
+                let progress = &self.settings.progress;
+                let begun = insist(self.settings.patience, || noted(progress, store.begin_upload(key, options))).await;
                 Arc::clone(self.upload.insert(Arc::new(begun.map_err(|error| self.failed(error))?)))
             }
         };
@@ -156,8 +159,11 @@ impl ObjectWriter {
         }
         self.tags.push(None);
         let (store, patience) = (Arc::clone(&self.store), self.settings.patience);
-        self.flying
-            .spawn(async move { (at, insist(patience, || store.put_part(&upload, number, body.clone())).await) });
+        let progress = Arc::clone(&self.settings.progress);
+        self.flying.spawn(async move {
+            let put = || noted(&progress, store.put_part(&upload, number, body.clone()));
+            (at, insist(patience, put).await)
+        });
         Ok(())
     }
 
@@ -176,7 +182,9 @@ impl ObjectWriter {
     /// As barman's `--max-bandwidth`: a part waits as long as the one before it may have taken.
     async fn pace(&mut self, bytes: usize) {
         let Some(rate) = self.settings.bandwidth.filter(|rate| *rate > 0) else { return };
+        self.settings.progress.pace(true);
         tokio::time::sleep_until(self.next_part).await;
+        self.settings.progress.pace(false);
         let millis = (bytes as u64).saturating_mul(1000).checked_div(rate).unwrap_or_default();
         self.next_part = Instant::now() + Duration::from_millis(millis);
     }
@@ -198,11 +206,13 @@ async fn put_whole(
     key: &str,
     body: Bytes,
     options: &PutOptions,
-    patience: Duration,
+    settings: &PartSettings,
 ) -> Result<(), StoreError> {
-    let put = insist(patience, || store.put_new(key, body.clone(), options)).await?;
+    let PartSettings { patience, progress, .. } = settings;
+    let put = insist(*patience, || noted(progress, store.put_new(key, body.clone(), options))).await?;
     if put == Put::Exists {
-        let there = insist(patience, || store.get(key, (body.len() as u64).saturating_add(1))).await;
+        let there = || noted(progress, store.get(key, (body.len() as u64).saturating_add(1)));
+        let there = insist(*patience, there).await;
         match there {
             Ok(there) if there == body => {}
             // Whose it is, is not known.
@@ -211,6 +221,14 @@ async fn put_whole(
         }
     }
     Ok(())
+}
+
+/// Tells how a call ended.
+async fn noted<T>(progress: &Progress, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let began = Instant::now();
+    let answer = call.await;
+    progress.answered(answer.as_ref().err().map(ToString::to_string), began.elapsed());
+    answer
 }
 
 /// Tries a call again while that may help, for so long.
@@ -240,7 +258,8 @@ mod tests {
     const KEY: &str = "base/20261123T202108/data.tar";
 
     fn settings() -> PartSettings {
-        PartSettings { size: LEAST_PART, jobs: 2, bandwidth: None, patience: Duration::from_secs(60) }
+        let (patience, progress) = (Duration::from_secs(60), Arc::default());
+        PartSettings { size: LEAST_PART, jobs: 2, bandwidth: None, patience, progress }
     }
 
     fn writer(store: Arc<dyn ObjectStore>) -> ObjectWriter {

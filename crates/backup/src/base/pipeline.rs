@@ -70,7 +70,9 @@ impl Destination {
             Some(other) => content_type(other),
         };
         let options = PutOptions { content_type: Some(content_type.to_owned()), tags: self.tags.clone() };
-        ObjectWriter::new(Arc::clone(&self.store), parts.clone(), self.key(&BaseObject::Archive(name)), options)
+        let key = self.key(&BaseObject::Archive(name));
+        parts.progress.begin_object(&key);
+        ObjectWriter::new(Arc::clone(&self.store), parts.clone(), key, options)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::copy::{Cut, Source, TarSender, copy, finish, measure};
 use super::object::{PartSettings, insist};
 use super::pipeline::{Archived, Destination, run};
+use super::progress::Stage;
 use super::{BaseError, Progress};
 use core::time::Duration;
 use pgherd_core::backup::{BASE, BackupId, Timestamp, is_left_over, parse_base_key};
@@ -54,12 +55,13 @@ impl BaseSettings {
         needed.max(self.min_part).max(LEAST_PART)
     }
 
-    fn parts(&self) -> PartSettings {
+    fn parts(&self, progress: &Arc<Progress>) -> PartSettings {
         PartSettings {
             size: self.part_size(),
             jobs: self.jobs.get(),
             bandwidth: self.max_bandwidth,
             patience: self.patience,
+            progress: Arc::clone(progress),
         }
     }
 }
@@ -103,13 +105,15 @@ impl BaseCopy {
         let width = settings.jobs.get().min(cores);
         let cut = Cut { compression: settings.compression, most: settings.max_archive_size };
         let (pieces, from) = mpsc::channel(2);
-        let pipeline = tokio::spawn(run(to, settings.parts(), width, Arc::clone(&progress), from));
+        let pipeline = tokio::spawn(run(to, settings.parts(&progress), width, Arc::clone(&progress), from));
         let source = Arc::new(source);
         let (read_from, counted) = (Arc::clone(&source), Arc::clone(&progress));
+        progress.enter(Stage::Copying);
         let reading = tokio::task::spawn_blocking(move || {
-            let mut sender = TarSender::new(pieces);
-            counted.expect(measure(&read_from)?);
+            let mut sender = TarSender::new(pieces, Arc::clone(&counted));
+            counted.expect(measure(&read_from, &counted)?);
             copy(&read_from, &mut sender, cut, &counted)?;
+            counted.enter(Stage::Server);
             Ok::<_, BaseError>(sender)
         });
         // If this future is dropped while it waits, so is the guard, and the reader stops.
@@ -129,6 +133,7 @@ impl BaseCopy {
     /// [`BaseError`].
     pub async fn finish(mut self, label: String) -> Result<Vec<Archived>, BaseError> {
         let Some(mut sender) = self.sender.take() else { return Err(BaseError::Ended) };
+        self.progress.enter(Stage::Storing);
         let source = Arc::clone(&self.source);
         let closing = tokio::task::spawn_blocking(move || finish(&source, &mut sender, &label));
         if let Err(error) = closing.await.unwrap_or(Err(BaseError::Ended)) {
@@ -147,6 +152,7 @@ impl BaseCopy {
     /// The reader only notices that nobody takes its pieces; the pipeline knows why.
     async fn told(&mut self, error: BaseError) -> BaseError {
         self.sender = None;
+        self.progress.enter(Stage::Storing);
         match ((&mut self.pipeline).await, error) {
             (Ok(Err(why)), BaseError::Ended) => why,
             (_, error) => error,

@@ -2,6 +2,8 @@
 //! one a recovery begins with, and which ones are redundant.
 
 mod archived;
+mod archiving;
+mod attempt;
 mod choose;
 mod drill;
 mod drill_verdict;
@@ -16,11 +18,14 @@ mod orders;
 mod refusal;
 pub mod retention;
 mod schedule;
+mod stall;
 mod target;
 mod timestamp;
 mod window;
 
 pub use archived::Archived;
+pub use archiving::{ARCHIVING_WITHIN, Gate, archiving_fails, judge_archiving};
+pub use attempt::{AGAIN_AFTER, AttemptEnd, CutOff, MOST_ATTEMPTS, Verdict, judge_attempt};
 pub use choose::{Choice, Covered, choose};
 pub use drill::{DRILL_WITHIN, DrillCause, DrillPod, DrillPodState, DrillRun, DrillStep, DrillView, plan_drill};
 pub use drill_verdict::{Checked, Findings, judge_drill};
@@ -34,6 +39,7 @@ pub use literal::{Literal, LiteralError};
 pub use orders::{BackupFrom, BackupState, BackupStep, BackupView, SILENT_FOR, plan_backups};
 pub use refusal::{Available, Refusal};
 pub use schedule::{ScheduleStep, ScheduleView, plan_schedule};
+pub use stall::{Activity, READ_WITHIN, STORE_WITHIN, Stillness, stalled};
 pub use target::{RecoveryTarget, Target, TargetTimeline};
 pub(crate) use timestamp::civil_from_days;
 pub use timestamp::{Timestamp, TimestampError};
