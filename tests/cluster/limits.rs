@@ -1,5 +1,6 @@
-//! What a pod runs out of (memory, processes), and a page of its data that is damaged.
+//! What a pod runs out of (memory, processes), and what of its data is damaged: a page, the control file.
 
+use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 
 use pgherd_localkube::fault::{Damage, FaultRequest, Target};
@@ -41,6 +42,9 @@ async fn a_pod_without_memory_or_processes_hands_over_and_a_damaged_page_moves_n
     bed.damaged_page(&primary).await;
     bed.nothing_lost(&load).await;
     primary = bed.primary().await;
+    bed.damaged_control_file().await;
+    bed.nothing_lost(&load).await;
+    assert_eq!(bed.primary().await, primary, "a standby without a control file moves nobody");
 
     // Nobody could connect any more: that is no primary. Last, since who is fenced has a tail.
     let starved = [("processes", "--nproc=1:", "--nproc=4096:"), ("files", "--nofile=8:", "--nofile=1024:")];
@@ -143,6 +147,26 @@ impl Bed {
         self.lose_volume(&damaged).await;
         self.healthy(120).await;
         self.until("the page whole again", 30, async || reads(&damaged).await).await;
+    }
+
+    /// A standby finds half a control file at its start, or one that postgres did not write: it is cloned anew by itself.
+    async fn damaged_control_file(&self) {
+        for (what, keep, garbage) in [("half of", 100, &b""[..]), ("garbage in", 8192, b"garbage")] {
+            let damaged = self.standby().await;
+            let before = self.identity_of(&damaged);
+            self.say(&format!("{what} the control file of {damaged}, whose container is killed"));
+            let control = self.data_of(&damaged).join("global/pg_control");
+            let control = std::fs::OpenOptions::new().write(true).open(control).unwrap();
+            control.set_len(keep).unwrap();
+            control.write_all_at(garbage, 20).unwrap();
+            self.kill(Target::Container, &damaged).await;
+            self.until("another data directory", 60, async || match self.identity_of(&damaged) {
+                now if now == before => Err("it is the same".to_owned()),
+                _ => Ok(()),
+            })
+            .await;
+            self.healthy(60).await;
+        }
     }
 
     async fn says_damaged(&self, pod: &str, read: &str) {

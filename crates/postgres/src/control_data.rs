@@ -18,6 +18,9 @@ pub enum ControlDataError {
     /// The program failed; it does so on a damaged control file.
     #[error("failed to read the control file")]
     Run(#[from] RunError),
+    /// What it holds is not what postgres wrote: none of it may be believed.
+    #[error("the control file is damaged: its checksum does not match")]
+    Damaged,
     /// A line is missing or cannot be read.
     #[error("failed to read {field:?} of pg_controldata from {value:?}")]
     Field {
@@ -117,6 +120,10 @@ impl ControlData {
 
     /// Reads the output of `LC_ALL=C pg_controldata`. Total: any text gives a value or an error.
     pub fn parse(text: &str) -> Result<Self, ControlDataError> {
+        // pg_controldata warns, and prints what stands there all the same.
+        if text.contains("CRC checksum does not match") {
+            return Err(ControlDataError::Damaged);
+        }
         let fields = Fields::new(text);
         let end = fields.lsn("Minimum recovery ending location")?;
         let end_timeline = fields.number("Min recovery ending loc's timeline")?;
@@ -203,6 +210,14 @@ mod tests {
         assert_eq!((data.checkpoint, data.redo), (Lsn(0x0300_0060), Lsn(0x0300_0028)));
         assert_eq!(data.minimum_recovery_end, Some((TimelineId(2), Lsn(0x1_0300_0148))));
         assert_eq!((data.segment_bytes, data.checksums, data.may_be_rewound()), (16 << 20, true, true));
+    }
+
+    #[test]
+    fn a_damaged_control_file_is_not_believed() {
+        let warning = "WARNING: Calculated CRC checksum does not match value stored in file.\n\
+                       Either the file is corrupt, or it has a different layout than this program is expecting.\n";
+        let error = ControlData::parse(&format!("{warning}{STANDBY}")).unwrap_err();
+        assert!(matches!(error, ControlDataError::Damaged), "{error}");
     }
 
     #[test]

@@ -24,6 +24,9 @@ use crate::version::{Major, VersionError};
 /// In the mark of a directory that may not be started, where that is why.
 const WAL_LOST: &str = "its WAL was lost with the volume that it was on";
 
+/// `PG_CONTROL_FILE_SIZE` (catalog/pg_control.h): that long in all versions.
+const PG_CONTROL_FILE_SIZE: u64 = 8192;
+
 /// The volume cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DirError {
@@ -88,6 +91,8 @@ pub enum DataDirectory {
     Absent,
     /// Something that is not a complete data directory, made by somebody else. Never served, never removed.
     Foreign,
+    /// One of ours without a whole control file: why, for people. Never served; fit to be replaced by a clone.
+    Damaged(String),
     /// A data directory.
     Present {
         /// Its version.
@@ -319,15 +324,25 @@ impl Volume {
             return Ok(DataDirectory::Absent);
         }
         let has = |name: &str| self.pgdata.join(name).exists();
-        if !has("PG_VERSION") || !has("global/pg_control") {
+        let incarnation = self.incarnation()?;
+        let control = control_bytes(&self.pgdata)?;
+        if !has("PG_VERSION") || control.is_none() && incarnation.is_none() {
             return Ok(DataDirectory::Foreign);
+        }
+        match control {
+            None => return Ok(DataDirectory::Damaged("the control file global/pg_control is gone".to_owned())),
+            Some(PG_CONTROL_FILE_SIZE) => {}
+            Some(bytes) => {
+                let why = format!("the control file global/pg_control has {bytes} of {PG_CONTROL_FILE_SIZE} bytes");
+                return Ok(DataDirectory::Damaged(why));
+            }
         }
         Ok(DataDirectory::Present {
             major: Major::of_data_directory(&self.pgdata)?,
             standby_signal: has("standby.signal"),
             recovery_signal: has("recovery.signal"),
             rewinding: self.own_file("rewinding").exists(),
-            incarnation: self.incarnation()?,
+            incarnation,
         })
     }
 
@@ -384,6 +399,16 @@ impl Volume {
         }
         self.write_own(name, &to.to_string())?;
         Ok(to)
+    }
+}
+
+/// How long the control file is, if it is there.
+fn control_bytes(pgdata: &Path) -> Result<Option<u64>, FileError> {
+    let path = pgdata.join("global/pg_control");
+    match std::fs::metadata(&path) {
+        Ok(found) => Ok(Some(found.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(files::failed("look at", &path)(error)),
     }
 }
 

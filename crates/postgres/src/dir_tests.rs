@@ -6,7 +6,7 @@ use std::fs;
 fn data_directory(path: &Path, mark: &str) {
     fs::create_dir_all(path.join("global")).unwrap();
     fs::write(path.join("PG_VERSION"), "15\n").unwrap();
-    fs::write(path.join("global/pg_control"), mark).unwrap();
+    fs::write(path.join("global/pg_control"), format!("{mark:8192}")).unwrap();
 }
 
 fn volume() -> (tempfile::TempDir, Volume) {
@@ -16,7 +16,7 @@ fn volume() -> (tempfile::TempDir, Volume) {
 }
 
 fn mark(path: &Path) -> String {
-    fs::read_to_string(path.join("global/pg_control")).unwrap()
+    fs::read_to_string(path.join("global/pg_control")).unwrap().trim_end().to_owned()
 }
 
 #[test]
@@ -133,6 +133,23 @@ fn a_directory_of_somebody_else_is_neither_data_nor_nothing() {
     assert_eq!(volume.inspect().unwrap().data, DataDirectory::Absent);
     fs::write(volume.pgdata().join("photo.jpg"), "").unwrap();
     assert_eq!(volume.inspect().unwrap().data, DataDirectory::Foreign);
+}
+
+#[test]
+fn a_directory_of_ours_without_a_whole_control_file_is_damaged() {
+    let (_dir, volume) = volume();
+    data_directory(volume.pgdata(), "ours");
+    let control = volume.pgdata().join("global/pg_control");
+    fs::remove_file(&control).unwrap();
+    assert_eq!(volume.inspect().unwrap().data, DataDirectory::Foreign, "nothing says that it is ours");
+    volume.set_incarnation(&Incarnation::from("i1")).unwrap();
+    let DataDirectory::Damaged(why) = volume.inspect().unwrap().data else { panic!() };
+    assert_eq!(why, "the control file global/pg_control is gone");
+    fs::write(&control, "half").unwrap();
+    let DataDirectory::Damaged(why) = volume.inspect().unwrap().data else { panic!() };
+    assert_eq!(why, "the control file global/pg_control has 4 of 8192 bytes");
+    data_directory(volume.pgdata(), "whole");
+    assert!(matches!(volume.inspect().unwrap().data, DataDirectory::Present { .. }));
 }
 
 #[test]

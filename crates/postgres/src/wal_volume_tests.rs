@@ -25,7 +25,7 @@ fn database(directory: &Path, segment: &str) {
     fs::create_dir_all(directory.join("global")).unwrap();
     fs::create_dir_all(directory.join("pg_wal/archive_status")).unwrap();
     fs::write(directory.join("PG_VERSION"), "15\n").unwrap();
-    fs::write(directory.join("global/pg_control"), "").unwrap();
+    fs::write(directory.join("global/pg_control"), [0; 8192]).unwrap();
     fs::write(directory.join("pg_wal/000000010000000000000001"), segment).unwrap();
     fs::write(directory.join("pg_wal/archive_status/000000010000000000000001.ready"), "").unwrap();
 }

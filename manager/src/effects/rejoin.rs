@@ -36,7 +36,7 @@ pub async fn rejoin(cx: &Context, leader: &Leader) -> Outcome {
 
 async fn attempt(cx: &Context, leader: &Leader) -> Result<Outcome, String> {
     cx.certificates.ready().await;
-    let facts = local_facts(cx).await?;
+    let facts = local_facts(cx).await.map_err(|e| chain(&e))?;
     let session = leader_session(cx, leader).await?;
     let history = leader_history(&session, leader.timeline).await?;
     let theirs = pgherd_core::timeline::Leader { system_id: leader_system(&session).await?, history };

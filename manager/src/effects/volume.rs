@@ -6,10 +6,10 @@ use crate::context::Context;
 use crate::http::ControlError;
 use core::time::Duration;
 use pgherd_core::identity::Incarnation;
-use pgherd_core::instance::{Data, DataRole, Outcome, Volume};
+use pgherd_core::instance::{Damage, Data, DataRole, Outcome, Volume};
 use pgherd_core::lease::WalPosition;
 use pgherd_core::timeline::{History, Lineage, TimelineId};
-use pgherd_postgres::control_data::ControlData;
+use pgherd_postgres::control_data::{ControlData, ControlDataError};
 use pgherd_postgres::dir::DataDirectory;
 use pgherd_postgres::waltail::{LocalWal, history_of};
 use pgherd_telemetry::chain;
@@ -29,14 +29,24 @@ pub struct LocalFacts {
     pub end: Option<WalPosition>,
 }
 
+/// Why a data directory says nothing of itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The control file.
+    #[error(transparent)]
+    Control(#[from] ControlDataError),
+    /// Anything else, for people.
+    #[error("{0}")]
+    Other(String),
+}
+
 /// Reads control file, history and end of WAL. Postgres has to be down.
 ///
 /// # Errors
-/// For people: which of them, and why.
-pub async fn local_facts(cx: &Context) -> Result<LocalFacts, String> {
-    let bin_dir = cx.major.bin_dir().map_err(|e| chain(&e))?;
-    let control =
-        ControlData::read(&cx.reaper, &bin_dir, &cx.config.pgdata, CONTROL_DATA_WITHIN).await.map_err(|e| chain(&e))?;
+/// Which of them, and why.
+pub async fn local_facts(cx: &Context) -> Result<LocalFacts, Unreadable> {
+    let bin_dir = cx.major.bin_dir().map_err(|e| Unreadable::Other(chain(&e)))?;
+    let control = ControlData::read(&cx.reaper, &bin_dir, &cx.config.pgdata, CONTROL_DATA_WITHIN).await?;
     cx.sensitive.send_replace(control.sensitive.clone());
     let (pgdata, major) = (cx.config.pgdata.clone(), cx.major);
     let reading = tokio::task::spawn_blocking(move || {
@@ -50,7 +60,7 @@ pub async fn local_facts(cx: &Context) -> Result<LocalFacts, String> {
         };
         Ok(LocalFacts { history: wal.history, control, end })
     });
-    reading.await.map_err(|e| chain(&e))?
+    reading.await.map_err(|e| chain(&e)).flatten().map_err(Unreadable::Other)
 }
 
 /// Takes a raised parameter back once the standby has replayed that its primary has less: then a restart is all that is
@@ -99,8 +109,13 @@ async fn look(cx: &Context) -> Result<Volume, String> {
             "{} holds files that are no data directory: move them away, or delete the volume",
             cx.config.pgdata.display()
         )),
+        DataDirectory::Damaged(why) => damaged(cx, why),
         DataDirectory::Present { standby_signal, rewinding, incarnation, .. } => {
-            let facts = local_facts(cx).await?;
+            let facts = match local_facts(cx).await {
+                Ok(facts) => facts,
+                Err(Unreadable::Control(error @ ControlDataError::Damaged)) => return damaged(cx, chain(&error)),
+                Err(error) => return Err(chain(&error)),
+            };
             let floor = WalPosition { timeline: facts.control.timeline, lsn: facts.control.checkpoint };
             Ok(Volume::Data(Data {
                 system_id: facts.control.system_id,
@@ -117,6 +132,13 @@ async fn look(cx: &Context) -> Result<Volume, String> {
             }))
         }
     }
+}
+
+/// What is left of a directory that cannot say what it is.
+fn damaged(cx: &Context, why: String) -> Result<Volume, String> {
+    tracing::error!(%why, "the data directory is damaged: it is kept until a clone of the primary streams in its place");
+    let fence = cx.volume.fence().map_err(|e| chain(&e))?;
+    Ok(Volume::Damaged(Damage { why, fence, max_term: cx.volume.max_term().map_err(|e| chain(&e))? }))
 }
 
 /// Another operator's data directory, or one whose mark was lost, is somebody of its own from now on: two that had no mark

@@ -34,4 +34,4 @@ pub use phase::Phase;
 pub use report::Report;
 pub use source::{LeaderWord, Offer, Source, Sources, WhyLeader, choose_source};
 pub use stop::{Stop, StopPhase};
-pub use view::{ClusterView, Data, DataRole, Leader, Me, Peer, Volume};
+pub use view::{ClusterView, Damage, Data, DataRole, Leader, Me, Peer, Volume};

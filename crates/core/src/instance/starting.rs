@@ -40,17 +40,26 @@ impl Machine {
     pub(super) fn volume_read(&mut self, outcome: Outcome, now: Instant) {
         match outcome {
             Outcome::Inspected(volume) => {
-                if let Volume::Data(data) = &volume {
-                    self.fence = self.fence.max(data.fence);
-                    self.term_remembered(data.max_term);
-                    self.lineage.clone_from(&data.lineage);
-                }
+                self.remember(&volume);
                 self.volume = Some(volume);
                 self.phase = Phase::Starting(None);
             }
             Outcome::Failed(why) => self.wait(why, Some(now.plus(RETRY_PAUSE))),
             _ => self.restart(),
         }
+    }
+
+    fn remember(&mut self, volume: &Volume) {
+        let (fence, max_term) = match volume {
+            Volume::Data(data) => {
+                self.lineage.clone_from(&data.lineage);
+                (data.fence, data.max_term)
+            }
+            Volume::Damaged(left) => (left.fence, left.max_term),
+            Volume::Empty | Volume::Partial(_) => return,
+        };
+        self.fence = self.fence.max(fence);
+        self.term_remembered(max_term);
     }
 
     fn decide(&mut self, volume: Volume, now: Instant) {
@@ -73,6 +82,11 @@ impl Machine {
                 (None, _) => self.wait("another instance initialises the database", None),
                 (Some(_), Some(leader)) => self.join(leader),
                 (Some(_), None) => self.wait("there is no open primary to clone from", None),
+            },
+            // Like an empty volume it has no incarnation, so that no record counts it. Nothing is initialised over it.
+            Volume::Damaged(damage) => match (cluster.system_id, self.leader()) {
+                (Some(_), Some(leader)) => self.join(leader),
+                _ => self.wait(format!("{}: waiting for a primary to clone", damage.why), None),
             },
             Volume::Data(data) => self.decide_with_data(&data, &cluster, now),
         }

@@ -94,8 +94,21 @@ pub enum Volume {
     Empty,
     /// A half-made directory, left by a kill in the middle: never served.
     Partial(String),
+    /// A database of ours that says nothing of itself any more: to be replaced by a clone, and nothing else.
+    Damaged(Damage),
     /// A database.
     Data(Data),
+}
+
+/// What is left of a database whose control file is gone or no longer whole.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Damage {
+    /// For people.
+    pub why: String,
+    /// As [`Data`] has it: promises outlive what is damaged.
+    pub fence: Term,
+    /// As [`Data`] has it.
+    pub max_term: Term,
 }
 
 /// The primary that a standby follows: always a pod, never a service.

@@ -1,7 +1,7 @@
 //! A volume: its WAL is the list of records, each made once, so that equal records at one place mean equal prefixes.
 
 use pgherd_core::identity::Incarnation;
-use pgherd_core::instance::{Data, DataRole, Volume};
+use pgherd_core::instance::{Damage, Data, DataRole, Volume};
 use pgherd_core::lease::{Term, WalPosition};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::{Lineage, TimelineId};
@@ -27,6 +27,8 @@ pub struct Directory {
     pub incarnation: u64,
     pub role: DataRole,
     pub torn: bool,
+    /// Its control file is not whole.
+    pub damaged: bool,
     pub wal: Vec<Record>,
 }
 
@@ -70,6 +72,10 @@ impl Disk {
             return Volume::Partial("half".to_owned());
         }
         self.data.as_ref().map_or(Volume::Empty, |directory| {
+            if directory.damaged {
+                let why = "half a control file".to_owned();
+                return Volume::Damaged(Damage { why, fence: self.fence, max_term: self.max_term });
+            }
             Volume::Data(Data {
                 system_id: super::world::SYSTEM,
                 incarnation: Incarnation(directory.incarnation.to_string()),

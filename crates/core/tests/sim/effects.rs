@@ -181,7 +181,8 @@ impl World {
         let incarnation = self.next_id();
         let disk = &mut self.nodes[at].disk;
         disk.partial = false;
-        disk.data = Some(Directory { incarnation, role: DataRole::Primary, torn: false, wal: Vec::new() });
+        disk.data =
+            Some(Directory { incarnation, role: DataRole::Primary, torn: false, damaged: false, wal: Vec::new() });
         self.write_record(at);
         if let Some(record) = self.nodes[at].disk.data.as_mut().and_then(|data| data.wal.first_mut()) {
             record.timeline = 1;
@@ -221,7 +222,7 @@ impl World {
         let wal = source.wal.clone();
         let disk = &mut self.nodes[at].disk;
         disk.partial = false;
-        disk.data = Some(Directory { incarnation, role: DataRole::Standby, torn: false, wal });
+        disk.data = Some(Directory { incarnation, role: DataRole::Standby, torn: false, damaged: false, wal });
         Outcome::Done
     }
 
@@ -248,7 +249,8 @@ impl World {
             let incarnation = w.next_id();
             let Some(source) = w.open_source(at, &leader) else { return Outcome::CloneDue("torn".to_owned()) };
             let wal = source.wal.clone();
-            w.nodes[at].disk.data = Some(Directory { incarnation, role: DataRole::Standby, torn: false, wal });
+            w.nodes[at].disk.data =
+                Some(Directory { incarnation, role: DataRole::Standby, torn: false, damaged: false, wal });
             Outcome::Done
         });
     }

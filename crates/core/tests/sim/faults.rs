@@ -178,11 +178,11 @@ impl World {
             _ => {
                 self.unreadable(at, u64::MAX / 2);
                 self.restart_container(at, true, 500, 9_000);
-                // One in two has its WAL on a volume of its own, and loses that one alone.
-                if lasts.is_multiple_of(2) {
-                    self.nodes[at].disk = super::directory::Disk::default();
-                } else {
-                    self.lose_wal(at);
+                match lasts % 3 {
+                    0 => self.nodes[at].disk = super::directory::Disk::default(),
+                    // Its WAL is on a volume of its own, and that one alone is lost.
+                    1 => self.lose_wal(at),
+                    _ => self.nodes[at].disk.data.iter_mut().for_each(|data| data.damaged = true),
                 }
             }
         }

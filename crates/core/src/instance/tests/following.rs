@@ -159,6 +159,23 @@ fn clones_that_fail_are_made_of_the_leader_itself_until_one_succeeds() {
 }
 
 #[test]
+fn a_damaged_directory_is_cloned_says_so_while_it_waits_and_is_never_initialised_over() {
+    let damaged = || {
+        let why = "the control file is damaged".to_owned();
+        Volume::Damaged(Damage { why, fence: Term(4), max_term: Term(4) })
+    };
+    let (mut bench, said) = Bench::started("c-2", cluster(), held("c-1", HolderState::Released), damaged());
+    assert!(said.is_empty());
+    let message = bench.machine.report(bench.now).message;
+    assert_eq!(message, "the control file is damaged: waiting for a primary to clone");
+    assert!(bench.see(open_again(4, 3, "c-3")).is_empty(), "it has promised to follow nobody of that term");
+    assert_eq!(bench.see(open_again(5, 3, "c-3")), ["CloneFrom c-3"]);
+    let nobody = LeaseRecord::default();
+    let (_, said) = Bench::started("c-1", ClusterView { system_id: None, ..cluster() }, nobody, damaged());
+    assert!(said.is_empty(), "{said:?}");
+}
+
+#[test]
 fn a_torn_directory_is_cloned_and_waits_while_there_is_nobody_to_clone() {
     let Volume::Data(whole) = data(DataRole::Standby, wal(2, 100)) else { unreachable!() };
     let torn = Volume::Data(Data { torn: true, ..whole });
