@@ -161,7 +161,10 @@ fn election(status: &ClusterStatus, view: &mut View) {
             };
             view.election.extend(refusal.losses.iter().map(force));
         }
-        (Some(condition), None) => view.election.extend(condition.message.split("; ").map(str::to_owned)),
+        (Some(condition), None) => {
+            bad.push("no primary is known to be well".to_owned());
+            view.election.extend(condition.message.split("; ").map(str::to_owned));
+        }
         (None, None) => {}
     }
     view.reasons = bad;
@@ -355,6 +358,7 @@ mod tests {
             "lastTransitionTime": "2026-01-01T00:00:00Z"});
         let text = shown(&json!({"phase": "Failing over", "conditions": [condition]}), "open");
         for line in [
+            "The data is NOT safe now: no primary is known to be well",
             "  - waits for spec.failoverDelay of 30 s\n",
             "  - eligible by what they last said: c-2 (0/300 on timeline 1)\n",
             "  - not eligible: c-1 is the primary that is to be replaced\n",

@@ -2,6 +2,7 @@
 
 use super::{Why, drain, is_switchover, why};
 use crate::cluster::{Desired, MemberPhase, Observed, PodView};
+use crate::identity::PodUid;
 use crate::lease::{HolderState, LeaseRecord, Versioned};
 use crate::time::Instant;
 use core::fmt;
@@ -16,6 +17,8 @@ const WORKING_PATIENCE: Duration = Duration::from_secs(15);
 const SWITCHOVER_PATIENCE: Duration = Duration::from_secs(60);
 /// Lifting a fence changes the Cluster, which wakes us.
 const FENCED: Duration = Duration::from_secs(30);
+/// A lease that was not renewed for so long is said to wait for its holder: longer than any start of a pod in its place.
+const LEFT_ALONE: Duration = Duration::from_secs(30);
 /// How long an election waits for members that are just starting and may hold more WAL.
 const GATHERING: Duration = Duration::from_secs(2);
 
@@ -33,6 +36,8 @@ pub enum Waiting {
     RecoversInPlace,
     /// The last primary is fenced by the user: nothing takes its place until that is lifted.
     Fence(String),
+    /// Nobody who is left was named to take the lease over from this one (hole 13), which no longer renews it.
+    Return(String),
 }
 
 impl fmt::Display for Waiting {
@@ -42,6 +47,11 @@ impl fmt::Display for Waiting {
             Waiting::FailoverDelay => f.write_str("spec.failoverDelay"),
             Waiting::Members(members) => write!(f, "{} to say what they hold", members.join(", ")),
             Waiting::Fence(primary) => write!(f, "the fence around {primary} to be lifted"),
+            Waiting::Return(holder) => write!(
+                f,
+                "{holder} to come back: it does not renew its lease, and none of the others was named to take that over \
+                 (\"Nobody may take the lease\" in the runbook)"
+            ),
             Waiting::RecoversInPlace => f.write_str("the only instance to recover in place"),
         }
     }
@@ -81,7 +91,9 @@ pub fn next(desired: &Desired, observed: &Observed, now: Instant) -> Next {
     if observed.status.restore.as_ref().is_some_and(|restore| restore.suspends_elections(&lease.value)) {
         return Next::Nothing;
     }
-    let Some(why) = why(observed) else { return while_held(observed, lease, now) };
+    let Some(why) = why(observed) else {
+        return left_alone(observed, lease, now).unwrap_or_else(|| while_held(observed, lease, now));
+    };
     if let Some(fenced) = lease.value.holder.as_ref().filter(|holder| desired.is_fenced(&holder.name)) {
         return Next::Wait { until: now.plus(FENCED), waiting: Waiting::Fence(fenced.name.clone()) };
     }
@@ -124,6 +136,16 @@ fn under_way(observed: &Observed, lease: &Versioned<LeaseRecord>, why: &Why, now
     let start = observed.memory.lease_since.max(observed.memory.election_since);
     let until = start.plus(if working { WORKING_PATIENCE } else { PATIENCE });
     (bound && now < until).then(|| Next::Wait { until, waiting: Waiting::Winner(election.winner.clone()) })
+}
+
+/// The lease is not renewed, and no instance that is there may say so: new pods were not named in it yet. By itself only
+/// its holder ends that, on its volume.
+fn left_alone(observed: &Observed, lease: &Versioned<LeaseRecord>, now: Instant) -> Option<Next> {
+    let holder = lease.value.held_by()?;
+    let silent = observed.memory.version_since.is_some_and(|since| now.since(since) >= LEFT_ALONE);
+    let is_there = |uid: &PodUid| observed.pod_by_uid(uid).is_some_and(PodView::is_alive);
+    let left = silent && !lease.value.takers.iter().any(is_there);
+    left.then(|| Next::Wait { until: now.plus(FENCED), waiting: Waiting::Return(holder.name.clone()) })
 }
 
 /// What to do while somebody holds the lease and is well: follow a request, or withdraw what is void.

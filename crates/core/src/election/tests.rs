@@ -313,6 +313,22 @@ fn a_winner_at_work_is_not_overtaken_by_another_election() {
 }
 
 #[test]
+fn hole_13_where_nobody_who_is_left_may_take_the_lease_the_cluster_says_that_it_waits_for_the_holder() {
+    let (desired, mut observed) = cluster(HolderState::Open);
+    observed.pods.remove(0);
+    let later = NOW.plus(Duration::from_secs(60));
+    observed.memory.version_since = Some(NOW);
+    assert_eq!(next(&desired, &observed, later), Next::Nothing, "those who may have yet to say that it has lapsed");
+    for (pod, uid) in observed.pods.iter_mut().zip(["u2-anew", "u3-anew"]) {
+        pod.uid = uid.into();
+    }
+    let Next::Wait { waiting: Waiting::Return(holder), .. } = next(&desired, &observed, later) else { panic!() };
+    assert_eq!(holder, "c-1");
+    observed.memory.version_since = Some(later);
+    assert_eq!(next(&desired, &observed, later), Next::Nothing, "it has just been renewed");
+}
+
+#[test]
 fn a_single_instance_recovers_in_place() {
     let (mut desired, mut observed) = cluster(HolderState::Recovering);
     desired.instances = 1;
