@@ -32,28 +32,35 @@ impl Struck {
         matches!(self.kind.as_str(), "lose_volume" | "lose_primary_volume")
     }
 
-    /// Spans in which what was acknowledged may be on the primary's volume alone, which could not be read then; `members`
-    /// are all pods of the cluster, as faults are told them.
+    /// Spans in which what was acknowledged may be on volumes alone of which none could be read then: the primary's, and
+    /// that of whoever took over from it, if it met the same; `members` are all pods of the cluster, as faults are told
+    /// them.
     #[must_use]
     pub fn unreadable(all: &[Self], members: &[String]) -> Vec<Span> {
-        let mut spans = Vec::new();
-        for (index, one) in all.iter().enumerate() {
-            let hidden = one.known().is_some_and(|kind| kind.harm.hides());
-            let mut earlier = all.iter().take(index);
-            // The kubelet makes it wait, and the others do not wait that long.
-            let again =
-                one.is_container_killed() && earlier.any(|other| other.is_container_killed() && other.pod == one.pod);
-            let until = match (hidden, again) {
-                (true, _) => one.until.saturating_add(AFTER),
-                (false, true) => one.from.saturating_add(BACKED_OFF),
-                (false, false) => continue,
-            };
-            if one.primary {
-                let since = alone_since(one, all, members).unwrap_or(one.from);
-                spans.push((since.min(one.from).saturating_sub(BEFORE), until));
-            }
+        let hidden: Vec<(&Self, u64)> = all
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| one.primary)
+            .filter_map(|(index, one)| Some((one, one.hidden_until(all.iter().take(index))?)))
+            .collect();
+        let span = |(one, until): &(&Self, u64)| {
+            let together = hidden.iter().filter(|(other, end)| other.from <= *until && one.from <= *end);
+            let pods: Vec<&str> = together.map(|(other, _)| other.pod.as_str()).collect();
+            let since = alone_since(one, &pods, all, members).unwrap_or(one.from);
+            (since.min(one.from).saturating_sub(BEFORE), *until)
+        };
+        hidden.iter().map(span).collect()
+    }
+
+    /// Until when its pod's volume cannot be read for it, if it is of that kind.
+    fn hidden_until<'a>(&self, mut earlier: impl Iterator<Item = &'a Self>) -> Option<u64> {
+        if self.known().is_some_and(|kind| kind.harm.hides()) {
+            return Some(self.until.saturating_add(AFTER));
         }
-        spans
+        // The kubelet makes it wait, and the others do not wait that long.
+        let again =
+            self.is_container_killed() && earlier.any(|other| other.is_container_killed() && other.pod == self.pod);
+        again.then(|| self.from.saturating_add(BACKED_OFF))
     }
 
     /// While this standby may lack what the primary acknowledges. One whose data were taken away lacks all of before.
@@ -63,8 +70,9 @@ impl Struck {
     }
 }
 
-/// Since when every standby may have lacked something when `fault` hid the primary, if all of them may have.
-fn alone_since(fault: &Struck, all: &[Struck], members: &[String]) -> Option<u64> {
+/// Since when every instance may have lacked something that is not among the `hidden` ones, when `fault` hid the primary;
+/// if all of them may have.
+fn alone_since(fault: &Struck, hidden: &[&str], all: &[Struck], members: &[String]) -> Option<u64> {
     let lagging = |standby: &String| {
         let own = |other: &&Struck| other.pod == *standby;
         // What is put on the primary's own links and walsenders holds back all.
@@ -73,8 +81,8 @@ fn alone_since(fault: &Struck, all: &[Struck], members: &[String]) -> Option<u64
         let spans = all.iter().filter(|other| own(other) || of_primary(other)).map(Struck::behind);
         since(spans.collect(), fault.from)
     };
-    let standbys = members.iter().filter(|member| **member != fault.pod);
-    standbys.map(lagging).collect::<Option<Vec<u64>>>()?.into_iter().max()
+    let others = members.iter().filter(|member| !hidden.contains(&member.as_str()));
+    others.map(lagging).collect::<Option<Vec<u64>>>()?.into_iter().max()
 }
 
 /// The beginning of the unbroken time of these spans that `now` is in.
@@ -117,6 +125,20 @@ mod tests {
         let killed = |at| struck("kill_container", "a", true, (at, at));
         assert_eq!(spans(&[killed(100)]), []);
         assert_eq!(spans(&[killed(100), killed(120)]), [(118, 145)]);
+    }
+
+    #[test]
+    fn what_a_standby_lacked_when_two_primaries_were_hidden_one_after_the_other_is_on_their_volumes_alone() {
+        let late = struck("kill_postgres", "c", false, (90, 90));
+        let (first, next) =
+            (struck("lose_node", "b", true, (100, 115)), |at| struck("kill_manager", "a", true, (at, at)));
+        assert_eq!(spans(&[next(50), late.clone(), first.clone(), next(107)]), [(88, 120), (88, 132)]);
+        assert_eq!(spans(&[next(50), first.clone(), next(107)]), [(98, 120), (105, 132)], "the third has it");
+        assert_eq!(
+            spans(&[next(50), late, first, next(150)]),
+            [(98, 120), (148, 175)],
+            "the first could be read again"
+        );
     }
 
     #[test]
