@@ -207,7 +207,7 @@ pub const TABLE: &[Run] = &[
     lease(
         "lease-failsafe-gone",
         "a primary that is cut off, lives by pledges, and is lost with its node",
-        Limits { ticks: 6, writes: 2, elections: 0, lost: 1, heal_one_of: 20, ..OUTAGE },
+        Limits { ticks: 6, writes: 2, elections: 0, lost: 1, heal_one_of: 1, ..OUTAGE },
     ),
     lease(
         "lease-failsafe-crash",
