@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test kube-assets model model-mutants bench bench-scale pitr chaos e2e image lint fmt docs clean
+.PHONY: help demo test kube-assets model model-mutants sim bench bench-scale pitr chaos e2e image lint fmt docs clean
 
 help: ## What there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ model: ## Core's decisions through every order of events: minutes, by MODEL=boun
 model-mutants: ## Mistakes put into a copy of core, each of which the model must notice
 	@cargo build --quiet --profile model -p pgherd-model
 	@target/model/model mutants
+
+sim: ## Core's decisions in SEEDS=5000 simulations of each kind; SEED=n repeats one and prints its log (TEST: of one kind)
+	@SEEDS=$${SEEDS:-5000} cargo test --quiet --profile model -p pgherd-core --test sim -- --nocapture $(TEST)
 
 bench: ## WAL and backups beside barman and pgBackRest (SIZE=512 MiB), failovers (RUNS=5), fences, memory (BUILD=release); target/bench
 	@tests/tools/setup.sh

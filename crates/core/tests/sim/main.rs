@@ -1,7 +1,7 @@
 //! Seeded simulation: three real machines, the real election, and everything between them made up: the lease's
 //! store, the watches, postgres, its volumes, the clients and the faults. An oracle judges each instant.
 //!
-//! `SEEDS=5000 cargo test -p pgherd-core --test sim` widens it; `SEED=42` repeats one run and prints its log.
+//! `make sim` widens it; `make sim SEED=42` repeats one run of each kind and prints its log.
 
 #![allow(
     clippy::indexing_slicing,
@@ -69,7 +69,7 @@ fn run_all(test: &str, kind: Kind) {
     if let Some((seed, why)) = failed {
         let log = run(seed, kind, true).err().map(|(_, log)| log).unwrap_or_default();
         let tail = log.iter().skip(log.len().saturating_sub(60)).cloned().collect::<Vec<_>>().join("\n");
-        panic!("{tail}\n{why}\nrepeat: SEED={seed} cargo test -p pgherd-core --test sim {test} -- --exact --nocapture");
+        panic!("{tail}\n{why}\nrepeat: make sim SEED={seed} TEST={test}");
     }
 }
 
