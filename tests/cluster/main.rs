@@ -35,6 +35,7 @@ mod majors;
 mod memory;
 mod outage;
 mod pods;
+mod preferred;
 mod processes;
 mod program;
 mod real_store;

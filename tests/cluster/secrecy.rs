@@ -8,8 +8,19 @@ use kube::api::{Api, ListParams};
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE};
 
-/// Key of a Secret whose whole value is secret.
-const PASSWORD: &str = "password";
+/// Keys of Secrets whose whole values are secret: of a role, and of the object store.
+const WHOLE: [&str; 2] = ["password", "SECRET_ACCESS_KEY"];
+/// The Secret of the example's object store, which is not the cluster's own.
+const STORE: &str = "aws-creds";
+/// What everybody may read who reads the namespace without its Secrets.
+const SHOWN: [(&str, &str); 6] = [
+    ("", "Event"),
+    ("", "Pod"),
+    ("postgresql.cnpg.io", "Cluster"),
+    ("postgresql.cnpg.io", "Backup"),
+    ("postgresql.cnpg.io", "ScheduledBackup"),
+    ("coordination.k8s.io", "Lease"),
+];
 /// How deep logs lie below a state directory.
 const DEPTH: u32 = 6;
 
@@ -20,13 +31,13 @@ impl Bed {
         let mut needles: Vec<(String, String)> = Vec::new();
         for secret in secrets.list(&ListParams::default()).await.unwrap().items {
             let name = secret.metadata.name.clone().unwrap_or_default();
-            if !name.starts_with(CLUSTER) {
+            if !name.starts_with(CLUSTER) && name != STORE {
                 continue;
             }
             for (key, value) in secret.data.unwrap_or_default() {
                 let what = format!("{name}/{key}");
                 let text = String::from_utf8(value.0).unwrap();
-                if key == PASSWORD {
+                if WHOLE.contains(&key.as_str()) {
                     needles.push((what, text));
                 } else if key.ends_with(".key") {
                     // A line of its body is enough; the armour is no secret.
@@ -36,6 +47,7 @@ impl Bed {
             }
         }
         assert!(needles.len() >= 6, "there is something to look for: {}", needles.len());
+        assert!(needles.iter().any(|(what, _)| what.starts_with(STORE)), "the keys of the object store among it");
 
         let mut looked = 0;
         let mut look = |place: &str, content: &[u8]| {
@@ -47,9 +59,7 @@ impl Bed {
         };
         each_log(&self.directory, 0, &mut look);
         let api = |group: &str, kind: &str| self.objects(group, kind);
-        for (group, kind) in
-            [("", "Event"), ("", "Pod"), ("postgresql.cnpg.io", "Cluster"), ("coordination.k8s.io", "Lease")]
-        {
+        for (group, kind) in SHOWN {
             for object in api(group, kind).list(&ListParams::default()).await.unwrap().items {
                 look(&format!("{kind} {:?}", object.metadata.name), &serde_json::to_vec(&object).unwrap());
             }
