@@ -19,6 +19,7 @@ use pgherd_core::wal::{Compression, WalName};
 use pgherd_manager::backups::{Server, Target, Tell, concluded, copied};
 use pgherd_postgres::version::Major;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -116,7 +117,7 @@ async fn backup() {
     let (status, attempt) = (watch::Sender::new(json!({})), Mutex::new(None));
     let (progress, tell) = (Arc::new(Progress::default()), Tell { status: &status, attempt: &attempt });
     let clock = Clock::start();
-    let copied = copied(&server, &target, &progress, &tell).await.expect("copied");
+    let copied = copied(&server, &target, &progress, &tell, &BTreeSet::new()).await.expect("copied");
     clock.print();
     concluded(copied, &target, &tell).await.expect("concluded");
 }

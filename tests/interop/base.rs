@@ -1,5 +1,6 @@
 //! Base backups: barman lists ours, and restores it, tablespace and all; then postgres recovers from it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub fn target(server: &Seaweed, cluster: &str, compression: Option<Compression>)
 pub async fn take(postgres: &Postgres, target: &Target) -> Value {
     let (status, attempt) = (watch::Sender::new(json!({})), std::sync::Mutex::new(None));
     let (progress, tell) = (Arc::new(Progress::default()), Tell { status: &status, attempt: &attempt });
-    let copied = copied(&postgres.server(), target, &progress, &tell).await.unwrap();
+    let copied = copied(&postgres.server(), target, &progress, &tell, &BTreeSet::new()).await.unwrap();
     let needed = copied.needed.unwrap();
     archive_up_to(postgres, target, needed).await;
     concluded(copied, target, &tell).await.unwrap();

@@ -66,6 +66,7 @@ fn put_waiting(fields: &mut Value, activity: &Activity, still: Duration) {
 fn activity(fields: &Value, progress: &Progress) -> Activity {
     match phase_of(fields) {
         None => Activity::Preparing,
+        Some(phase::RUNNING) if fields.get("beginLSN").is_none_or(Value::is_null) => Activity::Preparing,
         Some(phase::FINALIZING | phase::WAL_ARCHIVING_FAILING) => Activity::Archiving,
         _ => progress.activity(),
     }
@@ -83,6 +84,7 @@ mod tests {
     fn a_report_names_what_is_waited_for_and_takes_it_back_when_something_moves() {
         let mut fields = json!({"phase": "finalizing", "progress": {}});
         let activity = activity(&fields, &Progress::default());
+        assert_eq!(super::activity(&json!({"phase": "running"}), &Progress::default()), Activity::Preparing);
         put_waiting(&mut fields, &activity, Duration::from_secs(5));
         assert_eq!(fields["progress"]["waitsFor"], "its WAL to be archived");
         assert!(fields["progress"]["movedAt"].is_string());

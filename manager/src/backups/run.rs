@@ -18,8 +18,8 @@ use core::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use kube::api::ListParams;
-use pgherd_backup::base::{Progress, give_up_leftovers, put_info};
-use pgherd_core::backup::{AttemptEnd, BackupId, BackupStatus as InfoStatus, Timestamp, Verdict, judge_attempt};
+use pgherd_backup::base::{Progress, put_info};
+use pgherd_core::backup::{AttemptEnd, BackupId, BackupStatus as InfoStatus, Verdict, judge_attempt};
 use pgherd_core::plan::EventKind;
 use pgherd_proto::backup::{Backup, BackupStatus, FailedAttempt, phase, tried_again};
 use pgherd_proto::event::News;
@@ -143,9 +143,7 @@ async fn taken(cx: &Context, progress: &Arc<Progress>, told: &Tell<'_>) -> Resul
         major: cx.major,
         pgdata: cx.config.pgdata.clone(),
     };
-    let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
-    give_up_leftovers(target.store.as_ref(), &target.root, &ended(cx).await, now).await;
-    let copied = copied(&server, &target, progress, told).await?;
+    let copied = copied(&server, &target, progress, told, &ended(cx).await).await?;
     if let Some(needed) = copied.needed {
         awaited(cx, &target, needed, told).await?;
     }

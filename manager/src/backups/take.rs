@@ -3,7 +3,7 @@
 use super::target::Target;
 use super::wal::Needed;
 use core::time::Duration;
-use pgherd_backup::base::{Archived, BaseCopy, Destination, PAGE, Progress, Source, put_info};
+use pgherd_backup::base::{Archived, BaseCopy, Destination, PAGE, Progress, Source, give_up_leftovers, put_info};
 use pgherd_core::backup::{
     BackupEdge, BackupId, BackupInfo, BackupLabel, BackupStatus, Literal, Tablespace, Timestamp,
 };
@@ -16,6 +16,7 @@ use pgherd_postgres::wal_room::has_room;
 use pgherd_proto::backup::phase;
 use pgherd_telemetry::chain;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -81,7 +82,7 @@ pub struct Copied {
     info: BackupInfo,
 }
 
-/// Copies the server. Dropping the future gives it up.
+/// Copies the server, once what is left of the backups that have `ended` is tidied up. Dropping the future gives it up.
 ///
 /// # Errors
 /// For people.
@@ -90,24 +91,26 @@ pub async fn copied(
     target: &Target,
     progress: &Arc<Progress>,
     tell: &Tell<'_>,
+    ended: &BTreeSet<BackupId>,
 ) -> Result<Copied, String> {
     let began = Instant::now();
     let Server { socket_dir, port, major, .. } = server;
     let local = Local { socket_dir, port: *port, database: "postgres", application_name: "pgherd-backup" };
     let session = Session::local(local, ASK_WITHIN).await.map_err(|error| chain(&error))?;
     let facts = online_backup::facts(&session, ASK_WITHIN).await.map_err(|error| chain(&error))?;
-    // Before anything is written there, even that it failed.
-    target.admit(facts.system).await?;
     let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
     let id = BackupId::at(now);
     let (store, root, tags) = (Arc::clone(&target.store), target.root.clone(), target.tags.clone());
     let to = Destination { store, root, id: id.clone(), tags };
     let mut info = described(&facts, target.name.clone());
-    tell.attempt(&to, &info);
     tell.status(json!({
         "phase": phase::RUNNING, "backupId": id.as_str(), "startedAt": now.rfc3339(),
         "backupName": format!("backup-{}", id.as_str().replace('T', "")), "majorVersion": facts.version / 10_000,
     }));
+    // Before anything is written there, even that it failed, or tidied up.
+    target.admit(facts.system).await?;
+    tell.attempt(&to, &info);
+    give_up_leftovers(to.store.as_ref(), &to.root, ended, now).await;
 
     if !server.pgdata.join("standby.signal").exists() {
         // A backup of a primary begins with another segment, and ends with another one.

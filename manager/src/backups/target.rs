@@ -48,12 +48,7 @@ pub async fn target(cluster: &Cluster, api: &ClusterApi) -> Result<Target, Strin
     let settings = settings.ok_or("the Cluster has no spec.backup.barmanObjectStore")?;
     let store = cluster.spec.object_store();
     let data = store.and_then(|store| store.data.clone()).unwrap_or_default();
-    let target = open(settings, &data)?;
-    if let Some(own) = cluster.system_on_record() {
-        // Before what earlier backups left there is tidied up.
-        target.admit(own).await?;
-    }
-    Ok(target)
+    open(settings, &data)
 }
 
 impl Target {

@@ -17,9 +17,10 @@ const MOST_OF_A_LOOK: Duration = Duration::from_secs(20);
 /// What a backup is at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// Whose archive it is, and what earlier backups left there, is looked up. That has a bound of its own.
+    /// Whose archive it is, and what earlier backups left there, is looked up; postgres begins its backup mode, with a
+    /// checkpoint. Each has a bound of its own.
     Preparing,
-    /// Postgres begins its backup mode, with a checkpoint, or ends it. Each has a bound of its own.
+    /// Postgres ends its backup mode. That has a bound of its own.
     Server,
     /// A file or a directory is read.
     Reading(String),
@@ -53,8 +54,8 @@ impl Activity {
 impl fmt::Display for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Preparing => f.write_str("the store to say what it has"),
-            Self::Server => f.write_str("postgres to begin or to end the backup"),
+            Self::Preparing => f.write_str("the store to say what it has, and postgres to begin the backup"),
+            Self::Server => f.write_str("postgres to end the backup"),
             Self::Reading(path) => write!(f, "the disk to give {path}"),
             Self::Storing { key, refusal: None } => write!(f, "the store to take {key}"),
             Self::Storing { key, refusal: Some(refusal) } => {
