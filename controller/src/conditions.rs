@@ -58,18 +58,8 @@ pub fn merge(mut all: Vec<Condition>, wanted: Vec<Wanted>, generation: Option<i6
 }
 
 /// Writes a status over the version of the object that it was made from; whoever wrote in between wakes us again.
-pub async fn write_status<K>(client: &Client, object: &K, status: Value)
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + serde::de::DeserializeOwned
-        + core::fmt::Debug,
-{
-    wrote_status(client, object, status).await;
-}
-
-/// The same; whether it was written.
-pub async fn wrote_status<K>(client: &Client, object: &K, status: Value) -> bool
+/// Whether it was written.
+pub async fn write_status<K>(client: &Client, object: &K, status: Value) -> bool
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
         + Clone

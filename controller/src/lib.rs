@@ -22,6 +22,7 @@ mod due;
 mod leader;
 mod members;
 mod memory;
+mod news;
 mod nodes;
 pub mod observe;
 pub mod queue;

@@ -1,12 +1,12 @@
 //! Carrying out what was decided about the Backups of one cluster: each write is over the version that was seen.
 
-use super::news::tell;
 use super::silence::Silences;
 use super::waits::Wait;
 use super::{of_cluster, summary};
 use crate::caches::{Caches, Key};
 use crate::clock;
-use crate::conditions::{write_status, wrote_status};
+use crate::conditions::write_status;
+use crate::news::tell;
 use crate::observe::{Around, pod_view};
 use core::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
@@ -14,9 +14,11 @@ use kube::{Api, Client, ResourceExt};
 use pgherd_core::backup::{BackupFrom, BackupState, BackupStep, BackupView, CutOff, plan_backups};
 use pgherd_core::cluster::PodView;
 use pgherd_core::identity::Nonce;
+use pgherd_core::plan::EventKind;
 use pgherd_proto::backup::{Backup, BackupStatus, FailedAttempt, InstanceId, phase, tried_again};
 use pgherd_proto::cluster::condition::archiving_failure;
 use pgherd_proto::cluster::{BackupTarget, BarmanObjectStore, Cluster};
+use pgherd_proto::event::News;
 use pgherd_proto::names::POSTGRES_CONTAINER;
 use pgherd_proto::validate;
 use serde_json::{Value, json};
@@ -134,16 +136,16 @@ async fn carry_out(client: &Client, caches: &Caches, of_it: Of<'_>, backups: &[A
             let Some(found) = find(&backup) else { return };
             tracing::warn!(%backup, cluster = %of_it.2.name, namespace = %of_it.2.namespace, %why, "a backup failed");
             let failed = json!({ "phase": phase::FAILED, "error": why, "stoppedAt": clock::stamp() });
-            if wrote_status(client, &**found, failed).await {
-                tell(client, found, "BackupFailed", &why).await;
+            if write_status(client, &**found, failed).await {
+                warn(client, found, "BackupFailed", &why).await;
             }
         }
         BackupStep::Again { backup, by, why } => {
             let Some(found) = find(&backup) else { return };
             tracing::warn!(%backup, cluster = %of_it.2.name, namespace = %of_it.2.namespace, %why,
                 "a backup is tried again");
-            if wrote_status(client, &**found, again(found, &by, &why)).await {
-                tell(client, found, "BackupRetried", &why).await;
+            if write_status(client, &**found, again(found, &by, &why)).await {
+                warn(client, found, "BackupRetried", &why).await;
             }
         }
         BackupStep::Hold { backup, why } => {
@@ -153,8 +155,8 @@ async fn carry_out(client: &Client, caches: &Caches, of_it: Of<'_>, backups: &[A
             }
             let held = found.status.as_ref().is_some_and(|status| is_phase(status, phase::WAL_ARCHIVING_FAILING));
             let status = json!({ "phase": phase::WAL_ARCHIVING_FAILING, "error": why });
-            if wrote_status(client, &**found, status).await && !held {
-                tell(client, found, "WALArchivingFailing", &why).await;
+            if write_status(client, &**found, status).await && !held {
+                warn(client, found, "WALArchivingFailing", &why).await;
             }
         }
         BackupStep::Wait { backup, why } => {
@@ -170,6 +172,10 @@ async fn wait(client: &Client, backup: &Backup, why: &str) {
     if !says(backup, phase::PENDING, why) {
         write_status(client, backup, json!({ "phase": phase::PENDING, "error": why })).await;
     }
+}
+
+async fn warn(client: &Client, backup: &Backup, reason: &str, message: &str) {
+    tell(client, backup, News { kind: EventKind::Warning, reason, message }).await;
 }
 
 fn is_phase(status: &BackupStatus, phase: &str) -> bool {

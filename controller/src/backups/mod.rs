@@ -2,7 +2,6 @@
 
 mod attend;
 mod explain;
-mod news;
 mod silence;
 mod summary;
 mod waits;

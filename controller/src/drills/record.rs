@@ -1,17 +1,13 @@
 //! What the Cluster keeps of a drill: its status, a condition and an Event, over the version that was looked at.
 
-use crate::clock;
-use crate::conditions::{Wanted, merge};
+use crate::conditions::{Wanted, merge, write_status};
+use crate::news::tell;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Event;
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use pgherd_core::plan::EventKind;
 use pgherd_proto::cluster::{Cluster, Drill, DrillReport, Proven, condition, drill_phase, reason};
-use pgherd_proto::event::{News, event};
-use pgherd_proto::labels::CONTROLLER_FIELD_MANAGER;
-use pgherd_proto::names::CONTROLLER_COMMON_NAME;
-use serde_json::{Value, json};
+use pgherd_proto::event::News;
+use serde_json::json;
 
 /// Now, as it stands in a status.
 pub(super) fn stamp() -> String {
@@ -75,7 +71,7 @@ pub(super) fn failed(drill: Drill, why: &str, now: &str) -> Ended {
 
 /// Writes it; false where somebody else wrote first, who wakes us again.
 pub(super) async fn write(client: &Client, cluster: &Cluster, drill: &Drill) -> bool {
-    patch(client, cluster, json!({ "recoverability": { "drill": drill } })).await
+    write_status(client, cluster, json!({ "recoverability": { "drill": drill } })).await
 }
 
 /// Writes how it ended, and tells it.
@@ -89,7 +85,7 @@ pub(super) async fn conclude(client: &Client, cluster: &Cluster, ended: &Ended) 
     if let (Some(fields), Some(proven)) = (recoverability.as_object_mut(), &ended.proven) {
         fields.insert("lastProven".to_owned(), json!(proven));
     }
-    if !patch(client, cluster, json!({ "recoverability": recoverability, "conditions": conditions })).await {
+    if !write_status(client, cluster, json!({ "recoverability": recoverability, "conditions": conditions })).await {
         return;
     }
     let (name, namespace) = (cluster.name_any(), cluster.namespace().unwrap_or_default());
@@ -101,26 +97,7 @@ pub(super) async fn conclude(client: &Client, cluster: &Cluster, ended: &Ended) 
     let kind = if good { EventKind::Normal } else { EventKind::Warning };
     let title = if good { "BackupProven" } else { "BackupNotProven" };
     let news = News { kind, reason: title, message: &ended.message };
-    let id = uuid::Uuid::new_v4();
-    let told = event(cluster.object_ref(&()), news, CONTROLLER_COMMON_NAME, id.simple(), clock::stamp().0);
-    let events = Api::<Event>::namespaced(client.clone(), &namespace);
-    if let Err(error) = events.create(&PostParams::default(), &told).await {
-        tracing::debug!(error = %pgherd_telemetry::chain(&error), "an event was not told");
-    }
-}
-
-async fn patch(client: &Client, cluster: &Cluster, status: Value) -> bool {
-    let (name, namespace) = (cluster.name_any(), cluster.namespace().unwrap_or_default());
-    let body = json!({ "metadata": { "resourceVersion": cluster.resource_version() }, "status": status });
-    let params = PatchParams { field_manager: Some(CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let clusters = Api::<Cluster>::namespaced(client.clone(), &namespace);
-    match clusters.patch_status(&name, &params, &Patch::Merge(body)).await {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::debug!(%name, %namespace, error = %pgherd_telemetry::chain(&error), "a drill was not noted yet");
-            false
-        }
-    }
+    tell(client, cluster, news).await;
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use crate::backups::of_cluster;
 use crate::caches::{Caches, Key};
-use crate::clock;
 use crate::conditions::write_status;
+use crate::news::tell;
 use core::time::Duration;
-use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::PostParams;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -14,9 +13,8 @@ use pgherd_core::plan::EventKind;
 use pgherd_core::rules::cron::Schedule;
 use pgherd_proto::backup::{Backup, BackupSpec, BackupStatus};
 use pgherd_proto::cluster::{Cluster, Extra};
-use pgherd_proto::event::{News, event};
+use pgherd_proto::event::News;
 use pgherd_proto::labels;
-use pgherd_proto::names::CONTROLLER_COMMON_NAME;
 use pgherd_proto::scheduled_backup::{BackupOwner, ScheduledBackup};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,7 +84,9 @@ async fn one(
             }
             write_status(client, schedule, taken).await;
         }
-        ScheduleStep::Settle => write_status(client, schedule, settled).await,
+        ScheduleStep::Settle => {
+            write_status(client, schedule, settled).await;
+        }
         ScheduleStep::Wait { .. } => {
             let shown = status.next_schedule_time.as_ref().map(|time| stamp(time.0));
             // A slot that waits for another backup has come already.
@@ -152,13 +152,7 @@ async fn warn_of_five_fields(client: &Client, told: &Told, schedule: &ScheduledB
          the first of them for seconds and the second, {minute}, for minutes; \"0 {text}\" means the same to both"
     );
     let news = News { kind: EventKind::Warning, reason: "FiveFieldSchedule", message: &message };
-    let id = uuid::Uuid::new_v4();
-    let event = event(schedule.object_ref(&()), news, CONTROLLER_COMMON_NAME, id.simple(), clock::stamp().0);
-    let namespace = schedule.namespace().unwrap_or_default();
-    let events = Api::<Event>::namespaced(client.clone(), &namespace);
-    if let Err(error) = events.create(&PostParams::default(), &event).await {
-        tracing::debug!(error = %pgherd_telemetry::chain(&error), "an event was not told");
-    }
+    tell(client, schedule, news).await;
 }
 
 #[cfg(test)]
