@@ -153,7 +153,7 @@ impl Driver {
         match seen {
             Seen::Cluster(cluster) => {
                 let fingerprint = configuration::fingerprint(&cluster);
-                let view = cluster_view(&cluster, fingerprint, &self.context.config.me.name);
+                let view = cluster_view(&cluster, fingerprint);
                 self.cluster.send_replace(Some(cluster));
                 self.step(Event::ClusterSeen(view));
             }
@@ -161,8 +161,7 @@ impl Driver {
             Seen::NoLease => self.step(Event::LeaseMissing),
             Seen::Pods(pods) => {
                 // Peers first: a take that a death allows names them as takers.
-                let cluster = self.cluster.borrow().clone();
-                let peers = peers(&pods, &self.context.config.me.pod_uid, cluster.as_deref());
+                let peers = peers(&pods, &self.context.config.me.pod_uid);
                 self.context.peers.send_replace(peers.clone());
                 let another = another_labelled(&pods, &self.context.config.me.pod_uid);
                 self.context.another_labelled.store(another, Ordering::Relaxed);

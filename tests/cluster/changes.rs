@@ -88,14 +88,14 @@ async fn changes_that_need_a_restart_reach_every_instance_one_by_one() {
 }
 
 impl Bed {
-    async fn fence(&self, names: &Value) {
+    pub async fn fence(&self, names: &Value) {
         let list = if names.is_null() { Value::Null } else { Value::String(names.to_string()) };
         let patch = json!({"metadata": {"annotations": {"cnpg.io/fencedInstances": list}}});
         self.say(&format!("fence: {names}"));
         self.clusters().patch(CLUSTER, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     }
 
-    async fn change(&self, what: &str, spec: Value) {
+    pub async fn change(&self, what: &str, spec: Value) {
         self.say(what);
         let patch = json!({ "spec": spec });
         self.clusters().patch(CLUSTER, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// The facts of the Cluster; `configuration` is the fingerprint of what postgres' configuration is made from.
 #[must_use]
-pub fn cluster_view(cluster: &Cluster, configuration: String, me: &str) -> ClusterView {
+pub fn cluster_view(cluster: &Cluster, configuration: String) -> ClusterView {
     let status = cluster.status.clone().unwrap_or_default();
     ClusterView {
         system_id: cluster.database(),
@@ -27,7 +27,7 @@ pub fn cluster_view(cluster: &Cluster, configuration: String, me: &str) -> Clust
         fenced: cluster.fenced_instances(),
         restart: status.restart.as_ref().map(RestartStatus::to_fact),
         sync: cluster.spec.sync_spec(cluster.annotated_quorum()).map(Box::new),
-        domain: cluster.domain(me),
+        domains: cluster.domains(),
     }
 }
 
@@ -37,20 +37,18 @@ fn seconds(field: i32) -> Duration {
 
 /// The other members: all but the pod `me`.
 #[must_use]
-pub fn peers(pods: &[Arc<Pod>], me: &PodUid, cluster: Option<&Cluster>) -> Vec<Peer> {
-    pods.iter().filter_map(|pod| peer(pod, cluster)).filter(|peer| peer.pod_uid != *me).collect()
+pub fn peers(pods: &[Arc<Pod>], me: &PodUid) -> Vec<Peer> {
+    pods.iter().filter_map(|pod| peer(pod)).filter(|peer| peer.pod_uid != *me).collect()
 }
 
-fn peer(pod: &Pod, cluster: Option<&Cluster>) -> Option<Peer> {
+fn peer(pod: &Pod) -> Option<Peer> {
     let uid = PodUid(pod.metadata.uid.clone()?);
     let report = report(pod);
     let follows = report.as_ref().is_some_and(|r| {
         r.pod_uid == uid && matches!(r.phase, MemberPhase::Standby | MemberPhase::Candidate) && r.system_id.is_some()
     });
-    let name = pod.metadata.name.clone()?;
     Some(Peer {
-        domain: cluster.map(|cluster| cluster.domain(&name)).unwrap_or_default(),
-        name,
+        name: pod.metadata.name.clone()?,
         pod_uid: uid,
         electable: follows && pod.metadata.deletion_timestamp.is_none(),
         incarnation: report.as_ref().and_then(|report| report.incarnation.clone()),

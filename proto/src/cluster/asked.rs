@@ -4,6 +4,7 @@ use super::{BarmanObjectStore, Cluster, ClusterSpec, DataDurability, Synchronous
 use crate::labels;
 use pgherd_core::cluster::DomainKeys;
 use pgherd_core::sync::{Durability, Method, SyncSpec};
+use std::collections::BTreeMap;
 
 impl ClusterSpec {
     /// `backup.barmanObjectStore`: where WAL and base backups go, if they go anywhere.
@@ -70,14 +71,18 @@ impl Cluster {
         Some(matches!(text.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
     }
 
-    /// Where the pod `name` is, by the labels of [`ClusterSpec::domain_keys`]: from `status.topology`, which the
-    /// controller writes. Nothing while it is not known.
+    /// Where each instance is, by the labels of [`ClusterSpec::domain_keys`]: from `status.topology`, which the
+    /// controller writes. One of whose place none of them tells is not there: it may be anywhere.
     #[must_use]
-    pub fn domain(&self, name: &str) -> Vec<String> {
+    pub fn domains(&self) -> BTreeMap<String, Vec<String>> {
         let keys = self.spec.domain_keys().keys;
         let topology = self.status.as_ref().and_then(|status| status.topology.as_ref());
-        let Some(labels) = topology.and_then(|topology| topology.instances.get(name)) else { return Vec::new() };
-        keys.iter().map(|key| labels.get(key).cloned().unwrap_or_default()).collect()
+        let known = topology.into_iter().flat_map(|topology| &topology.instances);
+        let place = |labels: &BTreeMap<String, String>| {
+            let told = keys.iter().any(|key| labels.contains_key(key));
+            told.then(|| keys.iter().map(|key| labels.get(key).cloned().unwrap_or_default()).collect())
+        };
+        known.filter_map(|(name, labels)| Some((name.clone(), place(labels)?))).collect()
     }
 }
 
@@ -115,13 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_is_read_from_what_the_controller_wrote() {
+    fn domains_are_read_from_what_the_controller_wrote_and_a_place_without_a_label_is_not_known() {
         let spec =
             json!({"postgresql": {"synchronous": {"method": "any", "number": 1, "nodeFailureDomainKeys": ["zone"]}}});
-        let status = json!({"topology": {"instances": {"c-1": {"zone": "a"}}, "successfullyExtracted": true}});
-        let cluster = cluster(&spec, &status);
-        assert_eq!(cluster.domain("c-1"), ["a"]);
-        assert!(cluster.domain("c-2").is_empty());
+        let instances = json!({"c-1": {"zone": "a"}, "c-2": {}, "c-3": {"rack": "of keys before"}});
+        let status = json!({"topology": {"instances": instances, "successfullyExtracted": true}});
+        assert_eq!(cluster(&spec, &status).domains(), BTreeMap::from([("c-1".to_owned(), vec!["a".to_owned()])]));
+        assert!(cluster(&json!({}), &status).domains().is_empty(), "nobody asked");
     }
 
     #[test]

@@ -192,9 +192,8 @@ impl Machine {
 
     /// Both places are known, and they are two.
     fn apart(&self, name: &str) -> bool {
-        let Some(here) = self.cluster.as_ref().map(|cluster| &cluster.domain) else { return false };
-        let there = self.peers.iter().find(|peer| peer.name == name).map(|peer| &peer.domain);
-        there.is_some_and(|there| !here.is_empty() && !there.is_empty() && there != here)
+        let place = |name: &str| self.cluster.as_ref().and_then(|cluster| cluster.domains.get(name));
+        place(&self.me.holder.name).zip(place(name)).is_some_and(|(here, there)| here != there)
     }
 
     fn note_absent(&mut self, now: Instant) {

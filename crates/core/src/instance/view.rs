@@ -6,6 +6,7 @@ use crate::lease::{Holder, Term, WalPosition};
 use crate::sync::SyncSpec;
 use crate::timeline::{Lineage, TimelineId};
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 /// The Cluster, as far as one instance is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,8 +31,8 @@ pub struct ClusterView {
     pub configuration: String,
     /// The synchronous replication asked for; `None` for asynchronous replication.
     pub sync: Option<Box<SyncSpec>>,
-    /// Where this instance is: the values of the labels by which failure domains are told apart.
-    pub domain: Vec<String>,
+    /// Where each instance is whose place is known: the values of the labels by which failure domains are told apart.
+    pub domains: BTreeMap<String, Vec<String>>,
     /// Instances whose postgres is to be down (annotation `cnpg.io/fencedInstances`): names, or `*`.
     pub fenced: Vec<String>,
     /// `status.restart`: the primary that shall restart its postgres where it is.
@@ -51,8 +52,6 @@ pub struct Peer {
     pub incarnation: Option<Incarnation>,
     /// Where its manager listens (pod IP); empty while it has none.
     pub address: String,
-    /// Where it is, by the same labels as [`ClusterView::domain`].
-    pub domain: Vec<String>,
     /// Highest term that it has promised to follow nobody of, by its last report (rule E3).
     pub fence: Term,
 }

@@ -257,7 +257,6 @@ impl World {
             }),
             incarnation: node.annotation.as_ref().and_then(|report| report.incarnation.clone()),
             address: node.name.clone(),
-            domain: Vec::new(),
             fence: node.annotation.as_ref().map(|report| report.fence).unwrap_or_default(),
         };
         others.map(peer).collect()

@@ -147,7 +147,6 @@ impl World {
             switchover_delay: Duration::from_secs(3600),
             configuration: "a".to_owned(),
             sync: self.sync.clone().map(Box::new),
-            domain: Vec::new(),
             ..ClusterView::default()
         };
         self.tell(at, Event::ClusterSeen(view));

@@ -442,7 +442,6 @@ impl State {
                 pod_uid: slot.uid.clone(),
                 incarnation: slot.disk.data.as_ref().map(|data| data.incarnation.clone()),
                 address: slot.uid.0.clone(),
-                domain: Vec::new(),
                 fence: slot.disk.data.as_ref().map(|data| data.fence).unwrap_or_default(),
                 electable: slot
                     .machine

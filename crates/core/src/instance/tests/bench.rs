@@ -68,7 +68,6 @@ pub(super) fn peer(pod: &str, electable: bool) -> Peer {
         electable,
         incarnation: Some(Incarnation(format!("i-{pod}"))),
         address: format!("ip-{pod}"),
-        domain: Vec::new(),
         fence: Term(0),
     }
 }

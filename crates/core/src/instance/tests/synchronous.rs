@@ -4,6 +4,7 @@ use super::super::*;
 use super::bench::*;
 use crate::cluster::ElectionFact;
 use crate::lease::{ElectableRecord, HolderState, LeaseRecord, Term};
+use crate::lsn::Lsn;
 use crate::sync::{Durability, Method, SyncSpec};
 use core::time::Duration;
 
@@ -31,6 +32,12 @@ fn elected(answered: &[&str]) -> ClusterView {
     let answered = answered.iter().map(|id| (*id).into()).collect();
     let fact = ElectionFact { winner_incarnation: Some("i".into()), answered, ..election("c-2", None) };
     ClusterView { election: Some(fact), ..required() }
+}
+
+/// c-3 alone is in another zone than c-1 and c-2.
+fn in_zones(view: ClusterView) -> ClusterView {
+    let place = |(pod, zone): (&str, &str)| (pod.to_owned(), vec![zone.to_owned()]);
+    ClusterView { domains: [("c-1", "a"), ("c-2", "a"), ("c-3", "b")].map(place).into(), ..view }
 }
 
 #[test]
@@ -84,14 +91,21 @@ fn a_forced_winner_takes_the_very_lease_that_the_loss_was_accepted_over_and_no_o
 fn standbys_of_the_primarys_own_zone_are_not_waited_for_while_another_zone_has_one() {
     let mut bench = Bench::standby();
     bench.see(promised(&["i", "i-c-3"]));
-    let place = |zone: &str| vec![zone.to_owned()];
-    let near = Peer { domain: place("a"), ..peer("c-1", true) };
-    let far = Peer { domain: place("b"), ..peer("c-3", true) };
-    bench.tell(Event::PeersSeen(vec![near, far]));
-    bench.tell(Event::ClusterSeen(ClusterView { domain: place("a"), ..elected(&["i", "i-c-3"]) }));
+    bench.tell(Event::PeersSeen(vec![peer("c-1", true), peer("c-3", true)]));
+    bench.tell(Event::ClusterSeen(in_zones(elected(&["i", "i-c-3"]))));
     bench.done();
     let said = bench.stored();
     assert!(said.contains(&"ConfigureSynchronous 1 of c-3".to_owned()), "{said:?}");
+}
+
+#[test]
+fn a_zone_that_becomes_known_counts_without_another_look_at_the_pods() {
+    let mut bench = Bench::primary();
+    bench.tell(Event::PeersSeen(vec![peer("c-1", true), peer("c-3", true)]));
+    bench.tell(Event::StandbysSampled(vec!["c-1".to_owned(), "c-3".to_owned()]));
+    assert_eq!(bench.tell(Event::ClusterSeen(required())), ["SetSynchronous 1 of c-1 c-3"]);
+    bench.answer(Outcome::InForce { flush: Lsn(9) });
+    assert_eq!(bench.tell(Event::ClusterSeen(in_zones(required()))), ["SetSynchronous 1 of c-3"]);
 }
 
 #[test]
