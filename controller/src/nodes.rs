@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use pgherd_core::cluster::NodeView;
+use pgherd_proto::watching;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
@@ -71,7 +72,7 @@ impl Nodes {
 }
 
 async fn follow(client: Client, nodes: Nodes, pods: Watched<Pod>, waker: Waker, told: watch::Sender<bool>) {
-    let stream = watcher(Api::<Node>::all(client), watcher::Config::default()).backoff(Retry::default());
+    let stream = watching::watcher(Api::<Node>::all(client), watcher::Config::default()).backoff(Retry::default());
     let mut stream = std::pin::pin!(stream);
     let (mut listing, mut complained) = (BTreeSet::new(), false);
     while let Some(event) = stream.next().await {

@@ -12,7 +12,7 @@ use kube::{Api, Client, ResourceExt};
 use pgherd_core::plan::EventKind;
 use pgherd_proto::event::{News, event};
 use pgherd_proto::names::{API_GROUP, CONTROLLER_COMMON_NAME};
-use pgherd_proto::{labels, unsupported};
+use pgherd_proto::{labels, unsupported, watching};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ impl Told {
         // Which generation of an object was told.
         let mut told: BTreeMap<String, i64> = BTreeMap::new();
         let all = Api::<DynamicObject>::all_with(self.client.clone(), &self.resource);
-        let mut stream = std::pin::pin!(watcher(all, watcher::Config::default()).backoff(Retry::default()));
+        let mut stream = std::pin::pin!(watching::watcher(all, watcher::Config::default()).backoff(Retry::default()));
         while let Some(seen) = stream.next().await {
             match seen {
                 Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {

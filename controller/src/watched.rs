@@ -7,6 +7,7 @@ use crate::store::{ClusterOf, Store, Writer, store};
 use futures::StreamExt;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
+use pgherd_proto::watching;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -123,7 +124,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (store, writer) = store(kind.cluster);
-    let stream = watcher(api, kind.config.clone()).modify(kind.trim).backoff(Retry::default());
+    let stream = watching::watcher(api, kind.config.clone()).modify(kind.trim).backoff(Retry::default());
     tasks.spawn(follow(stream, writer, waker));
     store
 }

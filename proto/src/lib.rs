@@ -34,3 +34,4 @@ pub mod subscription;
 mod suggest;
 pub mod unsupported;
 pub mod validate;
+pub mod watching;

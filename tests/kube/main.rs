@@ -15,6 +15,7 @@ mod person;
 mod plane;
 mod real;
 mod scenarios;
+mod set_back;
 mod tenants;
 
 // The cluster tier's bed, shared: not all of it is wanted here, so that what only that tier calls is no dead code.

@@ -17,6 +17,9 @@ use pgherd_testkit::wait;
 use serde_json::json;
 use tokio::process::{Child, Command};
 
+#[path = "plane_store.rs"]
+mod store;
+
 /// Of what the controller-manager does; `serviceaccount` makes each namespace's `default`, as pods of others need it.
 const CONTROLLERS: &str = "endpoint,garbagecollector,namespace,serviceaccount,root-ca-cert-publisher,pv-protection";
 /// Until a program of it answers.
@@ -30,7 +33,8 @@ pub struct Plane {
     admin: String,
     port: u16,
     services: String,
-    etcd_url: String,
+    /// For clients, and for others of its kind.
+    etcd_urls: [String; 2],
     etcd: Child,
     api: Option<Child>,
     manager: Option<Child>,
@@ -69,22 +73,13 @@ impl Plane {
         }
         let spawner = Spawner::start(tokio::runtime::Handle::current(), || Ok(())).unwrap();
         let [port, client, peer] = free_ports();
-        let (etcd_url, peer_url) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
-        let data = directory.join("etcd");
-        let etcd = [
-            format!("--data-dir={}", data.display()),
-            format!("--listen-client-urls={etcd_url}"),
-            format!("--advertise-client-urls={etcd_url}"),
-            format!("--listen-peer-urls={peer_url}"),
-            format!("--initial-advertise-peer-urls={peer_url}"),
-            format!("--initial-cluster=default={peer_url}"),
-        ];
-        let etcd = run(&spawner, &assets.join("etcd"), &etcd, &directory.join("etcd.log")).await;
+        let etcd_urls = [client, peer].map(|port| format!("http://127.0.0.1:{port}"));
+        let etcd = store::run(&spawner, &assets, directory, &etcd_urls).await;
         let ca = authority.certificate_pem().to_owned();
         let directory = directory.to_owned();
         let services = services.to_owned();
         let mut plane =
-            Self { directory, assets, spawner, ca, admin, port, services, etcd_url, etcd, api: None, manager: None };
+            Self { directory, assets, spawner, ca, admin, port, services, etcd_urls, etcd, api: None, manager: None };
         plane.write_kubeconfig("admin", &plane.admin.clone());
         plane.start_api(&[]).await;
         plane
@@ -94,7 +89,7 @@ impl Plane {
     pub async fn start_api(&mut self, more: &[&str]) {
         let file = |name: &str| self.directory.join(name).display().to_string();
         let mut arguments = vec![
-            format!("--etcd-servers={}", self.etcd_url),
+            format!("--etcd-servers={}", self.etcd_urls[0]),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={}", self.port),
             format!("--tls-cert-file={}", file("server.crt")),

@@ -5,10 +5,11 @@ use super::run::{ending, run, tell_event};
 use crate::context::Context;
 use core::time::Duration;
 use futures::StreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, ResourceExt};
 use pgherd_core::backup::{AttemptEnd, CutOff, judge_attempt};
 use pgherd_proto::backup::{Backup, BackupStatus};
+use pgherd_proto::watching;
 use pgherd_telemetry::chain;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ struct Desk {
 /// Works until it is dropped, and gives up what it was taking then.
 pub async fn keep(cx: Arc<Context>) {
     let backups = Api::<Backup>::namespaced(cx.api.client.clone(), &cx.api.namespace);
-    let mut events = watcher(backups.clone(), watcher::Config::default()).boxed();
+    let mut events = watching::watcher(backups.clone(), watcher::Config::default()).boxed();
     let (begun, tasks) = (BTreeSet::new(), JoinSet::new());
     let mut desk = Desk { cx, backups, running: None, begun, next: None, tasks };
     loop {

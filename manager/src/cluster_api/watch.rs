@@ -5,11 +5,11 @@ use core::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Resource, ResourceExt};
 use pgherd_core::lease::{LeaseRecord, Versioned};
 use pgherd_proto::cluster::Cluster;
-use pgherd_proto::{labels, lease as wire};
+use pgherd_proto::{labels, lease as wire, watching};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -73,7 +73,7 @@ async fn follow<K>(
 {
     let mut objects: BTreeMap<String, Arc<K>> = BTreeMap::new();
     let mut listed: BTreeMap<String, Arc<K>> = BTreeMap::new();
-    let mut events = watcher(api, config).boxed();
+    let mut events = watching::watcher(api, config).boxed();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => {

@@ -3,7 +3,7 @@
 use super::{Why, drain, is_switchover, why};
 use crate::cluster::{Desired, MemberPhase, Observed, PodView};
 use crate::identity::PodUid;
-use crate::lease::{HolderState, LeaseRecord, Versioned};
+use crate::lease::{HolderState, LeaseRecord, Term, Versioned};
 use crate::time::Instant;
 use core::fmt;
 use core::time::Duration;
@@ -19,6 +19,9 @@ const SWITCHOVER_PATIENCE: Duration = Duration::from_secs(60);
 const FENCED: Duration = Duration::from_secs(30);
 /// A lease that was not renewed for so long is said to wait for its holder: longer than any start of a pod in its place.
 const LEFT_ALONE: Duration = Duration::from_secs(30);
+/// A lease that is behind what its members have seen is put right by its holder sooner than that, if it has one; and a take
+/// that the members heard of first is read by then.
+const SET_BACK: Duration = Duration::from_secs(5);
 /// How long an election waits for members that are just starting and may hold more WAL.
 const GATHERING: Duration = Duration::from_secs(2);
 
@@ -38,6 +41,15 @@ pub enum Waiting {
     Fence(String),
     /// Nobody who is left was named to take the lease over from this one (hole 13), which no longer renews it.
     Return(String),
+    /// The lease is older than what this member has seen of it (L9): no member changes its role by it.
+    WentBack {
+        /// The member that has seen the latest.
+        member: String,
+        /// The term that it has seen.
+        seen: Term,
+        /// That of the lease.
+        term: Term,
+    },
 }
 
 impl fmt::Display for Waiting {
@@ -51,6 +63,11 @@ impl fmt::Display for Waiting {
                 f,
                 "{holder} to come back: it does not renew its lease, and none of the others was named to take that over \
                  (\"Nobody may take the lease\" in the runbook)"
+            ),
+            Waiting::WentBack { member, seen, term } => write!(
+                f,
+                "a person: the lease is at term {term}, and {member} has seen term {seen} of it; it was restored or edited \
+                 (\"A lease that went back\" in the runbook)"
             ),
             Waiting::RecoversInPlace => f.write_str("the only instance to recover in place"),
         }
@@ -90,6 +107,9 @@ pub fn next(desired: &Desired, observed: &Observed, now: Instant) -> Next {
     let Some(lease) = observed.lease.as_ref().filter(|_| !observed.hibernates()) else { return Next::Nothing };
     if observed.status.restore.as_ref().is_some_and(|restore| restore.suspends_elections(&lease.value)) {
         return Next::Nothing;
+    }
+    if let Some(waiting) = went_back(observed, lease, now) {
+        return waiting;
     }
     let Some(why) = why(observed) else {
         return left_alone(observed, lease, now).unwrap_or_else(|| while_held(observed, lease, now));
@@ -136,6 +156,17 @@ fn under_way(observed: &Observed, lease: &Versioned<LeaseRecord>, why: &Why, now
     let start = observed.memory.lease_since.max(observed.memory.election_since);
     let until = start.plus(if working { WORKING_PATIENCE } else { PATIENCE });
     (bound && now < until).then(|| Next::Wait { until, waiting: Waiting::Winner(election.winner.clone()) })
+}
+
+/// Rule L9: the lease has been for a while what it was before something that a member has seen. Who holds it by its own
+/// word may have been replaced long ago; and whoever replaced it has stopped, or would have put it right.
+fn went_back(observed: &Observed, lease: &Versioned<LeaseRecord>, now: Instant) -> Option<Next> {
+    let since = observed.memory.version_since?;
+    let alive = observed.pods.iter().filter(|pod| pod.is_alive());
+    let seen = alive.filter_map(|pod| Some((pod.report.as_ref()?.lease_seen.term, &pod.name)));
+    let (seen, member) = seen.max_by_key(|(seen, _)| *seen).filter(|(seen, _)| *seen > lease.value.term)?;
+    let waiting = Waiting::WentBack { member: member.clone(), seen, term: lease.value.term };
+    (now.since(since) >= SET_BACK).then(|| Next::Wait { until: now.plus(FENCED), waiting })
 }
 
 /// The lease is not renewed, and no instance that is there may say so: new pods were not named in it yet. By itself only

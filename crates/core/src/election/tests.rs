@@ -329,6 +329,29 @@ fn hole_13_where_nobody_who_is_left_may_take_the_lease_the_cluster_says_that_it_
 }
 
 #[test]
+fn l9_by_a_lease_that_is_behind_what_a_member_has_seen_nobody_is_elected_and_a_person_is_told() {
+    let later = NOW.plus(Duration::from_secs(6));
+    for state in [HolderState::Open, HolderState::Recovering, HolderState::Released] {
+        let (desired, mut observed) = cluster(state);
+        let term = record(&mut observed).term;
+        observed.memory.version_since = Some(NOW);
+        report(&mut observed, 3).lease_seen.term = term.next();
+        let Next::Wait { waiting, .. } = next(&desired, &observed, later) else { panic!("{state:?}") };
+        assert_eq!(waiting, Waiting::WentBack { member: "c-3".to_owned(), seen: term.next(), term });
+        observed.memory.version_since = Some(later);
+        let told = next(&desired, &observed, later);
+        assert!(!matches!(told, Next::Wait { waiting: Waiting::WentBack { .. }, .. }), "it is written still: {told:?}");
+        observed.memory.version_since = Some(NOW);
+        report(&mut observed, 3).lease_seen.term = term;
+        let told = next(&desired, &observed, later);
+        assert!(
+            !matches!(told, Next::Wait { waiting: Waiting::WentBack { .. }, .. }),
+            "it is as they know it: {told:?}"
+        );
+    }
+}
+
+#[test]
 fn a_single_instance_recovers_in_place() {
     let (mut desired, mut observed) = cluster(HolderState::Recovering);
     desired.instances = 1;

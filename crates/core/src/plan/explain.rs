@@ -41,9 +41,14 @@ pub(super) fn next(desired: &Desired, observed: &Observed, next: &Next) -> Optio
         (Waiting::Winner(_), Some(election)) => return Some(elected(election)),
         (Waiting::Winner(_), None) => ElectionState::Elected,
         (Waiting::Fence(_), _) => ElectionState::Fenced,
-        (Waiting::FailoverDelay | Waiting::Members(_) | Waiting::RecoversInPlace | Waiting::Return(_), _) => {
-            ElectionState::Waits
-        }
+        (
+            Waiting::FailoverDelay
+            | Waiting::Members(_)
+            | Waiting::RecoversInPlace
+            | Waiting::Return(_)
+            | Waiting::WentBack { .. },
+            _,
+        ) => ElectionState::Waits,
     };
     // A time that counts down would be another text at every look.
     let bound = match waiting {

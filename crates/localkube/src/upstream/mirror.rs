@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt as _};
+use pgherd_proto::watching;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -62,7 +63,7 @@ pub async fn start(
 
 async fn follow(client: Client, store: Store, info: Arc<ResourceInfo>, listed: watch::Sender<usize>) {
     let api: Api<DynamicObject> = Api::all_with(client, &kind_of(&info));
-    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
+    let mut events = std::pin::pin!(watching::watcher(api, watcher::Config::default()));
     let mut present: BTreeSet<(String, String)> = BTreeSet::new();
     let mut first = true;
     while let Some(event) = events.next().await {
