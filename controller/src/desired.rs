@@ -57,6 +57,7 @@ pub fn desired(cluster: &Cluster, spec: &ClusterSpec) -> Desired {
         pod_monitor: spec.monitoring.as_ref().is_some_and(|monitoring| monitoring.enable_pod_monitor),
         disruption_budgets: spec.enable_pdb && !in_maintenance(spec),
         fenced: cluster.fenced_instances(),
+        nodes_in_maintenance: in_maintenance(spec),
     }
 }
 
@@ -110,7 +111,9 @@ mod tests {
         let budgets = |window: &str| {
             let text = format!(r#"{{"instances":1,"nodeMaintenanceWindow":{window}}}"#);
             let cluster = Cluster::new("c", serde_json::from_str(&text).unwrap());
-            desired(&cluster, &cluster.spec).disruption_budgets
+            let desired = desired(&cluster, &cluster.spec);
+            assert_ne!(desired.disruption_budgets, desired.nodes_in_maintenance);
+            desired.disruption_budgets
         };
         assert!(!budgets(r#"{"inProgress":true}"#));
         assert!(budgets(r#"{"inProgress":false}"#) && budgets(r#"{"inProgress":true,"reusePVC":false}"#));

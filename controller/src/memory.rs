@@ -10,11 +10,12 @@ use crate::validity::Verdict;
 use core::time::Duration;
 use pgherd_core::cluster::{Memory, ObjectKind, Observed};
 use pgherd_core::election::why;
-use pgherd_core::identity::Nonce;
+use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::lease::{HolderState, Term};
+use pgherd_core::plan::{Stranding, strandings};
 use pgherd_core::time::Instant;
-use pgherd_proto::cluster::{Cluster, ImageCatalogRef};
-use std::collections::BTreeSet;
+use pgherd_proto::cluster::{Cluster, EmbeddedObjectMetadata, ImageCatalogRef};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an object that was seen is taken to be there still; those that are watched are not remembered.
 const SEEN_FOR: Duration = Duration::from_secs(600);
@@ -39,11 +40,13 @@ pub struct Remembered {
     unhealthy: Option<Instant>,
     lease_lost: Option<Instant>,
     asked: Option<(String, Instant)>,
+    stranded: BTreeMap<PodUid, (Stranding, Instant)>,
     /// `minAvailable` of the replicas' budget, as it was last read or written.
     pub replica_budget: Option<u32>,
     /// Whether there is a FailoverQuorum was asked a while ago.
     pub looked_for_quorum: bool,
     rights: Option<Rights>,
+    account: Option<EmbeddedObjectMetadata>,
     brought: Option<(Vec<String>, Sources, Instant)>,
     image: Option<(ImageCatalogRef, Chosen, Instant)>,
     judged: Option<(String, Verdict)>,
@@ -79,6 +82,11 @@ impl Remembered {
             self.asked = target.cloned().map(|target| (target, now));
         }
         self.unhealthy = why(observed).and(self.unhealthy.or(Some(now)));
+        let since = |pod: &PodUid, why: Stranding| match self.stranded.get(pod) {
+            Some((known, since)) if *known == why => *since,
+            _ => now,
+        };
+        self.stranded = strandings(observed).map(|(pod, why)| (pod.clone(), (why, since(&pod, why)))).collect();
         Memory {
             lease_since: self.lease.as_ref().map(|(_, since)| *since).unwrap_or_default(),
             election_since: self.election.as_ref().map(|(_, since)| *since).unwrap_or_default(),
@@ -86,6 +94,7 @@ impl Remembered {
             asked_since: self.asked.as_ref().map(|(_, since)| *since),
             lease_lost_since: self.lease_lost,
             version_since: self.version.as_ref().map(|(_, since)| *since),
+            stranded_since: self.stranded.iter().map(|(pod, (_, since))| (pod.clone(), *since)).collect(),
         }
     }
 
@@ -159,6 +168,14 @@ impl Remembered {
         }
     }
 
+    /// The same of what the managers' account shall have.
+    pub fn account_is_news(&mut self, wanted: &EmbeddedObjectMetadata, now: Instant) {
+        if self.account.as_ref() != Some(wanted) {
+            self.account = Some(wanted.clone());
+            self.seen(now).remove(&ObjectKind::ServiceAccount);
+        }
+    }
+
     /// The unwatched objects that were there a while ago.
     pub fn seen(&mut self, now: Instant) -> &mut BTreeSet<ObjectKind> {
         if self.seen_since.is_none_or(|since| now.since(since) > SEEN_FOR) {
@@ -190,6 +207,7 @@ fn asked_for(observed: &Observed) -> Option<&String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pgherd_core::cluster::{ClaimPhase, PodView, VolumeView};
     use pgherd_core::lease::{Holder, LeaseRecord, Versioned};
 
     #[test]
@@ -228,6 +246,26 @@ mod tests {
         assert_eq!(since(Some("c-2"), HolderState::Open, 9), Some(Instant(3)));
         assert_eq!(since(Some("c-3"), HolderState::Open, 10), Some(Instant(10)));
         assert_eq!(since(Some("c-3"), HolderState::Recovering, 11), None, "that is a failover");
+    }
+
+    #[test]
+    fn a_stranded_pod_has_its_time_from_when_it_was_first_seen_so_and_anew_for_another_cause_or_pod() {
+        let mut memory = Remembered::default();
+        let mut since = |uid: &str, phase, message: Option<&str>, at| {
+            let pod =
+                PodView { serial: 2, uid: uid.into(), unschedulable: message.map(str::to_owned), ..PodView::default() };
+            let volume = VolumeView { serial: 2, phase: Some(phase), ..VolumeView::default() };
+            let observed = Observed { pods: vec![pod], volumes: vec![volume], ..Observed::default() };
+            memory.note(&observed, "", Instant(at)).stranded_since.get(&uid.into()).copied()
+        };
+        let away = Some("0/1 nodes are available: 1 node(s) had volume node affinity conflict.");
+        let more = Some("0/2 nodes are available: 2 node(s) had volume node affinity conflict.");
+        assert_eq!(since("u", ClaimPhase::Bound, away, 1), Some(Instant(1)));
+        assert_eq!(since("u", ClaimPhase::Bound, more, 2), Some(Instant(1)), "one node more is the same cause");
+        assert_eq!(since("u", ClaimPhase::Bound, None, 3), None, "it has found a node");
+        assert_eq!(since("u", ClaimPhase::Bound, more, 4), Some(Instant(4)));
+        assert_eq!(since("u", ClaimPhase::Pending, more, 5), Some(Instant(5)));
+        assert_eq!(since("v", ClaimPhase::Pending, more, 6), Some(Instant(6)));
     }
 
     #[test]

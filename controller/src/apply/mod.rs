@@ -13,6 +13,7 @@ mod objects;
 mod pod_tests;
 mod pods;
 mod probes;
+mod rebuild;
 mod renewal;
 mod restore;
 mod scheduling;
@@ -27,6 +28,7 @@ mod status_certificates;
 mod tests;
 mod volumes;
 
+pub(crate) use inherited::is_ours;
 pub use lease::{let_go as let_go_of_lease, let_go_of_deleted as let_go_of_deleted_lease};
 pub use pods::{Blueprint, pod_spec};
 pub use secrets::read_authority;
@@ -219,6 +221,7 @@ async fn apply_step(target: &Target<'_>, step: &Step, memory: &mut Remembered, n
         Step::RestartInPlace { instance, nonce } => election::restart(target, instance, nonce).await,
         Step::GrowVolume { name, size } => volumes::grow(target, name, size).await,
         Step::SetVolumeRole { name, role } => volumes::set_role(target, name, *role).await,
+        Step::Rebuild { name, uid, version, volumes } => rebuild::rebuild(target, (name, uid, version), volumes).await,
         Step::BeginRestore(fact) => restore::begin(target, fact).await,
         Step::ClearRestoreOrder => restore::clear_order(target).await,
         Step::KeepVolume { name, restore } => volumes::keep(target, name, Some(restore)).await,

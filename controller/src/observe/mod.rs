@@ -9,6 +9,7 @@ pub use lacked::Lacked;
 pub use pods::{Around, kept_view, pod_view, report_view, volume_view, wal_volume_view};
 pub use status::{facts, force};
 
+use crate::account;
 use crate::caches::{Caches, Key};
 use crate::config::Config;
 use crate::memory::Remembered;
@@ -24,7 +25,7 @@ use kube::{Api, Client, ResourceExt};
 use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, Observed, SecretKind, ServiceKind};
 use pgherd_core::lease::{LeaseRecord, Versioned};
 use pgherd_core::time::Instant;
-use pgherd_proto::cluster::{Cluster, ClusterSpec};
+use pgherd_proto::cluster::{Cluster, ClusterSpec, EmbeddedObjectMetadata};
 use pgherd_proto::failover_quorum::FailoverQuorum;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -125,7 +126,9 @@ pub async fn observe(
     let around = rights::around(caches, cluster, desired, spec);
     let rights = rights::wanted(desired, spec, &around);
     memory.rights_are_news(&rights, now);
-    observed.drifted = drifted(client, desired, &rights, memory, now).await?;
+    let account = account::wanted(spec);
+    memory.account_is_news(&account, now);
+    observed.drifted = drifted(client, desired, (&rights, &account), memory, now).await?;
     observed.objects.extend(observed.drifted.iter().map(|drift| drift.kind));
     observed.budgets_unserved = !budgets_served;
     let served = Served { pod_monitors: pod_monitors_served, budgets: budgets_served };
@@ -146,11 +149,12 @@ fn watched_objects(caches: &Caches, key: &Key) -> BTreeSet<ObjectKind> {
     secrets.chain(ServiceKind::ALL.into_iter().filter(service).map(ObjectKind::Service)).collect()
 }
 
-/// The managers' rights that are there and not as they should be. Those that are as they should be are seen.
+/// The managers' rights, and the account that has them, where they are there and not as they should be. Those that are as
+/// they should be are seen.
 async fn drifted(
     client: &Client,
     desired: &Desired,
-    wanted: &Rights,
+    (wanted, metadata): (&Rights, &EmbeddedObjectMetadata),
     memory: &mut Remembered,
     now: Instant,
 ) -> Result<Vec<DriftFact>, ObserveError> {
@@ -158,6 +162,12 @@ async fn drifted(
     let (namespace, name, owner) = (&desired.namespace, &desired.name, &desired.uid.0);
     let seen = memory.seen(now).clone();
     let mut found = Vec::new();
+    // One of the user's is his to make.
+    if desired.service_account.is_none() && !seen.contains(&ObjectKind::ServiceAccount) {
+        let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
+        let account = accounts.get_metadata_opt(name).await.map_err(read)?;
+        found.extend(account.map(|a| (ObjectKind::ServiceAccount, account::drift(&a, metadata, owner))));
+    }
     if !seen.contains(&ObjectKind::Role) {
         let role = Api::<Role>::namespaced(client.clone(), namespace).get_opt(name).await.map_err(read)?;
         found.extend(role.map(|role| (ObjectKind::Role, rights::role_drift(&role, wanted, owner))));
@@ -187,8 +197,7 @@ async fn unwatched_objects(
 ) -> Result<BTreeSet<ObjectKind>, ObserveError> {
     let (namespace, name) = (desired.namespace.as_str(), desired.name.as_str());
     let seen = memory.seen(now).clone();
-    // One of the user's is his to make.
-    let mut ask: Vec<_> = desired.service_account.is_none().then_some(ObjectKind::ServiceAccount).into_iter().collect();
+    let mut ask: Vec<ObjectKind> = Vec::new();
     ask.extend(served.budgets.then_some([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]).into_iter().flatten());
     ask.extend(served.pod_monitors.then_some(ObjectKind::PodMonitor));
     // One that is not wanted is looked for now and then, and taken away.
@@ -199,9 +208,6 @@ async fn unwatched_objects(
             continue;
         }
         let found = match kind {
-            ObjectKind::ServiceAccount => {
-                there(Api::<ServiceAccount>::namespaced(client.clone(), namespace), name).await
-            }
             ObjectKind::PrimaryBudget => {
                 let budgets = Api::<PodDisruptionBudget>::namespaced(client.clone(), namespace);
                 there(budgets, &pgherd_proto::names::primary_budget(name)).await
@@ -222,7 +228,11 @@ async fn unwatched_objects(
                 there(Api::<FailoverQuorum>::namespaced(client.clone(), namespace), name).await
             }
             // Looked at by those who know what they should be, or watched.
-            ObjectKind::Role | ObjectKind::RoleBinding | ObjectKind::Secret(_) | ObjectKind::Service(_) => Ok(false),
+            ObjectKind::ServiceAccount
+            | ObjectKind::Role
+            | ObjectKind::RoleBinding
+            | ObjectKind::Secret(_)
+            | ObjectKind::Service(_) => Ok(false),
         };
         if found.map_err(|source| ObserveError::Read { what: "the cluster's objects", source })? {
             memory.seen(now).insert(kind);

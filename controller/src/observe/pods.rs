@@ -1,12 +1,12 @@
 //! Pods and volume claims as `core` sees them.
 
 use core::time::Duration;
-use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod, Volume};
+use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod, PodCondition, Volume};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 use pgherd_core::cluster::{
-    DomainKeys, KeptVolume, LeaseSeen, NodeView, PodPhase, PodView, Report, Role, VolumeView, ZONE, serial_of,
-    serial_of_wal,
+    ClaimPhase, DomainKeys, KeptVolume, LeaseSeen, NodeView, PodPhase, PodView, Report, Role, VolumeView, ZONE,
+    serial_of, serial_of_wal,
 };
 use pgherd_core::identity::{Nonce, PodUid};
 use pgherd_core::rules::quantity::quantity as quantity_of;
@@ -40,6 +40,7 @@ pub fn pod_view(cluster: &str, pod: &Pod, around: &Around<'_>) -> Option<PodView
     Some(PodView {
         counts_on_holder: false,
         serial,
+        version: pod.resource_version().unwrap_or_default(),
         ip: status.pod_ip.filter(|ip| !ip.is_empty()),
         phase: match status.phase.as_deref() {
             Some("Pending") => PodPhase::Pending,
@@ -51,6 +52,7 @@ pub fn pod_view(cluster: &str, pod: &Pod, around: &Around<'_>) -> Option<PodView
         ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
         deleting: pod.metadata.deletion_timestamp.is_some(),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        unschedulable: conditions.iter().find_map(unschedulable),
         zone: around.node.and_then(|node| node.labels.get(ZONE)).or_else(|| pod.labels().get(ZONE)).cloned(),
         leaving: around.node.and_then(|node| node.leaving(around.drain_taints)),
         place: around.domain_keys.map(|keys| keys.place(pod.labels(), around.node, around.place)).unwrap_or_default(),
@@ -64,6 +66,13 @@ pub fn pod_view(cluster: &str, pod: &Pod, around: &Around<'_>) -> Option<PodView
         name,
         uid,
     })
+}
+
+/// What the scheduler says of a pod that it finds no node for.
+fn unschedulable(condition: &PodCondition) -> Option<String> {
+    let found = condition.type_ == "PodScheduled" && condition.status == "False";
+    let waits = found && condition.reason.as_deref() == Some("Unschedulable");
+    waits.then(|| condition.message.clone().unwrap_or_default())
 }
 
 fn is_of_wal(volume: &Volume) -> bool {
@@ -157,6 +166,13 @@ fn view_of(claim: &PersistentVolumeClaim, serial: u32) -> Option<VolumeView> {
     Some(VolumeView {
         name: claim.name_any(),
         serial,
+        version: claim.resource_version().unwrap_or_default(),
+        phase: match status.and_then(|status| status.phase.as_deref()) {
+            Some("Pending") => Some(ClaimPhase::Pending),
+            Some("Bound") => Some(ClaimPhase::Bound),
+            Some("Lost") => Some(ClaimPhase::Lost),
+            _ => None,
+        },
         has_data: claim.annotations().get(labels::PVC_STATUS).is_some_and(|status| status == "ready"),
         deleting: claim.metadata.deletion_timestamp.is_some(),
         resizing: capacity.is_some_and(|capacity| requested.is_some_and(|requested| capacity < requested)),
@@ -250,6 +266,30 @@ mod tests {
         assert!(
             wal_volume_view("c", &wal).is_some_and(|view| view.serial == 2) && wal_volume_view("c", &own).is_none()
         );
+    }
+
+    #[test]
+    fn the_phase_of_a_claim_and_what_keeps_a_pod_from_a_node_are_read() {
+        let claim = |phase: &str| -> PersistentVolumeClaim {
+            let claim =
+                serde_json::json!({"metadata": {"name": "c-2", "resourceVersion": "5"}, "status": {"phase": phase}});
+            serde_json::from_value(claim).unwrap()
+        };
+        let phase = |text: &str| volume_view("c", &claim(text)).unwrap().phase;
+        assert_eq!((phase("Bound"), phase("Pending")), (Some(ClaimPhase::Bound), Some(ClaimPhase::Pending)));
+        assert_eq!((phase("Lost"), phase("")), (Some(ClaimPhase::Lost), None));
+        assert_eq!(volume_view("c", &claim("Lost")).unwrap().version, "5");
+        let view = |status: &str, reason: &str| {
+            let condition = serde_json::json!({"type": "PodScheduled", "status": status, "reason": reason,
+                "message": "0/3 nodes are available"});
+            let pod = pod(serde_json::json!({"metadata": {"name": "c-2", "uid": "u", "resourceVersion": "8"},
+                "status": {"conditions": [condition]}}));
+            pod_view("c", &pod, &Around::default()).unwrap()
+        };
+        assert_eq!(view("False", "Unschedulable").unschedulable.as_deref(), Some("0/3 nodes are available"));
+        assert_eq!(view("False", "Unschedulable").version, "8");
+        assert_eq!(view("False", "SchedulingGated").unschedulable, None, "somebody holds it back on purpose");
+        assert_eq!(view("True", "").unschedulable, None);
     }
 
     #[test]

@@ -130,6 +130,9 @@ pub struct Desired {
     pub disruption_budgets: bool,
     /// Annotation `cnpg.io/fencedInstances`: names, or `*`.
     pub fenced: Vec<String>,
+    /// `spec.nodeMaintenanceWindow`: nodes are worked on, and instances wait for theirs.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub nodes_in_maintenance: bool,
 }
 
 impl Default for Desired {
@@ -168,6 +171,7 @@ impl Default for Desired {
             pod_monitor: false,
             disruption_budgets: true,
             fenced: Vec::new(),
+            nodes_in_maintenance: false,
         }
     }
 }

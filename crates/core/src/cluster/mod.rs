@@ -15,4 +15,4 @@ pub use observed::{
     CertificateFact, DriftFact, ElectionFact, ForceFact, LossFact, Memory, Observed, RefusalFact, RestartFact,
     StatusFacts, TailFact,
 };
-pub use pod::{KeptVolume, PodPhase, PodView, Role, VolumeView};
+pub use pod::{ClaimPhase, KeptVolume, PodPhase, PodView, Role, VolumeView};

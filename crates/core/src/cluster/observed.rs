@@ -183,7 +183,7 @@ pub struct DriftFact {
 }
 
 /// What the controller remembers between two looks, by its own clock. Losing it only restarts the timers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Memory {
     /// Since when the lease has had this holder, term and state.
@@ -201,6 +201,9 @@ pub struct Memory {
     /// Since when an initialised cluster has had no lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_lost_since: Option<Instant>,
+    /// Since when each pod, of those that are, has been stranded for the same cause.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stranded_since: BTreeMap<PodUid, Instant>,
 }
 
 /// The cluster as it is.

@@ -57,6 +57,9 @@ pub struct PodView {
     pub serial: u32,
     /// `metadata.uid`.
     pub uid: PodUid,
+    /// `metadata.resourceVersion`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
     /// `status.podIP`, once it has one.
     pub ip: Option<String>,
     /// `status.phase`.
@@ -67,6 +70,9 @@ pub struct PodView {
     pub deleting: bool,
     /// `spec.nodeName`.
     pub node: Option<String>,
+    /// No node is found for it (condition `PodScheduled`, reason `Unschedulable`): what the scheduler says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unschedulable: Option<String>,
     /// Zone of that node, where it is known.
     pub zone: Option<String>,
     /// Why its node is to be left (it is cordoned, or has a taint of a drain); absent while it may stay.
@@ -129,6 +135,17 @@ pub struct KeptVolume {
     pub by: String,
 }
 
+/// `status.phase` of a volume claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClaimPhase {
+    /// No volume was found or made for it yet.
+    Pending,
+    /// It has its volume.
+    Bound,
+    /// It had one, which is not there any more.
+    Lost,
+}
+
 /// One instance's volume claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -137,6 +154,12 @@ pub struct VolumeView {
     pub name: String,
     /// From the name.
     pub serial: u32,
+    /// `metadata.resourceVersion`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// `status.phase`, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<ClaimPhase>,
     /// Annotation `cnpg.io/pvcStatus` is `ready`: a member has said that there is a database on it.
     pub has_data: bool,
     /// `metadata.deletionTimestamp` is set; it is there until its pod is gone.

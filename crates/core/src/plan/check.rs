@@ -2,7 +2,7 @@
 //! could break one is not applied at all.
 
 use super::{Plan, Step, check_election, check_pairs, check_restart, check_restore};
-use crate::cluster::{CertificateFact, MemberPhase, Observed, Role, SecretKind};
+use crate::cluster::{CertificateFact, ClaimPhase, MemberPhase, Observed, Role, SecretKind, VolumeView};
 use crate::lease::{HolderState, LeaseRecord, Term};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -104,6 +104,10 @@ pub fn check(observed: &Observed, plan: &Plan) -> Vec<Violation> {
         match step {
             Step::WriteElection(election) => found.extend(check_election::written(observed, election)),
             Step::DeleteVolume { name } => found.extend(deletes_data(observed, name)),
+            Step::Rebuild { name, volumes, .. } => {
+                found.extend(volumes.iter().filter_map(|volume| deletes_data(observed, &volume.name)));
+                found.extend(check_restart::rebuild(observed, plan, name, volumes));
+            }
             Step::CreatePod { serial } => found.extend(check_pairs::pod(observed, *serial)),
             Step::KeepVolume { .. } | Step::ReviveVolume { .. } => {
                 found.extend(check_pairs::moves(observed, plan, step));
@@ -203,6 +207,8 @@ fn deletes_data(observed: &Observed, name: &str) -> Option<Violation> {
     let primary = observed.holder().is_some_and(|holder| holder.name == name)
         || observed.status.current_primary.as_deref() == Some(name);
     let volume = observed.volumes.iter().find(|volume| volume.name == name)?;
-    let only = volume.has_data && !observed.volumes.iter().any(|other| other.name != name && other.has_data);
+    // What is lost, or on its way out, is no copy.
+    let stays = |other: &VolumeView| other.has_data && !other.deleting && other.phase != Some(ClaimPhase::Lost);
+    let only = volume.has_data && !observed.volumes.iter().any(|other| other.name != name && stays(other));
     (primary || only).then(|| Violation::DeletesData(name.to_owned()))
 }

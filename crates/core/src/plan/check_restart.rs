@@ -1,7 +1,7 @@
 //! The checker's look at restarts: one instance at a time, and none that would stop what runs.
 
-use super::{Plan, Step, Violation};
-use crate::cluster::Observed;
+use super::{GivenUp, Plan, Step, Violation};
+use crate::cluster::{ClaimPhase, Observed};
 use crate::identity::{Nonce, PodUid};
 use crate::lease::HolderState;
 
@@ -33,9 +33,36 @@ pub(super) fn in_place(observed: &Observed, plan: &Plan, instance: &str, nonce: 
     found
 }
 
+/// What giving this instance and its volumes up would break, beside what each volume is to the cluster.
+pub(super) fn rebuild(observed: &Observed, plan: &Plan, name: &str, volumes: &[GivenUp]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let primaries = [&observed.status.current_primary, &observed.status.target_primary];
+    let holds = observed.holder().is_some_and(|holder| holder.name == name);
+    let primary = holds || primaries.iter().any(|primary| primary.as_deref() == Some(name));
+    let source = observed.holder_pod().is_some_and(|pod| pod.ready && pod.is_alive());
+    found.extend((primary || !source).then(|| Violation::DeletesData(name.to_owned())));
+    found.extend((disruptions(plan) > 1).then(|| Violation::TwoDown(name.to_owned())));
+    found.extend((!settled(observed, plan)).then(|| Violation::RestartsDuringElection(name.to_owned())));
+    // Its own, and no data that could be had.
+    let serial = observed.pod(name).map(|pod| pod.serial);
+    let foreign = |given: &&GivenUp| {
+        let volume = observed.all_volumes().find(|volume| volume.name == given.name);
+        volume.is_none_or(|volume| Some(volume.serial) != serial || volume.version != given.version)
+    };
+    found.extend(volumes.iter().filter(foreign).map(|given| Violation::DeletesData(given.name.clone())));
+    let unusable = observed.pod(name).is_some_and(|pod| pod.unschedulable.is_some())
+        || observed.all_volumes().any(|volume| Some(volume.serial) == serial && volume.phase == Some(ClaimPhase::Lost));
+    found.extend((!unusable).then(|| Violation::DeletesData(name.to_owned())));
+    found
+}
+
 fn disruptions(plan: &Plan) -> usize {
-    let stops =
-        |step: &&Step| matches!(step, Step::ReplacePod { .. } | Step::RestartInPlace { .. } | Step::DeletePod { .. });
+    let stops = |step: &&Step| {
+        matches!(
+            step,
+            Step::ReplacePod { .. } | Step::RestartInPlace { .. } | Step::DeletePod { .. } | Step::Rebuild { .. }
+        )
+    };
     plan.steps.iter().filter(stops).count()
 }
 

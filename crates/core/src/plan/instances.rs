@@ -14,6 +14,8 @@ pub(super) struct Needs {
     pub unrecoverable: bool,
     /// Serials without a pod, or without data yet.
     pub incomplete: Vec<u32>,
+    /// What is said of instances whose volume cannot be had.
+    pub stranded: Vec<String>,
 }
 
 pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) -> Needs {
@@ -23,7 +25,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) ->
             "no volume of this initialised cluster is left: a new, empty \
                               database would pretend to be the old one",
         );
-        return Needs { unrecoverable: true, incomplete: Vec::new() };
+        return Needs { unrecoverable: true, ..Needs::default() };
     }
     let serials = serials(observed);
     for volume in observed.volumes.iter().filter(|volume| !volume.has_data && holds_database(observed, volume)) {
@@ -44,7 +46,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) ->
     };
     let missing = (1..=desired.instances).filter(|_| count(serials.len()) < desired.instances);
     let incomplete: BTreeSet<u32> = serials.iter().copied().filter(lacks).chain(missing).collect();
-    Needs { unrecoverable: false, incomplete: incomplete.into_iter().collect() }
+    Needs { incomplete: incomplete.into_iter().collect(), ..Needs::default() }
 }
 
 /// Serials that have a pod or a volume.

@@ -26,6 +26,7 @@ mod lost_lease;
 #[cfg(test)]
 mod lost_lease_tests;
 mod objects;
+mod out_of_reach;
 mod report;
 mod restore;
 #[cfg(test)]
@@ -35,8 +36,12 @@ mod rollout;
 #[cfg(test)]
 mod rollout_tests;
 mod scale;
+mod spared;
 mod status;
 mod step;
+mod stranded;
+#[cfg(test)]
+mod stranded_tests;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -51,7 +56,8 @@ pub use hibernation::HibernationNote;
 pub use lost_lease::{LostLease, lost_lease};
 pub use report::{Line, Report};
 pub use status::{Phase, StatusUpdate};
-pub use step::{EventKind, Step};
+pub use step::{EventKind, GivenUp, Step};
+pub use stranded::{Stranding, strandings};
 pub use topology::{Domains, TopologyNote};
 
 use crate::cluster::{Desired, Observed};
@@ -107,13 +113,16 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Instant) -> Plan {
     objects::plan(desired, observed, &mut draft);
     lost_lease::plan(desired, observed, now, &mut draft);
     certificates::plan(observed, &mut draft);
-    let needs = instances::plan(desired, observed, &mut draft);
+    let mut needs = instances::plan(desired, observed, &mut draft);
     // Neither a volume goes nor an instance restarts before it is known which history goes on.
     let restores = matches!(course, restore::Course::Beside(Some(_)));
     if !restores {
         scale::plan(desired, observed, &mut draft);
     }
     volumes::plan(desired, observed, &mut draft);
+    if !restores {
+        stranded::plan(desired, observed, now, &mut needs, &mut draft);
+    }
     let progress = if restores {
         rollout::Progress::UpToDate
     } else {

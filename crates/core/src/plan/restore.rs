@@ -198,7 +198,7 @@ fn advance(stage: Stage, before: Option<&Versioned<LeaseRecord>>, instance: Opti
 }
 
 impl Draft {
-    fn tell(&mut self, kind: EventKind, reason: &str, message: String) {
+    pub(super) fn tell(&mut self, kind: EventKind, reason: &str, message: String) {
         self.steps.push(Step::Event { kind, reason: reason.to_owned(), message });
     }
 }

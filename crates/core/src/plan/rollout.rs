@@ -180,7 +180,7 @@ fn heir<'a>(observed: &'a Observed, primary: &PodView) -> Option<&'a PodView> {
 }
 
 /// Without `pod` too few would be left to acknowledge commits, and this other standby could, but does not yet.
-fn spare_sync_standby<'a>(observed: &'a Observed, pod: &PodView) -> Option<&'a str> {
+pub(super) fn spare_sync_standby<'a>(observed: &'a Observed, pod: &PodView) -> Option<&'a str> {
     let record = observed.lease.as_ref()?.value.records.last()?;
     let votes = |pod: &PodView| {
         let own = pod.report.as_ref().and_then(|report| report.incarnation.as_ref());

@@ -144,6 +144,8 @@ pub(super) fn of(
     let has_pod = |serial: u32| observed.pods.iter().any(|pod| pod.serial == serial);
     let ready = names(&|pod| pod.ready && pod.is_alive());
     let (phase, reason) = phase(desired, observed, outlook, needs, progress, count(ready.len()));
+    let said = [reason].into_iter().filter(|reason| !reason.is_empty()).chain(needs.stranded.iter().cloned());
+    let reason = said.collect::<Vec<_>>().join("; ");
     let system = observed.status.system_id;
     StatusUpdate {
         phase,

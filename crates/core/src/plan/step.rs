@@ -15,6 +15,16 @@ pub enum EventKind {
     Warning,
 }
 
+/// A claim that is deleted with what is on it, if it still is as it was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenUp {
+    /// Its name.
+    pub name: String,
+    /// Its resourceVersion.
+    pub version: String,
+}
+
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -101,6 +111,17 @@ pub enum Step {
     DeleteVolume {
         /// Its name.
         name: String,
+    },
+    /// Give up what an instance has and cannot use: its pod, then these claims, each only as it was looked at.
+    Rebuild {
+        /// Its name.
+        name: String,
+        /// Its pod's uid, as a precondition.
+        uid: PodUid,
+        /// Its pod's resourceVersion, as another one: a pod that has found a node since is left alone.
+        version: String,
+        /// The claims that go.
+        volumes: Vec<GivenUp>,
     },
     /// Take a restore on: `status.restore`, over the status it was decided from. Elections of before are void.
     BeginRestore(Box<RestoreFact>),
