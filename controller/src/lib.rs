@@ -5,6 +5,7 @@
 //! controllers at once are harmless: every write is create-only, names the version or uid that it was decided
 //! from, or touches fields that only a controller writes, which both would set alike.
 
+mod account;
 mod admission;
 pub mod apply;
 mod backups;

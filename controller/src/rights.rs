@@ -113,7 +113,14 @@ pub fn binding_drift(stored: &RoleBinding, wanted: &Rights, owner: &str) -> Opti
     drift(ObjectKind::RoleBinding, stored, differs, anew, owner)
 }
 
-fn drift<K: Resource>(kind: ObjectKind, stored: &K, differs: bool, anew: bool, owner: &str) -> Option<DriftFact> {
+/// That of an object which differs, and is `owner`'s.
+pub(crate) fn drift<K: Resource>(
+    kind: ObjectKind,
+    stored: &K,
+    differs: bool,
+    anew: bool,
+    owner: &str,
+) -> Option<DriftFact> {
     let owned = stored.owner_references().iter().any(|reference| reference.uid == owner);
     if differs && !owned {
         tracing::warn!(%kind, name = %stored.name_any(), "it is not the cluster's own, and lacks what its managers need");

@@ -24,16 +24,9 @@ pub(super) fn of_spec(spec: &ClusterSpec) -> EmbeddedObjectMetadata {
 }
 
 /// Names that only we give.
-fn is_ours(name: &str) -> bool {
+pub(crate) fn is_ours(name: &str) -> bool {
     let prefix = name.split('/').next().unwrap_or_default();
     matches!(prefix, "cnpg.io" | "alpha.cnpg.io" | "pgherd.io") || name == labels::ROLE_DEPRECATED
-}
-
-/// Adds what is not there yet.
-pub(super) fn add(all: &mut BTreeMap<String, String>, more: &BTreeMap<String, String>) {
-    for (name, value) in more.iter().filter(|(name, _)| !is_ours(name)) {
-        all.entry(name.clone()).or_insert_with(|| value.clone());
-    }
 }
 
 /// Gives what is there already what it lacks.
@@ -98,9 +91,7 @@ mod tests {
         let inherited = of_spec(&spec);
         assert_eq!(inherited.labels.keys().collect::<Vec<_>>(), ["team"]);
         assert_eq!(inherited.annotations.keys().collect::<Vec<_>>(), ["note"]);
-        let mut there = BTreeMap::from([("team".to_owned(), "old".to_owned())]);
-        add(&mut there, &inherited.labels);
-        assert_eq!(there["team"], "old");
+        let there = BTreeMap::from([("team".to_owned(), "old".to_owned())]);
         assert_eq!(lacking(&there, &inherited.labels)["team"], "shop");
     }
 }

@@ -1,6 +1,7 @@
 //! The managers' rights, the disruption budgets, the PodMonitor.
 
-use super::{ApplyError, Target, failed, gone_is_fine, inherited};
+use super::{ApplyError, Target, failed, gone_is_fine};
+use crate::account;
 use crate::observe::pod_monitor_kind;
 use crate::rights::{self, Rights};
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
@@ -22,11 +23,9 @@ pub(super) async fn create(target: &Target<'_>, kind: ObjectKind) -> Result<(), 
     match kind {
         ObjectKind::ServiceAccount => {
             // The pods' token is projected; no long-lived one is made.
-            let mut metadata = target.meta(name);
-            if let Some(template) = target.spec.service_account_template.as_deref() {
-                inherited::add(metadata.labels.get_or_insert_default(), &template.metadata.labels);
-                inherited::add(metadata.annotations.get_or_insert_default(), &template.metadata.annotations);
-            }
+            let (mut metadata, wanted) = (target.meta(name), account::wanted(target.spec));
+            metadata.labels.get_or_insert_default().extend(wanted.labels);
+            metadata.annotations.get_or_insert_default().extend(wanted.annotations);
             let account =
                 ServiceAccount { metadata, automount_service_account_token: Some(false), ..ServiceAccount::default() };
             target.create(target.api::<ServiceAccount>(), &account, &what).await
@@ -109,6 +108,13 @@ pub(super) async fn update(target: &Target<'_>, drift: &DriftFact) -> Result<(),
     let params =
         PatchParams { field_manager: Some(labels::CONTROLLER_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match drift.kind {
+        ObjectKind::ServiceAccount => {
+            let wanted = account::wanted(target.spec);
+            let metadata = json!({ "resourceVersion": drift.version, "labels": wanted.labels,
+                "annotations": wanted.annotations });
+            let patch = Patch::Merge(json!({ "metadata": metadata }));
+            target.api::<ServiceAccount>().patch(name, &params, &patch).await.map_err(failed(what)).map(drop)
+        }
         ObjectKind::Role => {
             let patch = Patch::Merge(json!({ "metadata": metadata, "rules": role(target).rules }));
             target.api::<Role>().patch(name, &params, &patch).await.map_err(failed(what)).map(drop)

@@ -116,6 +116,26 @@ async fn drifted_rights_are_changed_over_the_version_that_was_looked_at_and_a_bi
 }
 
 #[tokio::test]
+async fn an_account_is_made_with_what_its_template_says_and_given_it_later_without_touching_anything_else() {
+    let accounts = "/api/v1/namespaces/ns/serviceaccounts";
+    let mut stored = cluster();
+    let (label, role) = (json!({ "team": "shop" }), json!({ "eks.amazonaws.com/role-arn": "a" }));
+    let template = json!({ "metadata": { "labels": label, "annotations": role } });
+    stored.spec.service_account_template = serde_json::from_value(template).unwrap();
+    stored.spec.inherited_metadata = serde_json::from_value(json!({ "labels": { "team": "all", "x": "y" } })).unwrap();
+    let made = json!({ "metadata": { "annotations": role,
+        "labels": { "team": "shop", "x": "y", "cnpg.io/cluster": "c" } }, "automountServiceAccountToken": false });
+    let scenario = Scenario::new().create(accounts, made);
+    let create = Step::Create(ObjectKind::ServiceAccount);
+    Box::pin(run_for(stored.clone(), with_status(scenario), vec![create])).await.unwrap();
+
+    let given = json!({ "metadata": { "resourceVersion": "9", "labels": label, "annotations": role } });
+    let scenario = Scenario::new().patch(&format!("{accounts}/c"), given);
+    let drift = DriftFact { kind: ObjectKind::ServiceAccount, version: "9".into(), anew: false };
+    Box::pin(run_for(stored, with_status(scenario), vec![Step::Update(drift)])).await.unwrap();
+}
+
+#[tokio::test]
 async fn instances_are_kept_apart_as_the_affinity_says() {
     let affinity = |affinity: Value| {
         let mut stored = cluster();

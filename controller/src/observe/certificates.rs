@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use pgherd_core::cluster::{CertificateFact, SecretKind};
 use pgherd_core::time::Instant;
-use pgherd_pki::{Validity, first_certificate, has_names, is_signed_by};
+use pgherd_pki::{Validity, first_certificate, is_for_names, is_signed_by};
 use pgherd_proto::names;
 use pgherd_proto::secrets::{CA_CRT, CA_KEY, NEXT_CRT, TLS_CRT};
 use std::collections::BTreeMap;
@@ -113,7 +113,7 @@ fn authority(ca: &Secret) -> Option<CertificateFact> {
 fn leaf(kind: SecretKind, secret: &Secret, ca: &Secret, wanted: &CertificateNames) -> Option<CertificateFact> {
     let (own, believed) = (text(secret, TLS_CRT)?, text(ca, CA_CRT)?);
     let signed = is_signed_by(&own, &first_certificate(&believed).ok()?).ok()?;
-    let named = kind != SecretKind::Server || has_names(&own, &wanted.alternatives).ok()?;
+    let named = kind != SecretKind::Server || is_for_names(&own, &wanted.alternatives).ok()?;
     let current = signed && named && text(secret, CA_CRT).as_ref() == Some(&believed);
     Some(CertificateFact { kind, expires: end(&own)?.as_second(), current, next_since: None })
 }
@@ -130,6 +130,7 @@ mod tests {
     use pgherd_core::plan::{Step, plan};
     use pgherd_core::time::Instant;
     use pgherd_pki::{Authority, Usage};
+    use serde_json::json;
 
     const DAY: i64 = 86_400;
 
@@ -188,6 +189,31 @@ mod tests {
         assert_eq!(planned(after(made, 84) + 3700, facts(&ca, &server)), [renew]);
         let server = secret(&[(TLS_CRT, &sign(&next, later)), (CA_CRT, &bundle)]);
         assert_eq!(planned(after(made, 84) + 3700, facts(&ca, &server)), []);
+    }
+
+    #[test]
+    fn a_server_certificate_is_made_anew_when_a_service_comes_or_goes() {
+        let made = Timestamp::now();
+        let by = Authority::generate("c", made).unwrap();
+        let asking = |service: Option<&str>| {
+            let services: Vec<_> = service
+                .map(|name| json!({ "selectorType": "rw", "serviceTemplate": { "metadata": { "name": name } } }))
+                .into_iter()
+                .collect();
+            let spec = json!({ "managed": { "services": { "additional": services } },
+                "certificates": { "serverAltDNSNames": ["fd00:0::1"] } });
+            CertificateNames::of("c", "ns", &serde_json::from_value(spec).unwrap())
+        };
+        let current = |had: &CertificateNames, wanted: &CertificateNames| {
+            let usage = Usage::Server { names: had.alternatives.clone() };
+            let own = by.sign("c-rw", &usage, made).unwrap().certificate_pem;
+            let server = secret(&[(TLS_CRT, &own), (CA_CRT, by.certificate_pem())]);
+            let ca = secret(&[(CA_CRT, by.certificate_pem())]);
+            leaf(SecretKind::Server, &server, &ca, wanted).unwrap().current
+        };
+        let (none, one, other) = (asking(None), asking(Some("outside")), asking(Some("other")));
+        assert!(current(&none, &none) && current(&one, &one));
+        assert!(!current(&none, &one) && !current(&one, &none) && !current(&one, &other));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Which Secrets the certificates of postgres are in, and what the server's is for.
 
 use pgherd_core::cluster::SecretKind;
+use pgherd_core::rules::cluster::is_service_name;
 use pgherd_proto::cluster::ClusterSpec;
 use pgherd_proto::names;
+use std::collections::BTreeSet;
 
 /// By the names of CNPG's fields, with the defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl CertificateNames {
             server: asked.server_tls_secret.unwrap_or_else(|| names::secret_server(cluster)),
             client_authority: asked.client_ca_secret.unwrap_or_else(own),
             replication: asked.replication_tls_secret.unwrap_or_else(|| names::secret_replication(cluster)),
-            alternatives: [service_names(cluster, namespace), asked.server_alt_dns_names].concat(),
+            alternatives: alternatives(cluster, namespace, spec),
         }
     }
 
@@ -60,13 +62,53 @@ impl CertificateNames {
     }
 }
 
-/// What a cluster's services are called, in each form.
+/// The names of all services and those that are asked for beside them, each once. A name that no service can have is
+/// passed over: the API server refuses the service, and nobody could sign a certificate for it.
+fn alternatives(cluster: &str, namespace: &str, spec: &ClusterSpec) -> Vec<String> {
+    let services = spec.managed.as_ref().and_then(|managed| managed.services.as_ref());
+    let more = services.map(|services| services.additional.as_slice()).unwrap_or_default();
+    let more = more.iter().filter_map(|service| service.service_template.metadata.name.as_deref());
+    let more = more.filter(|name| is_service_name(name)).flat_map(|name| domains(name, namespace));
+    let asked = spec.certificates.as_deref().map(|asked| asked.server_alt_dns_names.clone()).unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    let all = service_names(cluster, namespace).into_iter().chain(more).chain(asked);
+    all.filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// What the three services that every cluster has are called, in each form.
 #[must_use]
 pub fn service_names(cluster: &str, namespace: &str) -> Vec<String> {
     let services = [names::service_rw(cluster), names::service_r(cluster), names::service_ro(cluster)];
-    let every = |service: &String| {
-        ["", &format!(".{namespace}"), &format!(".{namespace}.svc"), &format!(".{namespace}.svc.cluster.local")]
-            .map(|domain| format!("{service}{domain}"))
-    };
-    services.iter().flat_map(every).collect()
+    services.iter().flat_map(|service| domains(service, namespace)).collect()
+}
+
+fn domains(service: &str, namespace: &str) -> [String; 4] {
+    ["", &format!(".{namespace}"), &format!(".{namespace}.svc"), &format!(".{namespace}.svc.cluster.local")]
+        .map(|domain| format!("{service}{domain}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_certificate_is_for_each_service_of_the_manifest_in_four_forms_and_for_what_is_asked_for_once() {
+        let service = |name: &str| json!({ "selectorType": "rw", "serviceTemplate": { "metadata": { "name": name } } });
+        let unnamed = json!({ "selectorType": "rw", "serviceTemplate": {} });
+        let more = json!([service("outside"), service("No Service"), service("sch\u{f6}n"), unnamed]);
+        let spec: ClusterSpec = serde_json::from_value(json!({
+            "managed": { "services": { "additional": more } },
+            "certificates": { "serverAltDNSNames": ["db.example.com", "outside.ns"] } }))
+        .unwrap();
+        let names = CertificateNames::of("c", "ns", &spec).alternatives;
+        let (three, rest) = names.split_at(12);
+        assert_eq!(three, service_names("c", "ns"));
+        let outside = ["outside", "outside.ns", "outside.ns.svc", "outside.ns.svc.cluster.local"];
+        assert_eq!(
+            (&rest[..4], &rest[4..]),
+            (outside.map(str::to_owned).as_slice(), &["db.example.com".to_owned()][..])
+        );
+        assert_eq!(CertificateNames::of("c", "ns", &ClusterSpec::default()).alternatives, three);
+    }
 }

@@ -73,6 +73,35 @@ async fn rights_follow_the_spec_and_those_that_an_older_controller_gave_are_brou
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_follows_its_template_and_keeps_what_others_gave_it() {
+    let rig = Rig::start(1).await;
+    let clusters = Api::<Cluster>::namespaced(rig.client.clone(), NS);
+    let accounts = Api::<ServiceAccount>::namespaced(rig.client.clone(), NS);
+    let object = json!({ "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": { "name": "c" },
+        "spec": { "instances": 1, "storage": { "size": "1Gi" } } });
+    clusters.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    let (made, _) = until("the account", || async { accounts.get_opt("c").await.unwrap() }).await;
+    let merge = PatchParams::default();
+    let theirs = json!({ "metadata": { "annotations": { "theirs": "x" } }, "imagePullSecrets": [{ "name": "pull" }] });
+    accounts.patch("c", &merge, &Patch::Merge(theirs)).await.unwrap();
+
+    for role in ["arn:1", "arn:2"] {
+        let metadata = json!({ "labels": { "team": "shop" }, "annotations": { "eks.amazonaws.com/role-arn": role } });
+        let spec = json!({ "spec": { "serviceAccountTemplate": { "metadata": metadata } } });
+        clusters.patch("c", &merge, &Patch::Merge(spec)).await.unwrap();
+        let (now, _) = until("the role in the account", || async {
+            let now = accounts.get("c").await.unwrap();
+            (now.annotations().get("eks.amazonaws.com/role-arn").map(String::as_str) == Some(role)).then_some(now)
+        })
+        .await;
+        assert_eq!((now.uid(), now.labels()["team"].as_str()), (made.uid(), "shop"));
+        assert_eq!((now.annotations()["theirs"].as_str(), now.labels()["cnpg.io/cluster"].as_str()), ("x", "c"));
+        assert_eq!(now.image_pull_secrets.map(|all| all.len()), Some(1));
+    }
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_managers_of_a_cluster_reach_their_own_lease_secrets_and_status_and_nothing_of_another_tenant() {
     let rig = Rig::start(1).await;
     let client = rig.client.clone();

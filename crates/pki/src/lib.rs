@@ -14,7 +14,7 @@ pub use authority::{Authority, PkiError};
 pub use fit::{Unfit, fits_client, fits_server};
 pub use leaf::{Leaf, Usage};
 pub use rotate::{
-    LIFETIME, RENEW_BEFORE, Validity, common_name, first_certificate, has_names, is_signed_by, renewal_due,
+    LIFETIME, RENEW_BEFORE, Validity, common_name, first_certificate, is_for_names, is_signed_by, renewal_due,
     split_certificates,
 };
 pub use tls::{ClientIdentity, TlsError, client_config, server_config};

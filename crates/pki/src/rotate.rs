@@ -1,5 +1,6 @@
 //! When a certificate is renewed: CNPG's defaults, 90 days of life, renewed in the last 7.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -97,13 +98,16 @@ pub fn split_certificates(pem: &str) -> Result<Vec<String>, PkiError> {
     if found.is_empty() { Err(PkiError::ReadCertificate("no certificate".to_owned())) } else { Ok(found) }
 }
 
-/// Whether the first certificate of a PEM text is for each of these host names.
+/// Whether the first certificate of a PEM text is for these host names and addresses, and for no others.
 ///
 /// # Errors
 /// [`PkiError::ReadCertificate`].
-pub fn has_names(pem: &str, names: &[String]) -> Result<bool, PkiError> {
+pub fn is_for_names(pem: &str, names: &[String]) -> Result<bool, PkiError> {
+    // An address may be written in more than one way.
+    let plain = |name: &String| name.parse::<IpAddr>().map_or_else(|_| name.clone(), |address| address.to_string());
+    let wanted: BTreeSet<String> = names.iter().map(plain).collect();
     with_certificate(pem, |certificate| {
-        let mut known: Vec<String> = Vec::new();
+        let mut known: BTreeSet<String> = BTreeSet::new();
         for extension in certificate.extensions() {
             if let ParsedExtension::SubjectAlternativeName(all) = extension.parsed_extension() {
                 known.extend(all.general_names.iter().filter_map(|name| match name {
@@ -113,7 +117,7 @@ pub fn has_names(pem: &str, names: &[String]) -> Result<bool, PkiError> {
                 }));
             }
         }
-        Ok(names.iter().all(|name| known.contains(name)))
+        Ok(known == wanted)
     })
 }
 

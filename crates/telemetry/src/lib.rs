@@ -5,6 +5,7 @@
 
 mod chain;
 mod log;
+mod pgaudit;
 mod pglog;
 mod stdout;
 

@@ -1,8 +1,10 @@
-//! PostgreSQL's csvlog as JSON lines: CNPG's `{"logger":"postgres","msg":"record","record":{...}}`.
+//! PostgreSQL's csvlog as JSON lines: CNPG's `{"logger":"postgres","msg":"record","record":{...}}`, and `"pgaudit"` with
+//! `record.audit` in place of the message where that is pgaudit's.
 
 use serde_json::{Map, Value};
 
 use crate::log::line;
+use crate::pgaudit;
 
 /// A record longer than this is passed on as it came.
 const LONGEST_RECORD: usize = 1 << 20;
@@ -38,6 +40,8 @@ const COLUMNS: [&str; 26] = [
     "query_id",
 ];
 
+const MESSAGE: &str = "message";
+
 /// Cuts a stream of csvlog into records, which may hold newlines between quotes.
 #[derive(Debug, Default)]
 pub struct CsvLog {
@@ -69,21 +73,30 @@ impl CsvLog {
 /// all values are text, as in CNPG.
 #[must_use]
 pub fn record_json(record: &[u8], pod: Option<&str>) -> String {
-    let Some(fields) = parse(record) else {
+    let Some((logger, fields)) = parse(record) else {
         return line("info", "postgres", pod, &blotted(&String::from_utf8_lossy(record)), Map::new());
     };
     let record = Map::from_iter([("record".to_owned(), Value::Object(fields))]);
-    line("info", "postgres", pod, "record", record)
+    line("info", logger, pod, "record", record)
 }
 
-fn parse(record: &[u8]) -> Option<Map<String, Value>> {
+/// Whose record it is, and what it says.
+fn parse(record: &[u8]) -> Option<(&'static str, Map<String, Value>)> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(record);
     let row = reader.byte_records().next()?.ok()?;
     if !matches!(row.len(), 23 | 24 | 26) {
         return None;
     }
-    let cells = COLUMNS.iter().zip(row.iter()).filter(|(_, cell)| !cell.is_empty());
-    Some(cells.map(|(name, cell)| ((*name).to_owned(), blotted(&String::from_utf8_lossy(cell)).into())).collect())
+    let cells = || COLUMNS.iter().zip(row.iter()).filter(|(_, cell)| !cell.is_empty());
+    let audit = cells().find(|(name, _)| **name == MESSAGE).and_then(|(_, cell)| pgaudit::fields(cell));
+    let kept = cells().filter(|(name, _)| audit.is_none() || **name != MESSAGE);
+    let text = |(name, cell): (&&str, &[u8])| ((*name).to_owned(), blotted(&String::from_utf8_lossy(cell)).into());
+    let mut record: Map<String, Value> = kept.map(text).collect();
+    let Some(audit) = audit else { return Some(("postgres", record)) };
+    let said = audit.into_iter().filter(|(_, value)| !value.is_empty());
+    let said = said.map(|(name, value)| (name.to_owned(), Value::from(blotted(&value))));
+    record.insert("audit".to_owned(), Value::Object(said.collect()));
+    Some(("pgaudit", record))
 }
 
 /// A text without the passwords of rules of `pg_hba.conf`: postgres quotes the rule when it has let somebody not in.
@@ -154,6 +167,26 @@ mod tests {
         assert!(said.contains("ldapbindpasswd=***") && !said.contains("b, c"), "{said}");
         assert!(record_json(csv.as_bytes(), None).contains("\"record\""), "it is csvlog still: {said}");
         assert!(!record_json(rule.as_bytes(), None).contains("b, c"));
+    }
+
+    #[test]
+    fn an_audit_record_has_its_fields_in_place_of_the_message_and_one_that_is_malformed_keeps_it() {
+        let json = |message: &str| -> Value {
+            let csv = LINE.replace("duplicate \"\"key\"\"\nin line two", &message.replace('"', "\"\""));
+            serde_json::from_str(&record_json(csv.as_bytes(), Some("demo-1"))).unwrap()
+        };
+        let statement = "SELECT 'ldapbindpasswd=sesame',\n\"\"id\"\"";
+        let good = json(&format!("AUDIT: SESSION,1,2,READ,SELECT,,,\"{statement}\",<none>"));
+        assert_eq!((&good["logger"], &good["msg"]), (&"pgaudit".into(), &"record".into()));
+        assert_eq!((&good["logging_pod"], &good["record"]["user_name"]), (&"demo-1".into(), &"app".into()));
+        assert!(good["record"].get("message").is_none(), "{good}");
+        let audit = serde_json::json!({ "audit_type": "SESSION", "statement_id": "1", "substatement_id": "2",
+            "class": "READ", "command": "SELECT", "statement": "SELECT 'ldapbindpasswd=***,\n\"id\"", "parameter": "<none>" });
+        assert_eq!(good["record"]["audit"], audit);
+        let message = "AUDIT: SESSION,1,2,READ,SELECT,,,\"SELECT 1";
+        let bad = json(message);
+        assert_eq!((&bad["logger"], &bad["record"]["message"]), (&"postgres".into(), &message.into()));
+        assert!(bad["record"].get("audit").is_none());
     }
 
     #[test]

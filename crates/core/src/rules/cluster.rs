@@ -88,6 +88,13 @@ fn is_label(text: &str) -> bool {
     inner && text.starts_with(|c: char| c.is_ascii_lowercase()) && !text.ends_with('-')
 }
 
+/// Whether a Service can have this name: an RFC 1123 label, which older API servers want to begin with a letter.
+#[must_use]
+pub fn is_service_name(name: &str) -> bool {
+    let inner = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    inner && (1..=63).contains(&name.len()) && !name.starts_with('-') && !name.ends_with('-')
+}
+
 /// `metadata.name` of a Cluster: a DNS label of at most 50 characters.
 ///
 /// # Errors
@@ -187,6 +194,9 @@ mod tests {
             assert_eq!(cluster_name(name), Err(ClusterError::Name(name.to_owned())), "{name}");
         }
         assert!(matches!(cluster_name(&"a".repeat(51)), Err(ClusterError::NameLength { length: 51, .. })));
+        assert!(["a", "db-outside", "1db"].into_iter().all(is_service_name));
+        let long = "a".repeat(64);
+        assert!(!["", "-a", "a-", "a.b", "A", "sch\u{f6}n", &long].into_iter().any(is_service_name));
     }
 
     #[test]
