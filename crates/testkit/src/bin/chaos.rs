@@ -151,12 +151,18 @@ fn say(run: &Run) {
     let faults: Vec<String> =
         run.struck.iter().map(|one| format!("{}{}", one.kind, if one.primary { "!" } else { "" })).collect();
     let verdict = run.verdict.clone().unwrap_or_default();
+    let made_of = match run {
+        Run { wal_volumes: true, .. } => " with disks of data and of WAL",
+        Run { disks: true, .. } => " with disks",
+        Run { clocks: true, .. } => " with clocks",
+        Run { .. } => "",
+    };
     println!(
         "chaos: seed {}, {}{}: {} s of {}; {} acknowledged, {} unknown, {} lost ({} without an excuse), {} doubled, \
          {} timelines, healthy after {} s, {}; {} s in all{}",
         run.seed,
         run.configuration,
-        if run.disks { " with disks" } else { "" },
+        made_of,
         run.seconds,
         faults.join(" "),
         verdict.acknowledged,

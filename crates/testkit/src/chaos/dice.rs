@@ -1,5 +1,13 @@
 //! Chance, from a seed (splitmix64): the same numbers for the same seed, on every machine and for ever.
 
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+const fn mix(number: u64) -> u64 {
+    let z = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
 /// A source of chance.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
@@ -8,16 +16,14 @@ impl Dice {
     /// From a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0xD1B5_4A32_D192_ED03))
+        // The seed itself would do for one seed; but the next one's numbers would be these, shifted by one.
+        Self(mix(mix(seed).wrapping_add(STEP)))
     }
 
     /// The next number.
     pub const fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0 = self.0.wrapping_add(STEP);
+        mix(self.0)
     }
 
     /// From `low` up to and without `high`.
@@ -47,6 +53,16 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::Dice;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn neighbouring_seeds_have_no_numbers_in_common() {
+        let mut seen = BTreeSet::new();
+        for seed in 0..500 {
+            let mut dice = Dice::new(seed);
+            assert!((0..40).all(|_| seen.insert(dice.roll())), "seed {seed}");
+        }
+    }
 
     #[test]
     fn a_seed_brings_the_same_numbers_and_weights_are_kept() {

@@ -21,7 +21,7 @@ pub use kinds::{Act, Cast, Harm, KINDS, Kind, Needs, Whom, kind};
 pub use knowledge::Knowledge;
 pub use report::{Report, Run, Sum};
 pub use run::{Done, Ground, Ordeal, Scheduled, run, with};
-pub use schedule::{Planned, Role, Terms, schedule};
+pub use schedule::{Disks, Planned, Role, Terms, schedule};
 pub use session::Session;
 pub use strike::{Striker, Struck};
 pub use unfenced::Unfenced;

@@ -18,6 +18,9 @@ pub struct Run {
     pub configuration: String,
     /// Its volumes were file systems of their own.
     pub disks: bool,
+    /// Its WAL had volumes of its own.
+    #[serde(default)]
+    pub wal_volumes: bool,
     /// Its pods had clocks of their own.
     #[serde(default)]
     pub clocks: bool,

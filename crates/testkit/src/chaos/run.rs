@@ -5,7 +5,7 @@ use super::clients::{self, Client, Shared};
 use super::configuration::Configuration;
 use super::knowledge::Knowledge;
 use super::report::Run;
-use super::schedule::{Planned, Terms, schedule};
+use super::schedule::{Disks, Planned, Terms, schedule};
 use super::session::TABLES;
 use super::strike::{Striker, Struck};
 use crate::bed::{Bed, EXAMPLE, Place, edited, keep_binaries, keep_logs, remove};
@@ -34,11 +34,6 @@ const WORK: Duration = Duration::from_secs(60);
 const WHOLE: Duration = Duration::from_secs(1_200);
 /// Machines, so that one can be lost.
 const NODES: u8 = 3;
-/// One of so many seeds has volumes that can fail.
-const WITH_DISKS: u64 = 3;
-
-/// What seeds leave, divided by the same, that have pods with clocks of their own.
-const WITH_CLOCKS: u64 = 2;
 
 /// What every environment of a run is called first; then comes the process that made it.
 const PREFIX: &str = "pgherd-chaos-";
@@ -119,16 +114,18 @@ impl Ordeal for Scheduled {
 /// # Errors
 /// What the cluster says that it does not support.
 pub async fn run(ground: &Ground, seed: u64, configuration: Configuration) -> Result<Run, String> {
-    let terms = Terms {
-        disks: seed.is_multiple_of(WITH_DISKS),
-        required: configuration == Configuration::Synchronous,
-        clocks: seed % WITH_DISKS == WITH_CLOCKS,
-    };
+    let terms = Terms::of(seed, configuration == Configuration::Synchronous);
     let planned = schedule(seed, terms);
     let name = format!("{}{seed}", configuration.name().get(..1).unwrap_or("x"));
-    let configured = configuration.name().to_owned();
-    let Terms { disks, clocks, .. } = terms;
-    let run = Run { seed, configuration: configured, disks, clocks, planned: planned.clone(), ..Run::default() };
+    let run = Run {
+        seed,
+        configuration: configuration.name().to_owned(),
+        disks: terms.disks != Disks::None,
+        wal_volumes: terms.disks == Disks::WalApart,
+        clocks: terms.clocks,
+        planned: planned.clone(),
+        ..Run::default()
+    };
     with(ground, &name, configuration, run, &Scheduled(planned)).await
 }
 
@@ -180,7 +177,7 @@ async fn start(
     ground: &Ground,
     name: &str,
     how: Configuration,
-    Run { disks, clocks, .. }: &Run,
+    Run { disks, wal_volumes, clocks, .. }: &Run,
     history: &Path,
 ) -> anyhow::Result<Result<Bed, String>> {
     let _earlier = std::fs::remove_dir_all(history);
@@ -197,7 +194,11 @@ async fn start(
     let edit = |cluster: &mut Value| {
         how.edit(cluster);
         if *disks {
-            checksums(cluster);
+            // Without checksums nobody could tell that a page was damaged.
+            specify(cluster, "bootstrap", json!({ "initdb": { "dataChecksums": true } }));
+        }
+        if *wal_volumes {
+            specify(cluster, "walStorage", json!({ "size": "10Gi" }));
         }
     };
     options.files = vec![edited(&example, history, edit)?];
@@ -212,10 +213,9 @@ async fn start(
     wrong
 }
 
-/// Without them nobody could tell that a page was damaged.
-fn checksums(cluster: &mut Value) {
+fn specify(cluster: &mut Value, field: &str, value: Value) {
     if let Some(spec) = cluster.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.insert("bootstrap".to_owned(), json!({ "initdb": { "dataChecksums": true } }));
+        spec.insert(field.to_owned(), value);
     }
 }
 

@@ -39,11 +39,31 @@ const LAST: u64 = 40_000;
 /// How much likelier a fault of a disk, or of a clock, is where there can be any at all.
 const WHERE_ONE_CAN: u64 = 4;
 
+/// One of so many seeds has volumes that can fail.
+const WITH_DISKS: u64 = 3;
+/// Of those so many have WAL with the data, and the next so many on volumes of its own: an odd seed and an even one,
+/// since configurations take turns.
+const IN_A_ROW: u64 = 2;
+/// What seeds leave, divided by [`WITH_DISKS`], that have pods with clocks of their own.
+const WITH_CLOCKS: u64 = 2;
+
+/// Volumes that can fail, which are file systems of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disks {
+    /// There are none.
+    #[default]
+    None,
+    /// An instance has one, for everything.
+    One,
+    /// An instance has one for its data and one for its WAL.
+    WalApart,
+}
+
 /// What a run's cluster is made of, as far as it decides which faults there can be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// Volumes are file systems of their own.
-    pub disks: bool,
+    /// Which volumes can fail.
+    pub disks: Disks,
     /// Commits wait for a standby, whatever happens.
     pub required: bool,
     /// Pods have clocks of their own.
@@ -51,14 +71,32 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Those of a seed, where commits wait for a standby or do not.
+    #[must_use]
+    pub const fn of(seed: u64, required: bool) -> Self {
+        let disks = match (seed % WITH_DISKS, seed / WITH_DISKS / IN_A_ROW % 2) {
+            (0, 0) => Disks::One,
+            (0, _) => Disks::WalApart,
+            _ => Disks::None,
+        };
+        Self { disks, required, clocks: seed % WITH_DISKS == WITH_CLOCKS }
+    }
+
     fn weight(self, kind: &Kind) -> u64 {
-        match kind.needs {
-            Needs::Nothing => kind.weight,
-            Needs::Disks if self.disks => kind.weight * WHERE_ONE_CAN,
-            Needs::Required if self.required => kind.weight,
-            Needs::Clocks if self.clocks => kind.weight * WHERE_ONE_CAN,
-            Needs::Disks | Needs::Required | Needs::Clocks => 0,
-        }
+        let (can, times) = match kind.needs {
+            Needs::Nothing => (true, 1),
+            Needs::Required => (self.required, 1),
+            Needs::Disks => (self.disks != Disks::None, WHERE_ONE_CAN),
+            Needs::WalVolumes => (self.disks == Disks::WalApart, WHERE_ONE_CAN),
+            Needs::Clocks => (self.clocks, WHERE_ONE_CAN),
+            Needs::ClocksAndRequired => (self.clocks && self.required, WHERE_ONE_CAN),
+        };
+        if can { kind.weight * times } else { 0 }
+    }
+
+    /// A primary proves itself on the volume of its WAL: with another one that fails it may stay.
+    fn deposes(self, kind: &Kind) -> bool {
+        kind.deposes() && !(self.disks == Disks::WalApart && kind.needs == Needs::Disks)
     }
 }
 
@@ -76,7 +114,7 @@ pub fn schedule(seed: u64, terms: Terms) -> Vec<Planned> {
             planned.len() == 2 && planned.windows(2).all(|two| matches!(two, [a, b] if a.kind == b.kind));
         let weight = |kind: &Kind| {
             let taken = last_of_one_kind && planned.iter().any(|one| one.kind == kind.name);
-            let unfit = first && (!kind.deposes() || kind.whom == Whom::Standby);
+            let unfit = first && (!terms.deposes(kind) || kind.whom == Whom::Standby);
             if taken || unfit || (ruined && kind.ruins) { 0 } else { terms.weight(kind) }
         };
         let Some(kind) = dice.weighted(KINDS, weight) else { break };
@@ -102,7 +140,7 @@ mod tests {
     use crate::chaos::kinds::kind;
     use std::collections::BTreeSet;
 
-    const ALL: Terms = Terms { disks: true, required: true, clocks: true };
+    const ALL: Terms = Terms { disks: Disks::WalApart, required: true, clocks: true };
 
     #[test]
     fn a_seed_brings_one_schedule_and_another_seed_another() {
@@ -116,7 +154,7 @@ mod tests {
         for seed in 0..2_000 {
             let planned = schedule(seed, ALL);
             let kinds: BTreeSet<_> = planned.iter().map(|one| one.kind.clone()).collect();
-            let deposes = |one: &Planned| one.role == Role::Primary && kind(&one.kind).unwrap().deposes();
+            let deposes = |one: &Planned| one.role == Role::Primary && ALL.deposes(kind(&one.kind).unwrap());
             assert!(planned.len() >= 3 && kinds.len() >= 2, "seed {seed}: {planned:?}");
             assert!(planned.iter().any(deposes), "seed {seed}: {planned:?}");
             assert!(planned.iter().all(|one| one.at >= FIRST && one.at < LAST), "seed {seed}: {planned:?}");
@@ -134,15 +172,40 @@ mod tests {
             (0..300).flat_map(of).collect::<Vec<_>>()
         };
         assert!(needs(Terms::default()).iter().all(|needs| *needs == Needs::Nothing));
-        let disks = needs(Terms { disks: true, ..Terms::default() });
-        assert!(disks.contains(&Needs::Disks) && !disks.contains(&Needs::Required));
-        let clocks = needs(Terms { clocks: true, ..Terms::default() });
+        let one = Terms { disks: Disks::One, ..Terms::default() };
+        let disks = needs(one);
+        assert!(disks.contains(&Needs::Disks) && !disks.contains(&Needs::WalVolumes));
+        assert!(!disks.contains(&Needs::Required));
+        let apart = needs(Terms { disks: Disks::WalApart, ..Terms::default() });
+        assert!(apart.contains(&Needs::Disks) && apart.contains(&Needs::WalVolumes));
+        let clocks = Terms { clocks: true, ..Terms::default() };
+        assert!(needs(Terms { required: true, ..clocks }).contains(&Needs::ClocksAndRequired));
+        let clocks = needs(clocks);
         assert!(clocks.contains(&Needs::Clocks) && !clocks.contains(&Needs::Disks));
+        assert!(!clocks.contains(&Needs::ClocksAndRequired), "a machine that stood still may have written on");
         let runs = (0..300).filter(|seed| {
-            let planned = schedule(*seed, Terms { disks: true, ..Terms::default() });
+            let planned = schedule(*seed, one);
             planned.iter().any(|one| kind(&one.kind).unwrap().needs == Needs::Disks)
         });
         assert!(runs.count() > 200, "where disks can fail, they do in most runs");
+    }
+
+    #[test]
+    fn every_third_seed_has_disks_that_can_fail_half_of_them_with_wal_apart_and_another_third_has_clocks() {
+        let of = |rest: u64| (0..12).map(move |nth| Terms::of(nth * 3 + rest, false));
+        assert!(of(0).all(|terms| terms.disks != Disks::None && !terms.clocks));
+        assert!(of(1).all(|terms| terms == Terms::default()));
+        assert!(of(2).all(|terms| terms == Terms { clocks: true, ..Terms::default() }));
+        let apart = |seed: &u64| Terms::of(*seed, false).disks == Disks::WalApart;
+        let (even, odd): (Vec<u64>, Vec<u64>) = (0..36).filter(apart).partition(|seed| seed.is_multiple_of(2));
+        assert_eq!((even.len(), odd.len()), (3, 3), "each configuration has its share");
+    }
+
+    #[test]
+    fn where_wal_is_apart_a_volume_of_data_that_fails_takes_no_primary_away_and_one_of_wal_does() {
+        let deposes = |disks, name| Terms { disks, ..Terms::default() }.deposes(kind(name).unwrap());
+        assert!(deposes(Disks::One, "disk_hung"));
+        assert!(!deposes(Disks::WalApart, "disk_hung") && deposes(Disks::WalApart, "wal_disk_hung"));
     }
 
     #[test]

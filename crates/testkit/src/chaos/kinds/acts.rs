@@ -58,6 +58,16 @@ pub(super) fn slow_link(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
     fault(FaultRequest::Link { pod: cast.pod.clone(), kbit, delay: None })
 }
 
+/// As far away as another continent: every packet waits, in each direction.
+pub(super) fn late_link(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
+    let delay = u32::try_from(dice.between(50, 501)).ok();
+    fault(FaultRequest::Link { pod: cast.pod.clone(), kbit: None, delay })
+}
+
+pub(super) fn no_names(cast: &Cast, _: &mut Dice) -> Vec<Act> {
+    fault(FaultRequest::NoNames { pod: cast.pod.clone() })
+}
+
 pub(super) fn delete(cast: &Cast, force: bool) -> Vec<Act> {
     vec![Act::DeletePod { pod: cast.pod.clone(), force }]
 }
@@ -78,14 +88,14 @@ pub(super) fn lose_volume(cast: &Cast, _: &mut Dice) -> Vec<Act> {
     fault(FaultRequest::LoseVolume { pod: cast.pod.clone() })
 }
 
-pub(super) fn disk(cast: &Cast, what: DiskFault) -> Vec<Act> {
-    fault(FaultRequest::Disk { pod: cast.pod.clone(), volume: Volume::Data, what })
+pub(super) fn disk(cast: &Cast, volume: Volume, what: DiskFault) -> Vec<Act> {
+    fault(FaultRequest::Disk { pod: cast.pod.clone(), volume, what })
 }
 
 /// Full to the last byte, or so that what is small has room still.
-pub(super) fn full(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
+pub(super) fn full(cast: &Cast, volume: Volume, dice: &mut Dice) -> Vec<Act> {
     let leave = if dice.percent(50) { 0 } else { dice.between(0, 4 << 20) };
-    disk(cast, DiskFault::Full { leave })
+    disk(cast, volume, DiskFault::Full { leave })
 }
 
 pub(super) fn damage_page(cast: &Cast, _: &mut Dice) -> Vec<Act> {
@@ -103,6 +113,23 @@ pub(super) fn wall_jumps(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
     let by = i64::try_from(dice.between(1_000, 3_600_000)).unwrap_or(1_000);
     let wall = if dice.percent(50) { by } else { -by };
     fault(FaultRequest::Clock { pod: cast.pod.clone(), wall, steady: 0 })
+}
+
+/// Every clock of a pod is ahead by up to a third of the margin that a lease leaves, and loses that again as it is
+/// healed: one pod that has gained so much and another that has lost it leave the last third.
+pub(super) fn clock_slips(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
+    every_clock(cast, i64::try_from(dice.between(100, 1_001)).unwrap_or(100))
+}
+
+/// By more than a lease or less: back, as of a machine whose clocks stood still while it was paused, or ahead, which is
+/// the same as it is healed.
+pub(super) fn steady_jumps(cast: &Cast, dice: &mut Dice) -> Vec<Act> {
+    let by = i64::try_from(dice.between(1_000, 20_000)).unwrap_or(1_000);
+    every_clock(cast, if dice.percent(50) { by } else { -by })
+}
+
+fn every_clock(cast: &Cast, by: i64) -> Vec<Act> {
+    fault(FaultRequest::Clock { pod: cast.pod.clone(), wall: by, steady: by })
 }
 
 pub(super) fn controller(what: ControllerFault) -> Vec<Act> {

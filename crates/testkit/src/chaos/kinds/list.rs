@@ -1,13 +1,13 @@
 //! Every kind of fault, as data: a new one is a new line here.
 
 use super::acts::{
-    api, api_errors, controller, cut_from, cut_from_one, damage_page, damage_wal, delete, delete_object, disk,
-    flapping, freeze, full, kill, kubelet_apart, lose_node, lose_volume, lossy, one_way, s3, s3_errors, slow_link,
-    wall_jumps,
+    api, api_errors, clock_slips, controller, cut_from, cut_from_one, damage_page, damage_wal, delete, delete_object,
+    disk, flapping, freeze, full, kill, kubelet_apart, late_link, lose_node, lose_volume, lossy, no_names, one_way, s3,
+    s3_errors, slow_link, steady_jumps, wall_jumps,
 };
 use super::{Act, Cast, Harm, Kind, Needs, Whom};
 use crate::chaos::dice::Dice;
-use pgherd_localkube::fault::{ApiFault, ControllerFault, DiskFault, Target};
+use pgherd_localkube::fault::{ApiFault, ControllerFault, DiskFault, Target, Volume};
 use pgherd_localkube::s3::S3Fault;
 
 /// Shorter and longer than a lease.
@@ -38,6 +38,14 @@ const fn of_primary(kind: Kind) -> Kind {
 
 const fn of_disk(name: &'static str, harm: Harm, weight: u64, acts: Acts) -> Kind {
     Kind { needs: Needs::Disks, ..held(name, harm, weight, acts) }
+}
+
+const fn of_wal_volume(name: &'static str, harm: Harm, weight: u64, acts: Acts) -> Kind {
+    Kind { needs: Needs::WalVolumes, ..held(name, harm, weight, acts) }
+}
+
+const fn of_clocks(name: &'static str, weight: u64, acts: Acts) -> Kind {
+    Kind { needs: Needs::Clocks, ..held(name, Harm::None, weight, acts) }
 }
 
 const fn shared(name: &'static str, weight: u64, acts: Acts) -> Kind {
@@ -104,14 +112,26 @@ pub const KINDS: &[Kind] = &[
     short_or_long(held("cut_lossy", Harm::Hidden, 4, lossy)),
     brief(held("blink", Harm::Hidden, 4, |cast, _| cut_from(cast, &["all", "api"]))),
     short_or_long(held("slow_link", Harm::Hidden, 5, slow_link)),
+    short_or_long(held("late_link", Harm::Hidden, 5, late_link)),
+    // Instances, API and controller reach each other by address: only the archive waits.
+    held("no_names", Harm::None, 3, no_names),
     // Nothing that a cluster decides hangs on the time of day: it costs nobody anything.
-    Kind { needs: Needs::Clocks, ..held("clock_jumps", Harm::None, 4, wall_jumps) },
+    of_clocks("clock_jumps", 4, wall_jumps),
+    // Nor does so little of any other clock.
+    of_clocks("clock_slips", 2, clock_slips),
+    // Elsewhere it makes two writers: no machine can know that its clocks stood still.
+    Kind { needs: Needs::ClocksAndRequired, ..of_clocks("steady_clock_jumps", 4, steady_jumps) },
     // A full volume can be read. Statements fail, or postgres does; whether the primary goes is not said.
-    of_disk("disk_full", Harm::None, 5, full),
-    of_disk("disk_no_inodes", Harm::None, 4, |cast, _| disk(cast, DiskFault::NoInodes)),
-    of_disk("disk_hung", Harm::Hidden, 6, |cast, _| disk(cast, DiskFault::Hung)),
-    of_disk("disk_read_only", Harm::Hidden, 5, |cast, _| disk(cast, DiskFault::ReadOnly)),
-    of_disk("disk_io_errors", Harm::Hidden, 5, |cast, _| disk(cast, DiskFault::IoErrors)),
+    of_disk("disk_full", Harm::None, 5, |cast, dice| full(cast, Volume::Data, dice)),
+    of_disk("disk_no_inodes", Harm::None, 4, |cast, _| disk(cast, Volume::Data, DiskFault::NoInodes)),
+    of_disk("disk_hung", Harm::Hidden, 6, |cast, _| disk(cast, Volume::Data, DiskFault::Hung)),
+    of_disk("disk_read_only", Harm::Hidden, 5, |cast, _| disk(cast, Volume::Data, DiskFault::ReadOnly)),
+    of_disk("disk_io_errors", Harm::Hidden, 5, |cast, _| disk(cast, Volume::Data, DiskFault::IoErrors)),
+    of_wal_volume("wal_disk_full", Harm::None, 5, |cast, dice| full(cast, Volume::Wal, dice)),
+    of_wal_volume("wal_disk_no_inodes", Harm::None, 4, |cast, _| disk(cast, Volume::Wal, DiskFault::NoInodes)),
+    of_wal_volume("wal_disk_hung", Harm::Hidden, 6, |cast, _| disk(cast, Volume::Wal, DiskFault::Hung)),
+    of_wal_volume("wal_disk_read_only", Harm::Hidden, 5, |cast, _| disk(cast, Volume::Wal, DiskFault::ReadOnly)),
+    of_wal_volume("wal_disk_io_errors", Harm::Hidden, 5, |cast, _| disk(cast, Volume::Wal, DiskFault::IoErrors)),
     // Without checksums nobody could tell, and those are on where disks are.
     ruinous(of_standby(of_disk("damage_page", Harm::None, 2, damage_page))),
     ruinous(of_standby(held("damage_wal", Harm::None, 4, damage_wal))),

@@ -52,10 +52,14 @@ pub enum Needs {
     Nothing,
     /// Volumes that are file systems of their own, and data checksums.
     Disks,
+    /// The same, and WAL on a volume of its own.
+    WalVolumes,
     /// Commits that wait for a standby, whatever happens.
     Required,
     /// Pods that have clocks of their own.
     Clocks,
+    /// The same, and commits that wait for a standby: what makes one writer then is no clock.
+    ClocksAndRequired,
 }
 
 /// One thing to do.

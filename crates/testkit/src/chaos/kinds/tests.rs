@@ -1,6 +1,6 @@
 //! The list holds all that the daemon can do, once.
 
-use super::{Act, Cast, KINDS, Whom};
+use super::{Act, Cast, KINDS, Kind, Needs, Whom};
 use crate::chaos::dice::Dice;
 use pgherd_localkube::fault::{
     ApiFault, ControllerFault, Damage, DiskFault, FaultRequest, Target, Volume, WalDamage, Way,
@@ -9,9 +9,9 @@ use pgherd_localkube::s3::S3Fault;
 use std::collections::BTreeSet;
 
 /// Everything that a kind may ask for, by many throws of the dice.
-fn asked() -> Vec<FaultRequest> {
+fn asked_by(kind: &Kind) -> Vec<FaultRequest> {
     let cast = Cast { pod: "n/c-1".to_owned(), others: vec!["n/c-2".to_owned(), "n/c-3".to_owned()] };
-    let of = |seed: u64| KINDS.iter().flat_map(|kind| (kind.acts)(&cast, &mut Dice::new(seed))).collect::<Vec<_>>();
+    let of = |seed: u64| (kind.acts)(&cast, &mut Dice::new(seed));
     let node = || FaultRequest::NodeLost { node: "n1".to_owned() };
     let request = |act| match act {
         Act::Fault(request) => Some(request),
@@ -34,7 +34,10 @@ fn essence(request: &FaultRequest) -> String {
         FaultRequest::Cut(cut) if cut.percent.is_some() => "cut lossy".to_owned(),
         FaultRequest::Cut(cut) if cut.way != Way::Both => format!("cut {:?}", cut.way),
         FaultRequest::Cut(cut) => format!("cut {}", cut.from.join(" ")),
-        FaultRequest::Disk { what, .. } => format!("disk {}", word(what)),
+        FaultRequest::Disk { volume, what, .. } => format!("disk {volume:?} {}", word(what)),
+        FaultRequest::Link { kbit, delay, .. } => format!("link {} {}", kbit.is_some(), delay.is_some()),
+        FaultRequest::Clock { steady: 0, .. } => "clock wall".to_owned(),
+        FaultRequest::Clock { steady, .. } => format!("clock steady {}", steady.signum()),
         FaultRequest::Damage { what: Damage::Page { .. }, .. } => "damage page".to_owned(),
         FaultRequest::Damage { what: Damage::Wal { how, .. }, .. } => format!("damage wal {how:?}"),
         FaultRequest::S3 { what } => format!("s3 {}", word(what)),
@@ -46,7 +49,7 @@ fn essence(request: &FaultRequest) -> String {
 
 #[test]
 fn every_fault_that_the_daemon_has_is_asked_for_by_a_kind() {
-    let found: BTreeSet<String> = asked().iter().map(essence).collect();
+    let found: BTreeSet<String> = KINDS.iter().flat_map(asked_by).map(|request| essence(&request)).collect();
     let (pod, node) = (String::new, String::new);
     let all = [
         Target::Postmaster,
@@ -70,7 +73,9 @@ fn every_fault_that_the_daemon_has_is_asked_for_by_a_kind() {
     for what in
         [DiskFault::Full { leave: 0 }, DiskFault::NoInodes, DiskFault::Hung, DiskFault::ReadOnly, DiskFault::IoErrors]
     {
-        wanted.push(FaultRequest::Disk { pod: pod(), volume: Volume::Data, what });
+        for volume in [Volume::Data, Volume::Wal] {
+            wanted.push(FaultRequest::Disk { pod: pod(), volume, what });
+        }
     }
     wanted.push(FaultRequest::Damage { pod: pod(), what: Damage::Page { file: None, block: 0 } });
     for how in [WalDamage::Missing, WalDamage::Truncated] {
@@ -100,11 +105,13 @@ fn every_fault_that_the_daemon_has_is_asked_for_by_a_kind() {
     let controller = [ControllerFault::Kill, ControllerFault::Freeze, ControllerFault::Double, ControllerFault::Apart];
     wanted.extend(controller.map(|what| FaultRequest::Controller { what }));
     wanted.push(FaultRequest::Partition { pod: pod(), from: pod() });
-    wanted.push(FaultRequest::Link { pod: pod(), kbit: None, delay: None });
+    wanted.push(FaultRequest::Link { pod: pod(), kbit: Some(1), delay: None });
+    wanted.push(FaultRequest::Link { pod: pod(), kbit: None, delay: Some(1) });
+    wanted.push(FaultRequest::NoNames { pod: pod() });
     wanted.push(FaultRequest::ForceDelete { pod: pod() });
     wanted.push(FaultRequest::KubeletApart { of: pod() });
     wanted.push(FaultRequest::NodeLost { node: node() });
-    wanted.push(FaultRequest::Clock { pod: pod(), wall: 1, steady: 0 });
+    wanted.extend([0, 1, -1].map(|steady| FaultRequest::Clock { pod: pod(), wall: 1, steady }));
     wanted.push(FaultRequest::LoseVolume { pod: pod() });
     let cuts = ["flapping", "lossy", "In", "Out", "api", "s3", "pods", "controller", "clients", "all api"];
     let wanted = wanted.iter().map(essence).chain(cuts.map(|from| format!("cut {from}")));
@@ -126,5 +133,18 @@ fn names_are_unique_and_what_ruins_is_put_on_whom_it_may_be_put_on() {
     assert_eq!(names.len(), KINDS.len());
     for kind in KINDS.iter().filter(|kind| kind.ruins) {
         assert!(matches!(kind.whom, Whom::Standby | Whom::Primary), "{}", kind.name);
+    }
+}
+
+#[test]
+fn clocks_that_nobody_sets_move_by_more_than_a_lease_forgives_only_where_commits_wait() {
+    let margin = 8_000 - 5_000;
+    for kind in KINDS.iter().filter(|kind| kind.needs != Needs::ClocksAndRequired) {
+        for request in asked_by(kind) {
+            let FaultRequest::Clock { steady, .. } = request else { continue };
+            assert_eq!(kind.needs, Needs::Clocks, "{}", kind.name);
+            // Never behind: so that no second fault makes it more. Two pods at once are forgiven as well.
+            assert!((0..=margin / 3).contains(&steady), "{}: {steady}", kind.name);
+        }
     }
 }
