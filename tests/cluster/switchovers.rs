@@ -97,7 +97,7 @@ impl Bed {
     }
 
     /// Who holds the lease, and how.
-    async fn holder(&self) -> Result<(String, String), String> {
+    pub async fn holder(&self) -> Result<(String, String), String> {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), NAMESPACE);
         let lease = leases.get(CLUSTER).await.map_err(|error| error.to_string())?;
         let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
