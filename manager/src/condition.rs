@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::http::{InstanceSnapshot, Role};
 use core::time::Duration;
+use pgherd_proto::cluster::reason::ARCHIVING_WORKS;
 use pgherd_proto::cluster::{condition, reason};
 use pgherd_telemetry::chain;
 use std::sync::Arc;
@@ -53,8 +54,15 @@ fn saying(status: &crate::archive::ArchiverStatus) -> Option<Saying> {
             Some(Saying { holds: false, about, message: format!("{}: {}", failure.name, failure.reason) })
         }
         (_, _, Some(_)) => {
-            let message = "Continuous archiving is working".to_owned();
-            Some(Saying { holds: true, about: String::new(), message })
+            let backlog = status.progress.and_then(|progress| Some((progress.ready, progress.backlog()?)));
+            Some(match backlog {
+                // Told again when half of it is done, or as much has come to it.
+                Some((ready, told)) => {
+                    let about = format!("a backlog of 2^{}", ready.checked_ilog2().unwrap_or(0));
+                    Saying { holds: true, about, message: format!("{ARCHIVING_WORKS}, and catches up: {told}") }
+                }
+                None => Saying { holds: true, about: String::new(), message: ARCHIVING_WORKS.to_owned() },
+            })
         }
         _ => None,
     }
@@ -65,4 +73,28 @@ async fn say(context: &Context, saying: Option<&Saying>) -> Result<(), String> {
     let reason = if *holds { reason::ARCHIVING_SUCCESS } else { reason::ARCHIVING_FAILING };
     let set = context.announcer.set_condition(condition::CONTINUOUS_ARCHIVING, *holds, reason, message);
     set.await.map_err(|error| chain(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::ArchiverStatus;
+    use pgherd_core::archive::Progress;
+    use std::time::SystemTime;
+
+    #[test]
+    fn a_backlog_is_told_and_told_again_when_half_of_it_is_done() {
+        let said = |ready| {
+            let progress = Progress { ready, archived_per_second: 2.0, produced_per_second: 0.0, eta: None };
+            let last = ("000000010000000000000001".parse().unwrap(), SystemTime::UNIX_EPOCH);
+            let status =
+                ArchiverStatus { last_archived: Some(last), progress: Some(progress), ..ArchiverStatus::default() };
+            saying(&status).unwrap()
+        };
+        assert!(said(900).holds && said(900).message.contains("900 WAL files wait"), "{:?}", said(900));
+        assert_eq!(said(900), said(600));
+        assert_ne!(said(600), said(300));
+        assert_eq!(said(3).message, ARCHIVING_WORKS);
+        assert_ne!(said(16), said(3));
+    }
 }

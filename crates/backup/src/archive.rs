@@ -35,6 +35,8 @@ pub struct WalArchive {
     pub(crate) own: Option<SystemId>,
     /// For how long each request of a fetch is made again.
     pub(crate) patience: Patience,
+    /// How the last segment that was found is compressed.
+    pub(crate) found_as: Arc<std::sync::Mutex<Option<Option<Compression>>>>,
 }
 
 impl WalArchive {
@@ -49,6 +51,7 @@ impl WalArchive {
             owner: Arc::default(),
             own: None,
             patience: Patience(Duration::ZERO),
+            found_as: Arc::default(),
         }
     }
 

@@ -3,10 +3,11 @@
 use crate::archive::WalArchive;
 use crate::compress::CompressError;
 use crate::decompress::unpack;
-use crate::wal_put::{SMALL_FILE, readable};
+use crate::wal_put::SMALL_FILE;
 use bytes::Bytes;
 use pgherd_core::wal::{Compression, SegmentSize, WalName, parse_key};
 use pgherd_objectstore::StoreError;
+use std::sync::PoisonError;
 
 /// It is not known whether the file is there, or it is there and cannot be used. Never the end of an archive.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +42,9 @@ pub enum WalGetError {
 
 impl WalArchive {
     /// The file's content, or nothing where the store has proven that no object holds it, under any suffix that
-    /// barman writes. A miss costs three requests, a hit one.
+    /// barman writes. A miss costs three requests; a hit one, once a file of its compression was found.
     pub async fn get(&self, name: WalName) -> Result<Option<Bytes>, WalGetError> {
-        let [first, second] = readable(self.settings.compression);
+        let [first, second] = readable(self.settings.compression, self.last_found());
         if let Some(found) = self.get_as(name, first).await? {
             return Ok(Some(found));
         }
@@ -83,8 +84,17 @@ impl WalArchive {
             WalName::Segment(_) | WalName::Partial(_) if SegmentSize::new(size).is_err() => {
                 Err(WalGetError::Size { key, size })
             }
-            _ => Ok(Some(content)),
+            WalName::Segment(_) | WalName::Partial(_) => {
+                *self.found_as.lock().unwrap_or_else(PoisonError::into_inner) = Some(compression);
+                Ok(Some(content))
+            }
+            WalName::History(_) | WalName::Backup { .. } => Ok(Some(content)),
         }
+    }
+
+    /// How the last segment that was found is compressed: the next one is likely to be, too.
+    fn last_found(&self) -> Option<Option<Compression>> {
+        *self.found_as.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file under any suffix, if there is one.
@@ -98,5 +108,28 @@ impl WalArchive {
             let (found, compression) = parse_key(&below).ok()?;
             (found == name).then_some(compression)
         }))
+    }
+}
+
+/// The compressions to look for first: that of the last segment, ours, then the likeliest other one.
+fn readable(ours: Option<Compression>, last: Option<Option<Compression>>) -> [Option<Compression>; 2] {
+    let likely = [last.unwrap_or(ours), ours, Some(Compression::Gzip)];
+    let second = likely.into_iter().find(|compression| *compression != likely[0]);
+    [likely[0], second.flatten()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_last_is_looked_for_first_then_ours_then_gzip_or_none() {
+        let (gzip, zstd) = (Some(Compression::Gzip), Some(Compression::Zstd));
+        assert_eq!(readable(gzip, None), [gzip, None]);
+        assert_eq!(readable(None, None), [None, gzip]);
+        assert_eq!(readable(zstd, None), [zstd, gzip]);
+        assert_eq!(readable(gzip, Some(zstd)), [zstd, gzip]);
+        assert_eq!(readable(None, Some(zstd)), [zstd, None]);
+        assert_eq!(readable(gzip, Some(None)), [None, gzip]);
     }
 }

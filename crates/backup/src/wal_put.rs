@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pgherd_core::archive::GIVE_IT_ITS_OWN;
 use pgherd_core::identity::SystemId;
 use pgherd_core::timeline::is_stand_in;
-use pgherd_core::wal::{Compression, SegmentSize, WalName, system_of_segment};
+use pgherd_core::wal::{SegmentSize, WalName, system_of_segment};
 use pgherd_objectstore::{Put, PutOptions, StoreError, Then};
 use std::path::PathBuf;
 
@@ -292,12 +292,4 @@ fn compared(name: WalName, mine: &[u8], theirs: &[u8]) -> Compared {
     let at = theirs.iter().zip(mine).position(|(a, b)| a != b).unwrap_or(shorter);
     let (there, here) = (theirs.len(), mine.len());
     Compared::Different(format!("first difference at byte {at}; {there} bytes there, {here} here"))
-}
-
-/// The compressions to look for first: ours, then the likeliest other one.
-pub(crate) fn readable(ours: Option<Compression>) -> [Option<Compression>; 2] {
-    match ours {
-        Some(Compression::Gzip) => [ours, None],
-        _ => [ours, Some(Compression::Gzip)],
-    }
 }

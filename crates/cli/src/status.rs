@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
 use pgherd_core::election::{DRAIN_REFUSED, SWITCHOVER_REFUSED};
+use pgherd_proto::cluster::reason::ARCHIVING_WORKS;
 use pgherd_proto::cluster::{Cluster, ClusterStatus, LossStatus, condition, drill_phase, phase};
 use pgherd_proto::labels;
 use pgherd_proto::member::{MemberReport, Phase};
@@ -226,7 +227,10 @@ fn verdict(view: &View) -> (bool, Vec<String>) {
     });
     reasons.push(match &view.archiving {
         None => "WAL is not archived, or nothing is known about it yet".to_owned(),
-        Some(archiving) if archiving.works => "WAL is archived".to_owned(),
+        Some(archiving) if archiving.works => {
+            // What comes after it is a backlog.
+            format!("WAL is archived{}", archiving.message.strip_prefix(ARCHIVING_WORKS).unwrap_or_default())
+        }
         Some(archiving) => format!("WAL is not being archived: {}", archiving.message),
     });
     safe &= standbys > 0 || archived;
@@ -265,7 +269,7 @@ fn screen(view: &View, colours: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Archiving, LeaseView, Member, View, look, screen, verdict};
+    use super::{ARCHIVING_WORKS, Archiving, LeaseView, Member, View, look, screen, verdict};
     use k8s_openapi::api::coordination::v1::Lease;
     use k8s_openapi::api::core::v1::Pod;
     use pgherd_proto::cluster::Cluster;
@@ -309,6 +313,17 @@ mod tests {
             let (found, reasons) = verdict(&view(state, standby, archiving));
             assert_eq!(found, safe, "{state} {standby} {archiving:?}: {reasons:?}");
         }
+    }
+
+    #[test]
+    fn a_backlog_of_wal_is_shown() {
+        let message = format!("{ARCHIVING_WORKS}, and catches up: 80 WAL files wait");
+        let behind = View { archiving: Some(Archiving { works: true, message }), ..view("open", true, None) };
+        let (safe, reasons) = verdict(&behind);
+        assert!(
+            safe && reasons.contains(&"WAL is archived, and catches up: 80 WAL files wait".to_owned()),
+            "{reasons:?}"
+        );
     }
 
     fn shown(status: &Value, state: &str) -> String {

@@ -45,7 +45,7 @@ pub async fn open(cx: &Context, cluster: &Cluster, asked: Asked<'_>) -> Result<S
             // CNPG begins with that Backup's own, unless the target says otherwise.
             let own = status.backup_id.as_deref().map(str::parse).transpose().map_err(|e| chain(&e))?;
             target.backup = target.backup.or(own);
-            of_backup(cx, source, status).await?
+            of_backup(cx, cluster, source, status).await?
         }
     };
     let place = format!("{}/{}", settings.destination_path.trim_end_matches('/'), settings.server_name);
@@ -72,7 +72,13 @@ async fn backup(cx: &Context, source: &BackupSource) -> Result<BackupStatus, Str
     }
 }
 
-async fn of_backup(cx: &Context, source: &BackupSource, status: BackupStatus) -> Result<StoreSettings, String> {
+/// Where the Backup says that it is. It does not say how many files are worth fetching ahead: the cluster's own archive does.
+async fn of_backup(
+    cx: &Context,
+    cluster: &Cluster,
+    source: &BackupSource,
+    status: BackupStatus,
+) -> Result<StoreSettings, String> {
     let destination_path = status.destination_path.filter(|path| !path.is_empty());
     let store = BarmanObjectStore {
         destination_path: destination_path.ok_or_else(|| format!("Backup {} does not say where it is", source.name))?,
@@ -80,6 +86,7 @@ async fn of_backup(cx: &Context, source: &BackupSource, status: BackupStatus) ->
         endpoint_ca: source.endpoint_ca.clone().or(status.endpoint_ca),
         server_name: status.server_name,
         s3_credentials: status.s3_credentials,
+        wal: cluster.spec.object_store().and_then(|own| own.wal.clone()),
         ..BarmanObjectStore::default()
     };
     settings_of(&store, &cx.api.name, &cx.api).await

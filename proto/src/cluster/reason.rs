@@ -6,6 +6,8 @@ pub const CLUSTER_IS_READY: &str = "ClusterIsReady";
 pub const CLUSTER_IS_NOT_READY: &str = "ClusterIsNotReady";
 /// Of `ContinuousArchiving`.
 pub const ARCHIVING_SUCCESS: &str = "ContinuousArchivingSuccess";
+/// What a message of `ContinuousArchiving` begins with where it holds; a backlog that is caught up with comes after it.
+pub const ARCHIVING_WORKS: &str = "Continuous archiving is working";
 /// Of `ContinuousArchiving`.
 pub const ARCHIVING_FAILING: &str = "ContinuousArchivingFailing";
 /// Of `LastBackupSucceeded`.

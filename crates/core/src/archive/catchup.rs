@@ -31,6 +31,22 @@ pub struct Progress {
     pub eta: Option<Duration>,
 }
 
+impl Progress {
+    /// So many files that wait are a backlog, and not just what a moment's load has left.
+    pub const BACKLOG: u64 = 16;
+
+    /// What people are told while a backlog is archived; nothing where there is none.
+    #[must_use]
+    pub fn backlog(&self) -> Option<String> {
+        let waiting = Some(self.ready).filter(|ready| *ready >= Self::BACKLOG)?;
+        let left = match self.eta {
+            Some(left) => format!("about {} s are left", left.as_secs_f64().ceil()),
+            None => "they do not become fewer yet".to_owned(),
+        };
+        Some(format!("{waiting} WAL files wait, {:.1} a second are archived, {left}", self.archived_per_second))
+    }
+}
+
 impl CatchUp {
     /// Samples older than this do not count.
     pub const WINDOW: Duration = Duration::from_secs(60);
@@ -90,6 +106,15 @@ mod tests {
         let progress = catch_up.observe(second(10), 80, 30);
         assert_eq!(progress.eta, Some(Duration::from_secs(40)));
         assert_eq!((progress.archived_per_second, progress.produced_per_second), (3.0, 1.0));
+    }
+
+    #[test]
+    fn a_backlog_is_told_with_its_rate_and_what_is_left_and_a_few_files_are_none() {
+        let of = |ready, eta| Progress { ready, archived_per_second: 3.0, produced_per_second: 1.0, eta };
+        let told = of(80, Some(Duration::from_millis(39_500))).backlog().unwrap();
+        assert_eq!(told, "80 WAL files wait, 3.0 a second are archived, about 40 s are left");
+        assert!(of(80, None).backlog().unwrap().ends_with("they do not become fewer yet"));
+        assert_eq!(of(Progress::BACKLOG - 1, None).backlog(), None);
     }
 
     #[test]
