@@ -10,7 +10,11 @@ const TERM: &str = "pgherd.io/term";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_is_edited_or_deleted_and_a_stray_promotion_move_nobody() {
-    let bed = Bed::start("hands", |_| {}).await;
+    let bed = Bed::start("hands", |cluster| {
+        // What is to be kept out of the logs is hardest to keep out then.
+        cluster["spec"]["postgresql"]["parameters"]["log_statement"] = json!("all");
+    })
+    .await;
     let primary = bed.healthy(120).await;
     let load = bed.load().await;
     bed.certificates_rotate(&primary).await;

@@ -74,11 +74,20 @@ pub async fn owner_role(session: &Session, owner: &Login, deadline: Duration) ->
     set_password(session, owner, deadline).await
 }
 
-/// Gives a role a password.
+/// No log of postgres repeats what a session runs after it, whatever it is set to.
+pub const SILENCE: &str =
+    "SET log_statement = 'none'; SET log_min_duration_statement = -1; SET log_min_error_statement = 'panic'";
+/// Ends it.
+const AS_CONFIGURED: &str = "RESET log_statement; RESET log_min_duration_statement; RESET log_min_error_statement";
+
+/// Gives a role a password. Its verifier is in no log.
 pub async fn set_password(session: &Session, login: &Login, deadline: Duration) -> Result<(), SqlError> {
     let verifier = scram::verifier(&login.password);
     let sql = format!("ALTER ROLE {} PASSWORD {}", identifier(&login.name), literal(&verifier));
-    batch(session, "set a password", &sql, deadline).await
+    session.batch("silence the log", SILENCE, deadline).await?;
+    let set = batch(session, "set a password", &sql, deadline).await;
+    session.batch("log again", AS_CONFIGURED, deadline).await?;
+    set
 }
 
 /// Takes a role's password away, so that only the socket lets it in (`enableSuperuserAccess: false`).

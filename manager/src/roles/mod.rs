@@ -15,6 +15,7 @@ use core::time::Duration;
 use password::Settled;
 use pgherd_core::cluster::MemberPhase;
 use pgherd_core::roles::{Statement, statements};
+use pgherd_postgres::bootstrap::SILENCE;
 use pgherd_postgres::sql::Session;
 use pgherd_proto::cluster::{Cluster, RoleConfiguration};
 use pgherd_telemetry::chain;
@@ -28,9 +29,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// A new primary has more urgent things to do first.
 const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
 const STATEMENT_WITHIN: Duration = Duration::from_secs(10);
-/// No log of postgres repeats what is run here, whatever it is set to: there are verifiers in it.
-const SILENCE: &str = "SET log_statement = 'none'; SET log_min_duration_statement = -1; \
-                       SET log_min_error_statement = 'panic'; SET synchronous_commit = local; ";
 
 fn serves(now: &InstanceSnapshot) -> bool {
     now.phase == MemberPhase::Primary
@@ -128,7 +126,9 @@ async fn keep(
 
 /// All of them or none: several statements in one text are one transaction.
 async fn run(session: &Session, all: &[Statement]) -> Result<(), String> {
-    session.batch("silence the log", SILENCE, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
+    // There are verifiers in it.
+    let first = format!("{SILENCE}; SET synchronous_commit = local");
+    session.batch("silence the log", &first, STATEMENT_WITHIN).await.map_err(|e| chain(&e))?;
     let text: Vec<&str> = all.iter().map(|statement| statement.sql.as_str()).collect();
     let what = if let [one] = all { one.what } else { "change the role" };
     session.batch(what, &text.join("; "), STATEMENT_WITHIN).await.map_err(|e| chain(&e))
