@@ -77,7 +77,8 @@ pub fn schema_of(kind: &str) -> &'static Value {
 /// The entry of a field, or of the object that it is in.
 #[must_use]
 pub fn lookup(kind: &str, path: &str) -> Option<&'static UnsupportedField> {
-    let covers = |listed: &str| path.strip_prefix(listed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let covers =
+        |listed: &str| path.strip_prefix(listed).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
     let listed = |field: &&UnsupportedField| field.object == kind && field.path != "spec" && covers(field.path);
     FIELDS.iter().filter(listed).max_by_key(|field| field.path.len())
 }

@@ -216,6 +216,7 @@ fn order(caches: &Caches, of_it: Of<'_>, backup: &Backup, pod: &str, nonce: &Non
         endpoint_url: store.endpoint_url.filter(|url| !url.is_empty()),
         endpoint_ca: store.endpoint_ca,
         s3_credentials: store.s3_credentials,
+        encryption: store.data.and_then(|data| data.encryption).map(|encryption| encryption.as_str().to_owned()),
         started_at: Some(clock::stamp()),
         ..BackupStatus::default()
     };

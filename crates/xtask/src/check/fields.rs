@@ -28,8 +28,12 @@ const FOR_PEOPLE: &[&str] = &[
     "spec.securityContext",
     "spec.storage.pvcTemplate",
     "spec.walStorage.pvcTemplate",
+    "spec.topologySpreadConstraints",
+    "spec.affinity.tolerations",
+    "spec.managed.services.additional[].serviceTemplate",
     // It is what happens where no keys are named; the rules see to it that it is written there and only there.
     "spec.backup.barmanObjectStore.s3Credentials.inheritFromIAMRole",
+    "spec.externalClusters[].barmanObjectStore.s3Credentials.inheritFromIAMRole",
     // The rules see to it that it is ours.
     "spec.imageCatalogRef.apiGroup",
 ];
@@ -39,6 +43,8 @@ const AMBIGUOUS: &[&str] = &[
     // Extensions of files, tablespaces of a backup.
     "spec.postgresql.extensions",
     "spec.tablespaces",
+    // Of a role.
+    "spec.externalClusters[].password",
     // Of the server of LDAP.
     "spec.monitoring.tls",
     // Only with `true`, budgets go; with `false` nothing else happens.
@@ -168,7 +174,11 @@ fn constants(code: &str) -> Vec<(String, &str, &str)> {
     found
 }
 
+/// Every field below, also those of the elements of lists (`externalClusters[].name`).
 fn leaves(schema: &Value, path: &str, found: &mut Vec<String>) {
+    if let Some(element) = schema.get("items") {
+        leaves(element, &format!("{path}[]"), found);
+    }
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (name, inner) in properties {
         let path = format!("{path}.{name}");
@@ -178,7 +188,7 @@ fn leaves(schema: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn is_read(reads: &Reads, path: &str) -> bool {
