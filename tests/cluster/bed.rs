@@ -10,7 +10,7 @@ use pgherd_localkube::daemon::{self, UpOptions};
 use pgherd_localkube::fault::{FaultRequest, Target};
 use pgherd_testkit::bed::{self, EXAMPLE, Place, edited, keep_binaries, keep_logs, remove};
 use serde_json::Value;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Where the example puts its cluster.
 pub const NAMESPACE: &str = "phoenix-guardian";
@@ -18,8 +18,9 @@ pub const NAMESPACE: &str = "phoenix-guardian";
 pub const CLUSTER: &str = "phoenix-guardian-db";
 
 const PREFIX: &str = "pgherd-cluster-";
-/// Two clusters at once would starve each other, and their timings would say nothing.
-static ALONE: Mutex<()> = Mutex::const_new(());
+/// So many clusters at once: a test mostly waits, for a lease to lapse or a volume to be copied. Two cores carry two; more
+/// would starve each other.
+static PLACES: Semaphore = Semaphore::const_new(2);
 
 /// Whether the variants that take minutes are wanted too.
 pub fn long() -> bool {
@@ -33,7 +34,7 @@ pub struct Bed {
     options: UpOptions,
     name: String,
     finished: bool,
-    _alone: MutexGuard<'static, ()>,
+    _place: SemaphorePermit<'static>,
 }
 
 impl Deref for Bed {
@@ -61,15 +62,15 @@ impl Bed {
 
     /// With `adjust` made to the environment's options.
     pub async fn start_with(name: &str, edit: impl FnOnce(&mut Value), adjust: impl FnOnce(&mut UpOptions)) -> Self {
-        let (alone, mut options) = prepare(name, edit).await;
+        let (place, mut options) = prepare(name, edit).await;
         adjust(&mut options);
         let inner = bed::Bed::up(options.clone(), Place::of_example()).await.unwrap();
-        Self::of(name, inner, options, alone)
+        Self::of(name, inner, options, place)
     }
 
     /// The example as it is, brought up by the program that people run.
     pub async fn by_program(name: &str) -> Self {
-        let (alone, options) = prepare(name, |_| {}).await;
+        let (place, options) = prepare(name, |_| {}).await;
         let file = options.files[0].to_str().unwrap();
         let said = run_program(&options, &["local", "up"], &["--name", &options.name, "-f", file]).await;
         if !said.status.success() {
@@ -78,12 +79,12 @@ impl Bed {
         }
         let handle = daemon::find(&options.state_dir).unwrap();
         let inner = bed::Bed::of(handle, Place::of_example()).await.unwrap();
-        Self::of(name, inner, options, alone)
+        Self::of(name, inner, options, place)
     }
 
-    fn of(name: &str, inner: bed::Bed, options: UpOptions, alone: MutexGuard<'static, ()>) -> Self {
+    fn of(name: &str, inner: bed::Bed, options: UpOptions, place: SemaphorePermit<'static>) -> Self {
         let directory = options.state_dir.clone();
-        Self { inner, directory, options, name: name.to_owned(), finished: false, _alone: alone }
+        Self { inner, directory, options, name: name.to_owned(), finished: false, _place: place }
     }
 
     /// The program that people run, on this environment: what it said, whatever it ended with.
@@ -177,9 +178,9 @@ impl Drop for Bed {
 }
 
 /// What an environment of that name is started with, and the right to do it.
-async fn prepare(name: &str, edit: impl FnOnce(&mut Value)) -> (MutexGuard<'static, ()>, UpOptions) {
+async fn prepare(name: &str, edit: impl FnOnce(&mut Value)) -> (SemaphorePermit<'static>, UpOptions) {
     assert!(nix::unistd::Uid::effective().is_root(), "these tests make namespaces and must run as root");
-    let alone = ALONE.lock().await;
+    let place = PLACES.acquire().await.expect("nobody closes it");
     let _provider = rustls::crypto::ring::default_provider().install_default();
     sweep_the_dead().await;
     let directory = PathBuf::from(format!("/var/tmp/{PREFIX}{}-{name}", std::process::id()));
@@ -188,7 +189,7 @@ async fn prepare(name: &str, edit: impl FnOnce(&mut Value)) -> (MutexGuard<'stat
     options.state_dir.clone_from(&directory);
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(EXAMPLE);
     options.files = vec![edited(&example, &directory, edit).unwrap()];
-    (alone, options)
+    (place, options)
 }
 
 async fn run_program(options: &UpOptions, verb: &[&str], rest: &[&str]) -> Output {

@@ -1,8 +1,8 @@
 //! Whole clusters on real PostgreSQL, through the local environment: what breaks is broken on purpose, and each time
 //! the cluster must be healthy again by itself, with every acknowledged row in it exactly once.
 //!
-//! Needs root, PostgreSQL and the built binaries beside the test's own, as `make test` has them. One cluster at a time:
-//! an environment is held by a lock. How long a failover took is printed, and never asserted.
+//! Needs root, PostgreSQL and the built binaries beside the test's own, as `make test` has them. Two clusters at
+//! a time, whatever the number of threads. How long a failover took is printed, and never asserted.
 
 // Test code: the lints excuse test functions, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)]
@@ -27,12 +27,14 @@ mod failsafe;
 mod firstborn;
 mod halves;
 mod hands;
+mod in_a_row;
 mod inside;
 mod limits;
 mod load;
 mod machines;
 mod majors;
 mod memory;
+mod names;
 mod outage;
 mod pods;
 mod preferred;

@@ -73,7 +73,7 @@ run_tier() {
         interop) # shellcheck disable=SC2046
             cargo test --workspace --no-fail-fast $(of_crates | sort -u | sed 's/^/--test /') ;;
         barman) tests/tools/interop.sh && cargo test --workspace --test interop ;;
-        cluster) tests/tools/interop.sh && cargo test --workspace --test cluster -- --test-threads=1 --nocapture --skip majors:: ;;
+        cluster) tests/tools/interop.sh && cargo test --workspace --test cluster -- --test-threads=2 --nocapture --skip majors:: ;;
         majors) tests/tools/postgres-majors.sh && each_major &&
             cargo test --workspace --test cluster -- --test-threads=1 --nocapture majors:: ;;
         kube) tests/tools/kube-assets.sh && cargo test --workspace --test kube -- --test-threads=1 --nocapture ;;
