@@ -53,6 +53,7 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
         lineage: report.lineage.clone(),
         pending_restart: context.pending_restart.load(Ordering::Relaxed),
         pending_restart_for_decrease: context.pending_decrease.load(Ordering::Relaxed),
+        damaged: report.damaged,
         ready: matches!(report.phase, MemberPhase::Primary | MemberPhase::Standby),
     }
 }

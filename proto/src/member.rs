@@ -72,6 +72,9 @@ pub struct MemberReport {
     pub pending_restart: bool,
     /// One of those is decreased that a standby must not have less of than its primary.
     pub pending_restart_for_decrease: bool,
+    /// What is on its volume can be used by nobody; it waits to be cloned anew.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub damaged: bool,
     /// As answered to the readiness probe.
     pub ready: bool,
 }

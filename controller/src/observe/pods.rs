@@ -129,6 +129,7 @@ pub fn report_view(report: &MemberReport, fresh: bool) -> Report {
         lineage: report.lineage.clone(),
         pending_restart: report.pending_restart,
         pending_decrease: report.pending_restart_for_decrease,
+        damaged: report.damaged,
         fresh,
     }
 }

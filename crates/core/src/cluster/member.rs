@@ -91,6 +91,9 @@ pub struct Report {
     /// (`max_connections` and its like): the primary must restart first.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub pending_decrease: bool,
+    /// What is on its volume can be used by nobody: like an empty one it is waiting to be cloned anew.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub damaged: bool,
     /// Answered in this round, after its fence (rule E3); false for an annotation.
     pub fresh: bool,
 }

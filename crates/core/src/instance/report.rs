@@ -21,6 +21,8 @@ pub struct Report {
     pub incarnation: Option<Incarnation>,
     /// Of its data directory.
     pub system_id: Option<SystemId>,
+    /// Its data directory is of no use.
+    pub damaged: bool,
     /// The lease as it sees it: version, the highest term that was seen, state, and whether it has lapsed.
     pub lease: Option<(String, Term, HolderState, bool)>,
     /// How long a holder may write that it knows of, itself included, is below this.
@@ -64,6 +66,7 @@ impl Machine {
             },
             incarnation: data.map(|d| d.incarnation.clone()),
             system_id: data.map(|d| d.system_id),
+            damaged: matches!(self.volume, Some(Volume::Damaged(_))),
             lease: self.lease_as_reported(now),
             lease_duration: self
                 .lease

@@ -4,7 +4,7 @@
 //! last known primary, so that a whole leaseDuration runs before anybody may take it; with a term and a timeline above
 //! everything that any instance has seen; and only if every instance answers, since one that does not may know more, and
 //! no other says that it may write: a holder that does not reach the API lives on by pledges (L7), for as long as it gets
-//! them, and the status may not have heard of its promotion. If the last primary is there and its volume is lost, the
+//! them, and the status may not have heard of its promotion. If the last primary is there and its data are lost, the
 //! lease is made anew as held by nobody who lives, so that the others elect one of them when its time is over.
 
 use super::Draft;
@@ -75,12 +75,12 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
     let reports: Vec<&Report> = observed.pods.iter().filter_map(answer).collect();
     let answers = |volume: &VolumeView| {
         let of_it = |pod: &&PodView| pod.serial == volume.serial;
-        observed.pods.iter().filter(of_it).any(|pod| answer(pod).is_some() || is_emptied(observed, pod))
+        observed.pods.iter().filter(of_it).any(|pod| answer(pod).is_some() || has_lost_its_data(observed, pod))
     };
     let volumes = observed.volumes.iter().filter(|volume| !answers(volume));
     let mut missing: Vec<String> = volumes.map(|volume| format!("{} does not answer", volume.name)).collect();
     let name = observed.status.current_primary.clone().unwrap_or_default();
-    let emptied = observed.pod(&name).filter(|pod| is_emptied(observed, pod));
+    let emptied = observed.pod(&name).filter(|pod| has_lost_its_data(observed, pod));
     let primary = observed.pod(&name).and_then(|pod| Some((pod, answer(pod).or_else(|| emptied?.report.as_ref())?)));
     if primary.is_none() {
         missing.push(format!("the last primary {name:?} does not answer"));
@@ -88,6 +88,11 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
     let others = observed.pods.iter().filter(|pod| pod.name != name);
     let writers = others.filter(|pod| pod.report.as_ref().is_some_and(may_write));
     missing.extend(writers.map(|pod| format!("{} may still write, and makes it anew itself once it can", pod.name)));
+    if emptied.is_some() && desired.synchronous {
+        let lost = observed.pods.iter().filter(|pod| pod.name != name && has_lost_its_data(observed, pod));
+        missing
+            .extend(lost.map(|pod| format!("{} has lost its data as well, and may alone have had a commit", pod.name)));
+    }
     let unknown = reports.iter().any(|report| report.incarnation.is_none());
     if unknown && desired.synchronous {
         missing.push("not every instance knows its data directory".to_owned());
@@ -140,10 +145,13 @@ fn is_fresh(pod: &PodView) -> bool {
     pod.report.as_ref().is_some_and(|report| report.fresh)
 }
 
-/// Its volume is empty, and it says so: it has nothing to tell, and waits for a primary to be cloned from.
-fn is_emptied(observed: &Observed, pod: &PodView) -> bool {
-    let says = pod.report.as_ref().is_some_and(|report| report.fresh && report.system_id.is_none());
-    says && observed.volumes.iter().any(|volume| volume.serial == pod.serial && !volume.has_data)
+/// Its volume is empty, or what is on it is of no use, and it says so: it has nothing to tell, and waits for a primary to
+/// be cloned from.
+fn has_lost_its_data(observed: &Observed, pod: &PodView) -> bool {
+    let Some(report) = pod.report.as_ref().filter(|report| report.fresh && report.system_id.is_none()) else {
+        return false;
+    };
+    report.damaged || observed.volumes.iter().any(|volume| volume.serial == pod.serial && !volume.has_data)
 }
 
 /// What it answered in this round.

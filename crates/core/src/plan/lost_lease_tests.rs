@@ -148,8 +148,33 @@ fn l8_the_lease_is_made_anew_as_nobodys_who_lives_where_the_last_primary_has_los
     for alone in &others {
         assert_eq!(crate::election::sat(&record.records, &[alone.clone()].into()).len(), 1);
     }
-    assert!(crate::election::sat(&record.records, &others.into()).is_empty());
+    assert!(crate::election::sat(&record.records, &others.clone().into()).is_empty());
     // A volume that is not known to be empty may hold what nobody else has.
     observed.volumes[0].has_data = true;
     assert!(made(&super::plan(&desired, &observed, NOW).steps).is_none());
+    // One that is known to be damaged holds nothing that anybody could read.
+    observed.pods[0].report.as_mut().unwrap().damaged = true;
+    let plan = super::plan(&desired, &observed, NOW);
+    assert_eq!(check(&observed, &plan), []);
+    assert_eq!(made(&plan.steps).map(|record| record.records[0].voters.clone()), Some(others.to_vec()));
+}
+
+#[test]
+fn l8_a_standby_that_has_lost_its_data_with_the_primary_may_alone_have_had_a_commit() {
+    for synchronous in [false, true] {
+        let (mut desired, mut observed) = lost();
+        desired.synchronous = synchronous;
+        for pod in [0, 2] {
+            let report = observed.pods[pod].report.as_mut().unwrap();
+            (report.system_id, report.incarnation, report.position) = (None, None, None);
+            (report.phase, report.damaged) = (MemberPhase::Stuck, true);
+        }
+        let plan = plan(&desired, &observed, NOW);
+        assert_eq!(made(&plan.steps).is_some(), !synchronous, "{:?}", plan.steps);
+        let said = format!("{:?}", plan.steps);
+        assert_eq!(said.contains("c-3 has lost its data as well"), synchronous, "{said}");
+        // The primary has everything that was acknowledged.
+        observed.pods[0].report = lost().1.pods[0].report.clone();
+        assert!(made(&super::plan(&desired, &observed, NOW).steps).is_some());
+    }
 }

@@ -175,6 +175,8 @@ impl World {
                 self.restart_container(at, false, 500, 9_000);
                 self.nodes[at].uid = PodUid(format!("uid-{}-{generation}", self.nodes[at].name));
             }
+            // Nobody comes back from the loss of the only data there are.
+            _ if !self.others_have_data(at) => self.restart_container(at, true, 500, 9_000),
             _ => {
                 self.unreadable(at, u64::MAX / 2);
                 self.restart_container(at, true, 500, 9_000);
@@ -186,6 +188,11 @@ impl World {
                 }
             }
         }
+    }
+
+    fn others_have_data(&self, at: usize) -> bool {
+        let sound = |node: &super::node::Node| node.disk.data.as_ref().is_some_and(|data| !data.torn && !data.damaged);
+        self.nodes.iter().enumerate().any(|(other, node)| other != at && sound(node))
     }
 
     /// What the manager finds: data up to some checkpoint, fit only to be cloned anew, under a name that acknowledged nothing.

@@ -126,6 +126,7 @@ impl Node {
             tail: report.tail,
             fence: report.fence,
             lineage: report.lineage,
+            damaged: report.damaged,
             fresh: false,
             ..Report::default()
         }
