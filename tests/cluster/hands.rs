@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use pgherd_localkube::fault::{FaultRequest, Target};
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE, long};
@@ -34,9 +35,7 @@ async fn a_lease_that_is_edited_or_deleted_and_a_stray_promotion_move_nobody() {
 
     bed.hurt(&load, "the lease deleted by hand, its finalizer too", async || {
         let old = leases.get(CLUSTER).await.unwrap().metadata.uid;
-        let bare = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-        leases.patch(CLUSTER, &PatchParams::default(), &bare).await.unwrap();
-        leases.delete(CLUSTER, &DeleteParams::default()).await.unwrap();
+        bed.deleted(&leases).await;
         bed.until("a new lease of the same holder", 30, async || {
             held(&leases, &primary, &term).await?;
             let now = leases.get(CLUSTER).await.map_err(|error| error.to_string())?.metadata.uid;
@@ -46,6 +45,21 @@ async fn a_lease_that_is_edited_or_deleted_and_a_stray_promotion_move_nobody() {
     })
     .await;
     assert_eq!(bed.healthy(60).await, primary, "neither moves the primary");
+
+    bed.hurt(&load, "the lease deleted by hand, and its holder frozen", async || {
+        bed.fault(FaultRequest::Freeze { target: Target::Pod, pod: bed.full(&primary) }).await;
+        bed.deleted(&leases).await;
+        bed.until("the controller saying whom it waits for", 60, async || {
+            let refusal = bed.cluster().await?["status"]["electionRefusal"].to_string();
+            if refusal.contains(&format!("{primary} does not answer")) { Ok(()) } else { Err(refusal) }
+        })
+        .await;
+        assert!(leases.get_opt(CLUSTER).await.unwrap().is_none(), "nobody makes it anew who may know too little");
+        bed.fault(FaultRequest::Heal).await;
+    })
+    .await;
+    let primary = bed.healthy(120).await;
+    bed.nothing_lost(&load).await;
 
     let standby = bed.standby().await;
     bed.hurt(&load, "a standby promoted by hand", async || {
@@ -79,6 +93,13 @@ async fn held(leases: &Api<Lease>, pod: &str, term: &str) -> Result<(), String> 
 }
 
 impl Bed {
+    /// Its finalizer too.
+    async fn deleted(&self, leases: &Api<Lease>) {
+        let bare = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+        leases.patch(CLUSTER, &PatchParams::default(), &bare).await.unwrap();
+        leases.delete(CLUSTER, &DeleteParams::default()).await.unwrap();
+    }
+
     async fn annotated(&self, leases: &Api<Lease>, name: &str, value: &str) {
         let patch = Patch::Merge(json!({ "metadata": { "annotations": { name: value } } }));
         leases.patch(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
