@@ -100,7 +100,7 @@ pub struct Context {
 #[derive(Default)]
 pub struct Processes {
     watchdog: Mutex<Option<Watchdog>>,
-    disk_probe: Mutex<Option<Arc<FsyncProbe>>>,
+    disk_probes: Mutex<Option<Arc<[FsyncProbe]>>>,
     postmaster: Mutex<Option<Running>>,
 }
 
@@ -110,17 +110,21 @@ impl Context {
         self.processes.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What shows that the volume of WAL takes writes; its thread is started at the first call.
+    /// What shows that the volume of WAL takes writes, and that of the data where that is another one; their threads are
+    /// started at the first call.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn disk_probe(&self) -> Result<Arc<FsyncProbe>, ProbeError> {
-        let mut kept = self.processes.disk_probe.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(probe) = kept.as_ref() {
-            return Ok(Arc::clone(probe));
+    pub fn disk_probes(&self) -> Result<Arc<[FsyncProbe]>, ProbeError> {
+        let mut kept = self.processes.disk_probes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(probes) = kept.as_ref() {
+            return Ok(Arc::clone(probes));
         }
-        let probe = Arc::new(FsyncProbe::new(&self.config.pgdata.join("pg_wal"))?);
-        Ok(Arc::clone(kept.insert(probe)))
+        // Commits do not wait for it; but reads do, and the checkpoint without which WAL grows and no handover ends.
+        let data = self.config.wal_mount.as_ref().map(|_| self.volume.own());
+        let volumes = std::iter::once(self.config.pgdata.join("pg_wal")).chain(data);
+        let probes: Arc<[FsyncProbe]> = volumes.map(|volume| FsyncProbe::new(&volume)).collect::<Result<_, _>>()?;
+        Ok(Arc::clone(kept.insert(probes)))
     }
 
     /// The postmaster, if there is one.

@@ -14,7 +14,8 @@ use crate::bed::{Bed, CLUSTER};
 use crate::cluster::text;
 use crate::load::Load;
 
-fn three_machines(options: &mut UpOptions) {
+/// Three nodes, and volumes that can fail.
+pub fn three_machines(options: &mut UpOptions) {
     let node = |number: u8| NodeOptions { name: format!("n{number}"), zone: format!("z{number}") };
     options.nodes = (1..=3).map(node).collect();
     options.volumes = Volumes::Ext4;

@@ -1,10 +1,12 @@
-//! WAL on volumes of its own: what other scenarios ask for and look at.
+//! WAL on volumes of its own: what other scenarios ask for and look at, and a volume of data that fails beside it.
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Api, DeleteParams};
+use pgherd_localkube::fault::{DiskFault, FaultRequest, Volume};
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, NAMESPACE};
+use crate::machines::three_machines;
 
 /// Segments in `pg_wal`, and in the folders of the volume.
 const SEGMENTS: &str = "SELECT (SELECT count(*) FROM pg_ls_dir('pg_wal') AS name WHERE name ~ '^[0-9A-F]{24}$') || ' ' || \
@@ -14,6 +16,26 @@ const SEGMENTS: &str = "SELECT (SELECT count(*) FROM pg_ls_dir('pg_wal') AS name
 /// `spec.walStorage`.
 pub fn storage() -> Value {
     json!({"size": "10Gi"})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_whose_data_cannot_be_written_is_followed_by_another_although_its_wal_can() {
+    let apart = |cluster: &mut Value| cluster["spec"]["walStorage"] = storage();
+    let bed = Bed::start_with("wal-apart", apart, three_machines).await;
+    let primary = bed.healthy(120).await;
+    bed.wal_is_apart().await;
+    let load = bed.load().await;
+    bed.hurt(&load, "the volume of the primary's data hangs", async || {
+        let what = DiskFault::Hung;
+        bed.fault(FaultRequest::Disk { pod: bed.full(&primary), volume: Volume::Data, what }).await;
+        bed.another_primary(&primary, 90).await;
+    })
+    .await;
+    bed.fault(FaultRequest::Heal).await;
+    bed.healthy(180).await;
+    bed.lost_only_apart(&load).await;
+    load.stop().await;
+    bed.down().await;
 }
 
 impl Bed {

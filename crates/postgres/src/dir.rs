@@ -369,14 +369,20 @@ impl Volume {
         name.strip_prefix(base).is_some_and(|rest| rest.starts_with(&format!(".{word}-")))
     }
 
+    /// What is kept beside the data directory, which is not part of it.
+    #[must_use]
+    pub fn own(&self) -> PathBuf {
+        self.root.join("pgherd")
+    }
+
     fn own_file(&self, name: &str) -> PathBuf {
-        self.root.join("pgherd").join(name)
+        self.own().join(name)
     }
 
     /// Writes a line of ours, on this volume and beside the data directory.
     pub fn write_own(&self, name: &str, content: &str) -> Result<(), DirError> {
         let path = self.own_file(name);
-        let dir = self.root.join("pgherd");
+        let dir = self.own();
         if !dir.exists() {
             std::fs::create_dir_all(&dir).map_err(files::failed("create", &dir))?;
             files::fsync_dir(&self.root)?;

@@ -5,6 +5,7 @@ use super::start::local;
 use crate::clock;
 use crate::context::Context;
 use core::time::Duration;
+use futures::future::join_all;
 use pgherd_core::instance::Outcome;
 use pgherd_core::lease::{LeaseRecord, Term, stand_still};
 use pgherd_postgres::sample::prove_write_path;
@@ -50,13 +51,13 @@ pub async fn remember(cx: &Arc<Context>, term: Term) -> Effect {
     Effect::Quiet
 }
 
-/// fsync on the volume of WAL; while open, also that postgres flushes what it is given (hole 26).
+/// fsync on the volume of WAL, and on that of the data where that is another one; while open, also that postgres flushes what it is given (hole 26).
 pub async fn prove(cx: &Context, sql: bool) -> Outcome {
     let began = clock::now();
     let postgres = async { if sql { flushes(cx).await } else { Ok(()) } };
     match tokio::join!(syncs(cx), postgres) {
         (Err(why), _) => {
-            tracing::warn!(%why, "the WAL volume cannot be written");
+            tracing::warn!(%why, "a volume cannot be written");
             Outcome::Failed(why)
         }
         (_, Err(why)) => {
@@ -67,10 +68,11 @@ pub async fn prove(cx: &Context, sql: bool) -> Outcome {
     }
 }
 
-/// From a thread of its own, one for the manager's life: a disk that hangs holds that thread and nobody else.
+/// From a thread for each volume, for the manager's life: a disk that hangs holds that thread and nobody else.
 async fn syncs(cx: &Context) -> Result<(), String> {
-    let probe = cx.disk_probe().map_err(|e| chain(&e))?;
-    probe.probe(WRITE_WITHIN).await.map(drop).map_err(|e| chain(&e))
+    let probes = cx.disk_probes().map_err(|e| chain(&e))?;
+    let all = join_all(probes.iter().map(|probe| probe.probe(WRITE_WITHIN))).await;
+    all.into_iter().try_for_each(|synced| synced.map(drop)).map_err(|e| chain(&e))
 }
 
 /// A new session each time: the postmaster has to answer as well. What that shows is nothing to those who are

@@ -93,11 +93,6 @@ impl Terms {
         };
         if can { kind.weight * times } else { 0 }
     }
-
-    /// A primary proves itself on the volume of its WAL: with another one that fails it may stay.
-    fn deposes(self, kind: &Kind) -> bool {
-        kind.deposes() && !(self.disks == Disks::WalApart && kind.needs == Needs::Disks)
-    }
 }
 
 /// The schedule of a seed: three to six faults of at least two kinds, the first of which takes a primary away, and one at
@@ -114,7 +109,7 @@ pub fn schedule(seed: u64, terms: Terms) -> Vec<Planned> {
             planned.len() == 2 && planned.windows(2).all(|two| matches!(two, [a, b] if a.kind == b.kind));
         let weight = |kind: &Kind| {
             let taken = last_of_one_kind && planned.iter().any(|one| one.kind == kind.name);
-            let unfit = first && (!terms.deposes(kind) || kind.whom == Whom::Standby);
+            let unfit = first && (!kind.deposes() || kind.whom == Whom::Standby);
             if taken || unfit || (ruined && kind.ruins) { 0 } else { terms.weight(kind) }
         };
         let Some(kind) = dice.weighted(KINDS, weight) else { break };
@@ -154,7 +149,7 @@ mod tests {
         for seed in 0..2_000 {
             let planned = schedule(seed, ALL);
             let kinds: BTreeSet<_> = planned.iter().map(|one| one.kind.clone()).collect();
-            let deposes = |one: &Planned| one.role == Role::Primary && ALL.deposes(kind(&one.kind).unwrap());
+            let deposes = |one: &Planned| one.role == Role::Primary && kind(&one.kind).unwrap().deposes();
             assert!(planned.len() >= 3 && kinds.len() >= 2, "seed {seed}: {planned:?}");
             assert!(planned.iter().any(deposes), "seed {seed}: {planned:?}");
             assert!(planned.iter().all(|one| one.at >= FIRST && one.at < LAST), "seed {seed}: {planned:?}");
@@ -199,13 +194,6 @@ mod tests {
         let apart = |seed: &u64| Terms::of(*seed, false).disks == Disks::WalApart;
         let (even, odd): (Vec<u64>, Vec<u64>) = (0..36).filter(apart).partition(|seed| seed.is_multiple_of(2));
         assert_eq!((even.len(), odd.len()), (3, 3), "each configuration has its share");
-    }
-
-    #[test]
-    fn where_wal_is_apart_a_volume_of_data_that_fails_takes_no_primary_away_and_one_of_wal_does() {
-        let deposes = |disks, name| Terms { disks, ..Terms::default() }.deposes(kind(name).unwrap());
-        assert!(deposes(Disks::One, "disk_hung"));
-        assert!(!deposes(Disks::WalApart, "disk_hung") && deposes(Disks::WalApart, "wal_disk_hung"));
     }
 
     #[test]
