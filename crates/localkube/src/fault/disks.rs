@@ -66,10 +66,21 @@ impl Faults {
                 };
                 disk::repair(&directory, end_users).await?;
             }
-            DiskFault::Full { .. } => remove(&directory.join(FILLER)).await?,
-            DiskFault::NoInodes => remove(&directory.join(INODES)).await?,
+            DiskFault::Full { .. } => self.make_room(&directory, FILLER).await?,
+            DiskFault::NoInodes => self.make_room(&directory, INODES).await?,
         }
         Ok(())
+    }
+
+    /// On a volume that hangs as well there is room once it does not hang any more: whoever waited for it here would keep
+    /// that from being healed.
+    async fn make_room(&self, volume: &Path, what: &str) -> Result<(), FaultError> {
+        let path = volume.join(what);
+        if self.hangs(volume) {
+            tokio::spawn(async move { remove(&path).await });
+            return Ok(());
+        }
+        remove(&path).await
     }
 
     pub(super) async fn damage(&self, pod: &str, what: &Damage) -> Result<Done, FaultError> {
