@@ -114,6 +114,14 @@ async fn a_volume_is_full_without_inodes_hung_read_only_or_failing_and_well_agai
     says(address, "written").await;
 
     let full = put(&environment, DiskFault::Full { leave: 0 }).await;
+    let hung = put(&environment, DiskFault::Hung).await;
+    for id in [full, hung] {
+        let healed = environment.handle.inject(FaultRequest::HealOne { id });
+        tokio::time::timeout(Duration::from_secs(20), healed).await.expect("neither waits for the other").unwrap();
+    }
+    says(address, "written").await;
+
+    let full = put(&environment, DiskFault::Full { leave: 0 }).await;
     let read_only = put(&environment, DiskFault::ReadOnly).await;
     says(address, "data EROFS, wal written").await;
     let heal = async |id: &str| environment.handle.inject(FaultRequest::HealOne { id: id.to_owned() }).await;
