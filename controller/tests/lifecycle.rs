@@ -14,7 +14,7 @@ mod hook;
 mod leading;
 mod rights;
 
-use api::{NAME, NS, Rig, api, until};
+use api::{NAME, NS, Rig, api, opened_by, until};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -22,8 +22,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use pgherd_controller::observe;
-use pgherd_core::identity::PodUid;
-use pgherd_core::lease::{Holder, HolderState, LeaseRecord, Term, WalPosition};
+use pgherd_core::lease::{HolderState, LeaseRecord, Term, WalPosition};
 use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::TimelineId;
 use pgherd_pki::{ClientIdentity, server_config};
@@ -211,23 +210,7 @@ async fn the_example_manifest_becomes_a_cluster_survives_its_primary_and_goes_aw
 
     // The first instance initialises the database and opens; the others are created.
     let first = play(&client, 1, "primary", "127.0.0.1").await;
-    let holder = Holder {
-        name: first.name_any(),
-        pod_uid: PodUid(first.uid().unwrap()),
-        nonce: "n1".into(),
-        address: "127.0.0.1".into(),
-    };
-    write_lease(&client, |record| {
-        *record = LeaseRecord {
-            holder: Some(holder),
-            attempt: "a1".into(),
-            state: HolderState::Open,
-            term: Term(1),
-            timeline: TimelineId(1),
-            ..LeaseRecord::default()
-        };
-    })
-    .await;
+    write_lease(&client, |record| *record = opened_by(&first)).await;
     let status = json!({ "status": { "systemID": "7", "currentPrimary": format!("{NAME}-1") } });
     clusters.patch_status(NAME, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     let standby = play(&client, 2, "standby", "127.0.0.2").await;

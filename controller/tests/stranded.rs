@@ -3,14 +3,11 @@
 
 mod api;
 
-use api::{NAME, NS, Rig, api, until};
+use api::{NAME, NS, Rig, api, opened_by, until};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolumeClaim, Pod};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use pgherd_core::identity::PodUid;
-use pgherd_core::lease::{Holder, HolderState, LeaseRecord, Term};
-use pgherd_core::timeline::TimelineId;
 use pgherd_proto::cluster::Cluster;
 use pgherd_proto::labels;
 use serde_json::json;
@@ -34,23 +31,9 @@ async fn play(client: &Client, serial: u32, phase: &str) -> Pod {
 
 /// The first instance is the primary: it holds the lease, and has made the database.
 async fn open(client: &Client, first: &Pod) {
-    let holder = Holder {
-        name: first.name_any(),
-        pod_uid: PodUid(first.uid().unwrap()),
-        nonce: "n1".into(),
-        address: "127.0.0.1".into(),
-    };
     let leases = api::<Lease>(client);
     let stored = leases.get(NAME).await.unwrap();
-    let record = LeaseRecord {
-        holder: Some(holder),
-        attempt: "a1".into(),
-        state: HolderState::Open,
-        term: Term(1),
-        timeline: TimelineId(1),
-        ..LeaseRecord::default()
-    };
-    let lease = pgherd_proto::lease::to_lease(&stored, &record, jiff::Timestamp::now());
+    let lease = pgherd_proto::lease::to_lease(&stored, &opened_by(first), jiff::Timestamp::now());
     leases.replace(NAME, &PostParams::default(), &lease).await.unwrap();
     let status = json!({ "status": { "systemID": "7", "currentPrimary": first.name_any() } });
     api::<Cluster>(client).patch_status(NAME, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();

@@ -74,12 +74,16 @@ pub fn schema_of(kind: &str) -> &'static Value {
     slot.map_or(&Value::Null, |slot| slot.get_or_init(make))
 }
 
+/// Whether `path` is `above`, or in it: a field of the object, or of an element of the list.
+#[must_use]
+pub fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 /// The entry of a field, or of the object that it is in.
 #[must_use]
 pub fn lookup(kind: &str, path: &str) -> Option<&'static UnsupportedField> {
-    let covers =
-        |listed: &str| path.strip_prefix(listed).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-    let listed = |field: &&UnsupportedField| field.object == kind && field.path != "spec" && covers(field.path);
+    let listed = |field: &&UnsupportedField| field.object == kind && field.path != "spec" && is_below(path, field.path);
     FIELDS.iter().filter(listed).max_by_key(|field| field.path.len())
 }
 

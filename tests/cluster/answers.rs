@@ -10,7 +10,6 @@ use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE};
-use crate::outage::holes;
 
 /// More than [`S3Fault::Reset`] lets through here, however well it is compressed.
 const RANDOM: &str = "SELECT pg_logical_emit_message(false, 'test', string_agg(md5(random()::text), '')), \
@@ -65,11 +64,7 @@ async fn a_store_that_refuses_is_gone_or_breaks_off_is_named_and_nothing_is_miss
     let last = bed.archive_now(&next, 90).await;
     bed.archiving_works().await;
 
-    let whole = bed.until("an archive without a hole", 60, async || {
-        let names = bed.archived().await;
-        holes(&names, &last).map(|()| names.len())
-    });
-    bed.say(&format!("{} files in the archive, without a hole", whole.await));
+    bed.archive_is_whole(&last, 60).await;
     bed.settle(load).await;
     bed.password_changed(&next).await;
     bed.down().await;

@@ -92,6 +92,12 @@ impl Bed {
 }
 
 impl Bed {
+    /// What a member says of itself; nothing while it is not there.
+    pub async fn report_of(&self, pod: &str) -> Value {
+        let annotations = self.pods().get(pod).await.ok().and_then(|pod| pod.metadata.annotations).unwrap_or_default();
+        annotations.get("pgherd.io/member").and_then(|said| serde_json::from_str(said).ok()).unwrap_or_default()
+    }
+
     /// When a pod's postmaster started, by its own word.
     pub async fn started(&self, pod: &str) -> String {
         self.until(&format!("{pod} answering"), 30, async || self.ask(pod, STARTED).await).await

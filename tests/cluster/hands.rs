@@ -3,9 +3,10 @@
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use pgherd_localkube::fault::{FaultRequest, Target};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE, long};
+use crate::cluster::text;
 
 const TERM: &str = "pgherd.io/term";
 
@@ -105,11 +106,8 @@ impl Bed {
         leases.patch(CLUSTER, &PatchParams::default(), &patch).await.unwrap();
     }
 
-    /// What a member says of itself.
+    /// Why a member does what it does, by its own word.
     pub async fn message_of(&self, pod: &str) -> String {
-        let annotations = self.pods().get(pod).await.ok().and_then(|pod| pod.metadata.annotations).unwrap_or_default();
-        let report: Value =
-            annotations.get("pgherd.io/member").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        report.get("message").and_then(Value::as_str).unwrap_or_default().to_owned()
+        text(&self.report_of(pod).await, "/message")
     }
 }

@@ -7,7 +7,6 @@ use pgherd_localkube::s3::S3Fault;
 use crate::bed::{Bed, CLUSTER, long};
 use crate::cluster::text;
 use crate::load::Load;
-use crate::outage::holes;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn switchovers_in_a_row_under_load_lose_nothing_and_no_promotion_waits_for_a_store_that_hangs() {
@@ -31,11 +30,7 @@ async fn switchovers_in_a_row_under_load_lose_nothing_and_no_promotion_waits_for
     let primary = bed.healthy(120).await;
     let last = bed.archive_now(&primary, 120).await;
     bed.archiving_works().await;
-    let whole = bed.until("an archive without a hole", 120, async || {
-        let names = bed.archived().await;
-        holes(&names, &last).map(|()| names.len())
-    });
-    bed.say(&format!("{} files in the archive, without a hole", whole.await));
+    bed.archive_is_whole(&last, 120).await;
     bed.settle(load).await;
     bed.down().await;
 }

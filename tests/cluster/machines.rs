@@ -32,15 +32,7 @@ async fn a_primary_whose_disk_or_node_fails_is_followed_by_another() {
     let load = bed.load().await;
 
     for what in [DiskFault::Hung, DiskFault::ReadOnly, DiskFault::IoErrors] {
-        bed.hurt(&load, &format!("the primary's disk is {what}"), async || {
-            let disk = FaultRequest::Disk { pod: bed.full(&primary), volume: Volume::Data, what };
-            bed.fault(disk).await;
-            bed.another_primary(&primary, 90).await;
-        })
-        .await;
-        bed.fault(FaultRequest::Heal).await;
-        primary = bed.healthy(180).await;
-        bed.lost_only_apart(&load).await;
+        primary = bed.outlives_its_disk(&load, &primary, what).await;
     }
 
     primary = bed.full_disk(&load, &primary).await;
@@ -105,6 +97,19 @@ async fn an_api_that_goes_away_and_controllers_that_are_two_or_none_stop_no_fail
 }
 
 impl Bed {
+    /// The volume of the primary's data fails, and is well again once another is the primary; answers who is in the end.
+    pub async fn outlives_its_disk(&self, load: &Load, primary: &str, what: DiskFault) -> String {
+        self.hurt(load, &format!("the primary's disk is {what}"), async || {
+            self.fault(FaultRequest::Disk { pod: self.full(primary), volume: Volume::Data, what }).await;
+            self.another_primary(primary, 90).await;
+        })
+        .await;
+        self.fault(FaultRequest::Heal).await;
+        let primary = self.healthy(180).await;
+        self.lost_only_apart(load).await;
+        primary
+    }
+
     /// No space is left on the primary's volume, where its WAL is too: a statement that needs more room fails, and nobody
     /// moves, WAL that waits is archived, and a backup that would need more is refused; once a new WAL file is due, postgres ends, and another takes over. Answers the primary in the end.
     async fn full_disk(&self, load: &Load, primary: &str) -> String {

@@ -35,16 +35,21 @@ async fn an_archive_that_was_away_lacks_nothing_when_it_is_back() {
     let next = bed.healthy(120).await;
     let last = bed.archive_now(&next, 120).await;
 
-    let whole = bed.until("an archive without a hole", 120, async || {
-        let names: Vec<String> = bed.archived().await;
-        holes(&names, &last).map(|()| names.len())
-    });
-    bed.say(&format!("{} files in the archive, without a hole", whole.await));
+    bed.archive_is_whole(&last, 120).await;
     bed.settle(load).await;
     bed.down().await;
 }
 
 impl Bed {
+    /// Waits until everything up to this segment is there, however often the primary has moved.
+    pub async fn archive_is_whole(&self, last: &str, within: u64) {
+        let whole = self.until("an archive without a hole", within, async || {
+            let names = self.archived().await;
+            holes(&names, last).map(|()| names.len())
+        });
+        self.say(&format!("{} files in the archive, without a hole", whole.await));
+    }
+
     /// Four segments' worth of switches, with rows in each.
     pub async fn switches(&self, load: &crate::load::Load, primary: &str) {
         for _ in 0..4 {
@@ -55,7 +60,7 @@ impl Bed {
 }
 
 /// Every segment number from the first to that of `last` is there, and a history of every timeline after the first.
-pub fn holes(names: &[String], last: &str) -> Result<(), String> {
+fn holes(names: &[String], last: &str) -> Result<(), String> {
     let number = |text: &str| u64::from_str_radix(text, 16).unwrap();
     let segment = |name: &str| number(&name[8..16]) * 256 + number(&name[16..24]);
     let whole = |name: &&String| name.len() == 24 && name.bytes().all(|digit| digit.is_ascii_hexdigit());

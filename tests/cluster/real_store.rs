@@ -10,7 +10,6 @@ use pgherd_localkube::fault::{FaultRequest, Target};
 use pgherd_localkube::s3::S3Fault;
 
 use crate::bed::{Bed, CLUSTER};
-use crate::outage::holes;
 use crate::seaweed::{ACCESS_KEY, BUCKET, SECRET_KEY, Seaweed};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +44,7 @@ async fn a_cluster_archives_to_a_store_that_is_not_ours_and_barman_reads_it_back
     .await;
     bed.fault(FaultRequest::S3 { what: S3Fault::None }).await;
     let last = bed.archive_now(&next, 120).await;
-    bed.until("an archive without a hole", 60, async || holes(&bed.archived().await, &last)).await;
+    bed.archive_is_whole(&last, 60).await;
 
     let history = format!("{}.history", &last[..8]);
     for name in [&first, &last, &history] {

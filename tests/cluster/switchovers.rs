@@ -4,7 +4,7 @@
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, Patch, PatchParams};
 use pgherd_localkube::fault::{FaultRequest, Target};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE};
 use crate::cluster::text;
@@ -81,10 +81,7 @@ impl Bed {
 
     /// What a member says that it does.
     async fn phase_of(&self, pod: &str) -> String {
-        let annotations = self.pods().get(pod).await.ok().and_then(|pod| pod.metadata.annotations).unwrap_or_default();
-        let report: Value =
-            annotations.get("pgherd.io/member").and_then(|said| serde_json::from_str(said).ok()).unwrap_or_default();
-        text(&report, "/phase")
+        text(&self.report_of(pod).await, "/phase")
     }
 
     /// Waits until it is.

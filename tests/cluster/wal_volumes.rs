@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Api, DeleteParams};
-use pgherd_localkube::fault::{DiskFault, FaultRequest, Volume};
+use pgherd_localkube::fault::DiskFault;
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, NAMESPACE};
@@ -25,15 +25,7 @@ async fn a_primary_whose_data_cannot_be_written_is_followed_by_another_although_
     let primary = bed.healthy(120).await;
     bed.wal_is_apart().await;
     let load = bed.load().await;
-    bed.hurt(&load, "the volume of the primary's data hangs", async || {
-        let what = DiskFault::Hung;
-        bed.fault(FaultRequest::Disk { pod: bed.full(&primary), volume: Volume::Data, what }).await;
-        bed.another_primary(&primary, 90).await;
-    })
-    .await;
-    bed.fault(FaultRequest::Heal).await;
-    bed.healthy(180).await;
-    bed.lost_only_apart(&load).await;
+    bed.outlives_its_disk(&load, &primary, DiskFault::Hung).await;
     load.stop().await;
     bed.down().await;
 }

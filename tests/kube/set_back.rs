@@ -6,7 +6,6 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Api;
 use pgherd_testkit::journal::boottime;
-use serde_json::Value;
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE};
 use crate::cluster::text;
@@ -59,12 +58,6 @@ impl Bed {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), NAMESPACE);
         let lease = leases.get(CLUSTER).await.unwrap();
         lease.metadata.annotations.unwrap()["pgherd.io/term"].parse().unwrap()
-    }
-
-    /// What a member says of itself.
-    async fn report_of(&self, member: &str) -> Value {
-        let annotations = self.pods().get(member).await.unwrap().metadata.annotations.unwrap_or_default();
-        serde_json::from_str(&annotations["pgherd.io/member"]).unwrap()
     }
 
     /// Each instance, and the Cluster.

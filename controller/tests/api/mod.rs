@@ -1,9 +1,13 @@
 //! The small API server in this process, the controller's program against it, and stand-ins for the managers.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, ResourceExt};
+use pgherd_core::identity::PodUid;
+use pgherd_core::lease::{Holder, HolderState, LeaseRecord, Term};
+use pgherd_core::timeline::TimelineId;
 use pgherd_localkube::api::{ApiConfig, ApiServer, ClusterIps, FaultSwitch, Identity};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -35,6 +39,19 @@ impl ClusterIps for Ips {
     }
 
     fn release(&self, _: &str) {}
+}
+
+/// The lease as the first primary has it, whose manager's nonce is `n1`.
+pub fn opened_by(first: &Pod) -> LeaseRecord {
+    let (name, pod_uid) = (first.name_any(), PodUid(first.uid().unwrap()));
+    LeaseRecord {
+        holder: Some(Holder { name, pod_uid, nonce: "n1".into(), address: "127.0.0.1".into() }),
+        attempt: "a1".into(),
+        state: HolderState::Open,
+        term: Term(1),
+        timeline: TimelineId(1),
+        ..LeaseRecord::default()
+    }
 }
 
 /// Objects of the cluster's namespace.

@@ -51,7 +51,8 @@ pub async fn remember(cx: &Arc<Context>, term: Term) -> Effect {
     Effect::Quiet
 }
 
-/// fsync on the volume of WAL, and on that of the data where that is another one; while open, also that postgres flushes what it is given (hole 26).
+/// fsync on the volume of WAL, and on that of the data where that is another one; while open, also that postgres flushes
+/// what it is given (hole 26).
 pub async fn prove(cx: &Context, sql: bool) -> Outcome {
     let began = clock::now();
     let postgres = async { if sql { flushes(cx).await } else { Ok(()) } };

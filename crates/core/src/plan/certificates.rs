@@ -24,11 +24,7 @@ pub(super) fn plan(observed: &Observed, draft: &mut Draft) {
     }
     for why in &observed.unusable_certificates {
         draft.report.does_not("use a certificate", why);
-        draft.steps.push(Step::Event {
-            kind: EventKind::Warning,
-            reason: "CertificateUnusable".to_owned(),
-            message: why.clone(),
-        });
+        draft.tell(EventKind::Warning, "CertificateUnusable", why);
     }
 }
 

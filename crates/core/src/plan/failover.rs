@@ -118,7 +118,7 @@ fn elected(observed: &Observed, why: &Why, election: Election, draft: &mut Draft
     let message = format!("{}: {} is the next primary{loss}", fact.reason, fact.winner);
     let forced = fact.accepted_loss.is_some();
     draft.steps.push(Step::WriteElection(Box::new(fact)));
-    draft.steps.push(Step::Event { kind, reason: reason.to_owned(), message });
+    draft.tell(kind, reason, message);
     match &observed.force {
         Some(_) if forced => draft.steps.push(Step::ClearForce),
         Some(force) if force_is_void(force, observed.lease.as_ref()).is_none() => {
@@ -150,7 +150,7 @@ fn refused(
         let message = format!("{}: {}", refusal.reason, refusal.lines().join("; "));
         let reason = if fact.is_of_drain { "DrainRefused" } else { "ElectionRefused" };
         draft.steps.push(Step::WriteRefusal { refusal: fact, keep });
-        draft.steps.push(Step::Event { kind: EventKind::Warning, reason: reason.to_owned(), message });
+        draft.tell(EventKind::Warning, reason, message);
     }
     match why {
         Why::Switchover { .. } => Outlook::Settled,
@@ -190,8 +190,7 @@ fn refuse_force(observed: &Observed, why: &str, draft: &mut Draft) {
         let message = format!("{} is not forced to be the primary: {why}", force.instance);
         draft.report.does_not(format!("force {} to be the primary", force.instance), why);
         draft.steps.push(Step::ClearForce);
-        let reason = "ForcedPromotionRefused".to_owned();
-        draft.steps.push(Step::Event { kind: EventKind::Warning, reason, message });
+        draft.tell(EventKind::Warning, "ForcedPromotionRefused", message);
     }
 }
 

@@ -14,6 +14,9 @@ use crate::identity::{AttemptId, Incarnation, Nonce};
 use crate::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Timings};
 use crate::time::Instant;
 
+/// The reason of its Events.
+const LEASE_DELETED: &str = "LeaseDeleted";
+
 /// Whether there is a lease to be made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostLease {
@@ -50,7 +53,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, now: Instant, draft: 
                 let message = format!("the lease was deleted; made anew as held by {name}, in term {}", record.term);
                 draft.report.does("make the deleted lease anew", &message);
                 draft.steps.push(Step::RecreateLease(Box::new(record)));
-                tell(message, draft);
+                draft.tell(EventKind::Warning, LEASE_DELETED, message);
             }
             Err(missing) => {
                 draft.report.does_not("make the deleted lease anew", missing.join("; "));
@@ -58,16 +61,13 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, now: Instant, draft: 
                 let reason = "the lease was deleted, and not every instance says what it knows".to_owned();
                 let refusal = RefusalFact { reason, missing, ..RefusalFact::default() };
                 if observed.status.refusal.as_ref() != Some(&refusal) {
-                    tell(format!("{}: {}", refusal.reason, refusal.missing.join("; ")), draft);
+                    let message = format!("{}: {}", refusal.reason, refusal.missing.join("; "));
+                    draft.tell(EventKind::Warning, LEASE_DELETED, message);
                     draft.steps.push(Step::WriteRefusal { refusal, keep: None });
                 }
             }
         },
     }
-}
-
-fn tell(message: String, draft: &mut Draft) {
-    draft.steps.push(Step::Event { kind: EventKind::Warning, reason: "LeaseDeleted".to_owned(), message });
 }
 
 /// The lease as it is made anew, or who keeps it from being.

@@ -148,6 +148,11 @@ struct Draft {
 }
 
 impl Draft {
+    /// An Event of the Cluster.
+    fn tell(&mut self, kind: EventKind, reason: &str, message: impl Into<String>) {
+        self.steps.push(Step::Event { kind, reason: reason.to_owned(), message: message.into() });
+    }
+
     fn look_again(&mut self, after: Duration) {
         self.again = Some(self.again.map_or(after, |known| known.min(after)));
     }

@@ -17,20 +17,13 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, draft: &mut Draft) {
     }
     if desired.pod_monitor && !observed.pod_monitors_served {
         draft.report.does_not("create PodMonitor", "the API server does not know the kind");
-        draft.steps.push(Step::Event {
-            kind: EventKind::Warning,
-            reason: "PodMonitorUnavailable".to_owned(),
-            message: "spec.monitoring.enablePodMonitor is set, but the PodMonitor CRD is not installed".to_owned(),
-        });
+        let message = "spec.monitoring.enablePodMonitor is set, but the PodMonitor CRD is not installed";
+        draft.tell(EventKind::Warning, "PodMonitorUnavailable", message);
     }
     if observed.budgets_unserved {
         draft.report.does_not("create PodDisruptionBudgets", "the API server does not know policy/v1");
-        draft.steps.push(Step::Event {
-            kind: EventKind::Warning,
-            reason: "DisruptionBudgetUnavailable".to_owned(),
-            message: "this API server is older than Kubernetes 1.21: no budget keeps an eviction from the primary"
-                .to_owned(),
-        });
+        let message = "this API server is older than Kubernetes 1.21: no budget keeps an eviction from the primary";
+        draft.tell(EventKind::Warning, "DisruptionBudgetUnavailable", message);
     }
     budgets(desired, observed, draft);
     for kind in desired.disabled_services.iter().map(|kind| ObjectKind::Service(*kind)) {

@@ -196,9 +196,3 @@ fn advance(stage: Stage, before: Option<&Versioned<LeaseRecord>>, instance: Opti
     draft.report.does(format!("go on to stage {stage:?} of the restore"), "what comes before it is done");
     draft.steps.push(Step::AdvanceRestore { stage, before: before.cloned().map(Box::new), instance });
 }
-
-impl Draft {
-    pub(super) fn tell(&mut self, kind: EventKind, reason: &str, message: String) {
-        self.steps.push(Step::Event { kind, reason: reason.to_owned(), message });
-    }
-}
