@@ -63,6 +63,13 @@ impl Bed {
     /// No standby hears of what is committed last; then nobody hears of the primary.
     async fn writes_alone_and_is_lost(&self, primary: &str, note: &str) {
         let pod = self.full(primary);
+        self.until("somebody to wait for", 60, async || {
+            match self.ask(primary, "SHOW synchronous_standby_names").await {
+                Ok(names) if !names.is_empty() => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
         self.say(&format!("{primary} without its standbys"));
         let from = vec!["pods".to_owned()];
         self.fault(FaultRequest::Cut(Cut { pods: vec![pod.clone()], from, ..Cut::default() })).await;
