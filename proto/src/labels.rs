@@ -120,6 +120,8 @@ pub const LEASE_STATE: &str = "pgherd.io/state";
 pub const LEASE_TERM: &str = "pgherd.io/term";
 /// On a Lease: the timeline reserved for this term.
 pub const LEASE_TIMELINE: &str = "pgherd.io/timeline";
+/// On a Lease: the term whose take reserved that timeline.
+pub const LEASE_TIMELINE_TERM: &str = "pgherd.io/timeline-term";
 /// On a Lease: JSON array of the pod UIDs that may take it once it lapses.
 pub const LEASE_TAKERS: &str = "pgherd.io/takers";
 /// On a Lease: JSON array of [`pgherd_core::lease::ElectableRecord`].

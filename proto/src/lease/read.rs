@@ -50,6 +50,7 @@ pub fn read_record(lease: &Lease) -> Result<LeaseRecord, LeaseError> {
         state,
         term: Term(parse_number(annotations, labels::LEASE_TERM)?),
         timeline: TimelineId(parse_number(annotations, labels::LEASE_TIMELINE)?),
+        timeline_term: Term(parse_number_if_there(annotations, labels::LEASE_TIMELINE_TERM)?.unwrap_or_default()),
         takers: parse_optional(annotations, labels::LEASE_TAKERS)?.unwrap_or_default(),
         records: parse_optional(annotations, labels::LEASE_RECORDS)?.unwrap_or_default(),
         tail: parse_optional(annotations, labels::LEASE_TAIL)?,
@@ -85,8 +86,17 @@ where
     T: std::str::FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    let value = text(annotations, name).ok_or(LeaseError::Missing(name))?;
-    value.parse().map_err(|error| LeaseError::Malformed { name, value: value.to_owned(), source: Box::new(error) })
+    parse_number_if_there(annotations, name)?.ok_or(LeaseError::Missing(name))
+}
+
+fn parse_number_if_there<T>(annotations: &Annotations, name: &'static str) -> Result<Option<T>, LeaseError>
+where
+    T: std::str::FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let Some(value) = text(annotations, name) else { return Ok(None) };
+    let parsed = value.parse().map(Some);
+    parsed.map_err(|error| LeaseError::Malformed { name, value: value.to_owned(), source: Box::new(error) })
 }
 
 fn parse_optional<T: DeserializeOwned>(annotations: &Annotations, name: &'static str) -> Result<Option<T>, LeaseError> {

@@ -29,6 +29,7 @@ fn held() -> LeaseRecord {
         state: HolderState::Open,
         term: Term(3),
         timeline: TimelineId(2),
+        timeline_term: Term(3),
         takers: vec!["u2".into(), "u3".into()],
         records: Vec::new(),
         tail: None,
@@ -188,9 +189,9 @@ fn any_record() -> impl Strategy<Value = LeaseRecord> {
         proptest::collection::vec(id.prop_map(PodUid), 0..4),
         proptest::collection::vec(electable, 0..3),
         proptest::option::of(position),
-        (proptest::option::of(lineage), 0_u64..100),
+        (proptest::option::of(lineage), 0_u64..100, any::<u64>()),
     )
-        .prop_map(|(holder, attempt, state, term, timeline, takers, records, tail, (lineage, seconds))| {
+        .prop_map(|(holder, attempt, state, term, timeline, takers, records, tail, (lineage, seconds, since))| {
             LeaseRecord {
                 // A state other than released means that there is a holder, and somebody's duration.
                 state: if holder.is_none() { HolderState::Released } else { state },
@@ -203,6 +204,7 @@ fn any_record() -> impl Strategy<Value = LeaseRecord> {
                 attempt: AttemptId(attempt),
                 term: Term(term),
                 timeline: TimelineId(timeline),
+                timeline_term: Term(since),
                 takers,
                 records,
                 tail,

@@ -55,8 +55,19 @@ pub fn empty(cluster: &str, namespace: &str, owner: Option<OwnerReference>) -> L
 
 fn annotate(annotations: &mut BTreeMap<String, String>, record: &LeaseRecord) {
     // No `..`: a new field of the record must find its annotation here. The duration is in `spec`.
-    let LeaseRecord { holder, attempt, state, term, timeline, takers, records, tail, lineage, lease_duration: _ } =
-        record;
+    let LeaseRecord {
+        holder,
+        attempt,
+        state,
+        term,
+        timeline,
+        timeline_term,
+        takers,
+        records,
+        tail,
+        lineage,
+        lease_duration: _,
+    } = record;
     let mut set = |name: &str, value: Option<String>| match value {
         Some(value) => annotations.insert(name.to_owned(), value),
         None => annotations.remove(name),
@@ -70,6 +81,7 @@ fn annotate(annotations: &mut BTreeMap<String, String>, record: &LeaseRecord) {
     set(labels::LEASE_STATE, json(state).map(|quoted| quoted.trim_matches('"').to_owned()));
     set(labels::LEASE_TERM, Some(term.to_string()));
     set(labels::LEASE_TIMELINE, Some(timeline.to_string()));
+    set(labels::LEASE_TIMELINE_TERM, (timeline_term.0 > 0).then(|| timeline_term.to_string()));
     set(labels::LEASE_TAKERS, json(takers));
     set(labels::LEASE_RECORDS, json(records));
     set(labels::LEASE_TAIL, tail.as_ref().and_then(json));

@@ -4,7 +4,7 @@ use super::ancestry::place;
 use super::loss::{Loss, losses};
 use super::rank::{Standing, rank};
 use super::switchover::check_target;
-use super::{Candidate, Refusal, Rejection, Why, drain, force, sat, switchover};
+use super::{Candidate, Refusal, Rejection, Why, binding, drain, force, sat, switchover};
 use crate::cluster::{Desired, ElectionFact, MemberPhase, Observed, PodView, TailFact};
 use crate::identity::Incarnation;
 use crate::lease::{HolderState, LeaseRecord, Versioned, WalPosition};
@@ -87,7 +87,7 @@ fn replace(desired: &Desired, observed: &Observed, lease: &Versioned<LeaseRecord
     }
     let tail = find_tail(observed, &lease.value, &best);
     let answered = answered(observed, &lease.value, &best, tail.as_ref());
-    let shortages = sat(&lease.value.records, &answered);
+    let shortages = sat(&binding(&lease.value, best.position), &answered);
     if shortages.is_empty() {
         let may_lose = what_may_be_lost(&lease.value, why, &best, tail.as_ref());
         let findings = Findings { tail, candidates, rejected, may_lose, answered, accepted_loss: None };

@@ -1,6 +1,6 @@
 //! Rule E5: what the winner checks for itself before it takes.
 
-use super::{Shortage, sat};
+use super::{Shortage, binding, sat};
 use crate::cluster::ElectionFact;
 use crate::identity::Incarnation;
 use crate::lease::{HolderState, LeaseRecord, Versioned, WalPosition};
@@ -43,7 +43,7 @@ pub fn verify(
         return if election.lease_version == version { Ok(()) } else { Err(Doubt::OtherLease) };
     }
     let answered: BTreeSet<Incarnation> = election.answered.iter().cloned().collect();
-    let shortages = sat(&lease.records, &answered);
+    let shortages = sat(&binding(lease, election.evidence), &answered);
     if shortages.is_empty() { Ok(()) } else { Err(Doubt::Short(shortages)) }
 }
 

@@ -26,6 +26,6 @@ pub use loss::Loss;
 pub use next::{Next, Waiting, next};
 pub use rank::{Candidate, Standing, prospects};
 pub use refusal::{Refusal, Rejection};
-pub use satisfy::{Shortage, sat};
+pub use satisfy::{Shortage, binding, sat};
 pub use switchover::{MAX_SWITCHOVER_LAG, SWITCHOVER_REFUSED, target_may_yet};
 pub use why::{Why, is_switchover, why};

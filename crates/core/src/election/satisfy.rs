@@ -1,7 +1,7 @@
 //! Rule E4: whether those who answered must include somebody who has every acknowledged commit.
 
 use crate::identity::Incarnation;
-use crate::lease::{ElectableRecord, Term};
+use crate::lease::{ElectableRecord, LeaseRecord, Term, WalPosition};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -36,6 +36,20 @@ impl Shortage {
     }
 }
 
+/// The records that bind whoever has WAL up to `reached`, which lies on the opened history (`place`). A timeline that was
+/// opened settles those of terms before the one that reserved it: what was acknowledged in them lies before its
+/// beginning, since whoever was elected to it had to have all of that, and WAL past its beginning on another timeline
+/// stands for nobody. So whoever has come that far has it, and need not be answered for by those who acknowledged it.
+#[must_use]
+pub fn binding(lease: &LeaseRecord, reached: WalPosition) -> Vec<ElectableRecord> {
+    // One that is reserved and was not opened says nothing: its beginning is not known, nor that it will be gone on with.
+    let opened = lease.lineage.as_ref().filter(|opened| opened.timeline == lease.timeline);
+    let begins = opened.and_then(|opened| opened.history().ok()?.begin_of(opened.timeline));
+    let has_come_that_far = begins.is_some_and(|begins| reached.lsn >= begins);
+    let is_settled = |record: &ElectableRecord| has_come_that_far && record.term < lease.timeline_term;
+    lease.records.iter().filter(|record| !is_settled(record)).cloned().collect()
+}
+
 /// `for all rec: writer in R or |R ∩ V| >= |V| - W + 1`. Empty when it holds, as it does without
 /// synchronous replication, where there are no records.
 #[must_use]
@@ -61,6 +75,8 @@ pub fn sat(records: &[ElectableRecord], answered: &BTreeSet<Incarnation>) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lsn::Lsn;
+    use crate::timeline::{Lineage, TimelineId};
 
     fn record(term: u64, writer: &str, voters: &[&str], needed: u32) -> ElectableRecord {
         let voters = voters.iter().map(|v| Incarnation::from(*v)).collect();
@@ -100,6 +116,27 @@ mod tests {
     #[test]
     fn without_records_anybody_may_be_elected() {
         assert!(sat(&[], &set(&[])).is_empty());
+    }
+
+    #[test]
+    fn a_timeline_that_was_opened_settles_the_records_of_terms_before_it_for_whoever_has_come_that_far() {
+        let on = |timeline: u32, lsn: u64| WalPosition { timeline: TimelineId(timeline), lsn: Lsn(lsn) };
+        let lease = LeaseRecord {
+            term: Term(3),
+            timeline: TimelineId(2),
+            timeline_term: Term(2),
+            lineage: Some(Lineage { timeline: TimelineId(2), ancestors: vec![on(1, 0x40)] }),
+            records: vec![record(1, "p", &["s", "t"], 1), record(2, "s", &["t"], 1), record(3, "s", &["t", "u"], 1)],
+            ..LeaseRecord::default()
+        };
+        let terms = |lease: &LeaseRecord, at| binding(lease, at).iter().map(|bound| bound.term.0).collect::<Vec<_>>();
+        assert_eq!(terms(&lease, on(1, 0x40)), [2, 3], "where it begins, it has all that was before it");
+        assert_eq!(terms(&lease, on(2, 0x50)), [2, 3]);
+        assert_eq!(terms(&lease, on(1, 0x3F)), [1, 2, 3]);
+        let unknown = LeaseRecord { timeline_term: Term(0), ..lease.clone() };
+        assert_eq!(terms(&unknown, on(2, 0x50)), [1, 2, 3], "by a lease of before this rule");
+        let reserved = LeaseRecord { timeline: TimelineId(3), timeline_term: Term(3), ..lease };
+        assert_eq!(terms(&reserved, on(2, 0x50)), [1, 2, 3], "nobody has opened timeline 3");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::identity::SystemId;
 use crate::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Term, Versioned, WalPosition};
 use crate::lsn::Lsn;
 use crate::time::Instant;
-use crate::timeline::TimelineId;
+use crate::timeline::{Lineage, TimelineId};
 use core::time::Duration;
 
 const NOW: Instant = Instant(1_000_000_000_000);
@@ -174,6 +174,30 @@ fn a_holder_that_stopped_without_the_api_and_was_heard_since_hands_its_tail_over
     let election = winner(&desired, &observed);
     let tail = election.fact.tail.unwrap();
     assert_eq!((election.fact.winner.as_str(), tail.pod.as_str(), tail.end), ("c-2", "c-1", at(0x500)));
+}
+
+#[test]
+fn a_new_primary_that_is_lost_with_its_volume_is_followed_by_whoever_has_come_to_the_timeline_that_it_opened() {
+    let (desired, mut observed) = cluster(HolderState::Open);
+    let lease = record(&mut observed);
+    let (c2, c3) = (|| "i2".into(), || "i3".into());
+    lease.holder = Some(Holder { name: "c-2".into(), pod_uid: "u2".into(), nonce: "n2".into(), address: "c-2".into() });
+    (lease.timeline, lease.timeline_term) = (TimelineId(2), Term(4));
+    lease.lineage = Some(Lineage { timeline: TimelineId(2), ancestors: vec![at(0x400)] });
+    lease.records = vec![
+        ElectableRecord { term: Term(3), writer: "i1".into(), voters: vec![c2(), c3()], needed: 1 },
+        ElectableRecord { term: Term(4), writer: c2(), voters: vec![c3()], needed: 1 },
+    ];
+    // c-1 wrote before, and has some that nobody acknowledged; c-2 is made anew, and has nothing.
+    report(&mut observed, 1).phase = MemberPhase::Stuck;
+    observed.pods[1].report = None;
+    report(&mut observed, 3).lease_seen = LeaseSeen { version: "77".into(), stale: true, ..LeaseSeen::default() };
+    assert_eq!(winner(&desired, &observed).fact.winner, "c-3");
+    report(&mut observed, 3).position = Some(at(0x3FF));
+    let Answer::Refused(refusal) = answer(&desired, &observed) else {
+        panic!("c-2 may have had a commit before 0x400")
+    };
+    assert_eq!(refusal.shortages.iter().map(|short| short.term).collect::<Vec<_>>(), [Term(3)]);
 }
 
 #[test]

@@ -18,6 +18,12 @@ impl Term {
     pub fn next(self) -> Term {
         Term(self.0.saturating_add(1))
     }
+
+    /// The first take makes term 1: nobody wrote in the one before.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 impl fmt::Display for Term {
@@ -97,6 +103,10 @@ pub struct LeaseRecord {
     pub term: Term,
     /// The timeline that this term's holder writes, reserved before it is used (I2).
     pub timeline: TimelineId,
+    /// The term whose take reserved [`LeaseRecord::timeline`]: whatever was acknowledged in an earlier one lies before that
+    /// timeline begins. Zero where that is not known.
+    #[serde(default, skip_serializing_if = "Term::is_unknown")]
+    pub timeline_term: Term,
     /// Who may take a lease that was not released once it lapses (hole 13).
     pub takers: Vec<PodUid>,
     /// Who may be elected, under synchronous replication.

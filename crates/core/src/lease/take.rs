@@ -1,6 +1,6 @@
 //! Rules L2 and L3: who may take the lease, what a take writes, and when it makes a holder.
 
-use super::{ElectableRecord, Holder, HolderState, LeaseRecord, Timings, Versioned, WalPosition};
+use super::{ElectableRecord, Holder, HolderState, LeaseRecord, Term, Timings, Versioned, WalPosition};
 use crate::identity::{AttemptId, Nonce, PodUid};
 use crate::sync::joined;
 use crate::time::Instant;
@@ -113,12 +113,19 @@ pub fn taken(
         }
     };
     let term = before.term.next();
+    let timeline_term = match purpose {
+        Purpose::FirstDatabase(_) | Purpose::Promotion => term,
+        Purpose::InPlace { .. } if timeline == before.timeline => before.timeline_term,
+        // Promoted by nobody who held the lease.
+        Purpose::InPlace { .. } => Term::default(),
+    };
     LeaseRecord {
         holder: Some(me),
         attempt,
         state,
         term,
         timeline,
+        timeline_term,
         takers,
         records: joined(&before.records, own.map(|own| ElectableRecord { term, ..own })),
         tail,

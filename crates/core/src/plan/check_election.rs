@@ -3,7 +3,7 @@
 use super::Violation;
 use crate::cluster::{ElectionFact, Observed, PodView, Report};
 use crate::identity::Incarnation;
-use crate::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Versioned, WalPosition};
+use crate::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Term, Versioned, WalPosition};
 use crate::timeline::{Lineage, TimelineId};
 
 /// What writing this election would break.
@@ -153,7 +153,11 @@ fn loses_commits(observed: &Observed, lease: &Versioned<LeaseRecord>, election: 
         return (!demanded(observed, lease, election, accepted))
             .then(|| Violation::NotDemanded(election.winner.clone()));
     }
+    let (before, begins) = settled(&lease.value);
     let escapes = |record: &&ElectableRecord| {
+        if record.term < before && election.evidence.lsn.0 >= begins {
+            return false;
+        }
         let mut silent = record.voters.clone();
         silent.sort();
         silent.dedup();
@@ -163,6 +167,14 @@ fn loses_commits(observed: &Observed, lease: &Versioned<LeaseRecord>, election: 
         !election.answered.contains(&record.writer) && enough
     };
     lease.value.records.iter().find(escapes).map(|record| Violation::MayLoseCommits { term: record.term })
+}
+
+/// Terms below the first number left nothing that was acknowledged at or past the second, an LSN: the timeline that is
+/// written now, and was opened, was reserved in the first and begins at the second. Zero if that is not so.
+fn settled(lease: &LeaseRecord) -> (Term, u64) {
+    let opened = lease.lineage.as_ref().filter(|opened| opened.timeline == lease.timeline);
+    let begins = opened.and_then(|opened| begins_at(opened, opened.timeline));
+    begins.map_or((Term(0), 0), |parent| (lease.timeline_term, parent.lsn.0))
 }
 
 /// The annotation is about this pod and this lease, its holder is gone by L2, and its number is what is known to be

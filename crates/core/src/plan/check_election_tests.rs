@@ -78,6 +78,35 @@ fn i3_an_election_whose_answers_do_not_satisfy_a_record_is_not_written() {
 }
 
 #[test]
+fn i3_records_of_terms_before_the_opened_timeline_bind_who_has_not_come_to_its_beginning() {
+    let (mut observed, election) = released();
+    let alone = answered(&election, &["i2"]);
+    *lease(&mut observed) = LeaseRecord {
+        term: Term(2),
+        timeline: TimelineId(2),
+        timeline_term: Term(2),
+        lineage: Some(Lineage { timeline: TimelineId(2), ancestors: vec![on(1, END)] }),
+        ..lease(&mut observed).clone()
+    };
+    for pod in &mut observed.pods {
+        pod.report.as_mut().unwrap().fence = Term(2);
+    }
+    let alone = ElectionFact { term: Term(2), ..alone };
+    assert_eq!(found(&observed, alone.clone()), []);
+    let lost = [Violation::MayLoseCommits { term: Term(1) }];
+    let behind = ElectionFact { evidence: on(1, END - 1), ..alone.clone() };
+    let at = |observed: &mut Observed, end| observed.pods[1].report.as_mut().unwrap().position = Some(end);
+    at(&mut observed, on(1, END - 1));
+    assert_eq!(found(&observed, behind), lost);
+    at(&mut observed, on(1, END));
+    lease(&mut observed).timeline_term = Term(1);
+    assert_eq!(found(&observed, alone.clone()), lost, "its own term, which may have acknowledged on that timeline");
+    lease(&mut observed).timeline_term = Term(2);
+    lease(&mut observed).timeline = TimelineId(3);
+    assert_eq!(found(&observed, alone), lost, "reserved, and not known to have been opened");
+}
+
+#[test]
 fn e3_who_did_not_answer_now_or_behind_its_fence_or_has_more_is_not_counted() {
     let (observed, election) = released();
     let missing = [Violation::AnswersMissing("c-3".into())];

@@ -11,7 +11,7 @@ use super::Draft;
 use super::step::{EventKind, Step};
 use crate::cluster::{Desired, MemberPhase, Observed, PodView, RefusalFact, Report, VolumeView};
 use crate::identity::{AttemptId, Incarnation, Nonce};
-use crate::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Timings};
+use crate::lease::{ElectableRecord, Holder, HolderState, LeaseRecord, Term, Timings};
 use crate::time::Instant;
 
 /// The reason of its Events.
@@ -127,6 +127,7 @@ fn recreated(desired: &Desired, observed: &Observed) -> Result<LeaseRecord, Vec<
         state: HolderState::Open,
         term: term.next(),
         timeline: timeline.next(),
+        timeline_term: Term::default(),
         takers: others().map(|other| other.pod_uid.clone()).collect(),
         records: record.into_iter().collect(),
         tail: None,

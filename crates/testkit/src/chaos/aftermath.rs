@@ -85,6 +85,18 @@ async fn asked(
 async fn settle(bed: &Bed) -> anyhow::Result<Archive> {
     let primary = bed.primary().await?;
     let said = async |sql: &str| bed.ask(&primary, sql).await;
+    // What was sent while its client was cut off may come long after, by a retransmission, from a client that has given up.
+    let user =
+        bed.application(&bed.place.service()).await?.get_user().context("the application has no user")?.to_owned();
+    let sessions = format!("FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename = '{user}'");
+    wait::until("the end of the clients' sessions", SETTLE, async || {
+        let ended = said(&format!("SELECT count(pg_terminate_backend(pid)) {sessions}")).await;
+        match ended.map_err(|error| format!("{error:#}"))?.as_str() {
+            "0" => Ok(()),
+            some => Err(format!("{some} are left")),
+        }
+    })
+    .await?;
     // In one statement, so that the name is that of the segment which the switch ends.
     let last = said("SELECT pg_walfile_name(pg_switch_wal())").await?;
     let end = said("SELECT pg_current_wal_lsn()").await?;
