@@ -4,6 +4,7 @@
 //! `asynchronous` and `synchronous`.
 
 use anyhow::Context as _;
+use futures::future::join_all;
 use pgherd_localkube::daemon::{UpOptions, Volumes};
 use pgherd_testkit::bed::{Bed, EXAMPLE, Place, edited, keep_binaries, to_the_end};
 use pgherd_testkit::chaos::Configuration;
@@ -23,7 +24,6 @@ async fn main() -> anyhow::Result<ExitCode> {
     let scenarios = scenarios()?;
     let configurations = configurations()?;
     let work = directory.join("work");
-    std::fs::create_dir_all(&work).context("failed to make target/bench/work")?;
     let mut report = Report { head: Head::now(format!("make bench RUNS={runs}")), ..Report::default() };
     let mut traces = Traces { head: report.head.clone(), traces: Vec::new() };
     println!(
@@ -31,13 +31,13 @@ async fn main() -> anyhow::Result<ExitCode> {
         scenarios.len(),
         configurations.len()
     );
-    for configuration in configurations {
-        let plan = Plan { directory: work.clone(), runs, scenarios: scenarios.clone(), configuration };
-        let failed = match up(&plan).await {
-            Err(error) => Some(format!("{error:#}")),
-            Ok(bed) => to_the_end(bed, &work, async |bed| run(bed, &plan, &mut report, &mut traces).await).await,
-        };
-        report.error = failed.map(|why| format!("{}: {why}", configuration.name()));
+    for plans in rounds(&work, runs, &scenarios, &configurations) {
+        for (part, traced) in join_all(plans.iter().map(one)).await {
+            traces.traces.extend(traced.traces);
+            report.scenarios.extend(part.scenarios);
+            report.left_out.extend(part.left_out);
+            report.error = report.error.or(part.error);
+        }
         if report.error.is_some() {
             break;
         }
@@ -58,10 +58,37 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(if report.kept() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+/// What is measured one after the other, and in each what is measured at the same time: whoever takes over from a
+/// primary that cannot be asked waits for its lease and leaves the machine to others, so the configurations share that.
+fn rounds(work: &Path, runs: usize, scenarios: &[Scenario], configurations: &[Configuration]) -> Vec<Vec<Plan>> {
+    let (together, alone): (Vec<_>, Vec<_>) = scenarios.iter().partition(|scenario| scenario.is_held_up_by_the_lease());
+    let plan = |scenarios: &Vec<Scenario>, configuration: &Configuration| {
+        let directory = work.join(configuration.name());
+        Plan { directory, runs, scenarios: scenarios.clone(), configuration: *configuration }
+    };
+    let mut rounds: Vec<Vec<Plan>> = configurations.iter().map(|one| vec![plan(&alone, one)]).collect();
+    rounds.push(configurations.iter().map(|one| plan(&together, one)).collect());
+    rounds.retain(|plans| plans.iter().all(|plan| !plan.scenarios.is_empty()));
+    rounds
+}
+
+/// One cluster, and all that a plan wants of it.
+async fn one(plan: &Plan) -> (Report, Traces) {
+    let (mut report, mut traces) = (Report::default(), Traces::default());
+    let failed = match up(plan).await {
+        Err(error) => Some(format!("{error:#}")),
+        Ok(bed) => to_the_end(bed, &plan.directory, async |bed| run(bed, plan, &mut report, &mut traces).await).await,
+    };
+    report.error = failed.map(|why| format!("{}: {why}", plan.configuration.name()));
+    (report, traces)
+}
+
 async fn up(plan: &Plan) -> anyhow::Result<Bed> {
     let own = std::env::current_exe()?;
     let built = own.parent().context("no directory of our own")?;
-    let mut options = UpOptions::new(NAME, &keep_binaries(built, &plan.directory.join("bin"))?);
+    std::fs::create_dir_all(&plan.directory).context("failed to make a directory in target/bench/work")?;
+    let name = format!("{NAME}-{}", plan.configuration.name());
+    let mut options = UpOptions::new(&name, &keep_binaries(built, &plan.directory.join("bin"))?);
     // A disk that can hang by itself is one of its own.
     options.volumes = Volumes::Ext4;
     // Each kill is to be the first for a long time, as they are elsewhere.

@@ -81,6 +81,12 @@ impl Scenario {
         }
     }
 
+    /// Whoever takes over has to wait until the lease has lapsed: the primary can neither be asked nor seen to be dead.
+    #[must_use]
+    pub const fn is_held_up_by_the_lease(&self) -> bool {
+        matches!(self.hurt, Hurt::Freeze(_) | Hurt::ForceDelete | Hurt::CutOff | Hurt::HangDisk)
+    }
+
     /// Name and clients, where there are several.
     #[must_use]
     pub fn title(&self) -> String {
