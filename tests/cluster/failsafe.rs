@@ -1,10 +1,11 @@
-//! Rule L7: who writes on while the API is away, and who stops. Replication is asynchronous, as in the example, so every
-//! member that may take the lease has to promise not to.
+//! Rule L7: who writes on while the API is away, and who stops. Where replication is asynchronous, as in the example, every
+//! member that may take the lease has to promise not to; where commits need one of two, one of two promises is enough.
 
 use std::time::Duration;
 
 use pgherd_localkube::fault::{ApiFault, Cut, FaultRequest, Flap, Target, Way};
 use pgherd_testkit::journal::{Entry, boottime, longest_gap};
+use serde_json::json;
 
 use crate::bed::{Bed, long};
 use crate::load::Load;
@@ -43,6 +44,37 @@ async fn a_primary_writes_on_without_the_api_while_all_takers_promise_and_stops_
     }
     bed.one_behind(&load).await;
     load.stop().await;
+    bed.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_commits_need_one_of_two_a_primary_writes_on_without_the_api_while_one_of_two_promises() {
+    let bed = Bed::start("quorum", |cluster| {
+        cluster["spec"]["postgresql"]["synchronous"] = json!({"method": "any", "number": 1});
+    })
+    .await;
+    let primary = bed.healthy(120).await;
+    let load = bed.load().await;
+    let [silent, other] = <[String; 2]>::try_from(bed.standbys().await).unwrap();
+    let run = bed.started(&primary).await;
+
+    bed.fault(FaultRequest::Api { what: ApiFault::Off }).await;
+    let since = boottime();
+    bed.fault(FaultRequest::Freeze { target: Target::Pod, pod: bed.full(&silent) }).await;
+    bed.writes_on(&load, since, OUTAGE).await;
+    assert_eq!(bed.started(&primary).await, run, "the same postgres has written all the time");
+
+    bed.fault(FaultRequest::Freeze { target: Target::Pod, pod: bed.full(&other) }).await;
+    bed.nobody_writes(&load).await;
+    bed.until("the primary stopped", 30, async || {
+        let asked = bed.ask(&primary, "SELECT 1").await;
+        if asked.is_err() { Ok(()) } else { Err(format!("{asked:?}")) }
+    })
+    .await;
+    bed.fault(FaultRequest::Heal).await;
+    bed.written(&load, 90).await;
+    bed.healthy(120).await;
+    bed.settle(load).await;
     bed.down().await;
 }
 

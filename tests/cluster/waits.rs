@@ -1,5 +1,5 @@
 //! Commits that wait for a standby (`any 1`, `required`), and what may and may not let them go: frozen backends, a frozen
-//! walsender, a cancelled wait, and a crash while nobody can acknowledge.
+//! walsender, a wait that is cancelled or terminated, a crash while nobody can acknowledge, and who reads a row early.
 
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ async fn no_commit_is_let_go_early_by_a_frozen_walsender_a_cancelled_wait_or_a_c
     .await;
     let primary = bed.healthy(120).await;
     let load = bed.load().await;
+    run(&bed.application(&bed.place.service()).await.unwrap(), "CREATE TABLE waits (n int)").await.unwrap();
 
     bed.hurt(&load, "every client's backend of the primary frozen", async || {
         bed.fault(FaultRequest::Freeze { target: Target::Backends, pod: bed.full(&primary) }).await;
@@ -68,6 +69,9 @@ impl Bed {
         .await;
         self.written(load, 60).await;
         self.healthy(60).await;
+        self.read_early(&standby, primary).await;
+        self.written(load, 60).await;
+        self.healthy(60).await;
         self.synchronous(json!({"method": "any", "number": 1})).await;
         self.until("a record of one", 60, async || match self.needed().await? {
             1 => Ok(()),
@@ -77,34 +81,53 @@ impl Bed {
         self.written(load, 60).await;
     }
 
-    /// Both standbys cut off: commits wait, a cancelled one is acknowledged with a warning, and after a crash nobody is
-    /// let in until a standby has what the recovery shows.
+    /// Two are to acknowledge and one of them is frozen: the other shows a row that the primary shows to nobody yet, which
+    /// is postgres' own rule and why docs/failures.md says to read from the primary what anything depends on.
+    async fn read_early(&self, frozen: &str, primary: &str) {
+        let standbys = self.standbys().await;
+        let reader = standbys.iter().find(|standby| *standby != frozen).expect("another standby");
+        self.fault(FaultRequest::Freeze { target: Target::Pod, pod: self.full(frozen) }).await;
+        let direct = self.application(&format!("pod/{primary}")).await.unwrap();
+        let waiting = tokio::spawn(async move { run(&direct, "INSERT INTO waits VALUES (0)").await });
+        let seen_on = async |pod: &str| {
+            self.ask_in(pod, "app", "SELECT count(*) FROM waits WHERE n = 0")
+                .await
+                .map_err(|error| format!("{error:#}"))
+        };
+        self.until("a row on a standby", 30, async || match seen_on(reader).await?.as_str() {
+            "1" => Ok(()),
+            other => Err(other.to_owned()),
+        })
+        .await;
+        assert_eq!(seen_on(primary).await.unwrap(), "0", "the primary shows it once it is acknowledged");
+        assert!(!waiting.is_finished(), "{frozen} has not acknowledged it");
+        self.say(&format!("{reader} shows a row that waits for {frozen} and that {primary} does not show"));
+        self.fault(FaultRequest::Heal).await;
+        waiting.await.unwrap().expect("acknowledged once both have it");
+    }
+
+    /// Both standbys cut off: commits wait, a cancelled one is acknowledged with a warning, a terminated one is not,
+    /// and after a crash nobody is let in until a standby has what the recovery shows.
     async fn nobody_acknowledges(&self, load: &crate::load::Load, primary: &str) {
         let direct = self.application(&format!("pod/{primary}")).await.unwrap();
-        let table = self.application(&self.place.service()).await.unwrap();
-        run(&table, "CREATE TABLE waits (n int)").await.unwrap();
         let mut pods = self.standbys().await;
         pods.iter_mut().for_each(|pod| *pod = self.full(pod));
         self.fault(FaultRequest::Cut(Cut { pods, from: ["all", "api"].map(str::to_owned).to_vec(), ..Cut::default() }))
             .await;
 
-        let mut cancelled = direct.clone();
-        cancelled.application_name("cancelled");
-        let waiting = tokio::spawn(async move { run(&cancelled, "INSERT INTO waits VALUES (1)").await });
-        let sql = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
-                   WHERE application_name = 'cancelled' AND wait_event = 'SyncRep'";
-        self.until("a commit that waits", 60, async || match self.ask(primary, sql).await?.as_str() {
-            "1" => Ok(()),
-            other => Err(format!("{other} wait")),
-        })
-        .await;
-        // Postgres' own rule, and why docs/how-to/synchronous.md says not to do it.
-        let warnings = waiting.await.unwrap().expect("a cancelled wait is acknowledged");
+        // Postgres' own rules, and why docs/how-to/synchronous.md says not to do either.
+        let cancelled = self.ended_by("pg_cancel_backend", primary, &direct, 1).await;
+        let warnings = cancelled.expect("a cancelled wait is acknowledged");
         assert!(
             warnings.iter().any(|said| said.contains("canceling wait for synchronous replication")),
             "{warnings:?}"
         );
         self.say(&format!("a cancelled wait: {}", warnings.join("; ")));
+        let terminated = self.ended_by("pg_terminate_backend", primary, &direct, 2).await;
+        self.say(&format!("a terminated wait: {}", terminated.expect_err("its client is told of no commit")));
+        let shown =
+            self.ask_in(primary, "app", "SELECT string_agg(n::text, ',' ORDER BY n) FROM waits WHERE n > 0").await;
+        assert_eq!(shown.unwrap(), "1,2", "both are there for everybody, though no standby has them");
 
         let before = load.promised().len();
         let run_before = self.started(primary).await;
@@ -130,8 +153,31 @@ impl Bed {
         let knocks = tokio::time::timeout(Duration::from_secs(60), knocking).await.expect("clients let in").unwrap();
         self.say(&format!("let in after the barrier, at the {knocks}th knock"));
         self.written(load, 60).await;
-        let kept = self.ask_in(primary, "app", "SELECT count(*) FROM waits").await;
-        self.say(&format!("the cancelled commit is there: {kept:?}"));
+        let kept = self.ask_in(primary, "app", "SELECT count(*) FROM waits WHERE n > 0").await;
+        self.say(&format!("rows that were let go early and are there: {kept:?}"));
+    }
+
+    /// What the client is told whose commit of row `n` waits for a standby, when that wait is ended by a function.
+    async fn ended_by(
+        &self,
+        function: &str,
+        primary: &str,
+        direct: &Config,
+        n: u32,
+    ) -> Result<Vec<String>, tokio_postgres::Error> {
+        let mut client = direct.clone();
+        client.application_name(function);
+        let waiting = tokio::spawn(async move { run(&client, &format!("INSERT INTO waits VALUES ({n})")).await });
+        let sql = format!(
+            "SELECT count({function}(pid)) FROM pg_stat_activity \
+             WHERE application_name = '{function}' AND wait_event = 'SyncRep'"
+        );
+        self.until("a commit that waits", 60, async || match self.ask(primary, &sql).await?.as_str() {
+            "1" => Ok(()),
+            other => Err(format!("{other} wait")),
+        })
+        .await;
+        waiting.await.unwrap()
     }
 
     async fn synchronous(&self, wanted: serde_json::Value) {
