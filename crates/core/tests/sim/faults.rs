@@ -4,11 +4,15 @@ use super::node::Postgres;
 use super::world::{MEMBERS, World};
 use pgherd_core::identity::PodUid;
 use pgherd_core::instance::Event;
+use pgherd_core::lease::{HolderState, Term};
 use pgherd_core::sync::{Durability, Method, SyncSpec};
 
 /// The cluster has come up by then, as a rule: a fault may meet it in the making, too.
 const FIRST: u64 = 4_000;
 const LAST: u64 = 45_000;
+/// Two of [`World::strike`]: a volume is lost, and that of whoever takes over next.
+const VOLUME: u64 = 12;
+const SUCCESSOR: u64 = 18;
 
 /// How bad it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +33,10 @@ impl Kind {
         let everywhere = [14, 15, 16, 17];
         match self {
             Kind::Gentle => (0..6).chain([15, 16]).collect(),
-            Kind::Harsh => (0..13).chain(everywhere).collect(),
+            Kind::Harsh => (0..13).chain(everywhere).chain([SUCCESSOR]).collect(),
             // A quorum that is partly gone for good has nobody to elect.
             Kind::Required(2) | Kind::Preferred => (0..12).chain(everywhere).collect(),
-            Kind::Required(_) => (0..14).chain(everywhere).collect(),
+            Kind::Required(_) => (0..14).chain(everywhere).chain([SUCCESSOR]).collect(),
         }
     }
 
@@ -66,8 +70,9 @@ pub fn schedule(world: &mut World, kind: Kind) {
         let lasts = world.dice.between(200, 15_000);
         let kinds = kind.strikes();
         let which = kinds[world.dice.between(0, kinds.len() as u64) as usize];
-        let which = if which == 12 && volumes_lost > 0 { 0 } else { which };
-        volumes_lost += u64::from(which == 12);
+        let takes_one = [VOLUME, SUCCESSOR].contains(&which);
+        let which = if takes_one && volumes_lost > 0 { 0 } else { which };
+        volumes_lost += u64::from(takes_one);
         healed = healed.max(at + lasts + 1_000);
         world.later(at, move |w| {
             let member = if of_primary { w.primary().unwrap_or(member) } else { member };
@@ -103,6 +108,7 @@ impl World {
             "two controllers",
             "lease touched",
             "lease deleted",
+            "successor's volume lost",
         ];
         self.note(|w| format!("FAULT {} of {} for {lasts} ms", names[which as usize], w.nodes[at].name));
         match which {
@@ -145,6 +151,12 @@ impl World {
             // Before there is a database its making is the controller's plain work.
             17 if self.status.system_id.is_some() => self.delete_lease(),
             17 => {}
+            SUCCESSOR => {
+                let (term, until) = (self.lease.value.term, self.elapsed() + lasts);
+                self.unreadable(at, 20_000);
+                self.restart_container(at, true, 5_000, 9_000);
+                self.await_successor(term, until);
+            }
             8 => self.freeze(at, lasts),
             9 => {
                 self.unreadable(at, lasts + 5_000);
@@ -188,6 +200,33 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Whoever is open by a later term than this, before that moment, loses its volume, as soon as another member has come
+    /// to the timeline that it opened: before that its data are the only ones that can be gone on with (ADR 23).
+    fn await_successor(&mut self, term: Term, until: u64) {
+        let after = self.dice.between(1, 300);
+        self.later(after, move |w| {
+            let opened = w.lease.value.term > term && w.lease.value.state == HolderState::Open;
+            match w.primary().filter(|at| opened && w.is_followed(*at)) {
+                Some(at) => {
+                    let how = w.dice.between(0, 3);
+                    w.strike(VOLUME, at, how);
+                }
+                None if w.elapsed() < until => w.await_successor(term, until),
+                None => {}
+            }
+        });
+    }
+
+    fn is_followed(&self, at: usize) -> bool {
+        let Some(own) = self.nodes[at].disk.data.as_ref() else { return false };
+        let begins = own.lineage().ancestors.last().map_or(0, |left| left.lsn.0);
+        let follows = |data: &super::directory::Directory| {
+            !data.torn && !data.damaged && data.is_prefix_of(own) && data.end().lsn.0 >= begins
+        };
+        let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != at);
+        others.filter_map(|(_, node)| node.disk.data.as_ref()).any(follows)
     }
 
     fn others_have_data(&self, at: usize) -> bool {
