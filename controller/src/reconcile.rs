@@ -1,6 +1,8 @@
 //! One look at one cluster: observe, ask if need be, plan, check, apply.
 
-use crate::apply::{ApplyError, Blueprint, Target, apply, let_go_of_deleted_lease, let_go_of_lease, mark_invalid};
+use crate::apply::{
+    ApplyError, Blueprint, Target, apply, let_go_of_deleted_lease, let_go_of_lease, mark_invalid, mark_unreadable,
+};
 use crate::backups::{self, Silences};
 use crate::caches::{Caches, Key};
 use crate::catalog;
@@ -116,11 +118,17 @@ impl Reconciler {
         if cause == Cause::Routine && self.rests(key, &cluster, &mut memory).await {
             return Some(QUIET);
         }
-        match Box::pin(self.step(key, cluster, &mut memory)).await {
+        match Box::pin(self.step(key, cluster.clone(), &mut memory)).await {
             Ok(again) => Some(again),
             Err(Failure::Observe(error)) => {
-                tracing::warn!(cluster = %key.name, namespace = %key.namespace,
-                    error = %pgherd_telemetry::chain(&error), "could not look at the cluster");
+                let why = pgherd_telemetry::chain(&error);
+                tracing::warn!(cluster = %key.name, namespace = %key.namespace, error = %why,
+                    "could not look at the cluster");
+                if matches!(error, ObserveError::Lease(_))
+                    && let Err(error) = mark_unreadable(&self.client, &cluster, &why).await
+                {
+                    said(key, &error);
+                }
                 Some(RETRY)
             }
             Err(Failure::Apply(error)) if error.is_conflict() => Some(RETRY_CONFLICT),

@@ -1,8 +1,11 @@
 //! What people do by hand behind the manager's back: a lease edited or deleted, a standby promoted, certificates deleted.
 
+use core::time::Duration;
+
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use pgherd_localkube::fault::{FaultRequest, Target};
+use pgherd_testkit::journal::boottime;
 use serde_json::json;
 
 use crate::bed::{Bed, CLUSTER, NAMESPACE, long};
@@ -45,7 +48,22 @@ async fn a_lease_that_is_edited_or_deleted_and_a_stray_promotion_move_nobody() {
         .await;
     })
     .await;
-    assert_eq!(bed.healthy(60).await, primary, "neither moves the primary");
+    bed.hurt(&load, "the lease's term made unreadable by hand", async || {
+        let since = boottime();
+        bed.annotated(&leases, TERM, "many").await;
+        bed.until("the condition saying so", 30, async || {
+            let condition = bed.condition("PrimaryElected").await?;
+            let says = text(&condition, "/message").contains("annotation pgherd.io/term");
+            if says && text(&condition, "/reason") == "LeaseUnreadable" { Ok(()) } else { Err(condition.to_string()) }
+        })
+        .await;
+        bed.until_rows_of(&load, since, Duration::from_secs(10)).await;
+        // As the runbook says.
+        bed.deleted(&leases).await;
+        bed.until("the lease made anew", 30, async || held(&leases, &primary, &term).await).await;
+    })
+    .await;
+    assert_eq!(bed.healthy(60).await, primary, "none of it moves the primary");
 
     bed.hurt(&load, "the lease deleted by hand, and its holder frozen", async || {
         bed.fault(FaultRequest::Freeze { target: Target::Pod, pod: bed.full(&primary) }).await;

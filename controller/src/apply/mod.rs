@@ -32,7 +32,7 @@ pub(crate) use inherited::is_ours;
 pub use lease::{let_go as let_go_of_lease, let_go_of_deleted as let_go_of_deleted_lease};
 pub use pods::{Blueprint, pod_spec};
 pub use secrets::read_authority;
-pub use status::mark_invalid;
+pub use status::{mark_invalid, mark_unreadable};
 
 use crate::caches::Caches;
 use crate::config::Config;

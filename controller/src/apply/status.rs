@@ -46,6 +46,19 @@ pub async fn mark_invalid(client: &Client, cluster: &Cluster, why: &str) -> Resu
     patch(client, cluster, changed(&before, wanted)).await
 }
 
+/// The lease cannot be read: nothing is decided, and condition `PrimaryElected` says so.
+///
+/// # Errors
+/// [`ApplyError`].
+pub async fn mark_unreadable(client: &Client, cluster: &Cluster, why: &str) -> Result<(), ApplyError> {
+    let before = cluster.status.clone().unwrap_or_default();
+    let message = format!("{why}; nobody can be elected, or take it, until it is put right or deleted");
+    let wanted = (condition::PRIMARY_ELECTED, false, reason::LEASE_UNREADABLE, message);
+    let conditions = merge(before.conditions.clone(), vec![wanted], cluster.metadata.generation);
+    let wanted = Map::from_iter([("conditions".to_owned(), json!(conditions))]);
+    patch(client, cluster, changed(&before, wanted)).await
+}
+
 fn changed(before: &ClusterStatus, mut wanted: Map<String, Value>) -> Map<String, Value> {
     let stored = serde_json::to_value(before).unwrap_or_default();
     let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value == "";

@@ -56,6 +56,8 @@ pub const ELECTION_UNDER_WAY: &str = "ElectionUnderWay";
 pub const ELECTION_FORCED: &str = "ElectionForced";
 /// Of `PrimaryElected`: nobody can be chosen.
 pub const ELECTION_REFUSED: &str = "ElectionRefused";
+/// Of `PrimaryElected`: nobody can tell who holds the lease.
+pub const LEASE_UNREADABLE: &str = "LeaseUnreadable";
 /// Of `PrimaryElected`: the primary is fenced, and nobody takes its place.
 pub const PRIMARY_FENCED: &str = "PrimaryFenced";
 /// Of `BackupProven`, status True.

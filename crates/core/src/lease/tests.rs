@@ -111,6 +111,23 @@ fn going_on_in_place_moves_the_term_and_keeps_the_timeline() {
 }
 
 #[test]
+fn a_timeline_is_of_the_term_whose_take_reserved_it_however_often_it_is_gone_on_with() {
+    let take =
+        |before: &LeaseRecord, purpose| taken(before, holder("c-2"), AttemptId::from("a"), purpose, vec![], None);
+    let in_place =
+        |timeline| Purpose::InPlace { tail: Some(WalPosition { timeline: TimelineId(timeline), lsn: Lsn(9) }) };
+    let promoted = take(&held(), Purpose::Promotion);
+    assert_eq!((promoted.term, promoted.timeline_term), (Term(5), Term(5)));
+    let again = take(&promoted, in_place(3));
+    assert_eq!((again.term, again.timeline, again.timeline_term), (Term(6), TimelineId(3), Term(5)));
+    assert_eq!(released(&again, None).timeline_term, Term(5));
+    let by_hand = take(&again, in_place(4));
+    assert_eq!((by_hand.timeline, by_hand.timeline_term), (TimelineId(4), Term(0)), "nobody reserved it");
+    let first = take(&LeaseRecord::default(), Purpose::FirstDatabase(TimelineId(1)));
+    assert_eq!((first.term, first.timeline_term), (Term(1), Term(1)));
+}
+
+#[test]
 fn a_deadline_runs_from_the_sending_and_an_overdue_answer_makes_no_holder() {
     let lease = Versioned { version: "9".to_owned(), value: held() };
     let at = |s: u64| Instant(s * 1_000_000_000);
