@@ -29,14 +29,16 @@ impl fmt::Display for Loss {
     }
 }
 
-/// For each of those who answered and might be forced. What is known of is what lies on the opened history (hole 9), so
-/// positions on two timelines of it can be told apart by their LSNs alone: a child begins where its parent was left.
+/// For each of those who answered and might be forced. What is known of is what lies on the opened history (hole 9), up to
+/// where its last timeline begins at least, whoever has that still. Positions on two timelines of it can be told apart by
+/// their LSNs alone: a child begins where its parent was left.
 pub(super) fn losses(observed: &Observed, lease: &LeaseRecord, candidates: &[Candidate]) -> Vec<Loss> {
     let system = observed.status.system_id;
     let reports = observed.pods.iter().filter_map(|pod| pod.report.as_ref());
     let said = reports.filter(|report| system.is_none() || report.system_id == system);
     let placed = said.filter_map(|report| place(lease, report, report.reach()?).ok());
-    let Some(furthest) = placed.chain(lease.tail).max() else { return Vec::new() };
+    let begins = lease.lineage.as_ref().and_then(|opened| opened.ancestors.last().copied());
+    let Some(furthest) = placed.chain(lease.tail).chain(begins).max() else { return Vec::new() };
     let loss = |candidate: &Candidate| {
         let fetched = answered_tail(observed, lease, candidate).map(|tail| tail.end);
         let reached = fetched.unwrap_or_default().max(candidate.position);

@@ -27,6 +27,8 @@ pub enum Rejection {
     NoPosition,
     /// Its manager is busy with something that it must finish first.
     Busy(MemberPhase),
+    /// It follows, and is not ready by its kubelet's word.
+    NotReady,
     /// It holds another database system.
     WrongSystem(SystemId),
     /// Its WAL lies on a timeline that no holder of the lease has reserved.
@@ -74,14 +76,13 @@ impl Rejection {
     #[must_use]
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Rejection::Unreachable | Rejection::NoData | Rejection::NoPosition => true,
+            Rejection::Unreachable | Rejection::NoData | Rejection::NoPosition | Rejection::NotReady => true,
             // It has yet to follow, or to say that it does.
             Rejection::Diverged { .. } => true,
             // A stuck one may only pause before it starts its postgres again.
-            Rejection::Busy(phase) => matches!(
-                phase,
-                MemberPhase::Starting | MemberPhase::Rejoining | MemberPhase::Standby | MemberPhase::Stuck
-            ),
+            Rejection::Busy(phase) => {
+                matches!(phase, MemberPhase::Starting | MemberPhase::Rejoining | MemberPhase::Stuck)
+            }
             _ => false,
         }
     }
@@ -97,6 +98,7 @@ impl fmt::Display for Rejection {
             Rejection::NoData => f.write_str("holds no data yet"),
             Rejection::NoPosition => f.write_str("has not said yet how far it is"),
             Rejection::Busy(phase) => write!(f, "is {}", format!("{phase:?}").to_lowercase()),
+            Rejection::NotReady => f.write_str("is not ready"),
             Rejection::WrongSystem(id) => write!(f, "holds another database system ({id})"),
             Rejection::Forked(at) => write!(f, "its WAL ({at}) lies on a timeline that was never reserved"),
             Rejection::Diverged { position, left: Some(left) } => {

@@ -11,7 +11,7 @@ use core::time::Duration;
 pub const MAX_SWITCHOVER_LAG: u64 = 128 * 1024 * 1024;
 
 /// How long a target has to show that it can take over, from the time of the request: one that has only just begun has
-/// not reported yet, and it is the kubelet that says whether it is ready, every 10 seconds.
+/// not reported yet, and it is the kubelet that says whether it is ready, by a probe that the user may have made slow.
 const TARGET_PATIENCE: Duration = Duration::from_secs(11);
 
 /// How the reason ends for which a switchover was refused.
@@ -46,7 +46,10 @@ pub(super) fn check_target<'a>(
 ) -> Result<(&'a PodView, WalPosition), Rejection> {
     let pod = observed.pod(target).ok_or(Rejection::Missing)?;
     let (standing, position) = judge(desired, observed, lease, pod, false)?;
-    if standing != Standing::Standby || !pod.ready {
+    if standing == Standing::Standby && !pod.ready {
+        return Err(Rejection::NotReady);
+    }
+    if standing != Standing::Standby {
         let phase = pod.report.as_ref().map(|report| report.phase).unwrap_or_default();
         return Err(Rejection::Busy(phase));
     }

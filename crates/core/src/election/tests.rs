@@ -198,6 +198,7 @@ fn a_new_primary_that_is_lost_with_its_volume_is_followed_by_whoever_has_come_to
         panic!("c-2 may have had a commit before 0x400")
     };
     assert_eq!(refusal.shortages.iter().map(|short| short.term).collect::<Vec<_>>(), [Term(3)]);
+    assert_eq!(refusal.losses[0].bytes, 1, "it was opened at 0x400, so somebody had all before that");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_standby_that_could_not_be_switched_to_does_not_take_over_from_a_drained_pri
     observed.pods[1].ready = false;
     observed.pods[2].report.as_mut().unwrap().fresh = false;
     let plan = plan(&desired, &observed, NOW);
-    assert_eq!(refusal(&plan).unwrap().missing, ["c-2 is standby", "c-3 does not answer"]);
+    assert_eq!(refusal(&plan).unwrap().missing, ["c-2 is not ready", "c-3 does not answer"]);
     observed.pods[1].ready = true;
     desired.fenced = vec!["c-2".into()];
     assert_eq!(refusal(&super::plan(&desired, &observed, NOW)).unwrap().missing[0], "c-2 is fenced by annotation");
