@@ -51,7 +51,8 @@ async fn a_lease_that_is_edited_or_deleted_and_a_stray_promotion_move_nobody() {
     bed.hurt(&load, "the lease's term made unreadable by hand", async || {
         let since = boottime();
         bed.annotated(&leases, TERM, "many").await;
-        bed.until("the condition saying so", 30, async || {
+        // Leases are read when something happens, and every half minute.
+        bed.until("the condition saying so", 90, async || {
             let condition = bed.condition("PrimaryElected").await?;
             let says = text(&condition, "/message").contains("annotation pgherd.io/term");
             if says && text(&condition, "/reason") == "LeaseUnreadable" { Ok(()) } else { Err(condition.to_string()) }
