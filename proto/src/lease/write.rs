@@ -81,7 +81,7 @@ fn annotate(annotations: &mut BTreeMap<String, String>, record: &LeaseRecord) {
     set(labels::LEASE_STATE, json(state).map(|quoted| quoted.trim_matches('"').to_owned()));
     set(labels::LEASE_TERM, Some(term.to_string()));
     set(labels::LEASE_TIMELINE, Some(timeline.to_string()));
-    set(labels::LEASE_TIMELINE_TERM, (timeline_term.0 > 0).then(|| timeline_term.to_string()));
+    set(labels::LEASE_TIMELINE_TERM, (!timeline_term.is_unknown()).then(|| timeline_term.to_string()));
     set(labels::LEASE_TAKERS, json(takers));
     set(labels::LEASE_RECORDS, json(records));
     set(labels::LEASE_TAIL, tail.as_ref().and_then(json));

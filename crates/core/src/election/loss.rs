@@ -5,6 +5,7 @@ use super::ancestry::place;
 use super::elect::answered_tail;
 use crate::cluster::Observed;
 use crate::lease::{LeaseRecord, WalPosition};
+use crate::timeline::Lineage;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,7 @@ pub(super) fn losses(observed: &Observed, lease: &LeaseRecord, candidates: &[Can
     let reports = observed.pods.iter().filter_map(|pod| pod.report.as_ref());
     let said = reports.filter(|report| system.is_none() || report.system_id == system);
     let placed = said.filter_map(|report| place(lease, report, report.reach()?).ok());
-    let begins = lease.lineage.as_ref().and_then(|opened| opened.ancestors.last().copied());
+    let begins = lease.lineage.as_ref().and_then(Lineage::begins);
     let Some(furthest) = placed.chain(lease.tail).chain(begins).max() else { return Vec::new() };
     let loss = |candidate: &Candidate| {
         let fetched = answered_tail(observed, lease, candidate).map(|tail| tail.end);

@@ -2,6 +2,7 @@
 
 use crate::identity::Incarnation;
 use crate::lease::{ElectableRecord, LeaseRecord, Term, WalPosition};
+use crate::timeline::Lineage;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -44,7 +45,7 @@ impl Shortage {
 pub fn binding(lease: &LeaseRecord, reached: WalPosition) -> Vec<ElectableRecord> {
     // One that is reserved and was not opened says nothing: its beginning is not known, nor that it will be gone on with.
     let opened = lease.lineage.as_ref().filter(|opened| opened.timeline == lease.timeline);
-    let begins = opened.and_then(|opened| opened.history().ok()?.begin_of(opened.timeline));
+    let begins = opened.and_then(Lineage::begins).map(|left| left.lsn);
     let has_come_that_far = begins.is_some_and(|begins| reached.lsn >= begins);
     let is_settled = |record: &ElectableRecord| has_come_that_far && record.term < lease.timeline_term;
     lease.records.iter().filter(|record| !is_settled(record)).cloned().collect()
@@ -76,7 +77,7 @@ pub fn sat(records: &[ElectableRecord], answered: &BTreeSet<Incarnation>) -> Vec
 mod tests {
     use super::*;
     use crate::lsn::Lsn;
-    use crate::timeline::{Lineage, TimelineId};
+    use crate::timeline::TimelineId;
 
     fn record(term: u64, writer: &str, voters: &[&str], needed: u32) -> ElectableRecord {
         let voters = voters.iter().map(|v| Incarnation::from(*v)).collect();

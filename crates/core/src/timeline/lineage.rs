@@ -25,6 +25,14 @@ impl Lineage {
         }
     }
 
+    /// Where its timeline begins, on the one that was left for it; nothing of the first, or where no promotions could have
+    /// led to it.
+    #[must_use]
+    pub fn begins(&self) -> Option<WalPosition> {
+        self.history().ok()?;
+        self.ancestors.last().copied()
+    }
+
     /// The history, checked.
     ///
     /// # Errors

@@ -49,6 +49,11 @@ impl Directory {
         Lineage { timeline: self.end().timeline, ancestors }
     }
 
+    /// Whether anything can be made of it.
+    pub fn is_sound(&self) -> bool {
+        !self.torn && !self.damaged
+    }
+
     /// Whether all of this WAL is the beginning of `other`'s.
     pub fn is_prefix_of(&self, other: &Directory) -> bool {
         match self.wal.len().checked_sub(1) {

@@ -1,5 +1,6 @@
 //! What goes wrong, and when it is over.
 
+use super::directory::Directory;
 use super::node::Postgres;
 use super::world::{MEMBERS, World};
 use pgherd_core::identity::PodUid;
@@ -188,7 +189,7 @@ impl World {
                 self.nodes[at].uid = PodUid(format!("uid-{}-{generation}", self.nodes[at].name));
             }
             // Nobody comes back from the loss of the only data there are.
-            _ if !self.others_have_data(at) => self.restart_container(at, true, 500, 9_000),
+            _ if self.sound_others(at).next().is_none() => self.restart_container(at, true, 500, 9_000),
             _ => {
                 self.unreadable(at, u64::MAX / 2);
                 self.restart_container(at, true, 500, 9_000);
@@ -221,17 +222,13 @@ impl World {
 
     fn is_followed(&self, at: usize) -> bool {
         let Some(own) = self.nodes[at].disk.data.as_ref() else { return false };
-        let begins = own.lineage().ancestors.last().map_or(0, |left| left.lsn.0);
-        let follows = |data: &super::directory::Directory| {
-            !data.torn && !data.damaged && data.is_prefix_of(own) && data.end().lsn.0 >= begins
-        };
-        let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != at);
-        others.filter_map(|(_, node)| node.disk.data.as_ref()).any(follows)
+        let begins = own.lineage().begins().map_or(0, |left| left.lsn.0);
+        self.sound_others(at).any(|data| data.is_prefix_of(own) && data.end().lsn.0 >= begins)
     }
 
-    fn others_have_data(&self, at: usize) -> bool {
-        let sound = |node: &super::node::Node| node.disk.data.as_ref().is_some_and(|data| !data.torn && !data.damaged);
-        self.nodes.iter().enumerate().any(|(other, node)| other != at && sound(node))
+    fn sound_others(&self, at: usize) -> impl Iterator<Item = &Directory> {
+        let others = self.nodes.iter().enumerate().filter(move |(other, _)| *other != at);
+        others.filter_map(|(_, node)| node.disk.data.as_ref()).filter(|data| data.is_sound())
     }
 
     /// What the manager finds: data up to some checkpoint, fit only to be cloned anew, under a name that acknowledged nothing.

@@ -24,6 +24,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let scenarios = scenarios()?;
     let configurations = configurations()?;
     let work = directory.join("work");
+    let own = std::env::current_exe()?;
+    let pgherd = keep_binaries(own.parent().context("no directory of our own")?, &work.join("bin"))?;
     let mut report = Report { head: Head::now(format!("make bench RUNS={runs}")), ..Report::default() };
     let mut traces = Traces { head: report.head.clone(), traces: Vec::new() };
     println!(
@@ -32,7 +34,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         configurations.len()
     );
     for plans in rounds(&work, runs, &scenarios, &configurations) {
-        for (part, traced) in join_all(plans.iter().map(one)).await {
+        for (part, traced) in join_all(plans.iter().map(|plan| one(plan, &pgherd))).await {
             traces.traces.extend(traced.traces);
             report.scenarios.extend(part.scenarios);
             report.left_out.extend(part.left_out);
@@ -73,9 +75,9 @@ fn rounds(work: &Path, runs: usize, scenarios: &[Scenario], configurations: &[Co
 }
 
 /// One cluster, and all that a plan wants of it.
-async fn one(plan: &Plan) -> (Report, Traces) {
+async fn one(plan: &Plan, pgherd: &Path) -> (Report, Traces) {
     let (mut report, mut traces) = (Report::default(), Traces::default());
-    let failed = match up(plan).await {
+    let failed = match up(plan, pgherd).await {
         Err(error) => Some(format!("{error:#}")),
         Ok(bed) => to_the_end(bed, &plan.directory, async |bed| run(bed, plan, &mut report, &mut traces).await).await,
     };
@@ -83,12 +85,10 @@ async fn one(plan: &Plan) -> (Report, Traces) {
     (report, traces)
 }
 
-async fn up(plan: &Plan) -> anyhow::Result<Bed> {
-    let own = std::env::current_exe()?;
-    let built = own.parent().context("no directory of our own")?;
+async fn up(plan: &Plan, pgherd: &Path) -> anyhow::Result<Bed> {
     std::fs::create_dir_all(&plan.directory).context("failed to make a directory in target/bench/work")?;
     let name = format!("{NAME}-{}", plan.configuration.name());
-    let mut options = UpOptions::new(&name, &keep_binaries(built, &plan.directory.join("bin"))?);
+    let mut options = UpOptions::new(&name, pgherd);
     // A disk that can hang by itself is one of its own.
     options.volumes = Volumes::Ext4;
     // Each kill is to be the first for a long time, as they are elsewhere.
