@@ -30,7 +30,6 @@ sim: ## Core's decisions in SEEDS=5000 simulations of each kind; SEED=n repeats 
 
 bench: ## WAL and backups beside barman and pgBackRest (SIZE=512 MiB), failovers (RUNS=5), fences, memory (BUILD=release); target/bench
 	@tests/tools/setup.sh
-	@tests/tools/archive-bench.sh
 	@tests/tools/backup-bench.sh
 	@BUILD=$${BUILD:-release} tests/tools/on-beds.sh bench-failover bench RUNS,SCENARIOS,CONFIGURATION
 	@BUILD=$${BUILD:-release} tests/tools/on-beds.sh bench-fence bench RUNS

@@ -1,8 +1,9 @@
 //! Measures `archive_command` as postgres feels it: the real client, `wal-client wal-archive`, against the real resident
 //! part, where the look-ahead has stored each segment before it is asked for. Prints milliseconds as JSON.
 //!
-//! Reads everything from its environment, which `tests/tools/archive-bench.sh` prepares: `BENCH_SEGMENTS` (a folder of
-//! WAL segments), `BENCH_ENDPOINT`, `BENCH_BUCKET`, the `AWS_` credentials, and `BENCH_CLIENT` (the program).
+//! Reads everything from its environment, which `tests/tools/backup_bench.py` prepares: `BENCH_SEGMENTS` (a folder of
+//! WAL segments), `BENCH_ENDPOINT`, `BENCH_BUCKET`, the `AWS_` credentials, `BENCH_CLIENT` (the program), and `BENCH_COMMAND_WORK`
+//! (an empty folder).
 #![allow(clippy::expect_used)]
 
 use pgherd_core::wal::{Compression, WalName};
@@ -59,7 +60,7 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
 
 #[tokio::main]
 async fn main() {
-    let folder = PathBuf::from(variable("BENCH_WORK"));
+    let folder = PathBuf::from(variable("BENCH_COMMAND_WORK"));
     let paths = ArchivePaths {
         pgdata: folder.join("pgdata"),
         socket: folder.join("archive.sock"),

@@ -1,20 +1,19 @@
-//! Our part of the benchmark of base backups and WAL: `backup_bench VERB`, where VERB is `backup`, `restore`, `wal-put` or
-//! `wal-get`. Does it once, as the manager does, and prints its wall time, CPU time and peak memory as JSON; what is
-//! only preparation is not in them.
+//! Our part of the benchmark of base backups and WAL: `backup_bench VERB`, where VERB is `backup`, `restore`, `wal-put`,
+//! `wal-get`, or `wal-pack` (compresses only, and keeps nothing). Does it once, as the manager does, and prints its wall
+//! time, CPU time and peak memory as JSON; what is only preparation is not in them.
 //!
 //! Reads everything else from its environment, which `tests/tools/backup_bench.py` prepares: `BENCH_ENDPOINT`,
 //! `BENCH_BUCKET`, the `AWS_` credentials, `BENCH_ROOT` (the server's folder), `BENCH_WIDE`, `BENCH_SEGMENTS` (a folder of
 //! WAL segments); to back up `BENCH_PGDATA`, `BENCH_SOCKET` and `BENCH_PORT`, to restore `BENCH_TO`.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
-#[path = "../../crates/backup/examples/bench/mod.rs"]
 mod bench;
 
 use bench::{store, variable};
 use futures::{StreamExt, stream};
 use nix::sys::resource::{UsageWho, getrusage};
 use pgherd_backup::base::{BaseSettings, Progress};
-use pgherd_backup::{Catalog, Destination, Patience, Source, WalArchive, WalSettings};
+use pgherd_backup::{Catalog, Destination, Patience, Source, WalArchive, WalSettings, gzip};
 use pgherd_core::wal::{Compression, WalName};
 use pgherd_manager::backups::{Server, Target, Tell, concluded, copied};
 use pgherd_postgres::version::Major;
@@ -96,6 +95,14 @@ async fn get_all(archive: &WalArchive) {
     }
 }
 
+/// One after the other: what the compressor alone takes.
+fn pack_all() {
+    for (_, path) in segments() {
+        let content = std::fs::read(path).expect("a segment");
+        assert!(!gzip(&content).expect("compressed").is_empty());
+    }
+}
+
 /// What was archived is what postgres wrote.
 async fn compare(archive: &WalArchive) {
     for (name, path) in segments() {
@@ -153,6 +160,11 @@ async fn main() {
         "wal-get" => {
             let clock = Clock::start();
             get_all(&archive).await;
+            clock.print();
+        }
+        "wal-pack" => {
+            let clock = Clock::start();
+            pack_all();
             clock.print();
         }
         other => std::process::exit(i32::from(!other.is_empty()) + 1),
