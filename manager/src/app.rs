@@ -91,6 +91,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     let (control, control_in) = control_channel();
     let postgres_lines = tasks::postgres_lines(&config, queue.clone());
     let leaving = Arc::new(AtomicBool::new(false));
+    let registry = Arc::new(Registry::default());
     let context = Arc::new(Context {
         volume,
         lease: LeaseApi::new(api.clone()),
@@ -121,6 +122,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         mirror: watch::Sender::new(None),
         spare: SpareSession::default(),
         slots_due: Notify::new(),
+        registry: Arc::clone(&registry),
         processes: Processes::default(),
     });
     let probe = PostgresProbe::new(config.socket_dir(), POSTGRES_PORT, SAMPLE_WITHIN, leaving);
@@ -132,7 +134,6 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(keeper.follow(context.cluster.clone(), move || crate::effects::reload(&reloading)));
     let _watches = watch_cluster(&api, context.lease.clone(), &seen);
 
-    let registry = Arc::new(Registry::default());
     running.spawn(tasks::count_log_lines(queue.clone(), Arc::clone(&registry)));
     let (report, reported) = watch::channel(None);
     let (snapshot, snapshots) = watch::channel(Arc::default());

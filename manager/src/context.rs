@@ -4,6 +4,7 @@ use crate::archiving::Archiving;
 use crate::certificates::Certificates;
 use crate::cluster_api::{Announcer, ClusterApi, LeaseApi};
 use crate::config::Config;
+use crate::metrics::Registry;
 use crate::spare_session::SpareSession;
 use crate::synchrony::Synchrony;
 use crate::watchdog::Watchdog;
@@ -92,6 +93,8 @@ pub struct Context {
     pub spare: SpareSession,
     /// Asks for a look at the replication slots.
     pub slots_due: Notify,
+    /// What the metrics count where it happens.
+    pub registry: Arc<Registry>,
     /// The processes that it started.
     pub processes: Processes,
 }

@@ -3,11 +3,12 @@
 use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 
+use kube::api::PostParams;
 use pgherd_localkube::fault::{Damage, FaultRequest, Target};
 use pgherd_localkube::node::process::{ProcessId, Seen, members};
 use serde_json::json;
 
-use crate::bed::{Bed, NAMESPACE, long};
+use crate::bed::{Bed, CLUSTER, NAMESPACE, long};
 use crate::memory::MemoryLimit;
 
 /// More than a cluster without much in it needs beside what it has already.
@@ -19,6 +20,8 @@ const HUNGRY: &str = "SELECT length(string_agg(repeat('x', 1000), '')) FROM gene
 async fn a_pod_without_memory_or_processes_hands_over_and_a_damaged_page_moves_nobody() {
     let bed = Bed::hurried("limits", |cluster| {
         cluster["spec"]["bootstrap"] = json!({"initdb": {"dataChecksums": true}});
+        // Else the first checkpoint of a backup is spread over minutes.
+        cluster["spec"]["backup"]["barmanObjectStore"]["data"]["immediateCheckpoint"] = true.into();
     })
     .await;
     let mut primary = bed.healthy(120).await;
@@ -123,7 +126,7 @@ impl Bed {
         self.until("the table on the standby", 30, async || reads(&damaged).await).await;
         self.ask(&damaged, "CHECKPOINT").await.unwrap();
 
-        let what = Damage::Page { file: Some(file), block: 3 };
+        let what = Damage::Page { file: Some(file.clone()), block: 3 };
         self.fault(FaultRequest::Damage { pod: self.full(&damaged), what }).await;
         // So that it is read from the disk.
         self.crash(Target::Postmaster, &damaged).await;
@@ -137,6 +140,7 @@ impl Bed {
         self.healthy(60).await;
         let run = self.started(&damaged).await;
         self.says_damaged(&damaged, read).await;
+        self.backup_names_the_page(&damaged, &file).await;
         assert_eq!(self.healthy(60).await, damaged, "it is said, and is no reason to move by itself");
         assert_eq!(self.started(&damaged).await, run);
 
@@ -176,9 +180,33 @@ impl Bed {
         });
         let why = why.await;
         self.say(&why);
-        self.until("the metrics to say so", 30, async || {
+        self.counts(pod, "pgherd_checksum_failures_total ").await;
+    }
+
+    /// A base backup from there fails, names file and block, and is counted.
+    async fn backup_names_the_page(&self, pod: &str, file: &str) {
+        let backups = self.objects("postgresql.cnpg.io", "Backup");
+        let backup = json!({
+            "apiVersion": "postgresql.cnpg.io/v1", "kind": "Backup", "metadata": {"name": "with-a-damaged-page"},
+            "spec": {"cluster": {"name": CLUSTER}, "target": "primary"}
+        });
+        backups.create(&PostParams::default(), &serde_json::from_value(backup).unwrap()).await.unwrap();
+        let why = self.until("the backup to fail", 60, async || {
+            let found = backups.get("with-a-damaged-page").await.map_err(|error| error.to_string())?;
+            let status = found.data["status"].clone();
+            assert_ne!(status["phase"], "completed", "{status}");
+            if status["phase"] == "failed" { Ok(status["error"].to_string()) } else { Err(status.to_string()) }
+        });
+        let why = why.await;
+        self.say(&why);
+        assert!(why.contains("block 3 of") && why.contains(file), "{why}");
+        self.counts(pod, "pgherd_backup_damaged_pages_total ").await;
+    }
+
+    async fn counts(&self, pod: &str, metric: &str) {
+        self.until(&format!("{metric}to say so"), 30, async || {
             let page = self.metrics(pod).await.map_err(|error| format!("{error:#}"))?;
-            let line = page.lines().find(|line| line.starts_with("pgherd_checksum_failures_total "));
+            let line = page.lines().find(|line| line.starts_with(metric));
             match line.and_then(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()) {
                 Some(count) if count > 0 => Ok(()),
                 _ => Err(format!("{line:?}")),

@@ -75,3 +75,22 @@ async fn a_store_that_is_not_there_is_an_outage() {
     );
     assert!(outage, "an outage must not be told as the end of the archive");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_behind_tls_is_believed_by_its_own_authority_and_by_no_other() {
+    let server = Seaweed::shared();
+    let trusted = archive(server.store_by_tls(Some(&server.authority)));
+    let content = Bytes::from_static(b"1\t0/2\ttls\n");
+    trusted.put(name("00000003.history"), Source::Bytes(content.clone())).await.unwrap();
+    assert_eq!(trusted.get(name("00000003.history")).await.unwrap(), Some(content));
+
+    let other = pgherd_pki::Authority::generate("another", jiff::Timestamp::now()).unwrap();
+    for believed in [Some(other.certificate_pem()), None] {
+        let (then, _, put, get) = put_and_get(&archive(server.store_by_tls(believed)), name(SMALL)).await;
+        println!("{then:?}: {put}");
+        for told in [put, get] {
+            assert!(told.contains("certificate"), "{told}");
+            assert!(!told.contains(SECRET_KEY), "{told}");
+        }
+    }
+}

@@ -7,7 +7,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
+use jiff::Timestamp;
 use pgherd_objectstore::{S3Config, S3Credentials, S3Store};
+use pgherd_pki::{Authority, Usage};
 
 /// The bucket that is there.
 pub const BUCKET: &str = "interop";
@@ -24,6 +26,10 @@ static RUNNING: Mutex<Weak<Seaweed>> = Mutex::new(Weak::new());
 pub struct Seaweed {
     /// `http://127.0.0.1:PORT`.
     pub endpoint: String,
+    /// The same by TLS.
+    pub tls_endpoint: String,
+    /// Who signed its certificate, PEM.
+    pub authority: String,
     /// Where the programs are.
     pub tools: PathBuf,
     end: Option<Sender<()>>,
@@ -45,7 +51,13 @@ impl Seaweed {
     fn start() -> Self {
         let tools = tools();
         let folder = tempfile::Builder::new().prefix("pgherd-interop-").tempdir().unwrap();
-        let [master, volume, filer, s3] = ports();
+        let [master, volume, filer, s3, tls] = ports();
+        let authority = Authority::generate("a store's", Timestamp::now()).unwrap();
+        let names = vec!["127.0.0.1".to_owned()];
+        let leaf = authority.sign("store", &Usage::Server { names }, Timestamp::now()).unwrap();
+        let [certificate, key] = ["tls.crt", "tls.key"].map(|file| folder.path().join(file));
+        std::fs::write(&certificate, &leaf.certificate_pem).unwrap();
+        std::fs::write(&key, &leaf.key_pem).unwrap();
         let config = folder.path().join("s3.json");
         // For an administrator SeaweedFS makes a bucket that is missing; Amazon never does.
         let identities = serde_json::json!({"identities": [
@@ -67,7 +79,9 @@ impl Seaweed {
             .arg(format!("-dir={}", data.display()))
             .arg(format!("-s3.config={}", config.display()))
             .args([format!("-master.port={master}"), format!("-volume.port={volume}")])
-            .args([format!("-filer.port={filer}"), format!("-s3.port={s3}")])
+            .args([format!("-filer.port={filer}"), format!("-s3.port={s3}"), format!("-s3.port.https={tls}")])
+            .arg(format!("-s3.cert.file={}", certificate.display()))
+            .arg(format!("-s3.key.file={}", key.display()))
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stderr(log.try_clone().unwrap())
@@ -81,8 +95,9 @@ impl Seaweed {
             child.wait().unwrap();
             drop(folder);
         });
-        let endpoint = format!("http://127.0.0.1:{s3}");
-        let server = Self { endpoint, tools, end: Some(end), keeper: Some(keeper) };
+        let [endpoint, tls_endpoint] = [format!("http://127.0.0.1:{s3}"), format!("https://127.0.0.1:{tls}")];
+        let authority = authority.certificate_pem().to_owned();
+        let server = Self { endpoint, tls_endpoint, authority, tools, end: Some(end), keeper: Some(keeper) };
         server.make_bucket();
         server
     }
@@ -121,7 +136,20 @@ impl Seaweed {
 
     /// Our client of a bucket.
     pub fn store(&self, bucket: &str, secret: &str) -> S3Store {
+        S3Store::new(self.config(bucket, secret))
+    }
+
+    /// By TLS, where these certificates are believed and no others; without any, the system's.
+    pub fn store_by_tls(&self, believed: Option<&str>) -> S3Store {
         S3Store::new(S3Config {
+            endpoint_url: Some(self.tls_endpoint.clone()),
+            endpoint_ca: believed.map(|pem| pem.as_bytes().to_vec()),
+            ..self.config(BUCKET, SECRET_KEY)
+        })
+    }
+
+    fn config(&self, bucket: &str, secret: &str) -> S3Config {
+        S3Config {
             endpoint_url: Some(self.endpoint.clone()),
             region: Some("us-east-1".to_owned()),
             credentials: S3Credentials::Given {
@@ -130,7 +158,7 @@ impl Seaweed {
                 session_token: None,
             },
             ..S3Config::new(bucket)
-        })
+        }
     }
 }
 
@@ -152,10 +180,10 @@ fn tools() -> PathBuf {
 }
 
 /// Free ports whose neighbours 10000 above, which SeaweedFS takes for gRPC, are free as well.
-fn ports() -> [u16; 4] {
+fn ports() -> [u16; 5] {
     let mut held = Vec::new();
     let mut found = Vec::new();
-    while found.len() < 4 {
+    while found.len() < 5 {
         let one = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = one.local_addr().unwrap().port();
         if let Some(other) = port.checked_add(10_000).and_then(|above| TcpListener::bind(("127.0.0.1", above)).ok()) {

@@ -22,5 +22,5 @@ pub use error::{StoreError, Then};
 pub use faulty::{Fault, FaultControl, Faulty};
 pub use location::{Location, LocationError};
 pub use memory::MemoryStore;
-pub use s3::{Checksums, Encryption, S3Config, S3Credentials, S3Store, Timeouts};
+pub use s3::{Encryption, S3Config, S3Credentials, S3Store, Timeouts};
 pub use store::{LEAST_PART, MOST_PARTS, ObjectInfo, ObjectStore, Page, Put, PutOptions, Upload, list_all};

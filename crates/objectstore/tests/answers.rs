@@ -1,10 +1,13 @@
-//! What the S3 client makes of answers that a store gives in order: conflicts, and regions that it names in a header.
+//! What the S3 client sends with an object, and what it makes of answers that a store gives in order: conflicts, and regions
+//! that it names in a header.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
 
 mod scripted;
 
 use bytes::Bytes;
-use pgherd_objectstore::{ObjectStore, Put, PutOptions, S3Config, S3Credentials, S3Store, StoreError, Then};
+use pgherd_objectstore::{
+    Encryption, ObjectStore, Put, PutOptions, S3Config, S3Credentials, S3Store, StoreError, Then,
+};
 use scripted::{Answer, Scripted};
 
 fn config(server: &Scripted) -> S3Config {
@@ -142,4 +145,46 @@ async fn a_session_token_goes_along_with_every_request() {
     let store = S3Store::new(S3Config { credentials, ..config(&server) });
     assert!(store.get("key", 10).await.is_err());
     assert_eq!(server.asked()[0].header("x-amz-security-token"), Some("a token"));
+}
+
+/// SHA-256 of `wal`.
+const DIGEST: &str = "27a75a1c9d8f31b0bc4ca4889e25fe6413f00d78d8578a36e4cce1c38c452e45";
+
+#[tokio::test]
+async fn an_object_goes_with_its_digest_its_encryption_and_its_tags_at_once_or_in_parts() {
+    let tags = vec![("kept for".to_owned(), "30d & more".to_owned()), ("tier".to_owned(), "wal".to_owned())];
+    let options = PutOptions { content_type: Some("application/x-gzip".to_owned()), tags };
+    for (encryption, named) in [
+        (Some(Encryption::Aes256), Some("AES256")),
+        (Some(Encryption::AwsKms), Some("aws:kms")),
+        (None, None),
+    ] {
+        let begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>".to_owned();
+        let server = Scripted::start(vec![
+            Answer::error(404, "NoSuchKey"),
+            Answer::plain(200),
+            Answer::error(412, "PreconditionFailed"),
+            Answer { body: begun, ..Answer::plain(200) },
+            Answer::plain(200).header("etag", "e"),
+        ])
+        .await;
+        let store = S3Store::new(S3Config { encryption, ..config(&server) });
+        let body = Bytes::from_static(b"wal");
+        assert_eq!(store.put_new("key", body.clone(), &options).await.expect("a put"), Put::Created);
+        let upload = store.begin_upload("key", &options).await.expect("begun");
+        store.put_part(&upload, 1, body).await.expect("a part");
+
+        let asked = server.asked();
+        let put = asked.iter().position(|one| one.line.starts_with("PUT")).expect("a put");
+        let begin = asked.iter().position(|one| one.line.starts_with("POST")).expect("a beginning");
+        for request in [&asked[put], &asked[begin]] {
+            assert_eq!(request.header("x-amz-server-side-encryption"), named, "{}", request.line);
+            assert_eq!(request.header("x-amz-tagging"), Some("kept%20for=30d%20%26%20more&tier=wal"));
+            assert_eq!(request.header("content-type"), Some("application/x-gzip"));
+        }
+        // What a store compares with what it received, before it says that it has it.
+        for request in [&asked[put], asked.last().expect("a part")] {
+            assert_eq!(request.header("x-amz-content-sha256"), Some(DIGEST), "{}", request.line);
+        }
+    }
 }

@@ -46,6 +46,7 @@ pub async fn run(cx: Arc<Context>, reporter: Reporter, stopped: watch::Receiver<
     let told = Tell { status: &status, attempt: &attempt };
     let ended = Box::pin(attempted(&cx, &reporter, &progress, &told, stopped)).await;
     progress.cancel();
+    cx.registry.add_backup_damaged_pages(progress.damaged_pages());
     let pod = &cx.config.me.name;
     let mut last = status.borrow().clone();
     let verdict = ended.map_err(|end| {

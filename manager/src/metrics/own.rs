@@ -54,6 +54,11 @@ pub fn instance(page: &mut Exposition, view: &View, registry: &Registry) {
         "Damaged pages that postgres read; only with data checksums.",
         view.fresh().ok().and_then(|look| look.sample.checksum_failures),
     );
+    page.counter(
+        "pgherd_backup_damaged_pages_total",
+        "Damaged pages that base backups from this instance came upon, each of which failed its backup.",
+        Some(registry.backup_damaged_pages()),
+    );
     let archive = &instance.archive;
     page.counter("pgherd_archive_files_total", "WAL files archived by this process.", Some(archive.archived));
     page.counter(

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub struct Registry {
     log_lines_dropped: AtomicU64,
     log_lines_written: AtomicU64,
+    backup_damaged_pages: AtomicU64,
 }
 
 impl Registry {
@@ -20,6 +21,17 @@ impl Registry {
     #[must_use]
     pub fn log_lines_dropped(&self) -> u64 {
         self.log_lines_dropped.load(Ordering::Relaxed)
+    }
+
+    /// Adds the damaged pages that a base backup came upon.
+    pub fn add_backup_damaged_pages(&self, found: u64) {
+        self.backup_damaged_pages.fetch_add(found, Ordering::Relaxed);
+    }
+
+    /// Damaged pages that base backups came upon.
+    #[must_use]
+    pub fn backup_damaged_pages(&self) -> u64 {
+        self.backup_damaged_pages.load(Ordering::Relaxed)
     }
 
     /// Log lines written.

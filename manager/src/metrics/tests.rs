@@ -7,6 +7,7 @@ use crate::metrics::{Registry, render};
 #[test]
 fn a_primarys_page_has_the_names_that_dashboards_key_on() {
     let registry = Registry::default();
+    registry.add_backup_damaged_pages(1);
     registry.set_log_lines(100, 3);
     let page = render(&Scene::primary().view(), &registry);
     for line in [
@@ -35,6 +36,7 @@ fn a_primarys_page_has_the_names_that_dashboards_key_on() {
         "pgherd_lease_remaining_seconds 4",
         "pgherd_log_lines_dropped_total 3",
         "pgherd_checksum_failures_total 2",
+        "pgherd_backup_damaged_pages_total 1",
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
     }

@@ -258,7 +258,12 @@ impl Walk<'_> {
             let Some(room) = buffer.get_mut(..wanted) else { break };
             let read = fill(&mut open, room).map_err(|source| unreadable(file, source))?;
             if let (Some(since), Some(segment)) = (self.source.verify_since, segment) {
-                verify(&open, file, room.get_mut(..read).unwrap_or_default(), (segment, done), since)?;
+                let pages = room.get_mut(..read).unwrap_or_default();
+                verify(&open, file, pages, (segment, done), since).inspect_err(|error| {
+                    if matches!(error, BaseError::BadPage { .. }) {
+                        self.progress.damaged();
+                    }
+                })?;
             }
             if let Some(cut) = room.get_mut(read..) {
                 cut.fill(0);

@@ -39,6 +39,7 @@ pub struct Progress {
     stored: AtomicU64,
     of_archive: AtomicU64,
     moves: AtomicU64,
+    damaged: AtomicU64,
     /// The reader waits for the pipeline to take a piece.
     handing: AtomicBool,
     /// The pipeline waits, to keep to its bandwidth.
@@ -64,6 +65,12 @@ impl Progress {
     #[must_use]
     pub fn bytes_stored(&self) -> u64 {
         self.stored.load(Ordering::Relaxed)
+    }
+
+    /// Pages that were read twice, and were damaged both times.
+    #[must_use]
+    pub fn damaged_pages(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// A number that grows whenever something moves: a file that is passed, bytes that are read, a part that is stored,
@@ -120,6 +127,10 @@ impl Progress {
         self.stored.fetch_add(bytes as u64, Ordering::Relaxed);
         self.of_archive.fetch_add(bytes as u64, Ordering::Relaxed);
         self.moved();
+    }
+
+    pub(super) fn damaged(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn begin_archive(&self) {

@@ -1,6 +1,6 @@
 //! Builds the SDK's client: TLS by ring, no hidden retries, bounds on every call, region found if need be.
 
-use super::config::{Checksums, S3Config, S3Credentials};
+use super::config::{S3Config, S3Credentials};
 use super::read_error::read;
 use crate::StoreError;
 use aws_config::retry::RetryConfig;
@@ -43,17 +43,13 @@ async fn build(config: &S3Config, http: SharedHttpClient, region: String) -> Cli
         loader = loader.credentials_provider(SharedCredentialsProvider::new(given));
     }
     let shared = loader.load().await;
-    let mut builder = aws_sdk_s3::config::Builder::from(&shared)
+    // Beyond the digest that every signature covers (x-amz-content-sha256, which stores compare), nothing is asked for:
+    // not every store that speaks S3 takes the newer checksum headers.
+    let builder = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(config.endpoint_url.is_some())
-        .endpoint_url_maybe(config);
-    builder = match config.checksums {
-        Checksums::WhenRequired => builder
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired),
-        Checksums::WhenSupported => builder
-            .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
-            .response_checksum_validation(ResponseChecksumValidation::WhenSupported),
-    };
+        .endpoint_url_maybe(config)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     Client::from_conf(builder.build())
 }
 

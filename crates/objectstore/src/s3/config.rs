@@ -30,16 +30,6 @@ impl fmt::Debug for S3Credentials {
     }
 }
 
-/// When requests carry a checksum beyond the signature's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Checksums {
-    /// Only where the API demands one: what every S3-compatible store understands.
-    #[default]
-    WhenRequired,
-    /// On every put (CRC32), checked on every get; some stores refuse them.
-    WhenSupported,
-}
-
 /// Server-side encryption (`wal.encryption`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encryption {
@@ -79,8 +69,6 @@ pub struct S3Config {
     pub region: Option<String>,
     /// The credentials.
     pub credentials: S3Credentials,
-    /// Checksums on requests.
-    pub checksums: Checksums,
     /// Server-side encryption, if asked for.
     pub encryption: Option<Encryption>,
     /// Bounds on a call.
@@ -98,7 +86,6 @@ impl S3Config {
             other_authorities: None,
             region: None,
             credentials: S3Credentials::Ambient,
-            checksums: Checksums::default(),
             encryption: None,
             timeouts: Timeouts::default(),
         }

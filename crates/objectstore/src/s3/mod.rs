@@ -7,7 +7,7 @@ mod delete;
 mod multipart;
 mod read_error;
 
-pub use config::{Checksums, Encryption, S3Config, S3Credentials, Timeouts};
+pub use config::{Encryption, S3Config, S3Credentials, Timeouts};
 
 use crate::error::cut_short;
 use crate::{ObjectInfo, ObjectStore, Page, Put, PutOptions, StoreError, Upload};
