@@ -1,14 +1,17 @@
 //! A cluster out of the archive of another: recovered to the moment before a mistake, on a timeline of its own, with
-//! replicas and an archive of its own, beside the first one; then by a Backup's name to the end of the archive. What
-//! retention finds redundant in that archive on the way is deleted by the primary's manager.
+//! replicas and an archive of its own, beside the first one; then by a Backup's name to the end of the archive, with an
+//! application of its own. What retention finds redundant in that archive on the way is deleted by the primary's manager.
 
 use std::fs;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, PostParams};
 use pgherd_testkit::bed::{self, FIRST};
 use serde_json::{Value, json};
+use tokio_postgres::NoTls;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, NAMESPACE};
 use crate::wal_volumes;
 
 /// The second cluster.
@@ -64,10 +67,17 @@ async fn a_cluster_is_recovered_into_a_new_one_to_the_moment_before_a_mistake() 
     })
     .await;
     // By the Backup's name, and to the end: without what was dropped, with what came later.
-    let again = recover(&bed, "phoenix-again", &json!({"backup": {"name": "before-the-mistake"}}), 1).await;
+    let secrets: Api<Secret> = Api::namespaced(bed.client.clone(), NAMESPACE);
+    let secret = json!({ "metadata": { "name": "keeper" }, "type": "kubernetes.io/basic-auth",
+        "stringData": { "username": "keeper", "password": "kept" } });
+    secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
+    let asked = json!({"backup": {"name": "before-the-mistake"},
+        "database": "shop", "owner": "keeper", "secret": {"name": "keeper"}});
+    let again = recover(&bed, "phoenix-again", &asked, 1).await;
     let primary_again = again.primary().await.unwrap();
     let sql = "SELECT string_agg(relname, ' ') FROM pg_class WHERE relname IN ('orders', 'later')";
     assert_eq!(bed.ask(&primary_again, sql).await.as_deref(), Ok("later"));
+    bed.has_its_application(&primary_again).await;
     // Nothing happened to the first one.
     assert_eq!(run("SELECT id::text FROM later").await, "1");
     bed.down().await;
@@ -86,6 +96,21 @@ async fn recover(bed: &Bed, name: &str, recovery: &Value, instances: u32) -> bed
 }
 
 impl Bed {
+    /// The database and the owner that `bootstrap.recovery` asks for are made where the backup has none, with the password
+    /// of their Secret; those that it has stay.
+    async fn has_its_application(&self, primary: &str) {
+        let mut config = self.application(&format!("pod/{primary}")).await.unwrap();
+        config.user("keeper").password("kept").dbname("shop");
+        self.until("the owner to sign in", 40, async || match config.connect(NoTls).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        })
+        .await;
+        let owners = "SELECT string_agg(datname || ' ' || pg_catalog.pg_get_userbyid(datdba), ', ' ORDER BY datname) \
+                      FROM pg_database WHERE datname IN ('app', 'shop')";
+        assert_eq!(self.ask(primary, owners).await.as_deref(), Ok("app app, shop keeper"));
+    }
+
     /// A complete backup that ended so many days ago, in the WAL that there is.
     async fn pretend_a_backup(&self, days: i64) {
         let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);

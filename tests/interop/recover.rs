@@ -11,6 +11,7 @@ use pgherd_backup::{Catalog, Destination, Patience, Survey};
 use pgherd_core::backup::{RecoveryTarget, Target, choose};
 use pgherd_core::pgconf::recovery::{Replay, settings};
 use pgherd_core::wal::WalName;
+use pgherd_objectstore::list_all;
 use pgherd_postgres::version::Major;
 
 use crate::seaweed::{ACCESS_KEY, BUCKET, SECRET_KEY, Seaweed};
@@ -110,7 +111,7 @@ impl Postgres {
     }
 }
 
-/// A server of which barman takes five backups, with rows between them. Answers how many there are at the point.
+/// A server of which barman takes six backups, with rows between them. Answers how many there are at the point.
 fn barmans_work(server: &Seaweed, postgres: &mut Postgres) -> u32 {
     let pgdata = postgres.root.join("pgdata");
     let made = postgres.program("initdb").args(["-U", "postgres", "-A", "trust", "-D"]).arg(&pgdata).output().unwrap();
@@ -129,9 +130,16 @@ fn barmans_work(server: &Seaweed, postgres: &mut Postgres) -> u32 {
     let space = postgres.root.join("space");
     postgres.run(&format!("CREATE TABLESPACE ts LOCATION '{}'", space.display()));
     postgres.run("CREATE TABLE kept (id int) TABLESPACE ts");
-    for (number, options) in
-        [&["--gzip"][..], &["--bzip2", "--name", "nightly"], &[], &["--snappy"], &["--lz4"]].into_iter().enumerate()
-    {
+    let ways: [&[&str]; 6] = [
+        &["--gzip"],
+        &["--bzip2", "--name", "nightly"],
+        &[],
+        &["--snappy"],
+        &["--lz4"],
+        // In parts: `data.tar.gz`, `data_0001.tar.gz`, ...
+        &["--gzip", "--max-archive-size", "8MB"],
+    ];
+    for (number, options) in ways.into_iter().enumerate() {
         postgres.run(&format!("INSERT INTO kept SELECT generate_series(1, 1000) + {number} * 1000"));
         // Backups are named by the second.
         let second = postgres.run("SELECT date_trunc('second', clock_timestamp())::text");
@@ -154,7 +162,7 @@ fn barmans_work(server: &Seaweed, postgres: &mut Postgres) -> u32 {
         std::thread::sleep(Duration::from_millis(100));
     }
     postgres.stop();
-    5500
+    6500
 }
 
 /// Every WAL file, read by us, for a `restore_command` that only copies.
@@ -178,7 +186,10 @@ async fn what_barman_backed_up_we_recover_to_a_restore_point() {
     let catalog =
         Catalog::new(Arc::new(server.store(BUCKET, SECRET_KEY)), &format!("wal/{SERVER}"), Patience::default());
     let survey = catalog.survey().await.unwrap();
-    assert_eq!(survey.backups.len(), 5);
+    assert_eq!(survey.backups.len(), 6);
+    let parts = list_all(&server.store(BUCKET, SECRET_KEY), &format!("wal/{SERVER}/base/{}/", survey.backups[5].entry.id));
+    let parts: Vec<_> = parts.await.unwrap().into_iter().map(|object| object.key).collect();
+    assert!(parts.iter().any(|key| key.ends_with("/data_0001.tar.gz")), "{parts:?}");
     assert_eq!(survey.backups[1].entry.name.as_deref(), Some("nightly"));
     let wal = folder.path().join("wal");
     all_wal(&server, &survey, &wal).await;
