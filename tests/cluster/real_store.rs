@@ -4,13 +4,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, Patch, PatchParams};
 use pgherd_backup::{WalArchive, WalSettings};
 use pgherd_core::wal::Compression;
 use pgherd_localkube::fault::{FaultRequest, Target};
 use pgherd_localkube::s3::S3Fault;
+use serde_json::json;
 
-use crate::bed::{Bed, CLUSTER};
+use crate::bed::{Bed, CLUSTER, NAMESPACE};
+use crate::load::Load;
 use crate::seaweed::{ACCESS_KEY, BUCKET, SECRET_KEY, Seaweed};
+
+/// A secret key that the store does not know.
+const WRONG: &str = "rotated-and-not-told-the-store";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_archives_to_a_store_that_is_not_ours_and_barman_reads_it_back() {
@@ -43,6 +50,7 @@ async fn a_cluster_archives_to_a_store_that_is_not_ours_and_barman_reads_it_back
     })
     .await;
     bed.fault(FaultRequest::S3 { what: S3Fault::None }).await;
+    bed.keys_follow_their_secret(&load, &next).await;
     let last = bed.archive_now(&next, 120).await;
     bed.archive_is_whole(&last, 60).await;
 
@@ -59,6 +67,42 @@ async fn a_cluster_archives_to_a_store_that_is_not_ours_and_barman_reads_it_back
     }
     bed.settle(load).await;
     bed.down().await;
+}
+
+impl Bed {
+    /// Keys that the store does not know stop the archive, which is told as that; the right ones are used as soon as the
+    /// Secret has them, and nobody is restarted.
+    async fn keys_follow_their_secret(&self, load: &Load, primary: &str) {
+        let run = self.started(primary).await;
+        self.say("the Secret of the store's keys gets a wrong one, and the right one again");
+        self.give_key(WRONG).await;
+        self.archiving_is("False", "SignatureDoesNotMatch", Some((load, primary))).await;
+        self.give_key(SECRET_KEY).await;
+        self.archiving_is("True", "", None).await;
+        assert_eq!(self.started(primary).await, run);
+    }
+
+    async fn give_key(&self, key: &str) {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let patch = Patch::Merge(json!({"stringData": {"SECRET_ACCESS_KEY": key}}));
+        secrets.patch("aws-creds", &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Waits until the condition of the archive says so, while WAL is switched if it is to be noticed.
+    async fn archiving_is(&self, status: &str, part: &str, switched: Option<(&Load, &str)>) {
+        self.until(&format!("condition ContinuousArchiving to be {status}"), 120, async || {
+            if let Some((load, primary)) = switched {
+                self.switches(load, primary).await;
+            }
+            let cluster = self.cluster().await?;
+            let all = cluster["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let found = all.into_iter().find(|condition| condition["type"] == "ContinuousArchiving").unwrap_or_default();
+            let message = found["message"].as_str().unwrap_or_default();
+            assert!(!message.contains(WRONG) && !message.contains(SECRET_KEY), "{message}");
+            if found["status"] == status && message.contains(part) { Ok(()) } else { Err(found.to_string()) }
+        })
+        .await;
+    }
 }
 
 /// A file of the archive by our own client, straight from the store.
