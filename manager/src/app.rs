@@ -1,5 +1,6 @@
 //! Putting a manager together: locks, clients, servers and tasks around one driver, and taking it apart again.
 
+use crate::app_password::AppPassword;
 use crate::archiving::{Archiving, ArchivingTasks};
 use crate::certificates::Certificates;
 use crate::cluster_api::{Announcer, ClusterApi, LeaseApi, watch_cluster};
@@ -7,12 +8,14 @@ use crate::config::{Config, METRICS_PORT, POSTGRES_PORT, RunArgs, STATUS_PORT};
 use crate::context::{Context, Processes};
 use crate::driver::{Driver, Ears};
 use crate::effects::{incarnation, off_runtime};
+use crate::extensions::Extensions;
 use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_router};
 use crate::metrics::Registry;
+use crate::roles::Roles;
 use crate::sampler::{PostgresProbe, Sampler, SamplerSettings};
 use crate::spare_session::SpareSession;
 use crate::synchrony::Synchrony;
-use crate::{app_password, clock, condition, leftovers, link, quorum, tasks};
+use crate::{clock, condition, duty, leftovers, link, quorum, tasks};
 use core::time::Duration;
 use pgherd_core::identity::Nonce;
 use pgherd_core::lease::Timings;
@@ -143,9 +146,10 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(quorum::follow(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::retention::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::preview::keep(Arc::clone(&context), snapshots.clone()));
-    running.spawn(app_password::follow(Arc::clone(&context), snapshots.clone()));
+    running.spawn(duty::keep::<AppPassword>(Arc::clone(&context), snapshots.clone()));
+    running.spawn(duty::keep::<Extensions>(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::ldap::follow(Arc::clone(&context)));
-    running.spawn(crate::roles::follow(Arc::clone(&context), snapshots.clone()));
+    running.spawn(duty::keep::<Roles>(Arc::clone(&context), snapshots.clone()));
     let shared = Shared {
         instance: snapshots,
         sample: samples,

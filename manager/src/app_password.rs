@@ -3,48 +3,33 @@
 //! until then.
 
 use crate::context::Context;
+use crate::duty::Duty;
 use crate::effects::{local, owner_login};
-use crate::http::InstanceSnapshot;
 use core::time::Duration;
-use pgherd_core::cluster::MemberPhase;
 use pgherd_postgres::bootstrap::{Login, set_password};
 use pgherd_postgres::scram;
 use pgherd_postgres::sql::within;
+use pgherd_proto::cluster::Cluster;
 use pgherd_telemetry::chain;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use tokio::sync::watch;
 
-/// Between two looks at the Secret; half as long again at most, so that the clusters of an API server do not keep step.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// A new primary has more urgent things to do first, and the password is as good as ever the same.
-const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
 const STATEMENT_WITHIN: Duration = Duration::from_secs(5);
 
-fn serves(now: &InstanceSnapshot) -> bool {
-    now.phase == MemberPhase::Primary
+/// What the Secret said when the role was last given its password.
+#[derive(Default)]
+pub struct AppPassword {
+    settled: Option<Login>,
 }
 
-/// Works until it is dropped.
-pub async fn follow(cx: Arc<Context>, mut snapshots: watch::Receiver<Arc<InstanceSnapshot>>) {
-    let mut settled: Option<Login> = None;
-    loop {
-        let primary = serves(&snapshots.borrow_and_update());
-        if primary && cx.running().is_some() && !cx.leaving.load(Ordering::Relaxed) {
-            match look(&cx, settled.as_ref()).await {
-                Ok(login) => settled = Some(login),
-                Err(why) => tracing::debug!(%why, "the application's password is not compared with its Secret yet"),
-            }
-        } else {
-            settled = None;
-        }
-        let role_changes = snapshots.wait_for(|now| serves(now) != primary);
-        let pause = LOOK_AGAIN.mul_f64(1.0 + rand::random::<f64>() / 2.0);
-        match tokio::time::timeout(pause, role_changes).await.map(|change| change.is_ok()) {
-            Ok(false) => return,
-            Ok(true) => tokio::time::sleep(AFTER_A_CHANGE).await,
-            Err(_) => {}
-        }
+impl Duty for AppPassword {
+    type Asked = ();
+    const WHAT: &'static str = "the application's password is compared with its Secret";
+    const PAUSE: Duration = Duration::from_secs(30);
+
+    fn asked(_: Option<&Cluster>) {}
+
+    async fn look(&mut self, cx: &Context) -> Result<(), String> {
+        self.settled = Some(look(cx, self.settled.as_ref()).await?);
+        Ok(())
     }
 }
 

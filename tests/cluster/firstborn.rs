@@ -11,7 +11,7 @@ use crate::bed::{Bed, CLUSTER, NAMESPACE};
 fn wanted(cluster: &mut Value) {
     let spec = &mut cluster["spec"];
     spec["instances"] = 1.into();
-    spec["postgresql"] = json!({ "shared_preload_libraries": ["pg_stat_statements"] });
+    spec["postgresql"] = json!({ "parameters": { "pg_stat_statements.max": "200" } });
     spec["env"] = json!([{ "name": "SHOP", "value": "open" }]);
     spec["projectedVolumeTemplate"] = json!({ "sources": [{ "secret": { "name": "aws-creds" } }] });
     spec["inheritedMetadata"] = json!({ "labels": { "team": "shop" } });
@@ -66,7 +66,14 @@ async fn the_first_database_is_made_as_the_manifest_says_and_only_whole() {
     assert_eq!(ask("postgres", "SELECT count(*) FROM in_postgres").await, "1", "once, whatever was tried before");
     let extension = "SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'";
     assert_eq!(ask("shop", extension).await, "1", "made of the template");
-    assert_eq!(ask("postgres", extension).await, "0");
+    ask("postgres", "CREATE DATABASE later TEMPLATE template0").await;
+    for database in ["postgres", "later"] {
+        bed.until(&format!("the extension of the parameter in {database}"), 60, async || {
+            let there = bed.ask_in(&primary, database, extension).await.map_err(|error| format!("{error:#}"))?;
+            if there == "1" { Ok(()) } else { Err(there) }
+        })
+        .await;
+    }
     assert_eq!(ask("shop", "SELECT string_agg(i::text, ' ' ORDER BY i) FROM first").await, "2 3");
     // The manager's environment and files.
     let program = "COPY (SELECT 1) TO PROGRAM 'test \"$SHOP\" = open && test -s /projected/ACCESS_KEY_ID'";

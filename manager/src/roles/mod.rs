@@ -9,64 +9,39 @@ mod superuser;
 mod wanted;
 
 use crate::context::Context;
+use crate::duty::Duty;
 use crate::effects::local;
-use crate::http::InstanceSnapshot;
 use core::time::Duration;
 use password::Settled;
-use pgherd_core::cluster::MemberPhase;
 use pgherd_core::roles::{Statement, statements};
 use pgherd_postgres::bootstrap::SILENCE;
 use pgherd_postgres::sql::Session;
 use pgherd_proto::cluster::{Cluster, RoleConfiguration};
 use pgherd_telemetry::chain;
 use report::Report;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use tokio::sync::watch;
 
-/// Between two looks.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
-/// A new primary has more urgent things to do first.
-const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
 const STATEMENT_WITHIN: Duration = Duration::from_secs(10);
 
-fn serves(now: &InstanceSnapshot) -> bool {
-    now.phase == MemberPhase::Primary
+/// Which passwords are as their Secrets have them.
+#[derive(Default)]
+pub struct Roles {
+    settled: Settled,
 }
 
-/// What of a Cluster this is about.
-fn asked(cluster: Option<&Cluster>) -> Option<(Vec<RoleConfiguration>, bool, Option<String>)> {
-    let spec = &cluster?.spec;
-    let roles = spec.managed.as_ref().map(|managed| managed.roles.clone()).unwrap_or_default();
-    let secret = spec.superuser_secret.as_ref().map(|secret| secret.name.clone());
-    Some((roles, spec.enable_superuser_access, secret))
-}
+impl Duty for Roles {
+    type Asked = Option<(Vec<RoleConfiguration>, bool, Option<String>)>;
+    const WHAT: &'static str = "the roles are looked at";
+    const PAUSE: Duration = Duration::from_secs(12);
 
-/// Works until it is dropped.
-pub async fn follow(cx: Arc<Context>, mut snapshots: watch::Receiver<Arc<InstanceSnapshot>>) {
-    let mut settled = Settled::default();
-    let mut cluster = cx.cluster.clone();
-    loop {
-        let primary = serves(&snapshots.borrow_and_update());
-        let seen = asked(cluster.borrow_and_update().as_deref());
-        if primary && cx.running().is_some() && !cx.leaving.load(Ordering::Relaxed) {
-            if let Err(why) = look(&cx, &mut settled).await {
-                tracing::debug!(%why, "the roles are not looked at yet");
-            }
-        } else {
-            settled = Settled::default();
-        }
-        let change = async {
-            tokio::select! {
-                told = snapshots.wait_for(|now| serves(now) != primary) => told.is_ok(),
-                told = cluster.wait_for(|cluster| asked(cluster.as_deref()) != seen) => told.is_ok(),
-            }
-        };
-        match tokio::time::timeout(LOOK_AGAIN, change).await {
-            Ok(false) => return,
-            Ok(true) => tokio::time::sleep(AFTER_A_CHANGE).await,
-            Err(_) => {}
-        }
+    fn asked(cluster: Option<&Cluster>) -> Self::Asked {
+        let spec = &cluster?.spec;
+        let roles = spec.managed.as_ref().map(|managed| managed.roles.clone()).unwrap_or_default();
+        let secret = spec.superuser_secret.as_ref().map(|secret| secret.name.clone());
+        Some((roles, spec.enable_superuser_access, secret))
+    }
+
+    async fn look(&mut self, cx: &Context) -> Result<(), String> {
+        look(cx, &mut self.settled).await
     }
 }
 
