@@ -19,7 +19,7 @@ use crate::controller::{Controller, cpu_seconds, program, rss_mib};
 use crate::member::Name;
 use crate::node::Node;
 use crate::place::Place;
-use crate::served;
+use crate::{served, timings};
 
 /// Clusters in one namespace.
 const PER_NAMESPACE: usize = 100;
@@ -27,8 +27,7 @@ const PER_NAMESPACE: usize = 100;
 const TOGETHER: usize = 100;
 /// For each window of a measurement of what is constant.
 const WINDOW: Duration = Duration::from_secs(30);
-/// `primaryLease`, as duration, deadline and period, whose cost is measured: ours, CNPG's, and a slower one.
-const LEASES: [(&str, u64); 3] = [("8/5/2", 2), ("15/10/2", 2), ("30/20/5", 5)];
+
 struct Bench {
     place: Place,
     client: Client,
@@ -42,7 +41,8 @@ struct Bench {
 #[ignore = "make bench-scale runs it: for minutes, and with as much memory as a real API server takes"]
 async fn what_many_clusters_cost_one_controller() {
     let count = std::env::var("SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1000);
-    let head = Head::now(format!("make bench-scale SCALE={count}"));
+    let own = timings::measured().remove(0).0;
+    let head = Head::now(format!("make bench-scale SCALE={count} SCALE_LEASE={own}"));
     let mut bench = Bench::start(count).await;
     let made = bench.make().await;
     let leases = bench.idle().await;
@@ -55,7 +55,7 @@ async fn what_many_clusters_cost_one_controller() {
         "clusters": count,
         "made_s": made,
         "rss_mib": round(rss),
-        "idle_cpu_percent": leases["8/5/2"]["controller_cpu_percent"],
+        "idle_cpu_percent": leases[&own]["controller_cpu_percent"],
         "election_p50_s": at(&elections, 0.5), "election_p99_s": at(&elections, 0.99),
         "elections": elections.len(),
         "restart_to_steady_s": round(restart.as_secs_f64()),
@@ -98,7 +98,7 @@ impl Bench {
         let make = |(namespace, name): Name| async move {
             let cluster: Cluster = serde_json::from_value(json!({
                 "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": name},
-                "spec": {"instances": 3, "storage": {"size": "1Gi"}},
+                "spec": {"instances": 3, "storage": {"size": "1Gi"}, "primaryLease": timings::spec()},
             }))
             .unwrap();
             let clusters = Api::<Cluster>::namespaced(self.client.clone(), &namespace);
@@ -128,7 +128,7 @@ impl Bench {
     /// Nothing happens but renewals; what that costs, for each setting of them.
     async fn idle(&self) -> BTreeMap<String, Value> {
         let mut found = BTreeMap::new();
-        for (name, period) in LEASES {
+        for (name, period) in timings::measured() {
             self.node.set_period(Duration::from_secs(period));
             // Until each has renewed in the new rhythm.
             tokio::time::sleep(Duration::from_secs(period * 2)).await;
@@ -143,9 +143,9 @@ impl Bench {
                 line[format!("{program}_cpu_percent")] = json!(round((cpu_seconds(pid) - cpu) / seconds * 100.0));
             }
             println!("scale: idle with {name}: {line}");
-            found.insert(name.to_owned(), line);
+            found.insert(name, line);
         }
-        self.node.set_period(Duration::from_secs(2));
+        self.node.set_period(timings::period());
         found
     }
 

@@ -12,9 +12,8 @@ use pgherd_proto::lease as wire;
 
 use crate::member::{Member, Name, nonce};
 use crate::node::Node;
+use crate::timings;
 
-/// `primaryLease.leaseDurationSeconds`, as it is by default.
-pub const DURATION: Duration = Duration::from_secs(8);
 /// Between two tries.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -40,7 +39,7 @@ pub async fn take(node: &Node, member: &Member, term: Term) -> Option<LeaseRecor
         let takers = node.others(member);
         let attempt = AttemptId(nonce());
         let record = taken(&before, member.holder(), attempt, purpose, takers, None);
-        let record = LeaseRecord { state: HolderState::Open, lease_duration: DURATION, ..record };
+        let record = LeaseRecord { state: HolderState::Open, lease_duration: timings::duration(), ..record };
         let lease = wire::to_lease(&lease, &record, jiff::Timestamp::now());
         if let Ok(stored) = leases.replace(&cluster.1, &PostParams::default(), &lease).await {
             tokio::spawn(renew(node.clone(), member.clone(), stored, record.clone()));

@@ -59,7 +59,7 @@ impl Member {
             incarnation: Some(format!("data-{}", self.uid).as_str().into()),
             system_id: Some(SYSTEM),
             phase: if self.primary { Phase::Primary } else { Phase::Standby },
-            lease_seen: LeaseSeen { lease_duration: crate::lease::DURATION, ..LeaseSeen::default() },
+            lease_seen: LeaseSeen { lease_duration: crate::timings::duration(), ..LeaseSeen::default() },
             position: Some(WalPosition { timeline, lsn: LSN }),
             fence: Term(self.fence),
             ready: true,

@@ -59,8 +59,9 @@ struct Known {
 impl Node {
     /// Starts to look after all pods that are instances.
     pub fn start(client: Client) -> Self {
-        let (renewals, period) = (AtomicU64::new(0), AtomicU64::new(2000));
+        let (renewals, period) = (AtomicU64::new(0), AtomicU64::new(0));
         let node = Self(Arc::new(Shared { client: client.clone(), renewals, period, known: Mutex::default() }));
+        node.set_period(crate::timings::period());
         let labelled = || watcher::Config::default().labels(labels::CLUSTER);
         follow(Api::<Pod>::all(client.clone()), labelled(), node.clone(), |node, pod| node.saw_pod(&pod));
         follow(Api::<Secret>::all(client.clone()), labelled(), node.clone(), |node, secret| node.saw_secret(&secret));
