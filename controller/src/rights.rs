@@ -76,7 +76,11 @@ pub fn wanted(desired: &Desired, spec: &ClusterSpec, around: &Around) -> Rights 
         rule("", &["secrets"], &secrets(desired, spec, around.source.as_ref()), &["get"]),
         rule("", &["events"], &[], &["create"]),
     ];
-    let (_, maps) = sql(spec);
+    let (_, mut maps) = sql(spec);
+    let queries = spec.monitoring.iter().flat_map(|monitoring| &monitoring.custom_queries_config_map);
+    maps.extend(queries.map(|map| map.name.clone()));
+    maps.sort();
+    maps.dedup();
     if !maps.is_empty() {
         rules.push(rule("", &["configmaps"], &maps, &["get"]));
     }
@@ -172,6 +176,9 @@ fn secrets(desired: &Desired, spec: &ClusterSpec, source: Option<&BackupStatus>)
     secrets.extend(search.map(|key| key.name.clone()));
     secrets.extend(store_secrets(spec, source));
     secrets.extend(sql(spec).0);
+    let queries = spec.monitoring.iter().flat_map(|monitoring| &monitoring.custom_queries_secret);
+    let queries: BTreeSet<String> = queries.map(|key| key.name.clone()).collect();
+    secrets.extend(queries);
     secrets
 }
 
@@ -276,6 +283,12 @@ mod tests {
         assert!(secrets(&desired, &spec, None).contains(&"admin".to_owned()));
         let rules = |spec: &ClusterSpec| wanted(&desired, spec, &Around::default()).rules;
         assert_ne!(rules(&spec), rules(&ClusterSpec::default()));
+        let named = json!([{ "name": "queries", "key": "shop" }]);
+        let asked = json!({ "monitoring": { "customQueriesConfigMap": named, "customQueriesSecret": named } });
+        let spec: ClusterSpec = serde_json::from_value(asked).unwrap();
+        assert!(secrets(&desired, &spec, None).contains(&"queries".to_owned()));
+        let maps = rules(&spec).into_iter().find(|rule| rule.resources == Some(vec!["configmaps".into()]));
+        assert_eq!(maps.unwrap().resource_names, Some(vec!["queries".to_owned()]));
         let search = json!({ "bindPassword": { "name": "of-ldap", "key": "password" } });
         let ldap = json!({ "postgresql": { "ldap": { "server": "l", "bindSearchAuth": search } } });
         let spec: ClusterSpec = serde_json::from_value(ldap).unwrap();

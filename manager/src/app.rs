@@ -11,6 +11,7 @@ use crate::effects::{incarnation, off_runtime};
 use crate::extensions::Extensions;
 use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_router};
 use crate::metrics::Registry;
+use crate::queries::{self, MetricsRole, Monitor, Place};
 use crate::roles::Roles;
 use crate::sampler::{PostgresProbe, Sampler, SamplerSettings};
 use crate::spare_session::SpareSession;
@@ -147,9 +148,13 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
     running.spawn(crate::retention::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::preview::keep(Arc::clone(&context), snapshots.clone()));
     running.spawn(duty::keep::<AppPassword>(Arc::clone(&context), snapshots.clone()));
+    running.spawn(duty::keep::<MetricsRole>(Arc::clone(&context), snapshots.clone()));
     running.spawn(duty::keep::<Extensions>(Arc::clone(&context), snapshots.clone()));
     running.spawn(crate::ldap::follow(Arc::clone(&context)));
     running.spawn(duty::keep::<Roles>(Arc::clone(&context), snapshots.clone()));
+    let (socket_dir, leaving) = (config.socket_dir(), Arc::clone(&context.leaving));
+    let monitor = Arc::new(Monitor::new(Place { socket_dir, port: POSTGRES_PORT, leaving }));
+    running.spawn(queries::follow(Arc::clone(&context), Arc::clone(&monitor)));
     let shared = Shared {
         instance: snapshots,
         sample: samples,
@@ -158,7 +163,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         wal_directory: config.pgdata.join("pg_wal"),
     };
     serve(&mut running, STATUS_PORT, Some(certificates.server()), status_router(shared.clone())).await?;
-    serve(&mut running, METRICS_PORT, None, metrics_router(shared, registry)).await?;
+    serve(&mut running, METRICS_PORT, None, metrics_router(shared, registry, monitor)).await?;
 
     let driver = Driver::new(Arc::clone(&context), cluster_out, report, snapshot);
     let code = driver.run(Ears { events: events_in, seen: seen_in, control: control_in, terminate }).await;

@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod panics;
 pub mod preview;
 pub mod publish;
+pub mod queries;
 pub mod quorum;
 pub mod recovery;
 pub mod retention;

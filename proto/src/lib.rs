@@ -25,6 +25,7 @@ pub mod member;
 pub mod names;
 pub mod pooler;
 pub mod publication;
+pub mod queries;
 pub mod reclaim;
 pub mod scheduled_backup;
 pub mod schema;

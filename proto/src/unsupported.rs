@@ -157,13 +157,13 @@ mod tests {
 
     #[test]
     fn a_default_is_not_a_use() {
-        let quiet = json!({"spec": {"monitoring": {"disableDefaultQueries": false}, "storage": {"size": "1Gi"}}});
+        let quiet = json!({"spec": {"monitoring": {"tls": {"enabled": false}}, "storage": {"size": "1Gi"}}});
         assert_eq!(used("Cluster", &quiet), []);
         let cnpg = json!({"spec": {"minSyncReplicas": 0, "replica": {"enabled": false}, "primaryUpdateMethod": "restart",
             "bootstrap": {"initdb": {"encoding": "UTF8", "localeCType": "C", "walSegmentSize": 16}}}});
         assert_eq!(used("Cluster", &cnpg), [], "what CNPG's own defaulting wrote");
-        let loud = json!({"spec": {"monitoring": {"disableDefaultQueries": true}}});
-        assert_eq!(used("Cluster", &loud)[0].path, "spec.monitoring.disableDefaultQueries");
+        let loud = json!({"spec": {"monitoring": {"tls": {"enabled": true}}}});
+        assert_eq!(used("Cluster", &loud)[0].path, "spec.monitoring.tls");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod instance;
 pub mod leader;
 pub mod lease;
 pub mod lsn;
+pub mod monitor;
 pub mod pgconf;
 pub mod plan;
 pub mod restore;

@@ -116,11 +116,16 @@ impl Drop for Session {
 impl Session {
     /// Connects to our own postgres as the superuser.
     pub async fn local(to: Local<'_>, deadline: Duration) -> Result<Self, SqlError> {
+        Self::local_as(SUPERUSER, to, deadline).await
+    }
+
+    /// The same as another role that the socket lets us be.
+    pub async fn local_as(user: &str, to: Local<'_>, deadline: Duration) -> Result<Self, SqlError> {
         let mut config = Config::new();
         config
             .host_path(to.socket_dir)
             .port(to.port)
-            .user(SUPERUSER)
+            .user(user)
             .dbname(to.database)
             .application_name(to.application_name)
             // What the manager commits is its own, and may not wait for standbys: there may be none yet.

@@ -89,12 +89,17 @@ pub fn status_router(shared: Shared) -> Router {
 }
 
 /// The router of port 9187.
-pub fn metrics_router(shared: Shared, registry: Arc<metrics::Registry>) -> Router {
+pub fn metrics_router(shared: Shared, registry: Arc<metrics::Registry>, monitor: Arc<Monitor>) -> Router {
     Router::new().route(
         "/metrics",
         get(move || {
-            let text = metrics::render(&shared.view(), &registry);
-            async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
+            let (shared, registry, monitor) = (shared.clone(), Arc::clone(&registry), Arc::clone(&monitor));
+            async move {
+                let asked = monitor.page(&shared.view(), &metrics::render(&shared.view(), &registry)).await;
+                // Rendered last, so that it is not older than the answers.
+                let text = metrics::render(&shared.view(), &registry) + &asked;
+                ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+            }
         }),
     )
 }

@@ -14,7 +14,7 @@ mod wal;
 use crate::http::View;
 
 pub use registry::Registry;
-pub use text::{Exposition, Kind};
+pub use text::{Exposition, Histogram, Kind, float};
 
 /// The whole page in Prometheus' text format.
 #[must_use]

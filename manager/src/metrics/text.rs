@@ -11,6 +11,17 @@ pub enum Kind {
     Counter,
 }
 
+/// One sample of a histogram.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Histogram {
+    /// How many values are not above each of these bounds.
+    pub buckets: Vec<(f64, f64)>,
+    /// All values together.
+    pub sum: f64,
+    /// How many there are.
+    pub count: f64,
+}
+
 /// A page being written, family by family.
 #[derive(Debug, Default)]
 pub struct Exposition {
@@ -37,12 +48,40 @@ impl Exposition {
                     Kind::Gauge => "gauge",
                     Kind::Counter => "counter",
                 };
-                // Writing to a String cannot fail.
-                let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+                self.open(name, kind, help);
                 opened = true;
             }
             self.sample(name, labels, value);
         }
+    }
+
+    /// Writes one family of histograms, which is left out without samples.
+    pub fn histograms<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (&'a [(&'a str, &'a str)], &'a Histogram)>,
+    ) {
+        let mut opened = false;
+        for (labels, histogram) in samples {
+            if !opened {
+                self.open(name, "histogram", help);
+                opened = true;
+            }
+            let bounds = histogram.buckets.iter().map(|(bound, count)| (bound.to_string(), *count));
+            for (bound, count) in bounds.chain([("+Inf".to_owned(), histogram.count)]) {
+                let labels: Vec<_> = labels.iter().copied().chain([("le", bound.as_str())]).collect();
+                self.sample(&format!("{name}_bucket"), &labels, count);
+            }
+            self.sample(&format!("{name}_sum"), labels, histogram.sum);
+            self.sample(&format!("{name}_count"), labels, histogram.count);
+        }
+    }
+
+    fn open(&mut self, name: &str, kind: &str, help: &str) {
+        let help = help.replace('\\', "\\\\").replace('\n', "\\n");
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
     /// One gauge without labels, left out when it is not known.

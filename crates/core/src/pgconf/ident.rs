@@ -1,6 +1,6 @@
 //! `pg_ident.conf`: which system users and certificates may be which role, as CNPG's.
 
-/// The maps: `system_user`, who runs postgres and the manager, is `postgres`; each certificate is its own
+/// The maps: `system_user`, who runs postgres and the manager, is `postgres`, and the role that asks for metrics; each certificate is its own
 /// role; then the user's (`spec.postgresql.pg_ident`).
 #[must_use]
 pub fn render(system_user: &str, user: &[String]) -> String {
@@ -8,6 +8,7 @@ pub fn render(system_user: &str, user: &[String]) -> String {
     let mut out = format!(
         "# Grant local access ('local' user map)\n\
          local {system_user} postgres\n\
+         local {system_user} cnpg_metrics_exporter\n\
          \n\
          # Certificates\n\
          cnpg_streaming_replica streaming_replica streaming_replica\n\
@@ -44,6 +45,7 @@ mod tests {
             maps,
             [
                 "local \"pg runner\" postgres",
+                "local \"pg runner\" cnpg_metrics_exporter",
                 "cnpg_streaming_replica streaming_replica streaming_replica",
                 "cnpg_pooler_pgbouncer cnpg_pooler_pgbouncer cnpg_pooler_pgbouncer",
                 "mymap /^(.*)@example\\.com$ \\1",
