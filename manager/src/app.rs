@@ -126,6 +126,7 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         mirror: watch::Sender::new(None),
         spare: SpareSession::default(),
         slots_due: Notify::new(),
+        full: watch::Sender::new(None),
         registry: Arc::clone(&registry),
         processes: Processes::default(),
     });

@@ -93,6 +93,8 @@ pub struct Context {
     pub spare: SpareSession,
     /// Asks for a look at the replication slots.
     pub slots_due: Notify,
+    /// Which volume is full, in words for people.
+    pub full: watch::Sender<Option<&'static str>>,
     /// What the metrics count where it happens.
     pub registry: Arc<Registry>,
     /// The processes that it started.

@@ -18,6 +18,7 @@ pub async fn report(context: Arc<Context>, mut samples: watch::Receiver<Option<A
     let mut lineage: Option<Lineage> = None;
     while samples.changed().await.is_ok() {
         let Some(sampled) = samples.borrow_and_update().clone() else { continue };
+        context.full.send_replace(sampled.rooms.full());
         let Ok(look) = &sampled.postgres else { continue };
         context.pending_restart.store(!look.sample.pending_restart.is_empty(), Ordering::Relaxed);
         context.pending_decrease.store(look.sample.pending_decrease, Ordering::Relaxed);

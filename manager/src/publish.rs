@@ -45,7 +45,7 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
         incarnation: report.incarnation.clone(),
         system_id: report.system_id,
         phase: report.phase,
-        message: report.message.clone(),
+        message: explained(report, *context.full.borrow()),
         lease_seen: LeaseSeen { resource_version, term, state, stale, lease_duration: report.lease_duration },
         position: report.position,
         tail: report.tail,
@@ -55,6 +55,15 @@ pub fn member_report(context: &Context, report: &Report) -> MemberReport {
         pending_restart_for_decrease: context.pending_decrease.load(Ordering::Relaxed),
         damaged: report.damaged,
         ready: matches!(report.phase, MemberPhase::Primary | MemberPhase::Standby),
+    }
+}
+
+/// The machine's message, and what else it may be due to: a postgres that finds no room ends without a word that its
+/// parent hears.
+fn explained(report: &Report, full: Option<&str>) -> String {
+    match full {
+        Some(full) if report.phase == MemberPhase::Stuck => format!("{}; {full}", report.message),
+        _ => report.message.clone(),
     }
 }
 
@@ -93,7 +102,7 @@ pub fn snapshot(context: &Context, machine: &Machine, now: Instant, out: &watch:
             node: context.config.node.clone(),
         },
         phase: report.phase,
-        message: report.message,
+        message: explained(&report, *context.full.borrow()),
         role: match report.phase {
             MemberPhase::Primary | MemberPhase::Promoting => Role::Primary,
             MemberPhase::Standby | MemberPhase::Candidate => Role::Standby,

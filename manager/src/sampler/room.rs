@@ -12,6 +12,22 @@ pub struct Rooms {
     pub wal: Option<Room>,
 }
 
+/// Less than a segment of WAL: postgres can neither begin one there nor fetch one.
+const TOO_LITTLE: u64 = 16 << 20;
+
+impl Rooms {
+    /// Which volume is full, and what to do, for people.
+    #[must_use]
+    pub fn full(&self) -> Option<&'static str> {
+        let full = |room: Option<Room>| room.is_some_and(|room| room.free < TOO_LITTLE);
+        match (full(self.data), full(self.wal)) {
+            (_, true) => Some("the volume of WAL is full: make spec.walStorage.size larger"),
+            (true, false) => Some("the volume is full: make spec.storage.size larger"),
+            (false, false) => None,
+        }
+    }
+}
+
 /// The room of a path, if it can be asked. Blocking.
 #[must_use]
 pub fn room_of(path: &Path) -> Option<Room> {
@@ -27,5 +43,16 @@ mod tests {
         let here = room_of(tempfile::tempdir().unwrap().path()).unwrap();
         assert!(here.size > 0 && here.free <= here.size, "{here:?}");
         assert_eq!(room_of(Path::new("/nowhere/at/all")), None);
+    }
+
+    #[test]
+    fn a_volume_without_room_for_a_segment_is_named_with_what_to_do() {
+        let room = |free| Some(Room { size: 1 << 30, free });
+        let full = |data, wal| Rooms { data, wal }.full().unwrap_or("none");
+        assert_eq!(full(room(1 << 29), None), "none");
+        assert!(full(room(1000), None).contains("spec.storage.size"));
+        assert!(full(room(1000), room(1 << 29)).contains("spec.storage.size"));
+        assert!(full(room(1 << 29), room(1000)).contains("spec.walStorage.size"));
+        assert_eq!(full(None, None), "none", "nothing is known");
     }
 }
