@@ -12,6 +12,10 @@ fn wanted(cluster: &mut Value) {
     let spec = &mut cluster["spec"];
     spec["instances"] = 1.into();
     spec["postgresql"] = json!({ "parameters": { "pg_stat_statements.max": "200" } });
+    spec["monitoring"] = json!({
+        "metricsQueriesTTL": "1s",
+        "customQueriesConfigMap": [{ "name": "cnpg-default-monitoring", "key": "queries" }, { "name": "shop", "key": "queries" }],
+    });
     spec["env"] = json!([{ "name": "SHOP", "value": "open" }]);
     spec["projectedVolumeTemplate"] = json!({ "sources": [{ "secret": { "name": "aws-creds" } }] });
     spec["inheritedMetadata"] = json!({ "labels": { "team": "shop" } });
@@ -20,13 +24,35 @@ fn wanted(cluster: &mut Value) {
         "localeProvider": "icu", "icuLocale": "de", "walSegmentSize": 32, "dataChecksums": true,
         "postInitSQL": ["CREATE ROLE reader", "CREATE TABLE in_postgres (i int); INSERT INTO in_postgres VALUES (1)"],
         "postInitTemplateSQL": ["CREATE EXTENSION pg_stat_statements"],
-        "postInitApplicationSQL": ["CREATE TABLE first (i int)"],
+        "postInitApplicationSQL": ["CREATE TABLE first (i int); GRANT SELECT, INSERT ON first TO PUBLIC"],
         "postInitApplicationSQLRefs": {
             "secretRefs": [{ "name": "shop", "key": "sql" }],
             "configMapRefs": [{ "name": "shop", "key": "sql" }],
         },
     } });
 }
+
+/// Metrics of the user's: one query that answers, one that is not for this version, one that tries to write, one of a
+/// misspelt usage.
+const QUERIES: &str = r#"
+first:
+  query: "SELECT i::text AS number, 1 AS total FROM first"
+  metrics:
+    - number: {usage: "LABEL", description: "Which"}
+    - total: {usage: "GAUGE", description: "How many"}
+newer:
+  query: "SELECT nothing"
+  runonserver: ">=99.0.0"
+  metrics: []
+writes:
+  query: "INSERT INTO first VALUES (4) RETURNING i AS total"
+  metrics:
+    - total: {usage: "GAUGE"}
+misspelt:
+  query: "SELECT 1 AS total"
+  metrics:
+    - total: {usage: "GUAGE"}
+"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_database_is_made_as_the_manifest_says_and_only_whole() {
@@ -46,7 +72,8 @@ async fn the_first_database_is_made_as_the_manifest_says_and_only_whole() {
     .await;
     let secret = json!({ "metadata": { "name": "shop" }, "stringData": { "sql": "INSERT INTO first VALUES (2)" } });
     secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
-    let map = json!({ "metadata": { "name": "shop" }, "data": { "sql": "INSERT INTO first VALUES (3)" } });
+    let map = json!({ "metadata": { "name": "shop" },
+        "data": { "sql": "INSERT INTO first VALUES (3)", "queries": QUERIES } });
     maps.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
 
     let primary = bed.healthy(120).await;
@@ -75,6 +102,8 @@ async fn the_first_database_is_made_as_the_manifest_says_and_only_whole() {
         .await;
     }
     assert_eq!(ask("shop", "SELECT string_agg(i::text, ' ' ORDER BY i) FROM first").await, "2 3");
+    bed.queries_are_asked(&primary).await;
+    assert_eq!(ask("shop", "SELECT count(*) FROM first").await, "2", "a query of metrics writes nothing");
     // The manager's environment and files.
     let program = "COPY (SELECT 1) TO PROGRAM 'test \"$SHOP\" = open && test -s /projected/ACCESS_KEY_ID'";
     ask("postgres", program).await;
@@ -86,4 +115,34 @@ async fn the_first_database_is_made_as_the_manifest_says_and_only_whole() {
     let segment = bed.archive_now(&primary, 60).await;
     bed.say(&format!("{segment} of 32 MB is archived"));
     bed.down().await;
+}
+
+impl Bed {
+    /// The default queries' metrics, and those of the user's queries that can be asked; the others are named, and harm none.
+    async fn queries_are_asked(&self, primary: &str) {
+        let wanted = [
+            "cnpg_first_total{number=\"2\"} 1",
+            "cnpg_first_total{number=\"3\"} 1",
+            "cnpg_pg_stat_database_xact_commit{datname=\"shop\"} ",
+            "cnpg_pg_database_size_bytes{datname=\"shop\"} ",
+            "cnpg_pg_settings_setting{name=\"max_connections\"} ",
+            "cnpg_pg_stat_bgwriter_buffers_alloc ",
+            "cnpg_backends_waiting_total 0",
+            "cnpg_pg_extensions_update_available{datname=\"later\",extname=\"plpgsql\"",
+            "cnpg_errors_total{errorUserQueries=\"writes on db shop: SQLSTATE 25006\"} 1",
+            "cnpg_errors_total{errorUserQueries=\"misspelt: ",
+            "cnpg_last_error 1",
+        ];
+        self.until("metrics by queries", 90, async || {
+            let page = self.metrics(primary).await.map_err(|error| format!("{error:#}"))?;
+            let missing: Vec<_> = wanted.iter().filter(|start| !page.lines().any(|l| l.starts_with(**start))).collect();
+            let errors: Vec<_> = page.lines().filter(|line| line.starts_with("cnpg_errors_total")).collect();
+            if !missing.is_empty() {
+                return Err(format!("{missing:?}; {errors:?}"));
+            }
+            assert_eq!(errors.len(), 2, "{errors:?}");
+            Ok(())
+        })
+        .await;
+    }
 }
