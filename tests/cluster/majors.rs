@@ -77,7 +77,7 @@ async fn live(kind: Kind) {
     }
     let version = bed.ask(&first, "SHOW server_version_num").await.unwrap();
     assert_eq!(version.parse::<u32>().unwrap() / 10_000, major, "the image's major, whatever else is installed");
-    bed.says_what_it_writes(&first).await;
+    bed.says_what_it_writes(&first, major).await;
 
     let load = bed.load().await;
     let took = bed.back_up("base", Duration::from_secs(60), |_| ()).await.unwrap();
@@ -126,14 +126,18 @@ async fn live(kind: Kind) {
 }
 
 impl Bed {
-    /// The metrics of WAL have what this major counts.
-    async fn says_what_it_writes(&self, pod: &str) {
-        self.until("the metrics of WAL", 20, async || {
+    /// The metrics of WAL have what this major counts, and it answers all of the default queries that are for it.
+    async fn says_what_it_writes(&self, pod: &str, major: u32) {
+        let checkpoints = if major < 17 { "cnpg_pg_stat_bgwriter_checkpoints_timed " } else { "cnpg_pg_stat_checkpointer_checkpoints_timed " };
+        self.until("the metrics", 60, async || {
             let page = self.metrics(pod).await.map_err(|error| format!("{error:#}"))?;
-            match page.lines().find(|line| line.starts_with("cnpg_collector_wal_bytes{")) {
-                Some(_) => Ok(()),
-                None => Err("no cnpg_collector_wal_bytes".to_owned()),
+            for start in ["cnpg_collector_wal_bytes{", "cnpg_last_error 0", "cnpg_pg_stat_bgwriter_buffers_clean ", checkpoints] {
+                if !page.lines().any(|line| line.starts_with(start)) {
+                    let errors: Vec<_> = page.lines().filter(|line| line.starts_with("cnpg_errors_total")).collect();
+                    return Err(format!("no {start}; {errors:?}"));
+                }
             }
+            Ok(())
         })
         .await;
     }
