@@ -23,6 +23,7 @@ mod due;
 mod leader;
 mod members;
 mod memory;
+mod monitor;
 mod news;
 mod nodes;
 pub mod observe;

@@ -47,6 +47,7 @@ pub struct Remembered {
     pub looked_for_quorum: bool,
     rights: Option<Rights>,
     account: Option<EmbeddedObjectMetadata>,
+    monitor: Option<Value>,
     brought: Option<(Vec<String>, Sources, Instant)>,
     image: Option<(ImageCatalogRef, Chosen, Instant)>,
     judged: Option<(String, Verdict)>,
@@ -173,6 +174,14 @@ impl Remembered {
         if self.account.as_ref() != Some(wanted) {
             self.account = Some(wanted.clone());
             self.seen(now).remove(&ObjectKind::ServiceAccount);
+        }
+    }
+
+    /// The same of what the PodMonitor is to say.
+    pub fn monitor_is_news(&mut self, wanted: &Value, now: Instant) {
+        if self.monitor.as_ref() != Some(wanted) {
+            self.monitor = Some(wanted.clone());
+            self.seen(now).remove(&ObjectKind::PodMonitor);
         }
     }
 

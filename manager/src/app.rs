@@ -9,7 +9,7 @@ use crate::context::{Context, Processes};
 use crate::driver::{Driver, Ears};
 use crate::effects::{incarnation, off_runtime};
 use crate::extensions::Extensions;
-use crate::http::{self, Limits, Shared, control_channel, metrics_router, status_router};
+use crate::http::{self, Limits, Security, Shared, control_channel, metrics_router, status_router};
 use crate::metrics::Registry;
 use crate::queries::{self, MetricsRole, Monitor, Place};
 use crate::roles::Roles;
@@ -26,7 +26,7 @@ use pgherd_postgres::reap::Reaper;
 use pgherd_postgres::version::Major;
 use pgherd_postgres::volume_lock::VolumeLock;
 use pgherd_postgres::wal_volume::WalPlace;
-use pgherd_proto::cluster::Cluster;
+use pgherd_proto::cluster::{Cluster, MonitoringConfiguration};
 use pgherd_telemetry::{LineQueue, chain};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -163,8 +163,16 @@ pub async fn run(args: &RunArgs, queue: LineQueue) -> Result<u8, String> {
         clock: clock::now,
         wal_directory: config.pgdata.join("pg_wal"),
     };
-    serve(&mut running, STATUS_PORT, Some(certificates.server()), status_router(shared.clone())).await?;
-    serve(&mut running, METRICS_PORT, None, metrics_router(shared, registry, monitor)).await?;
+    let status = Security::Tls(certificates.server());
+    serve(&mut running, STATUS_PORT, status, status_router(shared.clone())).await?;
+    let asked = context.cluster.clone();
+    let by_tls = move || {
+        let cluster = asked.borrow();
+        let monitoring = cluster.as_ref().and_then(|cluster| cluster.spec.monitoring.as_ref());
+        monitoring.is_some_and(MonitoringConfiguration::serves_tls)
+    };
+    let metrics = Security::AsAsked(certificates.metrics(), Box::new(by_tls));
+    serve(&mut running, METRICS_PORT, metrics, metrics_router(shared, registry, monitor)).await?;
 
     let driver = Driver::new(Arc::clone(&context), cluster_out, report, snapshot);
     let code = driver.run(Ears { events: events_in, seen: seen_in, control: control_in, terminate }).await;
@@ -276,13 +284,13 @@ fn timings(cluster: &Cluster) -> Timings {
 async fn serve(
     running: &mut JoinSet<()>,
     port: u16,
-    tls: Option<http::TlsSource>,
+    security: Security,
     router: axum::Router,
 ) -> Result<(), String> {
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let listener = TcpListener::bind(address).await.map_err(|e| format!("failed to listen on port {port}: {e}"))?;
     running.spawn(async move {
-        if let Err(error) = http::serve(listener, tls, router, Limits::default()).await {
+        if let Err(error) = http::serve(listener, security, router, Limits::default()).await {
             tracing::error!(port, error = %chain(&error), "a server of the manager ended");
         }
     });

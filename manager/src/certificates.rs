@@ -45,6 +45,7 @@ struct Settings {
 pub struct Certificates {
     settings: watch::Receiver<Settings>,
     server: watch::Receiver<Option<Arc<rustls::ServerConfig>>>,
+    metrics: watch::Receiver<Option<Arc<rustls::ServerConfig>>>,
 }
 
 /// The task that keeps them.
@@ -53,6 +54,7 @@ pub struct CertificateKeeper {
     directory: PathBuf,
     settings: watch::Sender<Settings>,
     server: watch::Sender<Option<Arc<rustls::ServerConfig>>>,
+    metrics: watch::Sender<Option<Arc<rustls::ServerConfig>>>,
 }
 
 impl Certificates {
@@ -61,8 +63,9 @@ impl Certificates {
     pub fn new(api: ClusterApi, directory: &Path) -> (Self, CertificateKeeper) {
         let (settings, settings_seen) = watch::channel(Settings::default());
         let (server, server_seen) = watch::channel(None);
-        let keeper = CertificateKeeper { api, directory: directory.to_owned(), settings, server };
-        (Self { settings: settings_seen, server: server_seen }, keeper)
+        let (metrics, metrics_seen) = watch::channel(None);
+        let keeper = CertificateKeeper { api, directory: directory.to_owned(), settings, server, metrics };
+        (Self { settings: settings_seen, server: server_seen, metrics: metrics_seen }, keeper)
     }
 
     /// Waits until they are there.
@@ -81,6 +84,12 @@ impl Certificates {
     #[must_use]
     pub fn postgres_client(&self) -> Option<rustls::ClientConfig> {
         self.settings.borrow().postgres.clone().map(|config| rustls::ClientConfig::clone(&config))
+    }
+
+    /// For the metrics, where they are served by TLS: postgres' own certificate (CNPG's `monitoring.tls`).
+    #[must_use]
+    pub fn metrics(&self) -> http::TlsSource {
+        self.metrics.clone()
     }
 
     /// For the status port.
@@ -144,11 +153,14 @@ impl CertificateKeeper {
         let replication = identity(pems, secrets::REPLICATION_CRT, secrets::REPLICATION_KEY);
         let mut server = server_config(own, Some(ca)).map_err(|e| chain(&e))?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let metrics = server_config(identity(pems, secrets::SERVER_CRT, secrets::SERVER_KEY), None);
+        let metrics = metrics.map_err(|e| chain(&e))?;
         let client = client_config(ca, Some(own)).map_err(|e| chain(&e))?;
         let postgres = client_config(shown, Some(replication)).map_err(|e| chain(&e))?;
         let (directory, pems) = (self.directory.clone(), pems.clone());
         tokio::task::spawn_blocking(move || write(&directory, &pems)).await.map_err(|e| chain(&e))??;
         self.server.send_replace(Some(Arc::new(server)));
+        self.metrics.send_replace(Some(Arc::new(metrics)));
         let settings = Settings { client: Some(Arc::new(client)), postgres: Some(Arc::new(postgres)) };
         self.settings.send_replace(settings);
         Ok(())

@@ -129,6 +129,13 @@ pub(super) async fn update(target: &Target<'_>, drift: &DriftFact) -> Result<(),
             let patch = Patch::Merge(json!({ "metadata": metadata, "subjects": binding(target).subjects }));
             target.api::<RoleBinding>().patch(name, &params, &patch).await.map_err(failed(what)).map(drop)
         }
+        ObjectKind::PodMonitor => {
+            let kind = pod_monitor_kind();
+            let monitors =
+                Api::<DynamicObject>::namespaced_with(target.client.clone(), &target.desired.namespace, &kind);
+            let patch = Patch::Merge(json!({ "metadata": metadata, "spec": pod_monitor(target).data["spec"] }));
+            monitors.patch(name, &params, &patch).await.map_err(failed(what)).map(drop)
+        }
         _ => Ok(()),
     }
 }
@@ -156,12 +163,8 @@ pub(super) fn budget(target: &Target<'_>, kind: ObjectKind) -> PodDisruptionBudg
 
 pub(super) fn pod_monitor(target: &Target<'_>) -> DynamicObject {
     let name = &target.desired.name;
-    let mut monitor = DynamicObject::new(name, &pod_monitor_kind()).data(json!({
-        "spec": {
-            "selector": { "matchLabels": { labels::CLUSTER: name, labels::POD_ROLE: labels::POD_ROLE_INSTANCE } },
-            "podMetricsEndpoints": [{ "port": names::METRICS_PORT_NAME }],
-        }
-    }));
+    let spec = monitor::spec(name, &target.desired.namespace, target.spec);
+    let mut monitor = DynamicObject::new(name, &pod_monitor_kind()).data(json!({ "spec": spec }));
     monitor.metadata = target.meta(name.clone());
     monitor
 }

@@ -10,6 +10,7 @@ pub use pods::{Around, kept_view, pod_view, report_view, volume_view, wal_volume
 pub use status::{facts, force};
 
 use crate::account;
+use crate::monitor;
 use crate::caches::{Caches, Key};
 use crate::config::Config;
 use crate::memory::Remembered;
@@ -129,10 +130,14 @@ pub async fn observe(
     let account = account::wanted(spec);
     memory.account_is_news(&account, now);
     observed.drifted = drifted(client, desired, (&rights, &account), memory, now).await?;
+    if pod_monitors_served {
+        let wanted = monitor::spec(&key.name, &key.namespace, spec);
+        memory.monitor_is_news(&wanted, now);
+        observed.drifted.extend(monitor_drift(client, desired, &wanted, memory, now).await?);
+    }
     observed.objects.extend(observed.drifted.iter().map(|drift| drift.kind));
     observed.budgets_unserved = !budgets_served;
-    let served = Served { pod_monitors: pod_monitors_served, budgets: budgets_served };
-    observed.objects.extend(unwatched_objects(client, desired, &served, memory, now).await?);
+    observed.objects.extend(unwatched_objects(client, desired, budgets_served, memory, now).await?);
     observed.replica_budget = memory.replica_budget.filter(|_| observed.objects.contains(&ObjectKind::ReplicaBudget));
     let election = cluster.status.as_ref().and_then(|status| status.election.as_ref());
     let text = election.map(|election| format!("{}@{}", election.winner_pod_uid, election.at)).unwrap_or_default();
@@ -181,25 +186,44 @@ async fn drifted(
     Ok(found.into_iter().filter_map(|(_, drift)| drift).collect())
 }
 
-/// Kinds that an API server may lack.
-struct Served {
-    pod_monitors: bool,
-    budgets: bool,
+/// The same of the PodMonitor.
+async fn monitor_drift(
+    client: &Client,
+    desired: &Desired,
+    wanted: &Value,
+    memory: &mut Remembered,
+    now: Instant,
+) -> Result<Option<DriftFact>, ObserveError> {
+    if memory.seen(now).contains(&ObjectKind::PodMonitor) {
+        return Ok(None);
+    }
+    let kind = pod_monitor_kind();
+    let monitors = Api::<DynamicObject>::namespaced_with(client.clone(), &desired.namespace, &kind);
+    let stored = match monitors.get_opt(&desired.name).await {
+        // No such kind any more: that is a 404 too, without the reason that the client looks for.
+        Err(kube::Error::Api(status)) if status.code == 404 => None,
+        found => found.map_err(|source| ObserveError::Read { what: "the PodMonitor", source })?,
+    };
+    let Some(stored) = stored else { return Ok(None) };
+    let drift = monitor::drift(&stored, wanted, &desired.uid.0);
+    if drift.is_none() {
+        memory.seen(now).insert(ObjectKind::PodMonitor);
+    }
+    Ok(drift)
 }
 
 /// Objects that nobody but us changes: asked for now and then, not watched.
 async fn unwatched_objects(
     client: &Client,
     desired: &Desired,
-    served: &Served,
+    budgets_served: bool,
     memory: &mut Remembered,
     now: Instant,
 ) -> Result<BTreeSet<ObjectKind>, ObserveError> {
     let (namespace, name) = (desired.namespace.as_str(), desired.name.as_str());
     let seen = memory.seen(now).clone();
     let mut ask: Vec<ObjectKind> = Vec::new();
-    ask.extend(served.budgets.then_some([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]).into_iter().flatten());
-    ask.extend(served.pod_monitors.then_some(ObjectKind::PodMonitor));
+    ask.extend(budgets_served.then_some([ObjectKind::PrimaryBudget, ObjectKind::ReplicaBudget]).into_iter().flatten());
     // One that is not wanted is looked for now and then, and taken away.
     let quorum = desired.failover_quorum || !memory.looked_for_quorum;
     ask.extend(quorum.then_some(ObjectKind::FailoverQuorum));
@@ -219,10 +243,6 @@ async fn unwatched_objects(
                     budget.is_some()
                 })
             }
-            ObjectKind::PodMonitor => {
-                let kind = pod_monitor_kind();
-                there(Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind), name).await
-            }
             ObjectKind::FailoverQuorum => {
                 memory.looked_for_quorum = true;
                 there(Api::<FailoverQuorum>::namespaced(client.clone(), namespace), name).await
@@ -231,6 +251,7 @@ async fn unwatched_objects(
             ObjectKind::ServiceAccount
             | ObjectKind::Role
             | ObjectKind::RoleBinding
+            | ObjectKind::PodMonitor
             | ObjectKind::Secret(_)
             | ObjectKind::Service(_) => Ok(false),
         };

@@ -20,6 +20,30 @@ use tower::ServiceExt;
 /// Where the TLS configuration comes from: replaced at a rotation, `None` until the first certificate is there.
 pub type TlsSource = watch::Receiver<Option<Arc<rustls::ServerConfig>>>;
 
+/// How a listener speaks.
+pub enum Security {
+    /// As it comes.
+    Plain,
+    /// By TLS.
+    Tls(TlsSource),
+    /// By TLS while that is asked for, which may change; each connection as of its beginning.
+    AsAsked(TlsSource, Box<dyn Fn() -> bool + Send + Sync>),
+}
+
+/// There is no certificate yet.
+struct NotYet;
+
+impl Security {
+    fn acceptor(&self) -> Result<Option<TlsAcceptor>, NotYet> {
+        let source = match self {
+            Self::Plain => return Ok(None),
+            Self::AsAsked(_, asked) if !asked() => return Ok(None),
+            Self::Tls(source) | Self::AsAsked(source, _) => source,
+        };
+        source.borrow().clone().map(TlsAcceptor::from).map(Some).ok_or(NotYet)
+    }
+}
+
 /// What is known about the other end of a connection; an extension of every request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
@@ -63,13 +87,13 @@ pub enum ListenError {
     Accept(#[source] std::io::Error),
 }
 
-/// Serves `router` on `listener` until it is dropped; over TLS where `tls` is given.
+/// Serves `router` on `listener` until it is dropped.
 ///
 /// # Errors
 /// [`ListenError`] when the listener itself is broken; errors of one connection only end that connection.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<TlsSource>,
+    security: Security,
     router: Router,
     limits: Limits,
 ) -> Result<(), ListenError> {
@@ -94,13 +118,7 @@ pub async fn serve(
             continue;
         };
         let router = router.clone();
-        let acceptor = match &tls {
-            None => None,
-            Some(source) => match source.borrow().clone() {
-                Some(config) => Some(TlsAcceptor::from(config)),
-                None => continue,
-            },
-        };
+        let Ok(acceptor) = security.acceptor() else { continue };
         connections.spawn(async move {
             let _slot = slot;
             let _ = stream.set_nodelay(true);

@@ -16,7 +16,7 @@ mod wal_file;
 
 pub use answer::{Answer, Body};
 pub use control::{ControlError, ControlRequest, ControlSender, control_channel};
-pub use listen::{Limits, ListenError, Peer, TlsSource, serve};
+pub use listen::{Limits, ListenError, Peer, Security, TlsSource, serve};
 pub use patroni::{health, liveness, parse_lag, primary, read_only, replica};
 pub use probes::{healthz, readyz, startupz};
 pub use router::{Shared, metrics_router, status_router};

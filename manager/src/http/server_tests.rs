@@ -58,7 +58,7 @@ async fn start(scene: Scene) -> Server {
     let (tls, source) = watch::channel(Some(server_tls(&authority)));
     let task = tokio::spawn(async move {
         let limits = Limits { connections: 3, header: Duration::from_millis(300), ..Limits::default() };
-        serve(listener, Some(source), status_router(shared), limits).await.unwrap();
+        serve(listener, Security::Tls(source), status_router(shared), limits).await.unwrap();
     });
     Server { address, authority, control, instance, tls, pg_wal, task }
 }

@@ -35,6 +35,14 @@ pub struct MonitoringConfiguration {
     pub extra: Extra,
 }
 
+impl MonitoringConfiguration {
+    /// Whether the metrics are served by TLS.
+    #[must_use]
+    pub fn serves_tls(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.enabled)
+    }
+}
+
 /// TLS of the metrics.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

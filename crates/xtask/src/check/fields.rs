@@ -45,8 +45,6 @@ const AMBIGUOUS: &[&str] = &[
     "spec.tablespaces",
     // Of a role.
     "spec.externalClusters[].password",
-    // Of the server of LDAP.
-    "spec.monitoring.tls",
     // Only with `true`, budgets go; with `false` nothing else happens.
     "spec.nodeMaintenanceWindow.reusePVC",
 ];
