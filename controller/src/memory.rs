@@ -15,6 +15,7 @@ use pgherd_core::lease::{HolderState, Term};
 use pgherd_core::plan::{Stranding, strandings};
 use pgherd_core::time::Instant;
 use pgherd_proto::cluster::{Cluster, EmbeddedObjectMetadata, ImageCatalogRef};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an object that was seen is taken to be there still; those that are watched are not remembered.

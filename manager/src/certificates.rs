@@ -153,14 +153,15 @@ impl CertificateKeeper {
         let replication = identity(pems, secrets::REPLICATION_CRT, secrets::REPLICATION_KEY);
         let mut server = server_config(own, Some(ca)).map_err(|e| chain(&e))?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let metrics = server_config(identity(pems, secrets::SERVER_CRT, secrets::SERVER_KEY), None);
-        let metrics = metrics.map_err(|e| chain(&e))?;
+        // What postgres can use may be nothing that we can; the rest does not depend on it.
+        let metrics = server_config(identity(pems, secrets::SERVER_CRT, secrets::SERVER_KEY), None)
+            .inspect_err(|error| tracing::warn!(error = %chain(error), "metrics cannot be served by TLS"));
         let client = client_config(ca, Some(own)).map_err(|e| chain(&e))?;
         let postgres = client_config(shown, Some(replication)).map_err(|e| chain(&e))?;
         let (directory, pems) = (self.directory.clone(), pems.clone());
         tokio::task::spawn_blocking(move || write(&directory, &pems)).await.map_err(|e| chain(&e))??;
         self.server.send_replace(Some(Arc::new(server)));
-        self.metrics.send_replace(Some(Arc::new(metrics)));
+        self.metrics.send_replace(metrics.ok().map(Arc::new));
         let settings = Settings { client: Some(Arc::new(client)), postgres: Some(Arc::new(postgres)) };
         self.settings.send_replace(settings);
         Ok(())

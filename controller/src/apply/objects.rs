@@ -2,6 +2,7 @@
 
 use super::{ApplyError, Target, failed, gone_is_fine};
 use crate::account;
+use crate::monitor;
 use crate::observe::pod_monitor_kind;
 use crate::rights::{self, Rights};
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};

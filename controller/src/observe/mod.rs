@@ -10,10 +10,10 @@ pub use pods::{Around, kept_view, pod_view, report_view, volume_view, wal_volume
 pub use status::{facts, force};
 
 use crate::account;
-use crate::monitor;
 use crate::caches::{Caches, Key};
 use crate::config::Config;
 use crate::memory::Remembered;
+use crate::monitor;
 use crate::rights::{self, Rights};
 use crate::tls::CertificateNames;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -28,6 +28,7 @@ use pgherd_core::lease::{LeaseRecord, Versioned};
 use pgherd_core::time::Instant;
 use pgherd_proto::cluster::{Cluster, ClusterSpec, EmbeddedObjectMetadata};
 use pgherd_proto::failover_quorum::FailoverQuorum;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

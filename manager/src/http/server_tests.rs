@@ -2,6 +2,9 @@
 
 use super::tests::{NOW, Scene};
 use super::*;
+use axum::Router;
+use axum::routing::get;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -12,6 +15,7 @@ use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -115,6 +119,30 @@ async fn probes_are_open_and_control_wants_a_certificate_of_the_cluster() {
     }
     assert_eq!(server.ask(false, "GET", "/replica?lag=much", "").await.0, 400);
     assert_eq!(server.ask(false, "GET", "/nothing", "").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_listener_speaks_tls_from_the_connection_on_for_which_it_is_asked() {
+    let server = start(Scene::primary()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(AtomicBool::new(false));
+    let (seen, source) = (Arc::clone(&asked), server.tls.subscribe());
+    let security = Security::AsAsked(source, Box::new(move || seen.load(Ordering::Relaxed)));
+    let router = Router::new().route("/", get(|| async { "here" }));
+    let task = tokio::spawn(serve(listener, security, router, Limits::default()));
+    let plainly = async || {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.map(|_| answer)
+    };
+    assert!(plainly().await.unwrap().ends_with("here"));
+    assert!(ask(address, server.client(false), "GET", "/", "").await.is_err());
+    asked.store(true, Ordering::Relaxed);
+    assert!(!plainly().await.is_ok_and(|answer| answer.contains("here")));
+    assert_eq!(&ask(address, server.client(false), "GET", "/", "").await.unwrap().2[..], b"here");
+    task.abort();
 }
 
 #[tokio::test]
