@@ -281,12 +281,7 @@ fn timings(cluster: &Cluster) -> Timings {
     }
 }
 
-async fn serve(
-    running: &mut JoinSet<()>,
-    port: u16,
-    security: Security,
-    router: axum::Router,
-) -> Result<(), String> {
+async fn serve(running: &mut JoinSet<()>, port: u16, security: Security, router: axum::Router) -> Result<(), String> {
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let listener = TcpListener::bind(address).await.map_err(|e| format!("failed to listen on port {port}: {e}"))?;
     running.spawn(async move {

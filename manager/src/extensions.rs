@@ -37,7 +37,8 @@ impl Duty for Extensions {
             return Ok(());
         }
         for (oid, database) in databases(cx).await? {
-            let missing: Vec<_> = wanted.iter().filter(|name| !self.settled.contains(&(oid, **name))).copied().collect();
+            let missing: Vec<_> =
+                wanted.iter().filter(|name| !self.settled.contains(&(oid, **name))).copied().collect();
             if missing.is_empty() {
                 continue;
             }

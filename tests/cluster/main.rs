@@ -45,6 +45,8 @@ mod recovery;
 mod restore;
 mod roles;
 mod rotation;
+// The interop tier's: its TLS is not wanted here.
+#[allow(dead_code)]
 #[path = "../interop/seaweed.rs"]
 mod seaweed;
 mod secrecy;

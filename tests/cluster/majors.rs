@@ -128,10 +128,16 @@ async fn live(kind: Kind) {
 impl Bed {
     /// The metrics of WAL have what this major counts, and it answers all of the default queries that are for it.
     async fn says_what_it_writes(&self, pod: &str, major: u32) {
-        let checkpoints = if major < 17 { "cnpg_pg_stat_bgwriter_checkpoints_timed " } else { "cnpg_pg_stat_checkpointer_checkpoints_timed " };
+        let checkpoints = if major < 17 {
+            "cnpg_pg_stat_bgwriter_checkpoints_timed "
+        } else {
+            "cnpg_pg_stat_checkpointer_checkpoints_timed "
+        };
         self.until("the metrics", 60, async || {
             let page = self.metrics(pod).await.map_err(|error| format!("{error:#}"))?;
-            for start in ["cnpg_collector_wal_bytes{", "cnpg_last_error 0", "cnpg_pg_stat_bgwriter_buffers_clean ", checkpoints] {
+            for start in
+                ["cnpg_collector_wal_bytes{", "cnpg_last_error 0", "cnpg_pg_stat_bgwriter_buffers_clean ", checkpoints]
+            {
                 if !page.lines().any(|line| line.starts_with(start)) {
                     let errors: Vec<_> = page.lines().filter(|line| line.starts_with("cnpg_errors_total")).collect();
                     return Err(format!("no {start}; {errors:?}"));

@@ -96,7 +96,8 @@ impl Bed {
             }
             let cluster = self.cluster().await?;
             let all = cluster["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let found = all.into_iter().find(|condition| condition["type"] == "ContinuousArchiving").unwrap_or_default();
+            let found =
+                all.into_iter().find(|condition| condition["type"] == "ContinuousArchiving").unwrap_or_default();
             let message = found["message"].as_str().unwrap_or_default();
             assert!(!message.contains(WRONG) && !message.contains(SECRET_KEY), "{message}");
             if found["status"] == status && message.contains(part) { Ok(()) } else { Err(found.to_string()) }

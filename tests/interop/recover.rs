@@ -187,8 +187,9 @@ async fn what_barman_backed_up_we_recover_to_a_restore_point() {
         Catalog::new(Arc::new(server.store(BUCKET, SECRET_KEY)), &format!("wal/{SERVER}"), Patience::default());
     let survey = catalog.survey().await.unwrap();
     assert_eq!(survey.backups.len(), 6);
-    let parts = list_all(&server.store(BUCKET, SECRET_KEY), &format!("wal/{SERVER}/base/{}/", survey.backups[5].entry.id));
-    let parts: Vec<_> = parts.await.unwrap().into_iter().map(|object| object.key).collect();
+    let folder_of_parts = format!("wal/{SERVER}/base/{}/", survey.backups[5].entry.id);
+    let parts = list_all(&server.store(BUCKET, SECRET_KEY), &folder_of_parts).await.unwrap();
+    let parts: Vec<_> = parts.into_iter().map(|object| object.key).collect();
     assert!(parts.iter().any(|key| key.ends_with("/data_0001.tar.gz")), "{parts:?}");
     assert_eq!(survey.backups[1].entry.name.as_deref(), Some("nightly"));
     let wal = folder.path().join("wal");

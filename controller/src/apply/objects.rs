@@ -134,7 +134,8 @@ pub(super) async fn update(target: &Target<'_>, drift: &DriftFact) -> Result<(),
             let kind = pod_monitor_kind();
             let monitors =
                 Api::<DynamicObject>::namespaced_with(target.client.clone(), &target.desired.namespace, &kind);
-            let patch = Patch::Merge(json!({ "metadata": metadata, "spec": pod_monitor(target).data["spec"] }));
+            let spec = monitor::spec(name, &target.desired.namespace, target.spec);
+            let patch = Patch::Merge(json!({ "metadata": metadata, "spec": spec }));
             monitors.patch(name, &params, &patch).await.map_err(failed(what)).map(drop)
         }
         _ => Ok(()),

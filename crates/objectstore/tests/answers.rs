@@ -154,11 +154,9 @@ const DIGEST: &str = "27a75a1c9d8f31b0bc4ca4889e25fe6413f00d78d8578a36e4cce1c38c
 async fn an_object_goes_with_its_digest_its_encryption_and_its_tags_at_once_or_in_parts() {
     let tags = vec![("kept for".to_owned(), "30d & more".to_owned()), ("tier".to_owned(), "wal".to_owned())];
     let options = PutOptions { content_type: Some("application/x-gzip".to_owned()), tags };
-    for (encryption, named) in [
-        (Some(Encryption::Aes256), Some("AES256")),
-        (Some(Encryption::AwsKms), Some("aws:kms")),
-        (None, None),
-    ] {
+    for (encryption, named) in
+        [(Some(Encryption::Aes256), Some("AES256")), (Some(Encryption::AwsKms), Some("aws:kms")), (None, None)]
+    {
         let begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>".to_owned();
         let server = Scripted::start(vec![
             Answer::error(404, "NoSuchKey"),

@@ -6,6 +6,7 @@ use crate::http::listen::Peer;
 use crate::http::snapshot::{InstanceSnapshot, Sampled, View};
 use crate::http::{patroni, probes, wal_file};
 use crate::metrics;
+use crate::queries::Monitor;
 use axum::extract::{Path, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};

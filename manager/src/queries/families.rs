@@ -42,9 +42,7 @@ impl Families {
                 Usage::Discard | Usage::Label => continue,
                 Usage::Counter => (Kind::Counter, text(&column.name)?.and_then(number)),
                 Usage::Gauge => (Kind::Gauge, text(&column.name)?.and_then(number)),
-                Usage::Mapped(values) => {
-                    (Kind::Gauge, text(&column.name)?.and_then(|text| values.get(text)).copied())
-                }
+                Usage::Mapped(values) => (Kind::Gauge, text(&column.name)?.and_then(|text| values.get(text)).copied()),
                 Usage::Duration => {
                     let milliseconds = text(&column.name)?.and_then(|text| sizes::duration(text).ok());
                     (Kind::Gauge, milliseconds.map(float))
@@ -140,7 +138,8 @@ q:
 
     #[test]
     fn a_row_is_a_sample_of_each_family_and_none_is_said_twice() {
-        let one = [Some("a\"b"), Some("3"), Some("up"), Some("1m"), Some("{0.1,1}"), Some("{2,5}"), Some("1.5"), Some("6")];
+        let one =
+            [Some("a\"b"), Some("3"), Some("up"), Some("1m"), Some("{0.1,1}"), Some("{2,5}"), Some("1.5"), Some("6")];
         let empty = [None, None, None, None, None, None, None, None];
         let page = rows(&[one, one, empty]).unwrap();
         let lines: Vec<&str> = page.lines().filter(|line| !line.starts_with("# HELP")).collect();

@@ -100,9 +100,9 @@ impl Monitor {
         // Another reader's questions are under way.
         let Ok(mut kept) = timeout(ASK_WITHIN, self.kept.lock()).await else { return String::new() };
         let set = Arc::clone(&self.set.borrow());
-        let good = kept.as_ref().is_some_and(|kept| {
-            kept.at.elapsed() < set.keep && kept.server == server && Arc::ptr_eq(&kept.set, &set)
-        });
+        let good = kept
+            .as_ref()
+            .is_some_and(|kept| kept.at.elapsed() < set.keep && kept.server == server && Arc::ptr_eq(&kept.set, &set));
         if !good && !self.place.leaving.load(Ordering::Relaxed) {
             *kept = Some(self.ask(set, server).await);
         }

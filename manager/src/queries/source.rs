@@ -61,11 +61,8 @@ impl Files {
     async fn read(&mut self, cx: &Context, asked: &Asked) -> Set {
         let monitoring = &asked.monitoring;
         let keep = monitoring.metrics_queries_ttl.as_deref().and_then(|text| sizes::duration(text).ok());
-        let mut set = Set {
-            database: asked.database.clone(),
-            keep: keep.map_or(KEEP, Duration::from_millis),
-            ..Set::default()
-        };
+        let mut set =
+            Set { database: asked.database.clone(), keep: keep.map_or(KEEP, Duration::from_millis), ..Set::default() };
         if !monitoring.disable_default_queries {
             add(&mut set, "the default queries", DEFAULTS);
         }
@@ -78,11 +75,11 @@ impl Files {
             let text = found.and_then(|map| {
                 map.data.and_then(|mut data| data.remove(&selector.key)).ok_or_else(|| "is not there".to_owned())
             });
-            self.take(&mut set, name, text);
+            self.take(&mut set, &name, text);
         }
         for selector in &monitoring.custom_queries_secret {
             let text = secret(&cx.api, selector).await;
-            self.take(&mut set, format!("key {} of Secret {}", selector.key, selector.name), text);
+            self.take(&mut set, &format!("key {} of Secret {}", selector.key, selector.name), text);
         }
         for (name, why) in &set.refused {
             if self.said.insert(format!("{name}: {why}")) {
@@ -92,13 +89,13 @@ impl Files {
         set
     }
 
-    fn take(&mut self, set: &mut Set, name: String, text: Result<String, String>) {
+    fn take(&mut self, set: &mut Set, name: &str, text: Result<String, String>) {
         match text {
-            Ok(text) => drop(self.last.insert(name.clone(), text)),
-            Err(why) => drop(set.refused.insert(name.clone(), why)),
+            Ok(text) => drop(self.last.insert(name.to_owned(), text)),
+            Err(why) => drop(set.refused.insert(name.to_owned(), why)),
         }
-        if let Some(text) = self.last.get(&name) {
-            add(set, &name, text);
+        if let Some(text) = self.last.get(name) {
+            add(set, name, text);
         }
     }
 }
@@ -126,7 +123,9 @@ mod tests {
         for version in [140_000, 150_004, 160_000, 170_000, 180_000].map(server_version) {
             let due = set.queries.values().filter(|q| q.versions.as_ref().is_none_or(|range| range.contains(version)));
             let families: Vec<_> = due.flat_map(|q| q.columns.iter().map(|column| column.metric.as_str())).collect();
-            for family in ["cnpg_backends_total", "cnpg_pg_stat_database_xact_commit", "cnpg_pg_stat_bgwriter_buffers_clean"] {
+            for family in
+                ["cnpg_backends_total", "cnpg_pg_stat_database_xact_commit", "cnpg_pg_stat_bgwriter_buffers_clean"]
+            {
                 assert_eq!(families.iter().filter(|known| **known == family).count(), 1, "{family} at {version:?}");
             }
         }
@@ -135,10 +134,10 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_stays_what_it_was_and_is_named() {
         let (mut files, mut set) = (Files::default(), Set::default());
-        files.take(&mut set, "m".to_owned(), Ok("q: {query: SELECT 1, metrics: []}".to_owned()));
+        files.take(&mut set, "m", Ok("q: {query: SELECT 1, metrics: []}".to_owned()));
         assert!(set.queries.contains_key("q") && set.refused.is_empty());
         let mut set = Set::default();
-        files.take(&mut set, "m".to_owned(), Err("no answer".to_owned()));
+        files.take(&mut set, "m", Err("no answer".to_owned()));
         assert!(set.queries.contains_key("q") && set.refused["m"] == "no answer");
     }
 }

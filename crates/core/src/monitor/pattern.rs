@@ -67,9 +67,15 @@ mod tests {
 
     #[test]
     fn stars_marks_and_classes_match_as_in_a_shell() {
-        for (pattern, name) in
-            [("*", "app"), ("*", ""), ("a*", "app"), ("*p", "app"), ("?pp", "app"), ("[a-c]pp", "app"), ("[^x]*", "app")]
-        {
+        for (pattern, name) in [
+            ("*", "app"),
+            ("*", ""),
+            ("a*", "app"),
+            ("*p", "app"),
+            ("?pp", "app"),
+            ("[a-c]pp", "app"),
+            ("[^x]*", "app"),
+        ] {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [("a", "app"), ("?", ""), ("[x-z]*", "app"), ("*", "a/b"), ("[a", "a"), ("[]a]", "a")] {
