@@ -22,6 +22,8 @@ const FOR_PEOPLE: &[&str] = &[
     "spec.affinity.additionalPodAntiAffinity",
     "spec.affinity.nodeAffinity",
     "spec.ephemeralVolumeSource",
+    "spec.monitoring.podMonitorMetricRelabelings",
+    "spec.monitoring.podMonitorRelabelings",
     "spec.podSecurityContext",
     "spec.projectedVolumeTemplate",
     "spec.seccompProfile",
