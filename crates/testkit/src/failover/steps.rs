@@ -129,7 +129,7 @@ async fn measure(
     crowd.written(20).await?;
     for number in 1..=plan.runs {
         let old = healthy(bed).await?;
-        checkpointed(bed).await?;
+        rid_of_wal(bed, &old).await?;
         crowd.written(200).await?;
         let timeline = crowd.entries()?.last().context("no row")?.timeline;
         let since = boottime();
@@ -188,9 +188,11 @@ async fn measure(
     Ok(())
 }
 
-/// Lets every instance get rid of WAL that it does not need any more. A promotion begins a segment, and the checkpoint after
-/// it takes minutes by design: with a failover every three seconds none would come to its end before the volumes are full.
-async fn checkpointed(bed: &Bed) -> anyhow::Result<()> {
+/// Lets every instance get rid of WAL that it does not need any more. Each promotion makes a copy of the segment that it
+/// begins in, and all of them stay while `wal_keep_size` (512 MB) reaches back to it: a hundred failovers within a few
+/// minutes, and little WAL between them, would fill the volumes. So each has a segment of its own.
+async fn rid_of_wal(bed: &Bed, primary: &str) -> anyhow::Result<()> {
+    bed.ask(primary, "SELECT pg_switch_wal()").await?;
     for pod in bed.members().await? {
         if let Err(why) = bed.ask(&pod, "CHECKPOINT").await {
             say(&format!("no checkpoint of {pod} this time: {why:#}"));
