@@ -1,6 +1,6 @@
 //! Promotion, and what a new primary tells the world.
 
-use super::start::{at_hand, checkpoint, local, names, rewrite};
+use super::start::{at_hand, checkpoint, rewrite};
 use super::synchronous::before_promotion;
 use super::volume::off_runtime;
 use super::{Effect, lineage, tail};
@@ -20,9 +20,6 @@ const PROMOTE_WITHIN: Duration = Duration::from_secs(60);
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(600);
 /// Clients come back first: until then the disk is theirs.
 const CHECKPOINT_AFTER: Duration = Duration::from_millis(300);
-/// Where commits wait for standbys, clients are let come so much later at most.
-const FOLLOWED_WITHIN: Duration = Duration::from_millis(200);
-const LOOK_FOR_FOLLOWERS: Duration = Duration::from_millis(5);
 /// Between two tries to be heard.
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
 
@@ -116,27 +113,12 @@ async fn complete_histories(cx: &Context, timeline: TimelineId) {
 /// Clients wait for the label, so it does not queue behind reports. The controller, which takes it away from the former
 /// primary, comes to it only after all else that a failover asks of it: while another one has it, it is left to that.
 async fn take_role(cx: &Context, handle: &PostmasterHandle) {
-    // However that went: whoever only reads is served without a standby.
-    let _late = tokio::time::timeout(FOLLOWED_WITHIN, followed(cx)).await;
     while handle.ended().is_none() && !cx.another_labelled.load(Ordering::Relaxed) {
         match cx.announcer.take_role().await {
             Ok(()) => return,
             Err(error) => tracing::warn!(error = %chain(&error), "the pod is not labelled as the primary yet"),
         }
         tokio::time::sleep(ANNOUNCE_AGAIN).await;
-    }
-}
-
-/// Waits until a standby follows, where commits wait for one: nobody gets anything done before, and clients who all come at
-/// once, each of them a process and a password to be checked, would keep it from that.
-async fn followed(cx: &Context) {
-    const FOLLOWERS: &str = "SELECT count(*) FROM pg_stat_replication WHERE state IN ('catchup', 'streaming')";
-    if names(cx).is_empty() {
-        return;
-    }
-    let Ok(session) = local(cx, "postgres").await else { return };
-    while let Ok(0) = session.scalar::<i64>("look for a standby that follows", FOLLOWERS, FOLLOWED_WITHIN).await {
-        tokio::time::sleep(LOOK_FOR_FOLLOWERS).await;
     }
 }
 
