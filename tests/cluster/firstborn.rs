@@ -105,7 +105,8 @@ async fn the_first_database_is_made_as_the_manifest_says_and_only_whole() {
     bed.queries_are_asked(&primary).await;
     assert_eq!(ask("shop", "SELECT count(*) FROM first").await, "2", "a query of metrics writes nothing");
     // The manager's environment and files.
-    let program = "COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; test \"$SHOP\" = open && test -s /projected/ACCESS_KEY_ID'";
+    let program =
+        "COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; test \"$SHOP\" = open && test -s /projected/ACCESS_KEY_ID'";
     ask("postgres", program).await;
     // What it inherits, and the archive of segments of another size.
     bed.roles_are_kept(&primary).await;
