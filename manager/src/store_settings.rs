@@ -2,9 +2,13 @@
 
 use crate::archive::StoreSettings;
 use crate::cluster_api::ClusterApi;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
 use pgherd_core::wal::Compression;
 use pgherd_objectstore::{Encryption, S3Credentials};
-use pgherd_proto::cluster::{self, BarmanObjectStore, Cluster, SecretKeySelector, WalCompression};
+use pgherd_proto::cluster::{
+    self, BarmanObjectStore, Cluster, ConfigMapKeySelector, SecretKeySelector, WalCompression,
+};
 use pgherd_telemetry::chain;
 use std::num::NonZeroUsize;
 
@@ -98,6 +102,14 @@ pub(crate) async fn secret(api: &ClusterApi, selector: &SecretKeySelector) -> Re
         found.data.and_then(|mut data| data.remove(key)).ok_or_else(|| format!("Secret {name} has no key {key}"))?;
     let text = String::from_utf8(bytes.0).map_err(|_| format!("{key} of Secret {name} is no text"))?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// One value of a ConfigMap, as it is.
+pub(crate) async fn config_map(api: &ClusterApi, selector: &ConfigMapKeySelector) -> Result<String, String> {
+    let maps = Api::<ConfigMap>::namespaced(api.client.clone(), &api.namespace);
+    let found = maps.get(&selector.name).await.map_err(|e| chain(&e))?;
+    let value = found.data.and_then(|mut data| data.remove(&selector.key));
+    value.ok_or_else(|| "is not there".to_owned())
 }
 
 #[cfg(test)]

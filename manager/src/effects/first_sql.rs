@@ -8,9 +8,9 @@ use crate::config::POSTGRES_PORT;
 use crate::configuration::system_user;
 use crate::context::Context;
 use crate::recovery::{Said, stop};
+use crate::store_settings::config_map;
 use core::time::Duration;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::Api;
+use k8s_openapi::api::core::v1::Secret;
 use pgherd_core::pgconf;
 use pgherd_postgres::bootstrap::{application_database, cluster_roles, owner_role, run_text};
 use pgherd_postgres::files::write_durable;
@@ -200,12 +200,10 @@ async fn read(cx: &Context, field: &str, inline: &[String], refs: Option<&SqlRef
             value.and_then(|bytes| String::from_utf8(bytes.0).ok()).ok_or_else(|| format!("{what}: is no text"))?;
         texts.push(Text { field: what, sql, secret: true });
     }
-    let maps: Api<ConfigMap> = Api::namespaced(cx.api.client.clone(), &cx.api.namespace);
     for reference in &refs.config_map_refs {
         let what = format!("{field}Refs: key {} of ConfigMap {}", reference.key, reference.name);
-        let found = maps.get(&reference.name).await.map_err(|e| format!("{what}: {}", chain(&e)))?;
-        let value = found.data.and_then(|mut data| data.remove(&reference.key));
-        texts.push(Text { sql: value.ok_or_else(|| format!("{what}: is not there"))?, field: what, secret: false });
+        let sql = config_map(&cx.api, reference).await.map_err(|why| format!("{what}: {why}"))?;
+        texts.push(Text { field: what, sql, secret: false });
     }
     Ok(texts)
 }

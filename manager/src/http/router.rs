@@ -96,9 +96,11 @@ pub fn metrics_router(shared: Shared, registry: Arc<metrics::Registry>, monitor:
         get(move || {
             let (shared, registry, monitor) = (shared.clone(), Arc::clone(&registry), Arc::clone(&monitor));
             async move {
-                let asked = monitor.page(&shared.view(), &metrics::render(&shared.view(), &registry)).await;
-                // Rendered last, so that it is not older than the answers.
-                let text = metrics::render(&shared.view(), &registry) + &asked;
+                let answers = monitor.answers(&shared.view()).await;
+                // Rendered afterwards, so that it is not older than the answers.
+                let page = metrics::render(&shared.view(), &registry);
+                let asked = answers.map(|answers| answers.page(&page)).unwrap_or_default();
+                let text = page + &asked;
                 ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
             }
         }),

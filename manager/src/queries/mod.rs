@@ -58,7 +58,7 @@ struct Server {
 }
 
 /// Answers, and what they were answers to.
-struct Kept {
+pub struct Answers {
     at: Instant,
     set: Arc<Set>,
     server: Server,
@@ -70,7 +70,7 @@ struct Kept {
 pub struct Monitor {
     place: Place,
     set: watch::Sender<Arc<Set>>,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Option<Arc<Answers>>>,
 }
 
 impl Monitor {
@@ -91,25 +91,24 @@ impl Monitor {
         });
     }
 
-    /// Their part of the page that has `before` already: what is there is not said again. Nothing, while postgres does not
-    /// answer.
-    pub async fn page(&self, view: &View, before: &str) -> String {
-        let Ok(look) = view.fresh() else { return String::new() };
+    /// The answers, asked for now where those that there are are too old. None, while postgres does not answer.
+    pub async fn answers(&self, view: &View) -> Option<Arc<Answers>> {
+        let look = view.fresh().ok()?;
         let version = server_version(u32::try_from(look.sample.version).unwrap_or_default());
         let server = Server { version, primary: !look.in_recovery() };
         // Another reader's questions are under way.
-        let Ok(mut kept) = timeout(ASK_WITHIN, self.kept.lock()).await else { return String::new() };
+        let mut kept = timeout(ASK_WITHIN, self.kept.lock()).await.ok()?;
         let set = Arc::clone(&self.set.borrow());
         let good = kept
             .as_ref()
             .is_some_and(|kept| kept.at.elapsed() < set.keep && kept.server == server && Arc::ptr_eq(&kept.set, &set));
         if !good && !self.place.leaving.load(Ordering::Relaxed) {
-            *kept = Some(self.ask(set, server).await);
+            *kept = Some(Arc::new(self.ask(set, server).await));
         }
-        kept.as_ref().map(|kept| kept.page(before)).unwrap_or_default()
+        kept.clone()
     }
 
-    async fn ask(&self, set: Arc<Set>, server: Server) -> Kept {
+    async fn ask(&self, set: Arc<Set>, server: Server) -> Answers {
         let at = Instant::now();
         let refused = set.refused.iter().map(|(name, why)| format!("{name}: {why}")).collect();
         let mut found = ask::Found { families: Families::default(), failed: refused };
@@ -119,12 +118,14 @@ impl Monitor {
         for why in &found.failed {
             tracing::debug!(%why, "a query of metrics failed");
         }
-        Kept { at, set, server, families: found.families, failed: found.failed }
+        Answers { at, set, server, families: found.families, failed: found.failed }
     }
 }
 
-impl Kept {
-    fn page(&self, before: &str) -> String {
+impl Answers {
+    /// Their part of the page that has `before` already: what is there is not said again.
+    #[must_use]
+    pub fn page(&self, before: &str) -> String {
         let mut page = Exposition::default();
         self.families.write(&mut page, before);
         let failed = if self.failed.is_empty() { 0.0 } else { 1.0 };

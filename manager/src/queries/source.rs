@@ -3,14 +3,11 @@
 
 use super::{Monitor, Set};
 use crate::context::Context;
-use crate::store_settings::secret;
+use crate::store_settings::{config_map, secret};
 use core::time::Duration;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
 use pgherd_core::rules::sizes;
 use pgherd_proto::cluster::{Cluster, MonitoringConfiguration};
 use pgherd_proto::queries::{DEFAULT_CONFIG_MAP, parse};
-use pgherd_telemetry::chain;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -66,15 +63,11 @@ impl Files {
         if !monitoring.disable_default_queries {
             add(&mut set, "the default queries", DEFAULTS);
         }
-        let maps: Api<ConfigMap> = Api::namespaced(cx.api.client.clone(), &cx.api.namespace);
         // CNPG's own copy of its default queries, which a Cluster that was made by it names: ours stand for them.
         let of_user = monitoring.custom_queries_config_map.iter().filter(|map| map.name != DEFAULT_CONFIG_MAP);
         for selector in of_user {
             let name = format!("key {} of ConfigMap {}", selector.key, selector.name);
-            let found = maps.get(&selector.name).await.map_err(|error| chain(&error));
-            let text = found.and_then(|map| {
-                map.data.and_then(|mut data| data.remove(&selector.key)).ok_or_else(|| "is not there".to_owned())
-            });
+            let text = config_map(&cx.api, selector).await;
             self.take(&mut set, &name, text);
         }
         for selector in &monitoring.custom_queries_secret {
