@@ -27,6 +27,7 @@ mod monitor;
 mod news;
 mod nodes;
 pub mod observe;
+mod packed;
 pub mod queue;
 pub mod reconcile;
 mod rest;

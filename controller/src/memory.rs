@@ -15,8 +15,10 @@ use pgherd_core::lease::{HolderState, Term};
 use pgherd_core::plan::{Stranding, strandings};
 use pgherd_core::time::Instant;
 use pgherd_proto::cluster::{Cluster, EmbeddedObjectMetadata, ImageCatalogRef};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// How long an object that was seen is taken to be there still; those that are watched are not remembered.
 const SEEN_FOR: Duration = Duration::from_secs(600);
@@ -29,6 +31,9 @@ const COMPUTED_FOR: Duration = Duration::from_secs(10);
 
 /// Names, and the versions of the Secrets.
 pub type CertificatesKey = (CertificateNames, Vec<Option<String>>);
+
+/// Of what was wanted: it is compared, and nothing else.
+type Mark = u64;
 
 type LeaseKey = (Option<Nonce>, Term, HolderState);
 
@@ -46,15 +51,15 @@ pub struct Remembered {
     pub replica_budget: Option<u32>,
     /// Whether there is a FailoverQuorum was asked a while ago.
     pub looked_for_quorum: bool,
-    rights: Option<Rights>,
-    account: Option<EmbeddedObjectMetadata>,
-    monitor: Option<Value>,
+    rights: Option<Mark>,
+    account: Option<Mark>,
+    monitor: Option<Mark>,
     brought: Option<(Vec<String>, Sources, Instant)>,
     image: Option<(ImageCatalogRef, Chosen, Instant)>,
-    judged: Option<(String, Verdict)>,
+    judged: Option<(String, Box<Verdict>)>,
     certificates: Option<(CertificatesKey, CertificatesSeen, Instant)>,
     /// Nothing happens to it.
-    pub rest: Option<Rest>,
+    pub rest: Option<Box<Rest>>,
     seen: BTreeSet<ObjectKind>,
     seen_since: Option<Instant>,
     /// What was told last by an Event, and when.
@@ -100,9 +105,17 @@ impl Remembered {
         }
     }
 
-    /// The lease was renewed, and is as it was in all else.
-    pub fn renewed(&mut self, version: String, now: Instant) {
-        self.version = Some((version, now));
+    /// It rests from now on. What is computed anew in a moment is let go of: most of a thousand clusters rest.
+    pub fn rests(&mut self, rest: Rest) {
+        self.rest = Some(Box::new(rest));
+        (self.judged, self.certificates, self.brought) = (None, None, None);
+    }
+
+    /// The lease is in this version, and as it was in all else.
+    pub fn seen_renewed(&mut self, version: String, now: Instant) {
+        if self.version.as_ref().is_none_or(|(known, _)| *known != version) {
+            self.version = Some((version, now));
+        }
     }
 
     /// The user's certificates as they were read a moment ago: few looks wait for them to be read again.
@@ -121,13 +134,13 @@ impl Remembered {
     #[must_use]
     pub fn judged(&self, cluster: &Cluster) -> Option<Verdict> {
         let (version, verdict) = self.judged.as_ref()?;
-        (cluster.metadata.resource_version.as_ref() == Some(version)).then(|| verdict.clone())
+        (cluster.metadata.resource_version.as_ref() == Some(version)).then(|| Verdict::clone(verdict))
     }
 
     /// It was judged now.
     pub fn remember_judged(&mut self, cluster: &Cluster, verdict: &Verdict) {
         let version = cluster.metadata.resource_version.clone();
-        self.judged = version.map(|version| (version, verdict.clone()));
+        self.judged = version.map(|version| (version, Box::new(verdict.clone())));
     }
 
     /// What was seen of these certificates a moment ago.
@@ -162,8 +175,8 @@ impl Remembered {
 
     /// Once other rights are wanted than before, what is stored of them is looked at again.
     pub fn rights_are_news(&mut self, wanted: &Rights, now: Instant) {
-        if self.rights.as_ref() != Some(wanted) {
-            self.rights = Some(wanted.clone());
+        let wanted = mark(wanted);
+        if self.rights.replace(wanted) != Some(wanted) {
             let seen = self.seen(now);
             seen.remove(&ObjectKind::Role);
             seen.remove(&ObjectKind::RoleBinding);
@@ -172,16 +185,16 @@ impl Remembered {
 
     /// The same of what the managers' account shall have.
     pub fn account_is_news(&mut self, wanted: &EmbeddedObjectMetadata, now: Instant) {
-        if self.account.as_ref() != Some(wanted) {
-            self.account = Some(wanted.clone());
+        let wanted = mark(wanted);
+        if self.account.replace(wanted) != Some(wanted) {
             self.seen(now).remove(&ObjectKind::ServiceAccount);
         }
     }
 
     /// The same of what the PodMonitor is to say.
     pub fn monitor_is_news(&mut self, wanted: &Value, now: Instant) {
-        if self.monitor.as_ref() != Some(wanted) {
-            self.monitor = Some(wanted.clone());
+        let wanted = mark(wanted);
+        if self.monitor.replace(wanted) != Some(wanted) {
             self.seen(now).remove(&ObjectKind::PodMonitor);
         }
     }
@@ -205,6 +218,13 @@ impl Remembered {
         }
         !known
     }
+}
+
+/// The same in one process for what is the same.
+fn mark(wanted: &impl Serialize) -> Mark {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_vec(wanted).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Who shall be the primary in place of one that is open.

@@ -15,7 +15,7 @@ use crate::due::Cause;
 use crate::members::Members;
 use crate::memory::Remembered;
 use crate::observe::{ObserveError, observe, read_lease};
-use crate::rest::Rest;
+use crate::rest::{Beside, Rest};
 use crate::schedules;
 use crate::validity::{Verdict, judge, remember};
 use core::time::Duration;
@@ -91,7 +91,11 @@ impl Reconciler {
 
     /// Looks at one cluster. Answers how soon to look again; `None` once it is gone.
     pub(crate) async fn reconcile(&self, key: Key, cause: Cause) -> Option<Duration> {
-        let again = self.look_after(&key, cause).await;
+        let again = match self.rests(&key, cause).await {
+            Rests::All(again) => return Some(again),
+            Rests::Itself => Some(QUIET),
+            Rests::Not => self.look_after(&key).await,
+        };
         // Afterwards: no election waits for backups.
         let (client, caches) = (&self.client, &self.caches);
         schedules::explain(client, caches, &key).await;
@@ -99,10 +103,16 @@ impl Reconciler {
         let slot = schedules::keep(client, caches, &self.told, &key).await;
         let backup = backups::attend(client, caches, &self.silences, &key).await;
         let drill = drills::attend(client, caches, &self.config, &key).await;
-        [again, slot, backup, drill].into_iter().flatten().min()
+        let beside = [slot, backup, drill].into_iter().flatten().min();
+        if let Some(memory) = self.remembered(&key).await
+            && let Some(rest) = memory.lock().await.rest.as_mut()
+        {
+            rest.looked_beside(beside, clock::now());
+        }
+        [again, beside].into_iter().flatten().min()
     }
 
-    async fn look_after(&self, key: &Key, cause: Cause) -> Option<Duration> {
+    async fn look_after(&self, key: &Key) -> Option<Duration> {
         let Some(cluster) = self.caches.cluster(key) else {
             self.memory.lock().await.remove(key);
             self.members.forget(key);
@@ -115,9 +125,6 @@ impl Reconciler {
         self.gone.lock().await.remove(key);
         let memory = self.memory.lock().await.entry(key.clone()).or_default().clone();
         let mut memory = memory.lock().await;
-        if cause == Cause::Routine && self.rests(key, &cluster, &mut memory).await {
-            return Some(QUIET);
-        }
         match Box::pin(self.step(key, cluster.clone(), &mut memory)).await {
             Ok(again) => Some(again),
             Err(Failure::Observe(error)) => {
@@ -136,16 +143,28 @@ impl Reconciler {
         }
     }
 
-    /// Whether nothing has happened to it but renewals of its lease.
-    async fn rests(&self, key: &Key, cluster: &Cluster, memory: &mut Remembered) -> bool {
-        let now = clock::now();
-        let Some(rest) = memory.rest.as_mut().filter(|rest| rest.may_go_on(cluster, now)) else { return false };
-        let Ok(lease) = read_lease(&self.client, key).await else { return false };
-        let rests = rest.goes_on(lease.as_ref());
-        if let Some(lease) = lease.filter(|_| rests) {
-            memory.renewed(lease.version, now);
+    async fn remembered(&self, key: &Key) -> Option<Arc<Mutex<Remembered>>> {
+        self.memory.lock().await.get(key).cloned()
+    }
+
+    /// Whether nothing has happened to it but renewals of its lease. Nothing of it is unpacked for that.
+    async fn rests(&self, key: &Key, cause: Cause) -> Rests {
+        let (Cause::Routine, Some(memory)) = (cause, self.remembered(key).await) else { return Rests::Not };
+        let Some(version) = self.caches.clusters.version(&key.namespace, &key.name) else { return Rests::Not };
+        let (mut memory, now) = (memory.lock().await, clock::now());
+        let Some(rest) = memory.rest.as_mut().filter(|rest| rest.may_go_on(&version, now)) else { return Rests::Not };
+        let Ok(lease) = read_lease(&self.client, key).await else { return Rests::Not };
+        if !rest.goes_on(lease.as_ref(), now) {
+            return Rests::Not;
         }
-        rests
+        let beside = rest.beside(now);
+        if let Some(lease) = lease {
+            memory.seen_renewed(lease.version, now);
+        }
+        match beside {
+            Beside::Nothing(until) => Rests::All(until.unwrap_or(QUIET)),
+            Beside::Look => Rests::Itself,
+        }
     }
 
     /// Of a cluster that is gone. Its lease may come after all, and go, and nobody would say so.
@@ -197,7 +216,10 @@ impl Reconciler {
         apply(&target, &look.plan, memory, clock::now()).await?;
         let instances = self.caches.secret(&key.namespace, &names::secret_instances(&key.name));
         let (wall, now) = (jiff::Timestamp::now(), clock::now());
-        memory.rest = Rest::after(&look.cluster, &look.observed, &look.plan, instances.as_deref(), wall, now);
+        if let Some(rest) = Rest::after(&look.cluster, &look.observed, &look.plan, instances.as_deref(), wall, now) {
+            memory.rests(rest);
+            self.members.forget(key);
+        }
         Ok(look.plan.again.unwrap_or(QUIET))
     }
 
@@ -260,6 +282,16 @@ impl Reconciler {
         let plan = plan(&desired, &observed, clock::now());
         Ok(Look { cluster, verdict, desired, observed, plan })
     }
+}
+
+/// How far a cluster is left alone this time.
+enum Rests {
+    /// It is, and so is what is beside it, for so long.
+    All(Duration),
+    /// It is, and not its Backups, schedules and drills.
+    Itself,
+    /// It is looked at.
+    Not,
 }
 
 fn believe_annotations(observed: &mut Observed) {

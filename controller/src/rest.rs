@@ -15,6 +15,8 @@ use pgherd_proto::cluster::{Cluster, phase};
 
 /// Even so all of it is looked at this often: certificates grow old, and unwatched objects may have been changed.
 const ALL_EVERY: Duration = Duration::from_secs(600);
+/// Its Backups, schedules and drills are looked at this often, or when something of them is due.
+const BESIDE_EVERY: Duration = Duration::from_secs(120);
 /// In seconds: for so long after a change of an authority the certificates are in motion.
 const IN_MOTION: i64 = 2 * 3600;
 
@@ -24,6 +26,19 @@ pub struct Rest {
     cluster: String,
     lease: Versioned<LeaseRecord>,
     since: Instant,
+    /// When the lease was first seen in its version.
+    renewed: Instant,
+    /// When what is beside it was looked at, and when the next of it is due.
+    beside: Option<(Instant, Option<Instant>)>,
+}
+
+/// What is to be done beside a cluster at rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing, until this time has passed, if anything is due at all.
+    Nothing(Option<Duration>),
+    /// Look at its Backups, schedules and drills.
+    Look,
 }
 
 impl Rest {
@@ -53,22 +68,45 @@ impl Rest {
         let names = CertificateNames::of(&cluster.name_any(), &namespace, &cluster.spec);
         let watched = names.brought.is_empty() && cluster.spec.image_catalog_ref.is_none();
         let version = cluster.metadata.resource_version.clone()?;
-        (healthy && idle && held && trusted && watched).then_some(Self { cluster: version, lease, since: now })
+        (healthy && idle && held && trusted && watched).then_some(Self {
+            cluster: version,
+            lease,
+            since: now,
+            renewed: now,
+            beside: None,
+        })
     }
 
-    /// Whether it may go on: of this cluster, and not for ever.
+    /// Whether it may go on: with the cluster in this version, and not for ever.
     #[must_use]
-    pub fn may_go_on(&self, cluster: &Cluster, now: Instant) -> bool {
-        cluster.metadata.resource_version.as_ref() == Some(&self.cluster) && now.since(self.since) < ALL_EVERY
+    pub fn may_go_on(&self, version: &str, now: Instant) -> bool {
+        version == self.cluster && now.since(self.since) < ALL_EVERY
     }
 
-    /// Whether it does, going by the lease that was read now: it was renewed, and nothing else.
-    pub fn goes_on(&mut self, lease: Option<&Versioned<LeaseRecord>>) -> bool {
-        let goes_on = lease.is_some_and(|now| now.value == self.lease.value && now.version != self.lease.version);
-        if let Some(lease) = lease.filter(|_| goes_on) {
-            self.lease.version.clone_from(&lease.version);
+    /// Its Backups, schedules and drills were looked at now, and the next of them is due after `again`.
+    pub fn looked_beside(&mut self, again: Option<Duration>, now: Instant) {
+        self.beside = Some((now, again.map(|again| now.plus(again))));
+    }
+
+    /// Whether they are to be looked at now; else how long it is until the next of them is due, if any is.
+    #[must_use]
+    pub fn beside(&self, now: Instant) -> Beside {
+        match self.beside {
+            Some((at, due)) if now.since(at) < BESIDE_EVERY && due.is_none_or(|due| due > now) => {
+                Beside::Nothing(due.map(|due| due.since(now)))
+            }
+            _ => Beside::Look,
         }
-        goes_on
+    }
+
+    /// Whether it does, going by the lease that was read now: it was renewed, or is not near its end, and nothing else.
+    pub fn goes_on(&mut self, lease: Option<&Versioned<LeaseRecord>>, now: Instant) -> bool {
+        let Some(lease) = lease.filter(|lease| lease.value == self.lease.value) else { return false };
+        if lease.version != self.lease.version {
+            self.lease.version.clone_from(&lease.version);
+            self.renewed = now;
+        }
+        now.since(self.renewed) <= lease.value.lease_duration / 2
     }
 }
 
@@ -89,8 +127,13 @@ mod tests {
 
     fn lease(version: &str, term: u64) -> Versioned<LeaseRecord> {
         let holder = Holder { name: "c-1".into(), pod_uid: "u".into(), nonce: "n".into(), address: String::new() };
-        let record =
-            LeaseRecord { holder: Some(holder), term: Term(term), state: HolderState::Open, ..LeaseRecord::default() };
+        let record = LeaseRecord {
+            holder: Some(holder),
+            term: Term(term),
+            state: HolderState::Open,
+            lease_duration: Duration::from_secs(8),
+            ..LeaseRecord::default()
+        };
         Versioned { version: version.into(), value: record }
     }
 
@@ -108,22 +151,38 @@ mod tests {
     #[test]
     fn a_cluster_that_is_well_rests_while_its_lease_is_renewed_and_nothing_else_of_it_changes() {
         let mut rest = after(&cluster(), &observed(), &Plan::default(), None).unwrap();
-        assert!(rest.may_go_on(&cluster(), Instant(0)));
-        assert!(rest.goes_on(Some(&lease("2", 3))) && rest.goes_on(Some(&lease("3", 3))));
-        assert!(!rest.goes_on(Some(&lease("3", 3))), "it was not renewed");
-        assert!(!rest.goes_on(Some(&lease("4", 4))), "somebody took it");
+        assert!(rest.may_go_on("7", Instant(0)));
+        let at = |seconds: u64| Instant(seconds * 1_000_000_000);
+        assert!(rest.goes_on(Some(&lease("2", 3)), at(30)) && rest.goes_on(Some(&lease("3", 3)), at(60)));
+        assert!(rest.goes_on(Some(&lease("3", 3)), at(64)), "it is not near its end");
+        assert!(!rest.goes_on(Some(&lease("3", 3)), at(65)), "it was not renewed");
+        assert!(!rest.goes_on(Some(&lease("4", 4)), at(66)), "somebody took it");
         let mut fenced = lease("5", 3);
         fenced.value.state = HolderState::Recovering;
-        assert!(!rest.goes_on(Some(&fenced)) && !rest.goes_on(None));
+        assert!(!rest.goes_on(Some(&fenced), at(67)) && !rest.goes_on(None, at(67)));
     }
 
     #[test]
     fn it_does_not_rest_for_ever_nor_once_it_has_changed() {
         let rest = after(&cluster(), &observed(), &Plan::default(), None).unwrap();
-        assert!(!rest.may_go_on(&cluster(), Instant(601_000_000_000)));
-        let mut other = cluster();
-        other.metadata.resource_version = Some("8".into());
-        assert!(!rest.may_go_on(&other, Instant(0)));
+        assert!(!rest.may_go_on("7", Instant(601_000_000_000)));
+        assert!(!rest.may_go_on("8", Instant(0)));
+    }
+
+    #[test]
+    fn what_is_beside_it_is_looked_at_when_it_is_due_and_now_and_then() {
+        let mut rest = after(&cluster(), &observed(), &Plan::default(), None).unwrap();
+        let at = |seconds: u64| Instant(seconds * 1_000_000_000);
+        assert_eq!(rest.beside(at(0)), Beside::Look, "it was not looked at yet");
+        rest.looked_beside(Some(Duration::from_secs(40)), at(0));
+        assert_eq!(rest.beside(at(30)), Beside::Nothing(Some(Duration::from_secs(10))));
+        assert_eq!(rest.beside(at(40)), Beside::Look);
+        rest.looked_beside(Some(Duration::from_secs(86_400)), at(40));
+        assert!(matches!(rest.beside(at(159)), Beside::Nothing(Some(_))));
+        assert_eq!(rest.beside(at(160)), Beside::Look);
+        rest.looked_beside(None, at(160));
+        assert_eq!(rest.beside(at(161)), Beside::Nothing(None));
+        assert_eq!(rest.beside(at(280)), Beside::Look);
     }
 
     #[test]

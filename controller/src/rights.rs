@@ -9,11 +9,12 @@ use pgherd_core::cluster::{Desired, DriftFact, ObjectKind, SecretKind};
 use pgherd_proto::backup::BackupStatus;
 use pgherd_proto::cluster::{BarmanObjectStore, Cluster, ClusterSpec, S3Credentials, SecretKeySelector, SqlRefs};
 use pgherd_proto::names;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The rights of one cluster's managers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rights {
     /// Of the Role.
     pub rules: Vec<PolicyRule>,

@@ -2,8 +2,11 @@
 //! found without looking at what a thousand others have.
 
 use crate::caches::Key;
+use crate::packed::{Packed, Packer};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
@@ -28,13 +31,21 @@ pub struct Writer<K> {
     known: Arc<RwLock<Known<K>>>,
     listed: watch::Sender<bool>,
     cluster: ClusterOf<K>,
+    packer: Packer,
     /// What a list that is not over yet has brought.
-    listing: Vec<K>,
+    listing: Known<K>,
+}
+
+/// An object, and what is asked of it most.
+struct Kept<K> {
+    cluster: Option<Key>,
+    version: Option<String>,
+    object: Packed<K>,
 }
 
 struct Known<K> {
-    /// By the objects' own namespaces and names, each with its cluster.
-    objects: HashMap<Key, (Option<Key>, Arc<K>)>,
+    /// By the objects' own namespaces and names.
+    objects: HashMap<Key, Kept<K>>,
     /// The names of a cluster's objects. The cluster's name comes first, so that those of one name stand together.
     clusters: BTreeMap<(String, String), BTreeSet<String>>,
 }
@@ -45,10 +56,11 @@ impl<K> Default for Known<K> {
     }
 }
 
-impl<K: Resource> Known<K> {
-    fn remove(&mut self, own: &Key) -> Option<(Option<Key>, Arc<K>)> {
-        let (cluster, object) = self.objects.remove(own)?;
-        if let Some(Key { namespace, name }) = cluster.clone() {
+impl<K> Known<K> {
+    /// Answers what was there.
+    fn remove(&mut self, own: &Key) -> Option<Kept<K>> {
+        let kept = self.objects.remove(own)?;
+        if let Some(Key { namespace, name }) = kept.cluster.clone() {
             let at = (name, namespace);
             if let Some(names) = self.clusters.get_mut(&at) {
                 names.remove(&own.name);
@@ -57,17 +69,16 @@ impl<K: Resource> Known<K> {
                 }
             }
         }
-        Some((cluster, object))
+        Some(kept)
     }
 
-    /// Answers the cluster and the version of what was there before.
-    fn put(&mut self, cluster: Option<Key>, object: K) -> Option<(Option<Key>, Arc<K>)> {
-        let own = own(&object)?;
+    /// Answers what was there before.
+    fn put(&mut self, own: Key, kept: Kept<K>) -> Option<Kept<K>> {
         let before = self.remove(&own);
-        if let Some(Key { namespace, name }) = cluster.clone() {
+        if let Some(Key { namespace, name }) = kept.cluster.clone() {
             self.clusters.entry((name, namespace)).or_default().insert(own.name.clone());
         }
-        self.objects.insert(own, (cluster, Arc::new(object)));
+        self.objects.insert(own, kept);
         before
     }
 }
@@ -81,49 +92,55 @@ fn own<K: Resource>(object: &K) -> Option<Key> {
 pub fn store<K>(cluster: ClusterOf<K>) -> (Store<K>, Writer<K>) {
     let known = Arc::new(RwLock::new(Known::default()));
     let (told, listed) = watch::channel(false);
-    (Store { known: known.clone(), listed }, Writer { known, listed: told, cluster, listing: Vec::new() })
+    let (packer, listing) = (Packer::default(), Known::default());
+    (Store { known: known.clone(), listed }, Writer { known, listed: told, cluster, packer, listing })
 }
 
-impl<K: Resource> Writer<K> {
+impl<K: Resource + Serialize + DeserializeOwned> Writer<K> {
     /// Takes note of an event. Answers the clusters that something is new about: of a list, those whose objects have
     /// changed since the list before, or are gone.
     pub fn apply(&mut self, event: Event<K>) -> BTreeSet<Key> {
         match event {
             Event::Init => {
-                self.listing.clear();
+                self.listing = Known::default();
                 BTreeSet::new()
             }
             Event::InitApply(object) => {
-                self.listing.push(object);
+                if let Some((own, kept)) = self.kept(object) {
+                    self.listing.put(own, kept);
+                }
                 BTreeSet::new()
             }
             Event::InitDone => self.listed(),
             Event::Apply(object) => {
-                let cluster = (self.cluster)(&object);
-                let before = self.write().put(cluster.clone(), object);
-                cluster.into_iter().chain(before.and_then(|(cluster, _)| cluster)).collect()
+                let Some((own, kept)) = self.kept(object) else { return BTreeSet::new() };
+                let cluster = kept.cluster.clone();
+                let before = self.write().put(own, kept);
+                cluster.into_iter().chain(before.and_then(|kept| kept.cluster)).collect()
             }
             Event::Delete(object) => {
                 let before = own(&object).and_then(|own| self.write().remove(&own));
-                (self.cluster)(&object).into_iter().chain(before.and_then(|(cluster, _)| cluster)).collect()
+                (self.cluster)(&object).into_iter().chain(before.and_then(|kept| kept.cluster)).collect()
             }
         }
     }
 
+    /// `None` is nobody's: all that there is has a name.
+    fn kept(&mut self, object: K) -> Option<(Key, Kept<K>)> {
+        let (own, cluster, version) = (own(&object)?, (self.cluster)(&object), object.resource_version());
+        Some((own, Kept { cluster, version, object: self.packer.pack(object) }))
+    }
+
     fn listed(&mut self) -> BTreeSet<Key> {
-        let mut fresh = Known::default();
-        for object in std::mem::take(&mut self.listing) {
-            fresh.put((self.cluster)(&object), object);
-        }
+        let fresh = std::mem::take(&mut self.listing);
         let stale = std::mem::replace(&mut *self.write(), fresh);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let same = |own: &Key, object: &Arc<K>, other: &Known<K>| {
-            let other = other.objects.get(own).map(|(_, other)| other.resource_version());
-            other.is_some_and(|version| version.is_some() && version == object.resource_version())
+        let same = |own: &Key, kept: &Kept<K>, other: &Known<K>| {
+            kept.version.is_some() && other.objects.get(own).is_some_and(|other| other.version == kept.version)
         };
         let news = |one: &Known<K>, other: &Known<K>| {
-            let differs = one.objects.iter().filter(|(own, (_, object))| !same(own, object, other));
-            differs.filter_map(|(_, (cluster, _))| cluster.clone()).collect::<BTreeSet<Key>>()
+            let differs = one.objects.iter().filter(|(own, kept)| !same(own, kept, other));
+            differs.filter_map(|(_, kept)| kept.cluster.clone()).collect::<BTreeSet<Key>>()
         };
         let all = news(&known, &stale).into_iter().chain(news(&stale, &known)).collect();
         drop(known);
@@ -136,12 +153,12 @@ impl<K: Resource> Writer<K> {
     }
 }
 
-impl<K> Store<K> {
+impl<K: DeserializeOwned> Store<K> {
     /// One of them.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         let own = Key { namespace: namespace.to_owned(), name: name.to_owned() };
-        self.read().objects.get(&own).map(|(_, object)| object.clone())
+        self.read().objects.get(&own)?.object.get()
     }
 
     /// Those of one cluster, by name.
@@ -150,8 +167,27 @@ impl<K> Store<K> {
         let known = self.read();
         let names = known.clusters.get(&(cluster.name.clone(), cluster.namespace.clone()));
         let own = |name: &String| Key { namespace: cluster.namespace.clone(), name: name.clone() };
-        let found = |name: &String| known.objects.get(&own(name)).map(|(_, object)| object.clone());
+        let found = |name: &String| known.objects.get(&own(name))?.object.get();
         names.into_iter().flatten().filter_map(found).collect()
+    }
+
+    /// The clusters with an object that `wanted` says yes to. Looks at all objects: not for what happens often.
+    #[must_use]
+    pub fn clusters_with(&self, wanted: impl Fn(&K) -> bool) -> BTreeSet<Key> {
+        // One by one: whoever writes does not wait for all of them.
+        let all: Vec<Key> = self.read().objects.keys().cloned().collect();
+        let found =
+            all.into_iter().filter(|own| self.get(&own.namespace, &own.name).is_some_and(|object| wanted(&object)));
+        found.filter_map(|own| self.read().objects.get(&own)?.cluster.clone()).collect()
+    }
+}
+
+impl<K> Store<K> {
+    /// `metadata.resourceVersion` of one of them.
+    #[must_use]
+    pub fn version(&self, namespace: &str, name: &str) -> Option<String> {
+        let own = Key { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.read().objects.get(&own)?.version.clone()
     }
 
     /// The namespaces with something of a cluster of this name.
@@ -168,14 +204,6 @@ impl<K> Store<K> {
     pub fn clusters(&self) -> Vec<Key> {
         let key = |(name, namespace): &(String, String)| Key { namespace: namespace.clone(), name: name.clone() };
         self.read().clusters.keys().map(key).collect()
-    }
-
-    /// The clusters with an object that `wanted` says yes to. Looks at all objects: not for what happens often.
-    #[must_use]
-    pub fn clusters_with(&self, wanted: impl Fn(&K) -> bool) -> BTreeSet<Key> {
-        let known = self.read();
-        let found = known.objects.values().filter(|(_, object)| wanted(object));
-        found.filter_map(|(cluster, _)| cluster.clone()).collect()
     }
 
     /// Waits for the first list.

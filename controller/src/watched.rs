@@ -8,6 +8,7 @@ use futures::StreamExt;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use pgherd_proto::watching;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -64,6 +65,7 @@ where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
         + Clone
         + Debug
+        + Serialize
         + DeserializeOwned
         + Send
         + Sync
@@ -76,7 +78,7 @@ where
     }
 }
 
-impl<K> Watched<K> {
+impl<K: DeserializeOwned> Watched<K> {
     /// One of them.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
@@ -89,6 +91,20 @@ impl<K> Watched<K> {
         self.0.iter().flat_map(|store| store.of(cluster)).collect()
     }
 
+    /// The clusters with an object that `wanted` says yes to. Looks at all objects: not for what happens often.
+    #[must_use]
+    pub fn clusters_with(&self, wanted: impl Fn(&K) -> bool) -> BTreeSet<Key> {
+        self.0.iter().flat_map(|store| store.clusters_with(&wanted)).collect()
+    }
+}
+
+impl<K> Watched<K> {
+    /// `metadata.resourceVersion` of one of them.
+    #[must_use]
+    pub fn version(&self, namespace: &str, name: &str) -> Option<String> {
+        self.0.iter().find_map(|store| store.version(namespace, name))
+    }
+
     /// The namespaces with something of a cluster of this name.
     #[must_use]
     pub fn namespaces(&self, cluster: &str) -> Vec<String> {
@@ -99,12 +115,6 @@ impl<K> Watched<K> {
     #[must_use]
     pub fn clusters(&self) -> Vec<Key> {
         self.0.iter().flat_map(Store::clusters).collect()
-    }
-
-    /// The clusters with an object that `wanted` says yes to. Looks at all objects: not for what happens often.
-    #[must_use]
-    pub fn clusters_with(&self, wanted: impl Fn(&K) -> bool) -> BTreeSet<Key> {
-        self.0.iter().flat_map(|store| store.clusters_with(&wanted)).collect()
     }
 
     /// Waits until each watch has listed what there is.
@@ -121,7 +131,7 @@ impl<K> Watched<K> {
 
 fn watch<K>(api: Api<K>, kind: &Kind<K>, waker: Waker, tasks: &mut JoinSet<()>) -> Store<K>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     let (store, writer) = store(kind.cluster);
     let stream = watching::watcher(api, kind.config.clone()).modify(kind.trim).backoff(Retry::default());
@@ -134,7 +144,7 @@ async fn follow<K>(
     mut writer: Writer<K>,
     waker: Waker,
 ) where
-    K: Resource<DynamicType = ()>,
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
 {
     let mut stream = std::pin::pin!(stream);
     while let Some(event) = stream.next().await {
