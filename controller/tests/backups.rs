@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use pgherd_proto::backup::{Backup, BackupStatus, phase};
-use pgherd_proto::cluster::Cluster;
+use pgherd_proto::cluster::{Cluster, reason};
 use pgherd_proto::labels;
 use pgherd_proto::scheduled_backup::ScheduledBackup;
 use serde_json::{Value, json};
@@ -139,10 +139,10 @@ async fn while_archiving_fails_a_backup_is_held_up_and_it_begins_once_archiving_
     let rig = rig().await;
     let client = &rig.client;
     let clusters = api::<Cluster>(client);
-    let archiving = |status: &'static str, message: &'static str| {
+    let archiving = |status: &'static str, reason: &'static str, message: &'static str| {
         let clusters = clusters.clone();
         async move {
-            let wanted = json!({ "type": "ContinuousArchiving", "status": status, "reason": "r", "message": message,
+            let wanted = json!({ "type": "ContinuousArchiving", "status": status, "reason": reason, "message": message,
                 "lastTransitionTime": "2026-11-28T13:05:00Z" });
             // The controller writes into the same list.
             until("the condition to be there", || async {
@@ -160,15 +160,23 @@ async fn while_archiving_fails_a_backup_is_held_up_and_it_begins_once_archiving_
     // The one before it leaves the controller time to see the condition.
     order(client, "busy", json!({})).await;
     wait_for(client, "busy", phase::STARTED).await;
-    archiving("False", "000000010000000000000003: 403 AccessDenied").await;
+    archiving("False", reason::ARCHIVING_FAILING, "000000010000000000000003: 403 AccessDenied").await;
     order(client, "held", json!({})).await;
     wait_for(client, "held", phase::PENDING).await;
     say(client, "busy", &json!({ "phase": "completed", "stoppedAt": "2026-11-28T13:05:00Z" })).await;
     let held = wait_for(client, "held", phase::WAL_ARCHIVING_FAILING).await;
     assert!(held.error.unwrap().contains("403 AccessDenied") && held.instance_id.is_none());
-    archiving("True", "Continuous archiving is working").await;
+    archiving("True", reason::ARCHIVING_SUCCESS, reason::ARCHIVING_WORKS).await;
     let begun = wait_for(client, "held", phase::STARTED).await;
     assert_eq!(begun.error, None);
+
+    // Where the archive is another cluster's, nobody waits for anything.
+    archiving("False", reason::ARCHIVE_REFUSES, "00000002.history: it belongs to database system 8").await;
+    order(client, "refused", json!({})).await;
+    wait_for(client, "refused", phase::PENDING).await;
+    say(client, "held", &json!({ "phase": "completed", "stoppedAt": "2026-11-28T13:06:00Z" })).await;
+    let refused = wait_for(client, "refused", phase::FAILED).await;
+    assert!(refused.error.unwrap().contains("it belongs to database system 8") && refused.instance_id.is_none());
     rig.end().await;
 }
 

@@ -242,7 +242,7 @@ mod tests {
     fn what_the_archiver_did_is_what_status_and_metrics_show() {
         let now = SystemTime::now();
         let name = "000000010000000000000001".parse().unwrap();
-        let failure = Failure { name, at: now, kind: "outage", reason: "no route".to_owned() };
+        let failure = Failure { name, at: now, kind: "outage", refused: false, reason: "no route".to_owned() };
         let mut status = ArchiverStatus {
             archived_count: 2,
             archived_bytes: 32 << 20,

@@ -16,6 +16,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 struct Saying {
     holds: bool,
+    reason: &'static str,
     /// File and kind of a failure: the same one again, in other words, is no news.
     about: String,
     message: String,
@@ -51,7 +52,9 @@ fn saying(status: &crate::archive::ArchiverStatus) -> Option<Saying> {
     match (&status.failing_since, &status.last_failed, &status.last_archived) {
         (Some(_), Some(failure), _) => {
             let about = format!("{} {}", failure.name, failure.kind);
-            Some(Saying { holds: false, about, message: format!("{}: {}", failure.name, failure.reason) })
+            let reason = if failure.refused { reason::ARCHIVE_REFUSES } else { reason::ARCHIVING_FAILING };
+            let message = format!("{}: {}", failure.name, failure.reason);
+            Some(Saying { holds: false, reason, about, message })
         }
         (_, _, Some(_)) => {
             let backlog = status.progress.and_then(|progress| Some((progress.ready, progress.backlog()?)));
@@ -59,18 +62,21 @@ fn saying(status: &crate::archive::ArchiverStatus) -> Option<Saying> {
                 // Told again when half of it is done, or as much has come to it.
                 Some((ready, told)) => {
                     let about = format!("a backlog of 2^{}", ready.checked_ilog2().unwrap_or(0));
-                    Saying { holds: true, about, message: format!("{ARCHIVING_WORKS}, and catches up: {told}") }
+                    works(about, format!("{ARCHIVING_WORKS}, and catches up: {told}"))
                 }
-                None => Saying { holds: true, about: String::new(), message: ARCHIVING_WORKS.to_owned() },
+                None => works(String::new(), ARCHIVING_WORKS.to_owned()),
             })
         }
         _ => None,
     }
 }
 
+fn works(about: String, message: String) -> Saying {
+    Saying { holds: true, reason: reason::ARCHIVING_SUCCESS, about, message }
+}
+
 async fn say(context: &Context, saying: Option<&Saying>) -> Result<(), String> {
-    let Some(Saying { holds, message, .. }) = saying else { return Ok(()) };
-    let reason = if *holds { reason::ARCHIVING_SUCCESS } else { reason::ARCHIVING_FAILING };
+    let Some(Saying { holds, reason, message, .. }) = saying else { return Ok(()) };
     let set = context.announcer.set_condition(condition::CONTINUOUS_ARCHIVING, *holds, reason, message);
     set.await.map_err(|error| chain(&error))
 }
@@ -78,7 +84,7 @@ async fn say(context: &Context, saying: Option<&Saying>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::ArchiverStatus;
+    use crate::archive::{ArchiverStatus, Failure};
     use pgherd_core::archive::Progress;
     use std::time::SystemTime;
 
@@ -96,5 +102,17 @@ mod tests {
         assert_ne!(said(600), said(300));
         assert_eq!(said(3).message, ARCHIVING_WORKS);
         assert_ne!(said(16), said(3));
+    }
+
+    #[test]
+    fn what_the_archive_refuses_has_a_reason_of_its_own() {
+        let said = |refused| {
+            let (name, at) = ("000000010000000000000001".parse().unwrap(), SystemTime::UNIX_EPOCH);
+            let failure = Failure { name, at, kind: "k", refused, reason: "why".to_owned() };
+            let (failing_since, last_failed) = (Some(at), Some(failure));
+            saying(&ArchiverStatus { failing_since, last_failed, ..ArchiverStatus::default() }).unwrap()
+        };
+        assert_eq!((said(false).holds, said(false).reason), (false, reason::ARCHIVING_FAILING));
+        assert_eq!((said(true).holds, said(true).reason), (false, reason::ARCHIVE_REFUSES));
     }
 }

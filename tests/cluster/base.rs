@@ -90,6 +90,7 @@ async fn base_backups_are_taken_from_a_standby_by_schedule_and_past_a_manager_th
     bed.healthy(120).await;
     bed.backup_is("overtaken", "completed", 240).await;
     bed.settle(load).await;
+    bed.intruder_is_refused().await;
     bed.down().await;
 }
 

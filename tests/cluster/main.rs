@@ -29,6 +29,7 @@ mod halves;
 mod hands;
 mod in_a_row;
 mod inside;
+mod intruder;
 mod limits;
 mod load;
 mod machines;

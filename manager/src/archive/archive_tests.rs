@@ -231,7 +231,7 @@ async fn nothing_goes_into_another_clusters_archive_whatever_it_is_and_the_alarm
     let status = bed.archive.status();
     until("all are refused", || status.borrow().refused.len() == 3).await;
     let failure = status.borrow().last_failed.clone().expect("a failure");
-    assert_eq!(failure.kind, "foreign_archive");
+    assert_eq!((failure.kind, failure.refused), ("foreign_archive", true));
     assert!(failure.reason.contains("belongs to database system 8, and this one is 7"), "{}", failure.reason);
     assert!(failure.reason.contains("a serverName or destinationPath of its own"), "{}", failure.reason);
     let drained = bed.archive.archive_all_ready(PATIENCE).await;

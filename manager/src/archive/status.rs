@@ -13,6 +13,8 @@ pub struct Failure {
     pub at: SystemTime,
     /// A fixed word: `outage`, `throttled`, `forbidden`, `misconfigured`, `different_content`, ...
     pub kind: &'static str,
+    /// The archive refuses the file: waiting does not help.
+    pub refused: bool,
     /// The whole chain of reasons.
     pub reason: String,
 }

@@ -327,7 +327,8 @@ impl Uploader {
             let at = SystemTime::now();
             status.failed_count = status.failed_count.saturating_add(1);
             status.failing_since.get_or_insert(at);
-            status.last_failed = Some(Failure { name, at, kind: error.kind(), reason });
+            let refused = error.then() == Then::GiveUp;
+            status.last_failed = Some(Failure { name, at, kind: error.kind(), refused, reason });
         });
     }
 

@@ -4,9 +4,8 @@ use super::take::Tell;
 use super::target::Target;
 use super::wal::{Needed, archived};
 use crate::context::Context;
-use core::convert::Infallible;
 use core::time::Duration;
-use pgherd_core::backup::archiving_fails;
+use pgherd_core::backup::{archive_refuses, archiving_fails};
 use pgherd_proto::backup::phase;
 use pgherd_proto::cluster::condition::archiving_failure;
 use serde_json::{Value, json};
@@ -21,19 +20,24 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub(super) async fn awaited(cx: &Context, target: &Target, needed: Needed, told: &Tell<'_>) -> Result<(), String> {
     let result = tokio::select! {
         result = archived(cx, &target.archive, needed) => result,
-        never = followed(cx, told) => match never {},
+        why = refused(cx, told) => return Err(archive_refuses(&why)),
     };
     say(told, None);
     result.map_err(|why| match failure(cx) {
-        Some(failure) => format!("{why}; archiving fails: {failure}"),
+        Some((failure, _)) => format!("{why}; archiving fails: {failure}"),
         None => why,
     })
 }
 
-async fn followed(cx: &Context, told: &Tell<'_>) -> Infallible {
+/// Tells how archiving goes, until the archive refuses the WAL.
+async fn refused(cx: &Context, told: &Tell<'_>) -> String {
     let mut said: Option<String> = None;
     loop {
-        let failing = failure(cx);
+        let failing = match failure(cx) {
+            Some((why, true)) => return why,
+            Some((why, false)) => Some(why),
+            None => None,
+        };
         if failing != said {
             say(told, failing.as_deref());
             said = failing;
@@ -42,9 +46,11 @@ async fn followed(cx: &Context, told: &Tell<'_>) -> Infallible {
     }
 }
 
-fn failure(cx: &Context) -> Option<String> {
+/// Why it fails, and whether it will go on failing.
+fn failure(cx: &Context) -> Option<(String, bool)> {
     let cluster = cx.cluster_now()?;
-    archiving_failure(&cluster.status.as_ref()?.conditions).map(str::to_owned)
+    let failure = archiving_failure(&cluster.status.as_ref()?.conditions)?;
+    Some((failure.why.to_owned(), failure.lasting))
 }
 
 fn say(told: &Tell<'_>, failing: Option<&str>) {

@@ -1,6 +1,8 @@
 //! Types of `status.conditions`: CNPG's, and ours where the comment says so.
 
+use super::reason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use pgherd_core::backup::ArchivingFailure;
 
 /// All instances are ready.
 pub const READY: &str = "Ready";
@@ -29,7 +31,8 @@ pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";
 
 /// Why WAL archiving fails, if a Cluster's conditions say that it does. Before the first file nobody knows.
 #[must_use]
-pub fn archiving_failure(conditions: &[Condition]) -> Option<&str> {
+pub fn archiving_failure(conditions: &[Condition]) -> Option<ArchivingFailure<'_>> {
     let failing = |condition: &&Condition| condition.type_ == CONTINUOUS_ARCHIVING && condition.status == "False";
-    conditions.iter().find(failing).map(|condition| condition.message.as_str())
+    let Condition { message, reason, .. } = conditions.iter().find(failing)?;
+    Some(ArchivingFailure { why: message, lasting: reason == reason::ARCHIVE_REFUSES })
 }

@@ -10,6 +10,9 @@ pub const ARCHIVING_SUCCESS: &str = "ContinuousArchivingSuccess";
 pub const ARCHIVING_WORKS: &str = "Continuous archiving is working";
 /// Of `ContinuousArchiving`.
 pub const ARCHIVING_FAILING: &str = "ContinuousArchivingFailing";
+/// Ours, of `ContinuousArchiving`: the archive is another cluster's, or has other content under that name. It stays so until
+/// somebody changes something.
+pub const ARCHIVE_REFUSES: &str = "ArchiveRefuses";
 /// Of `LastBackupSucceeded`.
 pub const BACKUP_STARTED: &str = "BackupStarted";
 /// Of `LastBackupSucceeded`.

@@ -24,7 +24,7 @@ mod timestamp;
 mod window;
 
 pub use archived::Archived;
-pub use archiving::{ARCHIVING_WITHIN, Gate, archiving_fails, judge_archiving};
+pub use archiving::{ARCHIVING_WITHIN, ArchivingFailure, Gate, archive_refuses, archiving_fails, judge_archiving};
 pub use attempt::{AGAIN_AFTER, AttemptEnd, CutOff, MOST_ATTEMPTS, Verdict, judge_attempt};
 pub use choose::{Choice, Covered, choose};
 pub use drill::{DRILL_WITHIN, DrillCause, DrillPod, DrillPodState, DrillRun, DrillStep, DrillView, plan_drill};

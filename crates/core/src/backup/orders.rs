@@ -1,6 +1,6 @@
 //! Which instance takes which Backup, and which one nobody takes any more.
 
-use super::archiving::{Gate, judge_archiving};
+use super::archiving::{ArchivingFailure, Gate, judge_archiving};
 use super::attempt::{AGAIN_AFTER, AttemptEnd, CutOff, Verdict, judge_attempt};
 use crate::cluster::{MemberPhase, PodView};
 use crate::identity::Nonce;
@@ -105,7 +105,11 @@ pub enum BackupStep {
 /// Decides for all Backups of one cluster: one at a time, the oldest first. `failing` is why WAL archiving fails, if it
 /// is known to.
 #[must_use]
-pub fn plan_backups(backups: &[BackupView], pods: &[PodView], failing: Option<&str>) -> Vec<BackupStep> {
+pub fn plan_backups(
+    backups: &[BackupView],
+    pods: &[PodView],
+    failing: Option<ArchivingFailure<'_>>,
+) -> Vec<BackupStep> {
     let mut steps = Vec::new();
     let mut taken: Option<&str> = None;
     for backup in backups {
@@ -284,7 +288,7 @@ mod tests {
             BackupView { state, ..pending(name, 0) }
         };
         let both = [held("long", 600), held("short", 599)];
-        let steps = plan_backups(&both, &pods(), Some("403 AccessDenied"));
+        let steps = plan_backups(&both, &pods(), Some(ArchivingFailure { why: "403 AccessDenied", lasting: false }));
         let [BackupStep::Fail { backup, .. }, BackupStep::Hold { why, .. }] = steps.as_slice() else {
             panic!("{steps:?}")
         };
