@@ -1,5 +1,6 @@
 //! Recovery to a point in time, exactly: for random positions, transactions, restore points and times the recovered
-//! database has the rows that PostgreSQL's rule gives it, no more and no less, over a switch of timelines.
+//! database has the rows that PostgreSQL's rule gives it, no more and no less, over switches of timelines: one in good order,
+//! and one to another instance, which has less than the one that was killed.
 //!
 //! `make pitr` goes to a hundred of them; `PITR_SEED` repeats a run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
@@ -89,6 +90,10 @@ async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
     assert_eq!(bed.promote().await, TimelineId(2));
     write(&bed, &mut dice, 40, &mut points).await;
     bed.backup("20261101T000002").await;
+    write(&bed, &mut dice, 30, &mut points).await;
+    let (timeline, gone) = bed.fail_over().await;
+    println!("failed over to timeline {timeline}, and {gone} rows are gone with the first instance");
+    assert!(timeline == TimelineId(3) && gone > 0, "{timeline}: {gone}");
     write(&bed, &mut dice, 40, &mut points).await;
     // Whatever the dice said, there is WAL behind a segment that follows the last backup: that one is damaged below.
     for _ in 0..2 {
@@ -97,7 +102,7 @@ async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
     bed.archive_all().await;
 
     let survey = bed.catalog().survey().await.unwrap();
-    let history = survey.archived.history(TimelineId(2)).unwrap();
+    let history = survey.archived.history(timeline).unwrap();
     let first = survey.backups[0].entry.span().unwrap().clone();
     let wal = bed.all_wal().await;
     let oracle = Oracle::read(&bed, &history, first.begin.lsn, &wal).await;

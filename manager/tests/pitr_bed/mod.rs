@@ -1,6 +1,7 @@
 //! A primary that archives through the manager's own archiver to a store in memory, and its base backups.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+mod failover;
 pub mod oracle;
 
 use super::user::become_postgres;
@@ -48,7 +49,7 @@ pub struct Bed {
     restored: u32,
     /// What becomes of an object between the choice and the replay: other content, or it goes.
     pub spoil: Option<(String, Option<Bytes>)>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 fn manager() -> PathBuf {
@@ -70,12 +71,7 @@ impl Bed {
         let settings = WalSettings { root: "c".into(), compression: Some(Compression::Gzip), ..WalSettings::default() };
         let archive = WalArchive::new(Arc::<Faulty<MemoryStore>>::clone(&objects), settings);
         let store = StoreConfig { archive, max_parallel: NonZeroUsize::new(2).unwrap() };
-        let paths = ArchivePaths {
-            pgdata: origin.pgdata.clone(),
-            socket: run.join("archive.sock"),
-            spool: root.path().join("spool"),
-            aside: root.path().join("aside"),
-        };
+        let paths = paths(root.path(), &origin);
         let mut tasks = JoinSet::new();
         let resident = Archive::start(paths, Bounds::default(), &mut tasks).await.unwrap();
         resident.configure(Some(store.clone()));
@@ -99,25 +95,11 @@ impl Bed {
             log,
             restored: 0,
             spoil: None,
-            _tasks: tasks,
+            tasks,
         };
-        bed.configure();
+        configure(&bed.origin);
         bed.begin().await;
         bed
-    }
-
-    fn configure(&self) {
-        let client =
-            format!("PGHERD_ARCHIVE_SOCKET={}/run/archive.sock {}", self.root.path().display(), manager().display());
-        let conf = format!(
-            "listen_addresses = ''\nunix_socket_directories = '{}'\nshared_buffers = '16MB'\nfsync = off\n\
-             archive_mode = on\narchive_command = '{client} wal-archive %p'\nrestore_command = '{client} wal-restore %f %p'\n\
-             max_prepared_transactions = 7\ntimezone = 'UTC'\n",
-            self.root.path().join("run").display()
-        );
-        std::fs::write(self.origin.pgdata.join("postgresql.conf"), conf).unwrap();
-        std::fs::write(self.origin.pgdata.join("pg_hba.conf"), "local all all trust\nlocal replication all trust\n")
-            .unwrap();
     }
 
     async fn begin(&mut self) {
@@ -216,14 +198,20 @@ impl Bed {
         self.store.archive.catalog(Patience(Duration::from_secs(5)))
     }
 
-    /// Every segment of the archive as a file.
+    /// Every segment of the archive as a file; of the last one of a timeline that was left there may be a part only.
     pub async fn all_wal(&self) -> PathBuf {
         let folder = self.root.path().join("all-wal");
         std::fs::create_dir_all(&folder).unwrap();
         for object in self.catalog().survey().await.unwrap().wal {
-            if let WalName::Segment(name) = object.name {
+            let (name, part) = match object.name {
+                WalName::Segment(name) => (name, false),
+                WalName::Partial(name) => (name, true),
+                _ => continue,
+            };
+            let file = folder.join(name.to_string());
+            if !part || !file.exists() {
                 let content = self.store.archive.get(object.name).await.unwrap().unwrap();
-                std::fs::File::create(folder.join(name.to_string())).unwrap().write_all(&content).unwrap();
+                std::fs::File::create(file).unwrap().write_all(&content).unwrap();
             }
         }
         folder
@@ -319,6 +307,29 @@ impl Bed {
         let log = self.log.lock().unwrap();
         log.iter().rev().take(40).rev().cloned().collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Of an instance's archiver.
+fn paths(root: &Path, instance: &Postgres) -> ArchivePaths {
+    let own = instance.pgdata.file_name().unwrap().to_string_lossy();
+    ArchivePaths {
+        pgdata: instance.pgdata.clone(),
+        socket: instance.socket_dir.join("archive.sock"),
+        spool: root.join(format!("spool-{own}")),
+        aside: root.join(format!("aside-{own}")),
+    }
+}
+
+fn configure(instance: &Postgres) {
+    let run = instance.socket_dir.display();
+    let client = format!("PGHERD_ARCHIVE_SOCKET={run}/archive.sock {}", manager().display());
+    let conf = format!(
+        "listen_addresses = ''\nunix_socket_directories = '{run}'\nshared_buffers = '16MB'\nfsync = off\n\
+         archive_mode = on\narchive_command = '{client} wal-archive %p'\nrestore_command = '{client} wal-restore %f %p'\n\
+         max_prepared_transactions = 7\ntimezone = 'UTC'\nwal_retrieve_retry_interval = 100ms\n"
+    );
+    std::fs::write(instance.pgdata.join("postgresql.conf"), conf).unwrap();
+    std::fs::write(instance.pgdata.join("pg_hba.conf"), "local all all trust\nlocal replication all trust\n").unwrap();
 }
 
 async fn session(socket_dir: &Path) -> Session {
