@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use pgherd_backup::{Backup, Catalog, Patience};
-use pgherd_core::backup::{Keep, Timestamp, retention};
+use pgherd_core::backup::{BackupInfo, Keep, Timestamp, retention};
 use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::Compression;
+use pgherd_manager::backups::Target;
+use pgherd_objectstore::PutOptions;
 use serde_json::Value;
 
 use crate::barman::Barman;
@@ -73,4 +75,53 @@ async fn barman_deletes_backups_of_ours_and_we_keep_what_barman_was_asked_to_kee
     let (first, last) = (left.begin_wal, left.end_wal);
     assert_eq!(target.archive.first_missing(first, last, size).await.unwrap(), None, "what is left can be restored");
     assert!(survey.wal.iter().all(|object| object.name.segment_name().is_none_or(|name| name >= first)), "{survey:?}");
+}
+
+/// So many days ago it ended, as far as `backup.info` tells; the folder has the same name as before.
+async fn aged(target: &Target, id: &str, days: i64) {
+    let key = format!("{}/base/{id}/backup.info", target.root);
+    let text = target.store.get(&key, 1 << 20).await.unwrap();
+    let mut info = BackupInfo::parse(std::str::from_utf8(&text).unwrap()).unwrap();
+    for time in [&mut info.begin.time, &mut info.end.time] {
+        *time = time.map(|time| Timestamp::from_seconds(time.seconds() - days * 86_400));
+    }
+    target.store.delete(&key).await.unwrap();
+    target.store.put_new(&key, info.render().into(), &PutOptions::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn barmans_recovery_window_and_ours_delete_the_same() {
+    let server = Seaweed::shared();
+    let postgres = Postgres::start();
+    let (target, barman) = (target(&server, "windowed", Some(Compression::Gzip)), Barman::new(&server, "windowed"));
+    let mut taken = Vec::new();
+    for days in [20, 9, 4, 0] {
+        let told = take(&postgres, &target).await;
+        let id = told["backupId"].as_str().unwrap().to_owned();
+        aged(&target, &id, days).await;
+        taken.push(id);
+        postgres.execute(&["SELECT pg_sleep(1)", "CREATE TABLE IF NOT EXISTS more ()"]).await;
+    }
+    let catalog = target.archive.catalog(Patience::default());
+    let survey = catalog.survey().await.unwrap();
+    let plan = |days: u32| {
+        let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
+        let policy = format!("{days}d").parse().unwrap();
+        retention::plan(&survey.entries(), &survey.archived, policy, now, TimelineId(1))
+    };
+    for (days, goes) in [(30, 0), (19, 0), (10, 0), (8, 1), (5, 1), (3, 2), (1, 2)] {
+        let ours: Vec<String> = plan(days).remove.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(ours, taken[..goes], "{days} days");
+        let window = format!("RECOVERY WINDOW OF {days} DAYS");
+        let said = run(&barman, "barman-cloud-backup-delete", &["--dry-run", "--retention-policy", &window], &[]);
+        let theirs: Vec<String> = taken.iter().filter(|id| said.contains(*id)).cloned().collect();
+        assert_eq!(theirs, ours, "{days} days: {said}");
+    }
+    let plan = plan(3);
+    let stays: Vec<_> = survey.wal.iter().map(|object| object.name).filter(|name| !plan.removes(*name)).collect();
+    assert!(stays.len() < survey.wal.len(), "some WAL goes with them");
+    run(&barman, "barman-cloud-backup-delete", &["--retention-policy", "RECOVERY WINDOW OF 3 DAYS"], &[]);
+    assert_eq!(whole(&catalog).await, taken[2..]);
+    let left = catalog.survey().await.unwrap();
+    assert_eq!(left.wal.iter().map(|object| object.name).collect::<Vec<_>>(), stays, "the same WAL");
 }

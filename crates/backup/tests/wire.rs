@@ -26,11 +26,13 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const LATE: &str = "timed out|took longer";
 
 /// Faults that last, with what people are told.
-const LASTING: [(WireFault, &str); 9] = [
+const LASTING: [(WireFault, &str); 10] = [
     (WireFault::Reset, "connection"),
     (WireFault::Silent, LATE),
     (WireFault::Trickle(1000), LATE),
     (WireFault::CutBody, "body"),
+    // What never ends is another object than the one that was put.
+    (WireFault::Endless, "timed out|took longer|holds more|another object"),
     (WireFault::Status(403, "AccessDenied"), "403"),
     (WireFault::Status(403, "RequestTimeTooSkewed"), "clock"),
     (WireFault::Status(404, "NoSuchBucket"), "NoSuchBucket"),
@@ -152,7 +154,7 @@ fn is_told(operation: &str, fault: WireFault, came: &Came, part: &str, took: Dur
 
 /// Whether a fault strikes what only sends: an answer without a body is not slow.
 fn strikes_writes(fault: WireFault) -> bool {
-    !matches!(fault, WireFault::Trickle(_) | WireFault::CutBody)
+    !matches!(fault, WireFault::Trickle(_) | WireFault::CutBody | WireFault::Endless)
 }
 
 fn half_made(volume: &Path) -> bool {

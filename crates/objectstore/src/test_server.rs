@@ -42,6 +42,8 @@ pub enum WireFault {
     Trickle(u64),
     /// The head of an answer and half of its body, then the connection is cut.
     CutBody,
+    /// The head of an answer without a length, all of its body, and zeros for ever.
+    Endless,
     /// Of so many requests one is carried out, on average; the others are answered 500 and 503 in turn.
     Storm(usize),
 }
@@ -195,12 +197,16 @@ async fn respond(serving: &mut Serving, request: Request<Incoming>, number: usiz
             let answer = carry_out(&serving.service, request).await.map_err(|_| cut())?;
             Ok(answer.map(|body| body.map_err(io::Error::other).boxed_unsync()))
         }
-        WireFault::CutBody | WireFault::Trickle(_) => {
+        WireFault::CutBody | WireFault::Trickle(_) | WireFault::Endless => {
             let answer = carry_out(&serving.service, request).await.map_err(|_| cut())?;
-            let (head, body) = answer.into_parts();
+            let (mut head, body) = answer.into_parts();
             let body = BodyExt::collect(body).await.map_err(io::Error::other)?.to_bytes();
             let body = match fault {
                 WireFault::Trickle(rate) => trickle(body, rate),
+                WireFault::Endless => {
+                    head.headers.remove(http::header::CONTENT_LENGTH);
+                    endless(body)
+                }
                 _ => half(&body, cut()),
             };
             Ok(Response::from_parts(head, body))
@@ -236,6 +242,16 @@ fn trickle(body: Bytes, rate: u64) -> Body {
         Some((Ok(Frame::data(some)), left))
     });
     StreamBody::new(frames).boxed_unsync()
+}
+
+fn endless(body: Bytes) -> Body {
+    let zeros = Bytes::from_static(&[0; 16 << 10]);
+    let more = stream::unfold(zeros, |zeros| async move {
+        // Faster than anybody calls slow, and slow enough that nobody's memory is full before his patience ends.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        Some((Ok(Frame::data(zeros.clone())), zeros))
+    });
+    StreamBody::new(stream::once(async move { Ok(Frame::data(body)) }).chain(more)).boxed_unsync()
 }
 
 async fn carry_out(service: &S3Service, request: Request<Incoming>) -> Result<Response<s3s::Body>, Infallible> {
