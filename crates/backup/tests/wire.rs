@@ -269,3 +269,69 @@ async fn a_storm_of_500_and_503_is_sat_out_by_all_that_can_wait() {
     is_whole(&volume);
     fetches(&bed.healed()).await.unwrap_or_else(|why| panic!("{why}"));
 }
+
+/// Whoever does that is gone once so many of its requests have come through, as by SIGKILL; false if it ended before.
+async fn killed_after(bed: &Bed, requests: usize, doing: impl Future<Output = Came>) -> bool {
+    let all = bed.server.asked() + requests;
+    bed.server.set_after(requests, WireFault::Silent);
+    let next = async {
+        while bed.server.asked() <= all {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::select! {
+        came = doing => came.map(|()| false).expect("nothing is wrong with what came through"),
+        () = next => true,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_killed_at_any_request_of_a_backup_leaves_none_that_is_half() {
+    let mut whole = Vec::new();
+    for requests in 0.. {
+        let bed = Bed::start().await;
+        let killed = killed_after(&bed, requests, backs_up(&bed)).await;
+        let bed = bed.healed();
+        let complete = bed.keys().await.iter().any(|key| key.ends_with("backup.info"));
+        let found = bed.catalog().backups().await.expect("the catalog");
+        assert_eq!(found.iter().any(|backup| backup.entry.span().is_some()), complete, "after {requests} requests");
+        if complete {
+            brings_back(&bed).await.unwrap_or_else(|why| panic!("after {requests} requests: {why}"));
+            let blob = std::fs::read(bed.folder.path().join("volume/pgdata.restore-1/blob")).expect("the blob");
+            assert!(blob == relation(6), "after {requests} requests");
+        }
+        whole.push(complete);
+        if !killed {
+            break;
+        }
+    }
+    println!("whole after so many requests: {whole:?}");
+    assert!(whole.len() > 3 && whole.is_sorted() && whole.last() == Some(&true), "{whole:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_killed_at_any_request_of_retention_leaves_only_what_can_be_restored() {
+    let mut left = Vec::new();
+    for requests in 0.. {
+        let bed = Bed::start().await;
+        four_days(&bed.server.store("bucket")).await;
+        let killed = killed_after(&bed, requests, deletes(&bed)).await;
+        let bed = bed.healed();
+        let survey = bed.catalog().survey().await.expect("a survey");
+        for backup in &survey.backups {
+            let Some(span) = backup.entry.span() else { continue };
+            assert_eq!(backup.archives.len(), 1, "after {requests} requests: {}", backup.entry.id);
+            let missing = bed.archive().first_missing(span.begin_wal, span.end_wal, span.segment_size).await;
+            assert_eq!(missing.expect("an answer"), None, "after {requests} requests: {}", backup.entry.id);
+        }
+        left.push((survey.backups.len(), survey.wal.len()));
+        deletes(&bed).await.unwrap_or_else(|why| panic!("after {requests} requests: {why}"));
+        let after = bed.catalog().survey().await.expect("a survey");
+        assert_eq!((after.backups.len(), after.wal.len()), (1, 7), "the next one ends it, after {requests} requests");
+        if !killed {
+            break;
+        }
+    }
+    println!("backups and WAL after so many requests: {left:?}");
+    assert!(left.len() > 5 && left.first() > left.last(), "{left:?}");
+}

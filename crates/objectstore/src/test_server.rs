@@ -70,6 +70,14 @@ pub struct TestServer {
 struct Wrong {
     fault: WireFault,
     part: String,
+    /// So many requests come through first.
+    from: usize,
+}
+
+impl Wrong {
+    fn strikes(&self, wanted: &str, number: usize) -> bool {
+        wanted.contains(&self.part) && number >= self.from
+    }
 }
 
 /// What a connection works with.
@@ -111,7 +119,13 @@ impl TestServer {
 
     /// Changes what is wrong with requests for keys, and for lists of prefixes, that contain `part`.
     pub fn set_on(&self, part: &str, fault: WireFault) {
-        self.fault.send_replace(Wrong { fault, part: part.to_owned() });
+        self.fault.send_replace(Wrong { fault, part: part.to_owned(), from: 0 });
+    }
+
+    /// Changes what is wrong once `more` requests have come through.
+    pub fn set_after(&self, more: usize, fault: WireFault) {
+        let from = self.asked().saturating_add(more);
+        self.fault.send_replace(Wrong { fault, part: String::new(), from });
     }
 
     /// Requests so far.
@@ -171,10 +185,10 @@ async fn respond(serving: &mut Serving, request: Request<Incoming>, number: usiz
     let fault = loop {
         let wrong = serving.wrong.borrow_and_update().clone();
         match wrong.fault {
-            WireFault::Silent if wanted.contains(&wrong.part) => {
+            WireFault::Silent if wrong.strikes(&wanted, number) => {
                 serving.wrong.changed().await.map_err(io::Error::other)?;
             }
-            fault if wanted.contains(&wrong.part) => break fault,
+            fault if wrong.strikes(&wanted, number) => break fault,
             _ => break WireFault::None,
         }
     };
