@@ -74,6 +74,8 @@ async fn base_backups_are_taken_from_a_standby_by_schedule_and_past_a_manager_th
     assert_ne!(done["status"]["backupId"], done["status"]["failedAttempts"][0]["backupId"]);
     bed.holds(done["status"]["backupId"].as_str().unwrap(), "DONE").await;
 
+    bed.killed_while_finalizing(&primary).await;
+
     // Another is promoted while it waits for the store: whoever takes it.
     bed.fault(FaultRequest::S3 { what: S3Fault::Silent }).await;
     bed.order("overtaken").await;
@@ -101,7 +103,7 @@ impl Bed {
     }
 
     /// Waits until it is in that phase; the whole object.
-    async fn backup_is(&self, name: &str, phase: &str, seconds: u64) -> Value {
+    pub async fn backup_is(&self, name: &str, phase: &str, seconds: u64) -> Value {
         let backups = self.objects(GROUP, "Backup");
         let found = self
             .until(&format!("{name} to be {phase}"), seconds, async || {
@@ -118,7 +120,7 @@ impl Bed {
     }
 
     /// Waits until an attempt at it was cut off, and another is to follow; why.
-    async fn backup_cut_off(&self, name: &str, seconds: u64) -> String {
+    pub async fn backup_cut_off(&self, name: &str, seconds: u64) -> String {
         let backups = self.objects(GROUP, "Backup");
         self.until(&format!("{name} to be cut off"), seconds, async || {
             let found = backups.get(name).await.map_err(|error| error.to_string())?;

@@ -24,6 +24,7 @@ mod drain;
 mod drill;
 mod failovers;
 mod failsafe;
+mod finalizing;
 mod firstborn;
 mod halves;
 mod hands;
