@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures one controller with SCALE=1000 clusters of three, against a real kube-apiserver and etcd and a node that fakes
 # pods, and writes target/bench/scale.json. BUILD=release measures a release build of the controller (which is made first,
-# and takes minutes); BUILD=debug that of the tests. SCALE_LEASE=300/200/60 has the leases renewed so rarely that a small
+# and takes minutes), and so are the faked managers, who share the machine; BUILD=debug that of the tests. SCALE_LEASE=300/200/60 has the leases renewed so rarely that a small
 # machine can hold a thousand.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,4 +15,4 @@ cargo build -q "${release[@]}" --workspace --bin controller
 export SCALE=${SCALE:-1000} SCALE_CONTROLLER=$target/$build/controller
 # Three thousand managers are dialled and dial from one process.
 ulimit -n "$(ulimit -Hn)"
-exec cargo test -q --workspace --test scale -- --ignored --nocapture
+exec cargo test -q "${release[@]}" --workspace --test scale -- --ignored --nocapture
