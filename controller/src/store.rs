@@ -190,6 +190,13 @@ impl<K> Store<K> {
         self.read().objects.get(&own)?.version.clone()
     }
 
+    /// The names of one cluster's.
+    #[must_use]
+    pub fn names(&self, cluster: &Key) -> BTreeSet<String> {
+        let at = (cluster.name.clone(), cluster.namespace.clone());
+        self.read().clusters.get(&at).cloned().unwrap_or_default()
+    }
+
     /// The namespaces with something of a cluster of this name.
     #[must_use]
     pub fn namespaces(&self, cluster: &str) -> Vec<String> {
@@ -257,6 +264,8 @@ mod tests {
         assert_eq!(list(&mut writer, [pod("a", "a-2", "1"), pod("a", "a-1", "1"), pod("b", "b-1", "1")]), ["a", "b"]);
         store.ready().await.unwrap();
         assert_eq!((names(&store, "a"), names(&store, "b")), (vec!["a-1".into(), "a-2".into()], vec!["b-1".into()]));
+        assert_eq!(store.names(&key("a")), BTreeSet::from(["a-1".to_owned(), "a-2".to_owned()]));
+        assert!(store.names(&key("c")).is_empty());
         assert!(store.get("ns", "b-1").is_some() && store.get("other", "b-1").is_none());
         assert_eq!(store.clusters(), [key("a"), key("b")]);
         assert_eq!((store.namespaces("a"), store.namespaces("c")), (vec!["ns".to_owned()], vec![]));

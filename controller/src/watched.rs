@@ -105,6 +105,12 @@ impl<K> Watched<K> {
         self.0.iter().find_map(|store| store.version(namespace, name))
     }
 
+    /// The names of one cluster's.
+    #[must_use]
+    pub fn names(&self, cluster: &Key) -> BTreeSet<String> {
+        self.0.iter().flat_map(|store| store.names(cluster)).collect()
+    }
+
     /// The namespaces with something of a cluster of this name.
     #[must_use]
     pub fn namespaces(&self, cluster: &str) -> Vec<String> {

@@ -30,6 +30,9 @@ const WATCHED: Duration = Duration::from_secs(2);
 /// Looks after the Backups of a cluster; how soon to look again.
 pub async fn attend(client: &Client, caches: &Caches, silences: &Silences, key: &Key) -> Option<Duration> {
     let backups = of_cluster(caches, key);
+    if backups.is_empty() {
+        return None;
+    }
     let Some(cluster) = caches.cluster(key) else {
         for backup in backups.iter().filter(|backup| is_pending(backup)) {
             wait(client, backup, &format!("there is no Cluster {} in this namespace", key.name)).await;

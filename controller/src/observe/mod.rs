@@ -147,8 +147,7 @@ pub async fn observe(
 }
 
 fn watched_objects(caches: &Caches, key: &Key) -> BTreeSet<ObjectKind> {
-    let secrets: BTreeSet<String> = caches.secrets.of(key).iter().map(|secret| secret.name_any()).collect();
-    let services: BTreeSet<String> = caches.services.of(key).iter().map(|service| service.name_any()).collect();
+    let (secrets, services) = (caches.secrets.names(key), caches.services.names(key));
     let secret = |kind: &SecretKind| secrets.contains(&kind.name(&key.name));
     let service = |kind: &ServiceKind| services.contains(&kind.name(&key.name));
     let secrets = SecretKind::ALL.into_iter().filter(secret).map(ObjectKind::Secret);

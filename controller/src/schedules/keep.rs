@@ -25,9 +25,13 @@ pub type Told = Mutex<BTreeSet<(String, i64)>>;
 
 /// Keeps every schedule of this cluster; how soon the next slot comes.
 pub async fn keep(client: &Client, caches: &Caches, told: &Told, key: &Key) -> Option<Duration> {
+    let schedules = caches.schedules.of(key);
+    if schedules.is_empty() {
+        return None;
+    }
     let cluster = caches.cluster(key)?;
     let mut soonest: Option<Duration> = None;
-    for schedule in caches.schedules.of(key) {
+    for schedule in schedules {
         let Ok(when) = schedule.spec.schedule.parse::<Schedule>() else { continue };
         warn_of_five_fields(client, told, &schedule).await;
         if schedule.metadata.deletion_timestamp.is_some() {
