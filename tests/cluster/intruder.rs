@@ -1,6 +1,7 @@
-//! Another cluster that is told to archive where one archives already: it is refused, and told so at once.
+//! Another cluster that is told to archive where one archives already: it is refused, and told so at once, until it has an
+//! archive of its own.
 
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, CLUSTER};
@@ -25,16 +26,28 @@ impl Bed {
         self.backup_fails("before-its-first-wal", &["belongs to database system"]).await;
 
         self.ask(&format!("{INTRUDER}-1"), "SELECT pg_switch_wal()").await.unwrap();
-        self.until("archiving to be refused", 30, async || {
+        self.its_archiving_is("ArchiveRefuses").await;
+        self.backup_fails("after-it", &["not begun", "waiting does not help", "belongs to database system"]).await;
+        assert_eq!(self.archived().await, before, "nothing of it is in the archive");
+
+        // What it was told to do helps, and nothing of the refusal is held against the next Backup.
+        let own = json!({"spec": {"backup": {"barmanObjectStore": {"serverName": INTRUDER}}}});
+        let clusters = self.objects(GROUP, "Cluster");
+        clusters.patch(INTRUDER, &PatchParams::default(), &Patch::Merge(&own)).await.unwrap();
+        self.its_archiving_is("ContinuousArchivingSuccess").await;
+        self.make("Backup", "of-its-own", json!({"cluster": {"name": INTRUDER}})).await;
+        self.backup_is("of-its-own", "completed", 120).await;
+    }
+
+    async fn its_archiving_is(&self, reason: &str) {
+        self.until(&format!("the intruder's archiving to be {reason}"), 60, async || {
             let found = self.read("Cluster", INTRUDER).await?;
             let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
             let condition = conditions.into_iter().find(|one| one["type"] == "ContinuousArchiving");
-            let refused = condition.as_ref().is_some_and(|one| one["reason"] == "ArchiveRefuses");
-            if refused { Ok(()) } else { Err(format!("{condition:?}")) }
+            let said = condition.as_ref().is_some_and(|one| one["reason"] == reason);
+            if said { Ok(()) } else { Err(format!("{condition:?}")) }
         })
         .await;
-        self.backup_fails("after-it", &["not begun", "waiting does not help", "belongs to database system"]).await;
-        assert_eq!(self.archived().await, before, "nothing of it is in the archive");
     }
 
     /// At once, for a reason with these words and with what to do.
@@ -49,7 +62,7 @@ impl Bed {
             .await;
         let error = error.as_str().unwrap_or_default().to_owned();
         self.say(&error);
-        for word in words.iter().chain(&["a serverName or destinationPath of its own"]) {
+        for word in words.iter().chain(&["a serverName or destinationPath of its own", &format!("/{CLUSTER}")]) {
             assert!(error.contains(word), "{word:?} is not in {error}");
         }
     }

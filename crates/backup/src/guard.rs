@@ -28,8 +28,14 @@ pub(crate) enum Known {
 #[derive(Debug, thiserror::Error)]
 pub enum AdmitError {
     /// It is another cluster's. Do not retry.
-    #[error(transparent)]
-    Foreign(#[from] Foreign),
+    #[error("failed to be let into the archive at {root}")]
+    Foreign {
+        /// The folder of `destinationPath`, and the `serverName`.
+        root: String,
+        /// Whose it is.
+        #[source]
+        whose: Foreign,
+    },
     /// Whose it is cannot be told; the store's error says what to do.
     #[error("failed to find out whose the archive is")]
     Store(#[from] StoreError),
@@ -48,13 +54,15 @@ impl WalArchive {
             Some(known) => known,
             None => *known.insert(self.find_owner().await?.map_or(Known::Claimed(own), Known::Owned)),
         };
-        Ok(admit(Some(owner), own)?)
+        admit(Some(owner), own).map_err(|whose| AdmitError::Foreign { root: self.settings.root.clone(), whose })
     }
 
     /// The same for a file.
     pub(crate) async fn guard(&self, name: WalName, own: SystemId) -> Result<(), WalPutError> {
         self.admit(own).await.map_err(|error| match error {
-            AdmitError::Foreign(Foreign { owner, own }) => WalPutError::Foreign { name, owner, own },
+            AdmitError::Foreign { root, whose: Foreign { owner, own } } => {
+                WalPutError::Foreign { name, root, owner, own }
+            }
             AdmitError::Store(source) => WalPutError::Store { name, source },
         })
     }

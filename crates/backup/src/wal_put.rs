@@ -68,10 +68,14 @@ pub enum WalPutError {
         size: u64,
     },
     /// The archive is another database system's. Retrying is useless until it is given an archive of its own.
-    #[error("failed to archive {name}: the archive belongs to database system {owner}, and this one is {own}")]
+    #[error(
+        "failed to archive {name}: the archive at {root} belongs to database system {owner}, and this one is {own}"
+    )]
     Foreign {
         /// The file.
         name: WalName,
+        /// The folder of `destinationPath`, and the `serverName`.
+        root: String,
         /// Whose archive it is.
         owner: SystemId,
         /// Whose file it is.
@@ -115,6 +119,13 @@ impl WalPutError {
             Self::Read { .. } | Self::Whose { .. } | Self::Compress { .. } => Then::RetryLater,
             Self::Store { source, .. } => source.then(),
         }
+    }
+
+    /// Whether it is the archive that will not have the file, of which waiting changes nothing. A store that takes no such
+    /// requests may be mended, as one that lets nobody in.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Foreign { .. } | Self::Different { .. })
     }
 
     /// What a person can do about it, in one sentence; nothing where it may pass by itself.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const SEGMENT: &str = "00000001000000AB0000000C";
+const ROOT: &str = "pre/c";
 const KEY: &str = "pre/c/wals/00000001000000AB/00000001000000AB0000000C.gz";
 
 fn name(text: &str) -> WalName {
@@ -24,7 +25,7 @@ fn content(seed: u8) -> Bytes {
 }
 
 fn settings(compression: Option<Compression>) -> WalSettings {
-    WalSettings { root: "pre/c".into(), compression, ..WalSettings::default() }
+    WalSettings { root: ROOT.into(), compression, ..WalSettings::default() }
 }
 
 fn archive() -> (WalArchive, Arc<Faulty<MemoryStore>>, FaultControl) {
@@ -77,7 +78,7 @@ async fn i5_the_same_content_again_is_success_and_other_content_is_refused() {
     let before = store.inner().get(KEY, u64::MAX).await.expect("stored");
     let other = archive.put(name(SEGMENT), Source::Bytes(content(1))).await.expect_err("other content");
     assert!(matches!(other, WalPutError::Different { .. }), "{other}");
-    assert_eq!(other.then(), Then::GiveUp);
+    assert_eq!((other.then(), other.is_refusal()), (Then::GiveUp, true));
     assert_eq!(store.inner().get(KEY, u64::MAX).await.expect("stored"), before, "never replaced");
 }
 
@@ -195,6 +196,7 @@ async fn a_foreign_cluster_is_refused_before_its_first_file_whatever_it_is_and_a
     let another = || WalArchive::new(Arc::<Faulty<MemoryStore>>::clone(&store), settings(Some(Compression::Gzip)));
     let refused = another().put(name(next), Source::Bytes(segment_of(8, 0))).await.expect_err("foreign");
     assert!(matches!(refused, WalPutError::Foreign { .. }) && refused.then() == Then::GiveUp, "{refused}");
+    assert!(refused.is_refusal() && refused.to_string().contains(ROOT), "which one it is: {refused}");
     assert!(refused.to_string().contains("belongs to database system 7, and this one is 8"), "{refused}");
     let history = "00000002.history";
     let small = || Source::Bytes(Bytes::from_static(b"1\t0/5\twhy\n"));
@@ -224,6 +226,16 @@ async fn a_foreign_cluster_is_refused_before_its_first_file_whatever_it_is_and_a
 }
 
 #[tokio::test]
+async fn a_store_that_is_away_or_takes_no_such_request_is_not_an_archive_that_refuses() {
+    let (archive, _, control) = archive();
+    for fault in [Fault::Off, Fault::Status(403, "AccessDenied"), Fault::Status(501, "NotImplemented")] {
+        control.set(fault);
+        let failed = archive.put(name(SEGMENT), Source::Bytes(content(0))).await.expect_err("a fault");
+        assert!(!failed.is_refusal(), "{failed}");
+    }
+}
+
+#[tokio::test]
 async fn whose_an_archive_is_is_looked_at_once_whatever_is_written_and_a_store_that_is_off_is_no_answer() {
     let (archive, _, control) = archive();
     let small = || Source::Bytes(Bytes::from_static(b"1\t0/5\twhy\n"));
@@ -240,7 +252,7 @@ async fn whose_an_archive_is_is_looked_at_once_whatever_is_written_and_a_store_t
     }
     archiver.put(name(SEGMENT), Source::Bytes(segment_of(7, 0))).await.expect("put");
     assert_eq!(control.calls() - before, 5 + 1);
-    assert!(matches!(archive.admit(SystemId(8)).await, Err(AdmitError::Foreign(_))), "it is taken");
+    assert!(matches!(archive.admit(SystemId(8)).await, Err(AdmitError::Foreign { .. })), "it is taken");
 }
 
 #[tokio::test]
@@ -270,7 +282,7 @@ async fn an_archive_that_holds_wal_of_several_systems_is_that_of_the_first_segme
     let later = KEY.replace("0C.gz", "0D.gz");
     store.inner().overwrite(&later, Bytes::from(gzip(&segment_of(8, 0)).expect("compress")));
     archive.admit(SystemId(7)).await.expect("as ever");
-    assert!(matches!(archive.admit(SystemId(8)).await, Err(AdmitError::Foreign(_))));
+    assert!(matches!(archive.admit(SystemId(8)).await, Err(AdmitError::Foreign { .. })));
 }
 
 #[tokio::test]

@@ -327,7 +327,7 @@ impl Uploader {
             let at = SystemTime::now();
             status.failed_count = status.failed_count.saturating_add(1);
             status.failing_since.get_or_insert(at);
-            let refused = error.then() == Then::GiveUp;
+            let refused = error.is_refusal();
             status.last_failed = Some(Failure { name, at, kind: error.kind(), refused, reason });
         });
     }
