@@ -39,14 +39,32 @@ impl Postgres {
         if name.is_empty() { self.root.path().to_owned() } else { self.root.path().join(name) }
     }
 
-    fn own(&self, folder: &Path) {
+    /// A folder of the server's user.
+    pub fn own(&self, folder: &Path) {
         std::fs::create_dir_all(folder).unwrap();
-        let user = nix::unistd::User::from_name("postgres").unwrap().expect("a user postgres");
-        if nix::unistd::getuid().is_root() {
-            nix::unistd::chown(folder, Some(user.uid), Some(user.gid)).unwrap();
-        }
+        self.give(folder);
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(folder, mode).unwrap();
+    }
+
+    /// All that is in a folder becomes that user's.
+    pub fn own_all(&self, folder: &Path) {
+        self.own(folder);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                self.own_all(&path);
+            } else {
+                self.give(&path);
+            }
+        }
+    }
+
+    fn give(&self, path: &Path) {
+        let user = nix::unistd::User::from_name("postgres").unwrap().expect("a user postgres");
+        if nix::unistd::getuid().is_root() {
+            nix::unistd::chown(path, Some(user.uid), Some(user.gid)).unwrap();
+        }
     }
 
     /// Settings that every server here has, and these.

@@ -1,9 +1,10 @@
 //! Deleting: barman keeps and deletes backups of ours, and we leave alone what barman was asked to keep.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use pgherd_backup::{Backup, Catalog, Patience};
-use pgherd_core::backup::{BackupInfo, Keep, Timestamp, retention};
+use pgherd_backup::{Backup, Catalog, Destination, Patience, Survey};
+use pgherd_core::backup::{BackupInfo, Keep, RecoveryTarget, Target as Until, Timestamp, choose, retention};
 use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::Compression;
 use pgherd_manager::backups::Target;
@@ -100,7 +101,8 @@ async fn barmans_recovery_window_and_ours_delete_the_same() {
         let id = told["backupId"].as_str().unwrap().to_owned();
         aged(&target, &id, days).await;
         taken.push(id);
-        postgres.execute(&["SELECT pg_sleep(1)", "CREATE TABLE IF NOT EXISTS more ()"]).await;
+        let grows = "CREATE TABLE IF NOT EXISTS more (n int); INSERT INTO more VALUES (1)";
+        postgres.execute(&["SELECT pg_sleep(1)", grows]).await;
     }
     let catalog = target.archive.catalog(Patience::default());
     let survey = catalog.survey().await.unwrap();
@@ -124,4 +126,54 @@ async fn barmans_recovery_window_and_ours_delete_the_same() {
     assert_eq!(whole(&catalog).await, taken[2..]);
     let left = catalog.survey().await.unwrap();
     assert_eq!(left.wal.iter().map(|object| object.name).collect::<Vec<_>>(), stays, "the same WAL");
+    half_is_none(&target, &barman, &taken[2..]).await;
+    postgres.down("pgdata");
+    for (id, rows) in taken[2..].iter().zip([2, 3]) {
+        assert_eq!(recovered(&postgres, &target, &left, id).await, rows, "from {id}");
+    }
+}
+
+/// What a manager that was killed leaves, all of a backup without its information, is none to barman either.
+async fn half_is_none(target: &Target, barman: &Barman<'_>, taken: &[String]) {
+    let key = |id: &str| format!("{}/base/{id}/data.tar.gz", target.root);
+    let body = target.store.get(&key(&taken[1]), 1 << 30).await.unwrap();
+    target.store.put_new(&key("20261101T000000"), body, &PutOptions::default()).await.unwrap();
+    run(barman, "barman-cloud-backup-delete", &["--retention-policy", "RECOVERY WINDOW OF 3 DAYS"], &[]);
+    let listed = run(barman, "barman-cloud-backup-list", &["--format", "json"], &[]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let ids = listed["backups_list"].as_array().unwrap().iter().map(|one| one["backup_id"].as_str().unwrap());
+    assert_eq!(ids.collect::<Vec<_>>(), taken, "{listed}");
+    assert_eq!(whole(&target.archive.catalog(Patience::default())).await, taken);
+}
+
+/// How many rows there are after we have recovered from that backup to where it ended, with what the archive has.
+async fn recovered(postgres: &Postgres, target: &Target, left: &Survey, id: &str) -> i64 {
+    let (pgdata, wal) = (postgres.folder("restored"), postgres.folder("left"));
+    let wanted =
+        RecoveryTarget { target: Until::Immediate, backup: Some(id.parse().unwrap()), ..RecoveryTarget::default() };
+    let choice = choose(&left.entries(), &left.archived, &wanted).unwrap();
+    assert_eq!(choice.backup.to_string(), id);
+    std::fs::remove_dir(&pgdata).unwrap();
+    let to = Destination { pgdata: pgdata.clone(), tablespaces: Vec::new(), wide: 2, progress: Arc::default() };
+    let catalog = target.archive.catalog(Patience::default());
+    catalog.restore(left.backup(&choice.backup).unwrap(), &to).await.unwrap();
+    std::fs::create_dir(&wal).unwrap();
+    for object in &left.wal {
+        let content = target.archive.get(object.name).await.unwrap().unwrap();
+        std::fs::write(wal.join(object.name.to_string()), content).unwrap();
+    }
+    std::fs::write(pgdata.join("recovery.signal"), "").unwrap();
+    let copies = format!("restore_command = 'cp {}/%f %p'\n", wal.display());
+    let until = "recovery_target = 'immediate'\nrecovery_target_action = 'promote'\n";
+    postgres.configure("restored", &format!("{copies}{until}"));
+    for folder in [&pgdata, &wal] {
+        postgres.own_all(folder);
+    }
+    postgres.up("restored");
+    let rows = postgres.number("SELECT count(*) FROM more").await;
+    postgres.down("restored");
+    std::fs::remove_dir_all(&wal).unwrap();
+    std::fs::remove_dir_all(&pgdata).unwrap();
+    postgres.own(&pgdata);
+    rows
 }

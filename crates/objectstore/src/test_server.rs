@@ -40,6 +40,8 @@ pub enum WireFault {
     Silent,
     /// The head of an answer comes at once, its body at so many bytes in a second.
     Trickle(u64),
+    /// The body of a request is read at so many bytes in a second.
+    Sips(u64),
     /// The head of an answer and half of its body, then the connection is cut.
     CutBody,
     /// The head of an answer without a length, all of its body, and zeros for ever.
@@ -211,6 +213,12 @@ async fn respond(serving: &mut Serving, request: Request<Incoming>, number: usiz
             let answer = carry_out(&serving.service, request).await.map_err(|_| cut())?;
             Ok(answer.map(|body| body.map_err(io::Error::other).boxed_unsync()))
         }
+        WireFault::Sips(rate) => {
+            let (head, body) = request.into_parts();
+            let body = sip(body, rate, &mut serving.wrong).await?;
+            let answer = carry_out(&serving.service, Request::from_parts(head, body)).await.map_err(|_| cut())?;
+            Ok(answer.map(|body| body.map_err(io::Error::other).boxed_unsync()))
+        }
         WireFault::CutBody | WireFault::Trickle(_) | WireFault::Endless => {
             let answer = carry_out(&serving.service, request).await.map_err(|_| cut())?;
             let (mut head, body) = answer.into_parts();
@@ -258,6 +266,20 @@ fn trickle(body: Bytes, rate: u64) -> Body {
     StreamBody::new(frames).boxed_unsync()
 }
 
+/// All of a body, slowly; once something else is wrong, or nothing, nobody waits for the rest.
+async fn sip(mut body: Incoming, rate: u64, wrong: &mut watch::Receiver<Wrong>) -> io::Result<Bytes> {
+    let mut all = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(some) = frame.map_err(io::Error::other)?.into_data() else { continue };
+        let millis = u64::try_from(some.len()).unwrap_or(u64::MAX).saturating_mul(1000).checked_div(rate);
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(millis.unwrap_or(u64::MAX))) => all.extend_from_slice(&some),
+            _ = wrong.changed() => return Err(io::Error::other("cut by the test")),
+        }
+    }
+    Ok(all.into())
+}
+
 fn endless(body: Bytes) -> Body {
     let zeros = Bytes::from_static(&[0; 16 << 10]);
     let more = stream::unfold(zeros, |zeros| async move {
@@ -268,8 +290,11 @@ fn endless(body: Bytes) -> Body {
     StreamBody::new(stream::once(async move { Ok(Frame::data(body)) }).chain(more)).boxed_unsync()
 }
 
-async fn carry_out(service: &S3Service, request: Request<Incoming>) -> Result<Response<s3s::Body>, Infallible> {
-    let request = request.map(s3s::Body::from);
+async fn carry_out(
+    service: &S3Service,
+    request: Request<impl Into<s3s::Body>>,
+) -> Result<Response<s3s::Body>, Infallible> {
+    let request = request.map(Into::into);
     Ok(service.call(request).await.unwrap_or_else(|error| {
         let mut answer = Response::new(s3s::Body::from(format!("{error:?}")));
         *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
