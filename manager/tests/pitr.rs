@@ -1,6 +1,6 @@
 //! Recovery to a point in time, exactly: for random positions, transactions, restore points and times the recovered
 //! database has the rows that PostgreSQL's rule gives it, no more and no less, over switches of timelines: one in good order,
-//! and one to another instance, which has less than the one that was killed.
+//! and two to another instance, which has less than the one that was killed, and less than the archive.
 //!
 //! `make pitr` goes to a hundred of them; `PITR_SEED` repeats a run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test program")]
@@ -15,10 +15,12 @@ use pgherd_core::lsn::Lsn;
 use pgherd_core::timeline::TimelineId;
 use pgherd_core::wal::{Compression, WalName, object_key};
 use pgherd_objectstore::Fault;
-use pitr_bed::oracle::{Kind, Oracle};
+use pitr_bed::failover::Failover;
+use pitr_bed::oracle::{Kind, Oracle, Record};
 use pitr_bed::{Bed, PATIENCE, TABLE};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn number(variable: &str) -> Option<u64> {
@@ -51,23 +53,25 @@ async fn write(bed: &Bed, dice: &mut StdRng, rounds: usize, points: &mut Vec<Str
     }
 }
 
-fn choose_target(dice: &mut StdRng, oracle: &Oracle, points: &[String], from: Lsn) -> RecoveryTarget {
-    let commits: Vec<(u64, Timestamp)> = oracle
-        .records
-        .iter()
-        .filter(|record| record.lsn > from)
-        .filter_map(|record| match record.kind {
-            Kind::Commit(xid, time) if xid > 0 => Some((xid, time)),
-            _ => None,
-        })
-        .collect();
+/// A target on that timeline, or a little beside it.
+fn choose_target(dice: &mut StdRng, oracle: &Oracle, timeline: TimelineId, from: Lsn) -> RecoveryTarget {
+    let there = || oracle.records.iter().filter(|record| record.timeline == timeline && record.lsn > from);
+    let commit = |record: &Record| match record.kind {
+        Kind::Commit(xid, time) if xid > 0 => Some((xid, time)),
+        _ => None,
+    };
+    let commits: Vec<(u64, Timestamp)> = there().filter_map(commit).collect();
+    let point = |record: &Record| match &record.kind {
+        Kind::Point(name) => Some(name.clone()),
+        _ => None,
+    };
+    let points: Vec<String> = there().filter_map(point).collect();
     let (xid, time) = commits[dice.random_range(0..commits.len())];
-    let last = oracle.records.last().unwrap().lsn;
     let target = match dice.random_range(0..4) {
-        0 => Target::Lsn(Lsn(dice.random_range(from.0..last.0))),
-        1 => Target::Xid(xid),
-        2 => Target::Name(points[dice.random_range(0..points.len())].clone()),
-        _ => Target::Time(Timestamp::from_micros(time.micros() + [0, 0, -1, 1, 500][dice.random_range(0..5)])),
+        0 => Target::Lsn(Lsn(dice.random_range(there().next().unwrap().lsn.0..there().next_back().unwrap().lsn.0))),
+        1 if !points.is_empty() => Target::Name(points[dice.random_range(0..points.len())].clone()),
+        2 => Target::Time(Timestamp::from_micros(time.micros() + [0, 0, -1, 1, 500][dice.random_range(0..5)])),
+        _ => Target::Xid(xid),
     };
     let exclusive = !matches!(target, Target::Name(_)) && dice.random_bool(0.3);
     RecoveryTarget { target, exclusive, ..RecoveryTarget::default() }
@@ -90,11 +94,15 @@ async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
     assert_eq!(bed.promote().await, TimelineId(2));
     write(&bed, &mut dice, 40, &mut points).await;
     bed.backup("20261101T000002").await;
+    let mut failovers = Vec::new();
+    for left in [2, 3].map(TimelineId) {
+        write(&bed, &mut dice, 30, &mut points).await;
+        let failover = bed.fail_over(left).await;
+        println!("failed over to timeline {}, and {} rows are gone", failover.timeline, failover.gone);
+        assert!(failover.timeline.0 == left.0 + 1 && failover.gone > 20, "{}: {}", failover.timeline, failover.gone);
+        failovers.push(failover);
+    }
     write(&bed, &mut dice, 30, &mut points).await;
-    let (timeline, gone) = bed.fail_over().await;
-    println!("failed over to timeline {timeline}, and {gone} rows are gone with the first instance");
-    assert!(timeline == TimelineId(3) && gone > 0, "{timeline}: {gone}");
-    write(&bed, &mut dice, 40, &mut points).await;
     // Whatever the dice said, there is WAL behind a segment that follows the last backup: that one is damaged below.
     for _ in 0..2 {
         bed.session().await.batch("fill a segment", &filled, PATIENCE).await.unwrap();
@@ -102,7 +110,7 @@ async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
     bed.archive_all().await;
 
     let survey = bed.catalog().survey().await.unwrap();
-    let history = survey.archived.history(timeline).unwrap();
+    let history = survey.archived.history(TimelineId(4)).unwrap();
     let first = survey.backups[0].entry.span().unwrap().clone();
     let wal = bed.all_wal().await;
     let oracle = Oracle::read(&bed, &history, first.begin.lsn, &wal).await;
@@ -118,9 +126,11 @@ async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
     let (_, rows) = bed.recover(&RecoveryTarget::default()).await.unwrap();
     assert_eq!(rows, everything, "to the end of the archive");
 
-    let mut done = [0; 4];
+    let timelines: Vec<TimelineId> = (1..=4).map(TimelineId).collect();
+    let (mut done, mut ends) = ([0; 4], BTreeSet::new());
     for number in 0..number("PITR_TARGETS").unwrap_or(14) {
-        let wanted = choose_target(&mut dice, &oracle, &points, from);
+        let aimed = timelines[usize::try_from(number).unwrap() % timelines.len()];
+        let wanted = choose_target(&mut dice, &oracle, aimed, from);
         let kind = match wanted.target {
             Target::Lsn(_) => 0,
             Target::Xid(_) => 1,
@@ -133,14 +143,29 @@ async fn a_recovered_database_has_exactly_the_rows_of_its_target() {
                 assert_eq!(rows, expected, "{said}, from {}: {}", choice.backup, bed.last_lines());
                 println!("{said}: {} rows, from {} along {}", rows.len(), choice.backup, choice.along.timeline());
                 done[kind] += 1;
+                ends.extend(oracle.ends_on(&wanted.target, wanted.exclusive));
             }
             (None, Err(why)) => println!("{said}: refused, {why}"),
             (expected, got) => panic!("{said}: expected {expected:?}, got {got:?}: {}", bed.last_lines()),
         }
     }
     println!("exact: {} positions, {} transactions, {} restore points, {} times", done[0], done[1], done[2], done[3]);
+    assert!(ends.iter().eq(&timelines), "recovered to {ends:?} only");
+    for failover in &failovers {
+        gone(&mut bed, failover).await;
+    }
     faults(&mut bed, &oracle).await;
     damage(&mut bed, &oracle).await;
+}
+
+/// What went with a killed instance is in no history but its own, where whoever asks for that timeline has it.
+async fn gone(bed: &mut Bed, failover: &Failover) {
+    let point = RecoveryTarget { target: Target::Name(failover.point.clone()), ..RecoveryTarget::default() };
+    let why = bed.recover(&point).await.unwrap_err();
+    assert!(why.contains("recovery ended before configured recovery target was reached"), "{why}");
+    let there = RecoveryTarget { timeline: TargetTimeline::Id(failover.left), ..point };
+    let (_, rows) = bed.recover(&there).await.unwrap_or_else(|why| panic!("{why}: {}", bed.last_lines()));
+    assert_eq!(rows, failover.rows, "{}", failover.point);
 }
 
 /// What is beyond the archive is refused, in our words or in postgres'; and an outage is never its end.

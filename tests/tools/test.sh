@@ -18,7 +18,7 @@ tiers=(
     "golden 60 decisions compared with committed plans"
     "chart 120 the chart by the real Helm: against Kubernetes' schemas, promtool, an API server"
     "model 240 core's own decisions through every order of events, within bounds"
-    "interop 480 each crate against real things: postgres, kubectl, S3, processes in namespaces"
+    "interop 600 each crate against real things: postgres, kubectl, S3, processes in namespaces"
     "barman 180 the WAL archive on SeaweedFS, beside barman, both installed if they are missing"
     "cluster 780 whole clusters on real PostgreSQL, broken on purpose"
     "majors 300 each major of PostgreSQL from 14 to 18: its programs, and a cluster's life; what Debian lacks is fetched"

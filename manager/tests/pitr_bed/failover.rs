@@ -3,23 +3,40 @@
 use super::{Bed, PATIENCE, PORT, TABLE, configure, paths, session};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use pgherd_backup::{WalArchive, WalSettings};
 use pgherd_core::timeline::TimelineId;
-use pgherd_manager::archive::{Archive, ArchiveRole, Bounds, RestoreMode};
+use pgherd_manager::archive::{Archive, ArchiveRole, Bounds, RestoreMode, StoreConfig};
+use pgherd_objectstore::{Fault, Faulty, MemoryStore};
 use pgherd_postgres::process::Postgres;
 use pgherd_postgres::promote::{promote, wait_ready};
 use pgherd_postgres::sql::Session;
 use pgherd_postgres::version::Major;
+use std::cell::Cell;
+use std::num::NonZeroUsize;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What a failover left behind.
+pub struct Failover {
+    /// The timeline that the killed instance was on.
+    pub left: TimelineId,
+    /// The one that the other opened.
+    pub timeline: TimelineId,
+    /// How many rows went with the killed one, at least.
+    pub gone: u64,
+    /// A restore point that only the killed one had. It is in the archive, beyond the switch.
+    pub point: String,
+    /// The rows at that point.
+    pub rows: Vec<i64>,
+}
+
 impl Bed {
-    /// A second instance follows, is cut off, and is promoted once the first was killed while somebody wrote. Answers its
-    /// timeline, and how many rows went with the first.
-    pub async fn fail_over(&mut self) -> (TimelineId, u64) {
-        let run = self.root.path().join("run-2");
+    /// Another instance follows, is cut off, and is promoted once the first was killed while somebody wrote.
+    pub async fn fail_over(&mut self, left: TimelineId) -> Failover {
+        let run = self.root.path().join(format!("run-after-{left}"));
         std::fs::create_dir(&run).unwrap();
-        let pgdata = self.root.path().join("standby");
+        let pgdata = self.root.path().join(format!("standby-of-{left}"));
         let source = self.origin.socket_dir.display().to_string();
         let mut command = Command::new(self.bin("pg_basebackup"));
         command.args(["-h", &source, "-U", "postgres", "-X", "stream", "-c", "fast", "-R", "-D"]).arg(&pgdata);
@@ -39,37 +56,64 @@ impl Bed {
         run_all(&on_standby, &["ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"]).await;
         holds(&on_standby, "SELECT (count(*) = 0)::text FROM pg_stat_wal_receiver").await;
 
+        // From here on the standby does not reach the store either, or it would replay what it was not sent.
+        archive.configure(Some(away()));
+        // Whole segments of what only the primary has are in the archive when it dies.
+        let (insert, point) = (format!("INSERT INTO {TABLE} DEFAULT VALUES"), format!("gone with {left}"));
+        run_all(&on_primary, &[&insert, &insert, &format!("SELECT pg_create_restore_point('{point}')"), &insert]).await;
+        let mut rows = self.ids().await;
+        rows.pop();
+        self.archive_all().await;
         let had = self.write_until_killed().await;
         self.archive.set_role(ArchiveRole::Other);
-        let (from, reserved) = (TimelineId(2), TimelineId(3));
+        let (from, reserved) = (left, TimelineId(left.0 + 1));
         archive.set_restore_mode(RestoreMode::Promoting { from, reserved });
         archive.set_role(ArchiveRole::Primary);
         let timeline = promote(&postmaster.handle(), &on_standby, PATIENCE).await.unwrap();
+        archive.configure(Some(self.store.clone()));
         (self.origin, self.postmaster, self.archive) = (standby, Some(postmaster), archive);
-        let has = self.rows(&format!("SELECT count(*)::text FROM {TABLE}")).await;
-        (timeline, had - has[0].parse::<u64>().unwrap())
+        let gone = had - u64::try_from(self.ids().await.len()).unwrap();
+        Failover { left, timeline, gone, point, rows }
+    }
+
+    /// All rows of the origin, in order.
+    async fn ids(&self) -> Vec<i64> {
+        let all = self.rows(&format!("SELECT id::text FROM {TABLE}")).await;
+        let mut ids: Vec<i64> = all.iter().map(|id| id.parse().unwrap()).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// Kills the postmaster while somebody writes; answers how many rows had been committed by then, at least.
     async fn write_until_killed(&mut self) -> u64 {
-        let (writer, before) = (self.session().await, format!("SELECT count(*)::text FROM {TABLE}"));
-        let mut committed: u64 = self.rows(&before).await[0].parse().unwrap();
+        let (writer, before) = (self.session().await, u64::try_from(self.ids().await.len()).unwrap());
+        let committed = Cell::new(before);
         let mut postmaster = self.postmaster.take().unwrap();
         let pid = Pid::from_raw(postmaster.handle().pid());
         let writing = async {
             let insert = format!("INSERT INTO {TABLE} DEFAULT VALUES");
             while writer.batch("write", &insert, PATIENCE).await.is_ok() {
-                committed += 1;
+                committed.set(committed.get() + 1);
             }
-            committed
         };
         let killing = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            while committed.get() < before + 20 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             kill(pid, Signal::SIGKILL).unwrap();
             let _ended = tokio::time::timeout(PATIENCE, postmaster.wait()).await.unwrap();
         };
-        tokio::join!(writing, killing).0
+        tokio::join!(writing, killing);
+        committed.get()
     }
+}
+
+/// A store that cannot be reached.
+fn away() -> StoreConfig {
+    let (nothing, fault) = Faulty::new(MemoryStore::new());
+    fault.set(Fault::Off);
+    let archive = WalArchive::new(Arc::new(nothing), WalSettings::default());
+    StoreConfig { archive, max_parallel: NonZeroUsize::MIN }
 }
 
 async fn text(session: &Session, sql: &str) -> String {

@@ -1,7 +1,7 @@
 //! A primary that archives through the manager's own archiver to a store in memory, and its base backups.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-mod failover;
+pub mod failover;
 pub mod oracle;
 
 use super::user::become_postgres;

@@ -11,6 +11,7 @@ use std::process::Command;
 /// A record, as far as a recovery target may be about it.
 #[derive(Clone, Debug)]
 pub struct Record {
+    pub timeline: TimelineId,
     pub lsn: Lsn,
     pub kind: Kind,
 }
@@ -83,6 +84,12 @@ impl Oracle {
         }
     }
 
+    /// The timeline on which a recovery to this target ends.
+    pub fn ends_on(&self, target: &Target, exclusive: bool) -> Option<TimelineId> {
+        let replayed = self.stop(target, exclusive)?;
+        self.records[..replayed].last().map(|record| record.timeline)
+    }
+
     /// The rows that there must be.
     pub fn expected(&self, target: &Target, exclusive: bool) -> Option<Vec<i64>> {
         self.stop(target, exclusive).map(|end| self.committed_before(end))
@@ -98,13 +105,14 @@ fn dump(program: &Path, wal: &Path, timeline: TimelineId, begin: Lsn, end: Lsn) 
     // It ends with an error where WAL does.
     let said = command.output().unwrap();
     let text = String::from_utf8_lossy(&said.stdout);
-    let records: Vec<Record> = text.lines().filter_map(record).filter(|record| record.lsn < end).collect();
+    let records: Vec<Record> =
+        text.lines().filter_map(|line| record(timeline, line)).filter(|record| record.lsn < end).collect();
     assert!(!records.is_empty(), "no records: {}", String::from_utf8_lossy(&said.stderr));
     records
 }
 
 /// `rmgr: Transaction len (rec/tot): 34/ 34, tx: 731, lsn: 0/03000060, prev ..., desc: COMMIT 2026-11-23 10:15:00.1 UTC`
-fn record(line: &str) -> Option<Record> {
+fn record(timeline: TimelineId, line: &str) -> Option<Record> {
     let field = |name: &str| line.split_once(name).and_then(|(_, rest)| rest.split([',', ' ']).next());
     let lsn = field("lsn: ")?.parse().ok()?;
     let xid = field("tx: ").map(str::trim).and_then(|xid| xid.parse().ok());
@@ -119,5 +127,5 @@ fn record(line: &str) -> Option<Record> {
         "RESTORE_POINT" => Kind::Point(description.trim_start_matches("RESTORE_POINT ").trim().to_owned()),
         _ => Kind::Other,
     };
-    Some(Record { lsn, kind })
+    Some(Record { timeline, lsn, kind })
 }
