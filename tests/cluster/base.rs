@@ -104,11 +104,9 @@ impl Bed {
 
     /// Waits until it is in that phase; the whole object.
     pub async fn backup_is(&self, name: &str, phase: &str, seconds: u64) -> Value {
-        let backups = self.objects(GROUP, "Backup");
         let found = self
             .until(&format!("{name} to be {phase}"), seconds, async || {
-                let found = backups.get(name).await.map_err(|error| error.to_string())?;
-                let found = serde_json::to_value(found).map_err(|error| error.to_string())?;
+                let found = self.read("Backup", name).await?;
                 let status = &found["status"];
                 let ended = ["completed", "failed"].iter().any(|end| status["phase"] == *end);
                 assert!(!ended || status["phase"] == phase, "{name} ended as {status}");
@@ -121,16 +119,20 @@ impl Bed {
 
     /// Waits until an attempt at it was cut off, and another is to follow; why.
     pub async fn backup_cut_off(&self, name: &str, seconds: u64) -> String {
-        let backups = self.objects(GROUP, "Backup");
         self.until(&format!("{name} to be cut off"), seconds, async || {
-            let found = backups.get(name).await.map_err(|error| error.to_string())?;
-            let found = serde_json::to_value(found).map_err(|error| error.to_string())?;
+            let found = self.read("Backup", name).await?;
             let status = &found["status"];
             assert_ne!(status["phase"], "failed", "{status}");
             let reason = status["failedAttempts"][0]["error"].as_str();
             reason.map(str::to_owned).ok_or_else(|| status.to_string())
         })
         .await
+    }
+
+    /// One of our kinds, as it is stored.
+    pub async fn read(&self, kind: &str, name: &str) -> Result<Value, String> {
+        let found = self.objects(GROUP, kind).get(name).await.map_err(|error| error.to_string())?;
+        serde_json::to_value(found).map_err(|error| error.to_string())
     }
 
     async fn backup_of(&self, schedule: &str) -> Result<String, String> {

@@ -48,11 +48,9 @@ impl Bed {
 
     /// Waits until all of it is copied: who takes it, and the backup's name.
     async fn finalizes(&self, name: &str) -> (String, String) {
-        let backups = self.objects("postgresql.cnpg.io", "Backup");
         let what = format!("{name} to wait for its WAL");
         let found = self.until(&what, 60, async || {
-            let found = backups.get(name).await.map_err(|error| error.to_string())?;
-            let status = serde_json::to_value(found).map_err(|error| error.to_string())?["status"].clone();
+            let status = self.read("Backup", name).await?["status"].clone();
             let waits = ["finalizing", "walArchivingFailing"].iter().any(|phase| status["phase"] == *phase);
             if waits && status["endWal"].is_string() { Ok(status) } else { Err(status.to_string()) }
         });

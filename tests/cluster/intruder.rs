@@ -74,9 +74,4 @@ impl Bed {
         .unwrap();
         self.objects(GROUP, kind).create(&PostParams::default(), &object).await.unwrap();
     }
-
-    async fn read(&self, kind: &str, name: &str) -> Result<Value, String> {
-        let found = self.objects(GROUP, kind).get(name).await.map_err(|error| error.to_string())?;
-        serde_json::to_value(found).map_err(|error| error.to_string())
-    }
 }

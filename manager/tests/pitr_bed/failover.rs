@@ -1,6 +1,6 @@
 //! A primary that dies in the middle of writes, and the standby that goes on with less than it had.
 
-use super::{Bed, PATIENCE, PORT, TABLE, configure, paths, session};
+use super::{Bed, PATIENCE, PORT, TABLE, configure, ids, paths, session};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pgherd_backup::{WalArchive, WalSettings};
@@ -78,10 +78,7 @@ impl Bed {
 
     /// All rows of the origin, in order.
     async fn ids(&self) -> Vec<i64> {
-        let all = self.rows(&format!("SELECT id::text FROM {TABLE}")).await;
-        let mut ids: Vec<i64> = all.iter().map(|id| id.parse().unwrap()).collect();
-        ids.sort_unstable();
-        ids
+        ids(&self.session().await).await
     }
 
     /// Kills the postmaster while somebody writes; answers how many rows had been committed by then, at least.

@@ -294,11 +294,9 @@ impl Bed {
         let mut postmaster =
             postgres.start(&self.reaper, &self.lock, &settings, Arc::clone(&self.lines)).await.unwrap();
         drop(wait_ready(&postgres, &postmaster.handle(), PATIENCE).await.unwrap());
-        let ids = rows(&session(&sockets).await, &format!("SELECT id::text FROM {TABLE}")).await;
+        let ids = ids(&session(&sockets).await).await;
         postmaster.handle().stop(StopMode::Immediate).unwrap();
         tokio::time::timeout(PATIENCE, postmaster.wait()).await.unwrap().unwrap();
-        let mut ids: Vec<i64> = ids.iter().map(|id| id.parse().unwrap()).collect();
-        ids.sort_unstable();
         ids
     }
 
@@ -335,6 +333,14 @@ fn configure(instance: &Postgres) {
 async fn session(socket_dir: &Path) -> Session {
     let to = Local { socket_dir, port: PORT, database: "postgres", application_name: "test" };
     Session::local(to, PATIENCE).await.unwrap()
+}
+
+/// All rows of the table, in order.
+async fn ids(session: &Session) -> Vec<i64> {
+    let all = rows(session, &format!("SELECT id::text FROM {TABLE}")).await;
+    let mut ids: Vec<i64> = all.iter().map(|id| id.parse().unwrap()).collect();
+    ids.sort_unstable();
+    ids
 }
 
 async fn rows(session: &Session, sql: &str) -> Vec<String> {
